@@ -1,0 +1,5 @@
+"""``python -m emobench``."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,1 @@
+"""Sound to arrays: decoding, spectra, harmonic/percussive separation, beats, beat-synchronous features."""

@@ -1,0 +1,181 @@
+"""The chain of Figure 1 of the paper: audio to beats, and to timbre and pitch between beats.
+
+Beat ``i`` closes segment ``i``: the music from beat ``i - 1`` (from the start of the clip for the first)
+up to it. A clip of N beats has N segments, so four beats are the least that fill a window of four.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import AudioError
+from ..files import sha256_file
+from .beats import BeatConfig, track_beats
+from .cache import cached
+from .decode import decode, rms_db
+from .pitch import PitchConfig, pitch_bands
+from .timbre import TimbreConfig, percussion_timbre
+
+FloatArray = npt.NDArray[np.float32]
+
+# Raise it when the same audio and settings give other numbers than before.
+REVISION = 1
+
+
+@dataclass(frozen=True)
+class AnalysisConfig:
+    """Settings of the whole chain.
+
+    Attributes
+    ----------
+    sample_rate : int
+        To which audio is resampled, in hertz.
+    beats, timbre, pitch
+        Settings of the three parts.
+    """
+
+    sample_rate: int = 22050
+    beats: BeatConfig = field(default_factory=BeatConfig)
+    timbre: TimbreConfig = field(default_factory=TimbreConfig)
+    pitch: PitchConfig = field(default_factory=PitchConfig)
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """What was found in a clip.
+
+    Attributes
+    ----------
+    beats : ndarray of float64, shape (n_beats,)
+        Seconds from the start of the clip.
+    rhythm : ndarray of float32, shape (n_beats, 20)
+        Mean percussion timbre of each segment.
+    pitch : ndarray of float32, shape (n_beats, 48)
+        Mean semitone bands of each segment.
+    duration : float
+        Seconds decoded.
+    rms_db : float
+        Level in decibels relative to full scale.
+    seconds : float
+        What the computation took, in seconds of one processor.
+    """
+
+    beats: npt.NDArray[np.float64]
+    rhythm: FloatArray
+    pitch: FloatArray
+    duration: float
+    rms_db: float
+    seconds: float
+
+
+def mean_per_segment(
+    frames: FloatArray, beats: npt.NDArray[np.float64], frame_rate: float
+) -> FloatArray:
+    """Average frames between beats.
+
+    Parameters
+    ----------
+    frames : ndarray of float32, shape (n_frames, d)
+        Frame ``k`` is at ``k / frame_rate`` seconds.
+    beats : ndarray, shape (n_beats,)
+        Seconds, rising.
+    frame_rate : float
+        Frames a second.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_beats, d)
+        Row ``i`` is the mean from beat ``i - 1`` (0 for the first) up to beat ``i``, of one frame at
+        least; as ``librosa.util.sync`` at the beat frames, less what follows the last beat.
+    """
+    bounds = np.minimum(np.floor(beats * frame_rate + 1e-6).astype(np.intp), len(frames))
+    out = np.empty((len(beats), frames.shape[1]), np.float32)
+    start = 0
+    for row, stop in enumerate(bounds):
+        first = min(start, len(frames) - 1)
+        out[row] = frames[first : max(stop, first + 1)].mean(axis=0)
+        start = stop
+    return out
+
+
+def analyse(samples: FloatArray, config: AnalysisConfig) -> Analysis:
+    """Track the beats of a signal and take timbre and pitch between them.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape (n_samples,)
+        Mono signal at the configured sample rate, not empty.
+    config : AnalysisConfig
+        Settings.
+
+    Returns
+    -------
+    Analysis
+    """
+    began = time.process_time()
+    rate = config.sample_rate
+    beats = track_beats(samples, rate, config.beats)
+    rhythm = mean_per_segment(percussion_timbre(samples, rate, config.timbre), beats, rate / config.timbre.hop)
+    pitch = mean_per_segment(pitch_bands(samples, rate, config.pitch), beats, rate / config.pitch.hop)
+    return Analysis(
+        beats=beats,
+        rhythm=rhythm,
+        pitch=pitch,
+        duration=len(samples) / rate,
+        rms_db=rms_db(samples),
+        seconds=time.process_time() - began,
+    )
+
+
+def analyse_file(
+    path: Path, *, start: float, duration: float | None, config: AnalysisConfig
+) -> Analysis:
+    """Analyse a file, or a part of it; cached by the file's content and the settings.
+
+    Parameters
+    ----------
+    path : Path
+        Audio file.
+    start, duration : float
+        The part, in seconds; no duration means to the end.
+    config : AnalysisConfig
+        Settings.
+
+    Returns
+    -------
+    Analysis
+
+    Raises
+    ------
+    AudioError
+        If the file is missing, cannot be decoded, is truncated, or has nothing there (``too_short``).
+    """
+    if not path.is_file():
+        raise AudioError("missing", f"{path}: no such audio file.")
+
+    def compute() -> dict[str, npt.NDArray]:
+        began = time.process_time()
+        samples = decode(path, sample_rate=config.sample_rate, start=start, duration=duration)
+        if len(samples) == 0:
+            raise AudioError("too_short", f"{path}: ends before {start:g} s, where the clip begins.")
+        decoding = time.process_time() - began
+        found = analyse(samples, config)
+        scalars = np.array([found.duration, found.rms_db, found.seconds + decoding])
+        return {"beats": found.beats, "rhythm": found.rhythm, "pitch": found.pitch, "scalars": scalars}
+
+    key = ["analysis", REVISION, sha256_file(path), start, duration, config]
+    stored = cached("analysis", key, compute)
+    duration_found, level, seconds = (float(value) for value in stored["scalars"])
+    return Analysis(
+        beats=stored["beats"],
+        rhythm=stored["rhythm"],
+        pitch=stored["pitch"],
+        duration=duration_found,
+        rms_db=level,
+        seconds=seconds,
+    )

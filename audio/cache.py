@@ -1,0 +1,49 @@
+"""Arrays kept by content: what was computed from the same audio in the same way is read back.
+
+An entry is an uncompressed ``.npz`` under :func:`emobench.files.cache_folder`, named by the SHA-256 of
+everything that decides it. Deleting the folder costs time only; a damaged entry is computed again.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..files import cache_folder, digest, replacing
+
+Arrays = dict[str, npt.NDArray]
+
+
+def entry(kind: str, key: object) -> Path:
+    """Path of the entry of ``key`` (anything :func:`emobench.files.plain` takes) among ``kind``."""
+    name = digest(key)
+    return cache_folder() / kind / name[:2] / f"{name}.npz"
+
+
+def read(path: Path) -> Arrays | None:
+    """Read an entry; None where there is none or it is damaged."""
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            return {name: stored[name] for name in stored.files}
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None
+
+
+def write(path: Path, arrays: Arrays) -> None:
+    """Write an entry, whole or not at all."""
+    with replacing(path) as temporary, temporary.open("wb") as handle:
+        np.savez(handle, **arrays)  # pyright: ignore[reportArgumentType]
+
+
+def cached(kind: str, key: object, compute: Callable[[], Arrays]) -> Arrays:
+    """Read the entry of ``key`` among ``kind``, or compute and store it."""
+    path = entry(kind, key)
+    arrays = read(path)
+    if arrays is None:
+        arrays = compute()
+        write(path, arrays)
+    return arrays

@@ -1,0 +1,127 @@
+"""Audio files to mono float32 samples.
+
+libsndfile reads WAV, FLAC, Ogg Vorbis and MPEG audio; the channels are averaged and soxr resamples.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import soundfile
+import soxr
+
+from ..errors import AudioError
+
+FloatArray = npt.NDArray[np.float32]
+
+EXTENSIONS = (".flac", ".wav", ".ogg", ".oga", ".mp3")
+
+
+@dataclass(frozen=True)
+class AudioInfo:
+    """What an audio file says of itself.
+
+    Attributes
+    ----------
+    codec : str
+        libsndfile's name of the encoding, such as ``MPEG_LAYER_III``.
+    sample_rate : int
+        Hertz.
+    channels : int
+        Number of channels.
+    duration : float
+        Seconds, by the header.
+    """
+
+    codec: str
+    sample_rate: int
+    channels: int
+    duration: float
+
+
+def probe(path: Path) -> AudioInfo:
+    """Read the header of an audio file.
+
+    Raises
+    ------
+    AudioError
+        With the reason ``missing`` or ``undecodable``.
+    """
+    if not path.is_file():
+        raise AudioError("missing", f"{path}: no such audio file.")
+    try:
+        with soundfile.SoundFile(path) as sound:
+            return AudioInfo(
+                codec=sound.subtype,
+                sample_rate=sound.samplerate,
+                channels=sound.channels,
+                duration=sound.frames / sound.samplerate,
+            )
+    except (soundfile.LibsndfileError, OSError) as error:
+        raise AudioError("undecodable", f"{path}: not readable as audio ({error}).") from error
+
+
+def decode(
+    path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration: float | None = None
+) -> FloatArray:
+    """Decode a file, or a part of it, to mono.
+
+    Parameters
+    ----------
+    path : Path
+        WAV, FLAC, Ogg Vorbis or MPEG audio.
+    sample_rate : int
+        Of the result, in hertz (the paper's 22,050).
+    start, duration : float
+        The part wanted, in seconds; no duration means to the end.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_samples,)
+        The mean of the channels. Shorter than asked where the file ends before.
+
+    Raises
+    ------
+    AudioError
+        With the reason ``missing``, ``undecodable`` (also for samples that are not finite) or
+        ``truncated`` (fewer samples than the header promises).
+    """
+    info = probe(path)
+    first = round(start * info.sample_rate)
+    wanted = -1 if duration is None else round(duration * info.sample_rate)
+    promised = round(info.duration * info.sample_rate) - first
+    if promised <= 0:
+        return np.zeros(0, np.float32)
+    if wanted >= 0:
+        promised = min(promised, wanted)
+    try:
+        with soundfile.SoundFile(path) as sound:
+            if first:
+                sound.seek(first)
+            samples = sound.read(wanted, dtype="float32", always_2d=True)
+    except (soundfile.LibsndfileError, OSError, MemoryError, ValueError) as error:
+        raise AudioError("undecodable", f"{path}: not decodable as audio ({error}).") from error
+    if len(samples) < promised:
+        raise AudioError(
+            "truncated",
+            f"{path}: ends after {len(samples)} of the {promised} samples that its header promises.",
+        )
+    mono = samples[:, 0].copy()
+    for channel in range(1, samples.shape[1]):
+        mono += samples[:, channel]
+    if samples.shape[1] > 1:
+        mono /= samples.shape[1]
+    if not np.isfinite(mono).all():
+        raise AudioError("undecodable", f"{path}: holds samples that are not finite numbers.")
+    if info.sample_rate == sample_rate or len(mono) == 0:
+        return mono
+    return soxr.resample(mono, info.sample_rate, sample_rate, quality="HQ")
+
+
+def rms_db(samples: FloatArray) -> float:
+    """Root mean square of samples in decibels relative to full scale; -inf where all are zero."""
+    power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
+    return 10.0 * np.log10(power) if power > 0 else -np.inf

@@ -1,0 +1,47 @@
+"""From frames or beats to seconds, the rate of the labels."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+
+def mean_per_second(
+    values: npt.NDArray[np.floating], times: npt.NDArray[np.floating], seconds: npt.NDArray[np.floating]
+) -> npt.NDArray[np.float64]:
+    """Average values over the past second.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, d)
+        One vector a frame or beat.
+    times : ndarray, shape (n,)
+        When each was, in seconds, rising.
+    seconds : ndarray, shape (m,)
+        Ends of the seconds wanted, rising. The second ``t`` takes ``t - 1 < time <= t``; time 0
+        belongs to the first.
+
+    Returns
+    -------
+    ndarray of float64, shape (m, d)
+        A second without a value repeats the one before; the first value fills a leading gap
+        (Schmidt and Kim 2013, section 6: features are aggregated "over the past 1-second").
+
+    Raises
+    ------
+    ValueError
+        If there is no value at all, or the lengths differ.
+    """
+    if len(values) == 0 or len(values) != len(times):
+        raise ValueError(f"values: {len(values)} vectors for {len(times)} times; expected as many, at least 1")
+    # A frame's time is a multiple of hop / sample_rate: rounding keeps exact seconds on their own side.
+    owner = np.maximum(np.ceil(np.round(times, 9)), 1.0)
+    first = np.searchsorted(owner, seconds, side="left")
+    last = np.searchsorted(owner, seconds, side="right")
+    out = np.empty((len(seconds), values.shape[1]))
+    for row, (low, high) in enumerate(zip(first, last, strict=True)):
+        if high > low:
+            out[row] = values[low:high].mean(axis=0, dtype=np.float64)
+        else:
+            out[row] = out[row - 1] if row else values[min(low, len(values) - 1)]
+    return out

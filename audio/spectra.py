@@ -1,0 +1,147 @@
+"""Short-time spectra and filter banks. Matrices are (frames, bins): a frame is one row.
+
+Frames are centred on multiples of the hop and the signal is continued by zeros, as in
+``librosa.stft(center=True, pad_mode="constant")``; windows are periodic Hann windows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import lru_cache
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+import scipy.signal
+
+FloatArray = npt.NDArray[np.float32]
+
+_BLOCK_BYTES = 1 << 21
+
+
+@lru_cache(maxsize=16)
+def hann(n_fft: int) -> FloatArray:
+    """Periodic Hann window of ``n_fft`` samples."""
+    return scipy.signal.get_window("hann", n_fft, fftbins=True).astype(np.float32)
+
+
+def frame_count(n_samples: int, hop: int) -> int:
+    """Frames that a signal of ``n_samples`` has: one on each multiple of the hop, from 0 on."""
+    return 1 + n_samples // hop
+
+
+def map_spectrum(
+    samples: FloatArray,
+    *,
+    n_fft: int,
+    hop: int,
+    width: int,
+    transform: Callable[[npt.NDArray[np.complex64]], npt.NDArray[np.floating]],
+) -> FloatArray:
+    """Short-time Fourier transform, handed block by block to ``transform``.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape (n_samples,)
+        Mono signal.
+    n_fft, hop : int
+        Window and hop in samples.
+    width : int
+        Columns of the result.
+    transform : callable
+        Takes complex64 (frames, n_fft // 2 + 1) and gives (frames, width). Blocks are small enough
+        for the processor's cache, and the whole complex spectrogram never exists.
+
+    Returns
+    -------
+    ndarray of float32, shape (1 + n_samples // hop, width)
+    """
+    half = n_fft // 2
+    padded = np.zeros(len(samples) + 2 * half, np.float32)
+    padded[half : half + len(samples)] = samples
+    frames = np.lib.stride_tricks.sliding_window_view(padded, n_fft)[::hop]
+    count = frame_count(len(samples), hop)
+    out = np.empty((count, width), np.float32)
+    step = max(1, _BLOCK_BYTES // (4 * n_fft))
+    buffer = np.empty((step, n_fft), np.float32)
+    window = hann(n_fft)
+    for first in range(0, count, step):
+        last = min(first + step, count)
+        block = buffer[: last - first]
+        np.multiply(frames[first:last], window, out=block)
+        out[first:last] = transform(scipy.fft.rfft(block, axis=1, workers=1))
+    return out
+
+
+def magnitude(samples: FloatArray, *, n_fft: int, hop: int, bins: int | None = None) -> FloatArray:
+    """Magnitude spectrogram.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape (n_samples,)
+        Mono signal.
+    n_fft, hop : int
+        Window and hop in samples.
+    bins : int, optional
+        Keep the lowest ``bins`` only.
+
+    Returns
+    -------
+    ndarray of float32, shape (1 + n_samples // hop, bins or n_fft // 2 + 1)
+        Equal to ``abs(librosa.stft(samples, n_fft=n_fft, hop_length=hop)).T`` to float32 precision.
+    """
+    width = bins or n_fft // 2 + 1
+    return map_spectrum(
+        samples, n_fft=n_fft, hop=hop, width=width, transform=lambda block: np.abs(block[:, :width])
+    )
+
+
+@lru_cache(maxsize=16)
+def mel_bank(sample_rate: int, n_fft: int, n_mels: int) -> FloatArray:
+    """Slaney's mel filter bank (librosa's default), shape (n_fft // 2 + 1, n_mels)."""
+    import librosa
+
+    return np.ascontiguousarray(librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels).T)
+
+
+@lru_cache(maxsize=16)
+def semitone_bank(
+    sample_rate: int, n_fft: int, *, f_min: float, n_bands: int, overlap: float
+) -> FloatArray:
+    """Magnitude constant-Q bank of semitone bands over the bins of an FFT.
+
+    Gaussian rows centred at ``f_min * 2 ** (k / 12)`` with the bandwidth
+    ``overlap * max(f * (2 ** (1 / 12) - 1), sample_rate / n_fft)``, each of energy one half: Ellis's
+    log-frequency map (``fft2logfmx``, 2007), the bank behind the paper's "magnitude CQT filter bank".
+
+    Parameters
+    ----------
+    sample_rate, n_fft : int
+        Of the spectrum.
+    f_min : float
+        Centre of the lowest band in hertz.
+    n_bands : int
+        Number of semitones.
+    overlap : float
+        Width of the Gaussians relative to the bandwidth.
+
+    Returns
+    -------
+    ndarray of float32, shape (bins, n_bands)
+        For the lowest bins of the spectrum only; above them no weight exceeds 1e-9.
+
+    Raises
+    ------
+    ValueError
+        If a band lies above half the sample rate.
+    """
+    ratio = 2.0 ** (1.0 / 12.0)
+    centres = f_min * ratio ** np.arange(n_bands)
+    if centres[-1] * ratio > sample_rate / 2:
+        raise ValueError(f"n_bands={n_bands}: the highest band lies above half the sample rate")
+    widths = overlap * np.maximum(centres * (ratio - 1.0), sample_rate / n_fft)
+    bins = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
+    bank = np.exp(-0.5 * ((centres - bins[:, None]) / widths) ** 2)
+    bank /= np.sqrt(2.0 * np.sum(bank**2, axis=0))
+    used = int(np.flatnonzero((bank > 1e-9).any(axis=1))[-1]) + 1
+    return np.ascontiguousarray(bank[:used].astype(np.float32))

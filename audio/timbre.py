@@ -1,0 +1,70 @@
+"""Percussion timbre: MFCC of the percussive spectrum (Schmidt and Kim 2013, section 4.3)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+from .separation import SeparationConfig, percussive
+from .spectra import magnitude, mel_bank
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TimbreConfig:
+    """Settings of the percussion timbre.
+
+    Attributes
+    ----------
+    n_fft, hop : int
+        Window and hop in samples (the paper's 512 and 256).
+    n_mels, n_mfcc : int
+        Mel bands and coefficients; 20 coefficients over four beats make the paper's 80 dimensions.
+    top_db : float
+        Range kept below the clip's loudest band, in decibels.
+    separation : SeparationConfig
+        Of the harmonic from the percussive part.
+    """
+
+    n_fft: int = 512
+    hop: int = 256
+    n_mels: int = 40
+    n_mfcc: int = 20
+    top_db: float = 80.0
+    separation: SeparationConfig = field(default_factory=SeparationConfig)
+
+
+def decibels(power: FloatArray, *, top_db: float) -> FloatArray:
+    """Power in decibels, floored at 1e-10 and at ``top_db`` below the loudest value."""
+    level = 10.0 * np.log10(np.maximum(power, np.float32(1e-10)))
+    return np.maximum(level, level.max() - np.float32(top_db))
+
+
+def cepstrum(level: FloatArray, n_mfcc: int) -> FloatArray:
+    """First coefficients of the orthonormal DCT-II along the bands, shape (frames, n_mfcc)."""
+    return np.ascontiguousarray(scipy.fft.dct(level, axis=1, type=2, norm="ortho")[:, :n_mfcc])
+
+
+def percussion_timbre(samples: FloatArray, sample_rate: int, config: TimbreConfig) -> FloatArray:
+    """MFCC of the percussive part of a signal.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape (n_samples,)
+        Mono signal.
+    sample_rate : int
+        Hertz.
+    config : TimbreConfig
+        Settings.
+
+    Returns
+    -------
+    ndarray of float32, shape (1 + n_samples // hop, n_mfcc)
+    """
+    part = percussive(magnitude(samples, n_fft=config.n_fft, hop=config.hop), config.separation)
+    mel = np.square(part) @ mel_bank(sample_rate, config.n_fft, config.n_mels)
+    return cepstrum(decibels(mel, top_db=config.top_db), config.n_mfcc)

@@ -1,0 +1,32 @@
+"""Mel-frequency cepstral coefficients: timbre (Davis and Mermelstein 1980)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..audio.spectra import mel_bank
+from ..audio.timbre import cepstrum, decibels
+from .frames import FloatArray, FrameConfig
+
+DIMS = 20
+N_MELS = 128
+TOP_DB = 80.0
+
+
+def mfcc(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
+    """20 MFCC a frame.
+
+    Parameters
+    ----------
+    spectrum : ndarray of float32, shape (frames, bins)
+        Magnitudes.
+    config : FrameConfig
+        Of the spectrum.
+
+    Returns
+    -------
+    ndarray of float32, shape (frames, 20)
+        As ``librosa.feature.mfcc`` with its defaults.
+    """
+    mel = np.square(spectrum) @ mel_bank(config.sample_rate, config.n_fft, N_MELS)
+    return cepstrum(decibels(mel, top_db=TOP_DB), DIMS)

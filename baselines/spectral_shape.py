@@ -1,0 +1,41 @@
+"""Spectral shape: centroid, flux, rolloff and flatness (Tzanetakis and Cook 2002)."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .frames import FloatArray, FrameConfig
+
+DIMS = 4
+ROLLOFF = 0.85
+FLOOR = 1e-10
+
+
+def spectral_shape(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
+    """Centroid (Hz), flux, rolloff (Hz, 85 %) and flatness a frame.
+
+    Parameters
+    ----------
+    spectrum : ndarray of float32, shape (frames, bins)
+        Magnitudes.
+    config : FrameConfig
+        Of the spectrum.
+
+    Returns
+    -------
+    ndarray of float32, shape (frames, 4)
+        Centroid, rolloff and flatness as librosa's; flux is the Euclidean distance between successive
+        spectra that are each scaled to the sum 1 (0 for the first). A silent frame has centroid and
+        rolloff 0 and flatness 1.
+    """
+    frequencies = config.frequencies.astype(np.float32)
+    total = spectrum.sum(axis=1, keepdims=True)
+    share = spectrum / np.where(total < np.finfo(np.float32).tiny, np.float32(1), total)
+    centroid = share @ frequencies
+    flux = np.zeros(len(spectrum), np.float32)
+    flux[1:] = np.linalg.norm(np.diff(share, axis=0), axis=1)
+    energy = np.cumsum(spectrum, axis=1, dtype=np.float64)
+    rolloff = frequencies[np.argmax(energy >= ROLLOFF * energy[:, -1:], axis=1)]
+    power = np.maximum(np.square(spectrum), np.float32(FLOOR))
+    flatness = np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1)
+    return np.column_stack([centroid, flux, rolloff, flatness]).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Features by name, regression, metrics, significance, runs, results and the tables of them."""

@@ -1,0 +1,148 @@
+"""The standard features of all clips of a task, from audio; cached by content."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from ..audio import cache
+from ..audio.decode import decode
+from ..audio.seconds import mean_per_second
+from ..baselines.chroma import chroma
+from ..baselines.ent import read_segments, timbre_per_second
+from ..baselines.frames import FrameConfig
+from ..baselines.mfcc import mfcc
+from ..baselines.spectral_contrast import spectral_contrast
+from ..baselines.spectral_shape import spectral_shape
+from ..builders.audio_files import ClipSource
+from ..errors import InputError
+from ..files import sha256_file
+from ..parallel import ordered_map
+from .task import Task
+
+FloatArray = npt.NDArray[np.float64]
+
+FAMILIES = {
+    "mfcc": mfcc,
+    "chroma": chroma,
+    "spectral_shape": spectral_shape,
+    "spectral_contrast": spectral_contrast,
+}
+
+# Raise it when the same audio and settings give other numbers than before.
+REVISION = 1
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A feature of a task: values (n_rows, d) and the processor seconds that a clip took."""
+
+    values: FloatArray
+    seconds_per_clip: float
+
+
+def _one_clip(
+    item: tuple[ClipSource, FloatArray], names: Sequence[str], config: FrameConfig
+) -> dict[str, cache.Arrays]:
+    """Features of one clip by name: ``values`` (n_seconds, d) and ``cost``."""
+    source, seconds = item
+    hashed = sha256_file(source.path)
+    keys = {
+        name: ["baseline", REVISION, name, hashed, source.start, source.duration, seconds.tolist(), config]
+        for name in names
+    }
+    found = {name: cache.read(cache.entry("baselines", key)) for name, key in keys.items()}
+    lacking = [name for name, stored in found.items() if stored is None]
+    if lacking:
+        began = time.process_time()
+        samples = decode(
+            source.path, sample_rate=config.sample_rate, start=source.start, duration=source.duration
+        )
+        spectrum = config.spectrum(samples)
+        times = np.arange(len(spectrum)) / config.rate
+        shared = time.process_time() - began
+        for name in lacking:
+            began = time.process_time()
+            values = mean_per_second(FAMILIES[name](spectrum, config), times, seconds)
+            cost = shared + time.process_time() - began
+            found[name] = {"values": values, "cost": np.array(cost)}
+            cache.write(cache.entry("baselines", keys[name]), found[name] or {})
+    return {name: stored for name, stored in found.items() if stored is not None}
+
+
+def compute(
+    task: Task, sources: Sequence[ClipSource], names: Sequence[str], config: FrameConfig, workers: int
+) -> dict[str, Computed]:
+    """Compute standard features.
+
+    Parameters
+    ----------
+    task : Task
+        Clips and seconds.
+    sources : sequence of ClipSource
+        Audio of each clip of the task.
+    names : sequence of str
+        Of :data:`FAMILIES`.
+    config : FrameConfig
+        Of the spectrogram.
+    workers : int
+        Processes.
+
+    Returns
+    -------
+    dict of str to Computed
+    """
+    items = list(zip(sources, task.seconds, strict=True))
+    work = partial(_one_clip, names=list(names), config=config)
+    clips = list(ordered_map(work, items, workers=workers, description=f"features: {', '.join(names)}"))
+    return {
+        name: Computed(
+            values=np.concatenate([clip[name]["values"] for clip in clips]),
+            seconds_per_clip=float(np.mean([clip[name]["cost"] for clip in clips])),
+        )
+        for name in names
+    }
+
+
+def echo_nest(task: Task, folder: Path | None) -> tuple[FloatArray, dict[str, str]]:
+    """Echo Nest timbre of all clips from the analysis files beside the audio.
+
+    Parameters
+    ----------
+    task : Task
+        Clips and seconds.
+    folder : Path, optional
+        Where ``<clip_id>.h5``, ``<song_id>.h5`` or ``<audio's name>.h5`` lie.
+
+    Returns
+    -------
+    values : ndarray, shape (n_rows, 12)
+    hashes : dict
+        SHA-256 of the file of each clip.
+
+    Raises
+    ------
+    InputError
+        If a clip has no such file, or it cannot be read.
+    """
+    why = "Echo Nest timbre cannot be computed from audio; it is read from MSD track files"
+    if folder is None:
+        raise InputError(f"ent: {why}, and the dataset has no audio folder with them. Name one with --audio.")
+    values, hashes = [], {}
+    facts = {row["clip_id"]: row for row in task.dataset.clips.iter_rows(named=True)}
+    for clip, seconds in zip(task.clips, task.seconds, strict=True):
+        row = facts[clip]
+        names = [clip, row["song_id"], *([str(Path(row["audio"]).with_suffix(""))] if row["audio"] else [])]
+        path = next((found for name in names if (found := folder / f"{name}.h5").is_file()), None)
+        if path is None:
+            raise InputError(f"ent: {why}, and {folder} has no {names[-1]}.h5 for clip {clip}.")
+        starts, timbre = read_segments(path)
+        values.append(timbre_per_second(starts, timbre, offset=row["start"], seconds=seconds))
+        hashes[clip] = sha256_file(path)
+    return np.concatenate(values), hashes

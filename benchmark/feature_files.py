@@ -1,0 +1,139 @@
+"""Features computed elsewhere: CSV or Parquet, ``clip_id[,time],<numbers...>``.
+
+A CSV file may come without a header: then the first column is the clip, as ``<clip_id>`` or
+``<clip_id>.mat`` (the form in which the MoodSwings features are published), and all others are numbers.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..errors import InputError
+from .task import Task
+
+FloatArray = npt.NDArray[np.float64]
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _read_csv(path: Path) -> tuple[list[str], list[list[str]], int]:
+    """Header, rows, and the number of the first row's line."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            lines = [line for line in csv.reader(handle) if line]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path}: not readable as CSV ({error}).") from error
+    if not lines:
+        raise InputError(f"{path}: empty; expected clip_id[,time],<numbers...>.")
+    if len(lines[0]) > 1 and all(_is_number(cell) for cell in lines[0][1:]):
+        return ["clip_id", *(f"x{place}" for place in range(1, len(lines[0])))], lines, 1
+    return [cell.strip() for cell in lines[0]], lines[1:], 2
+
+
+def _table(path: Path) -> tuple[list[str], npt.NDArray[np.float64] | None, FloatArray, int]:
+    """Clips, times or None, values (n, d), and the number of the first row."""
+    if path.suffix == ".parquet":
+        try:
+            frame = pl.read_parquet(path)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise InputError(f"{path}: not readable as Parquet ({error}).") from error
+        header = frame.columns
+        _check_header(path, header)
+        numeric = [name for name in header if name != "clip_id"]
+        wrong = [name for name in numeric if not frame[name].dtype.is_numeric()]
+        if wrong:
+            raise InputError(f"{path}: column {wrong[0]} is {frame[wrong[0]].dtype}; expected numbers.")
+        clips = frame["clip_id"].cast(pl.String).to_list()
+        values = frame.select(pl.col(numeric).cast(pl.Float64).fill_null(np.nan)).to_numpy()
+        first = 1
+    else:
+        header, lines, first = _read_csv(path)
+        _check_header(path, header)
+        numeric = [name for name in header if name != "clip_id"]
+        place = header.index("clip_id")
+        rows = []
+        for number, line in enumerate(lines, start=first):
+            if len(line) != len(header):
+                raise InputError(f"{path}: line {number} has {len(line)} columns; expected {len(header)} as in the first.")
+            cells = line[:place] + line[place + 1 :]
+            wrong = [cell for cell in cells if not _is_number(cell)]
+            if wrong:
+                raise InputError(f"{path}: line {number}: {wrong[0]!r} is no number.")
+            rows.append([float(cell) for cell in cells])
+        clips = [line[place].strip() for line in lines]
+        values = np.array(rows, np.float64).reshape(len(rows), len(numeric))
+    times = values[:, numeric.index("time")] if "time" in numeric else None
+    kept = [column for column, name in enumerate(numeric) if name != "time"]
+    return clips, times, values[:, kept], first
+
+
+def _check_header(path: Path, header: list[str]) -> None:
+    if "clip_id" not in header or len(set(header) - {"time"}) < 2 or len(set(header)) != len(header):
+        raise InputError(f"{path}: columns {', '.join(header[:5])}...; expected clip_id[,time],<numbers...>, each once.")
+
+
+def read_features(path: Path, task: Task) -> FloatArray:
+    """Read a feature file for a task.
+
+    Parameters
+    ----------
+    path : Path
+        ``.csv`` or ``.parquet``. Without a column ``time`` a clip's vector holds for all its seconds;
+        with it, times are the ends of seconds as in the dataset's targets. Clips that the task does not
+        have are passed over.
+    task : Task
+        Which clips and seconds are wanted.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_rows, d)
+
+    Raises
+    ------
+    InputError
+        If the file is unreadable, lacks a clip or a second, names one twice, changes its width, or holds
+        text or NaN, naming the line.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such feature file.")
+    clips, times, values, first = _table(path)
+    wrong = np.argwhere(~np.isfinite(values))
+    if len(wrong):
+        row, column = wrong[0]
+        raise InputError(f"{path}: line {row + first} (clip {clips[row]}): number {column + 1} is {values[row, column]}; expected a finite number.")
+    wanted = set(task.clips)
+    where: dict[tuple[str, float], int] = {}
+    for row, clip in enumerate(clips):
+        name = clip if clip in wanted else clip.removesuffix(".mat")
+        if name not in wanted:
+            continue
+        key = (name, 0.0 if times is None else round(float(times[row]), 6))
+        if key in where:
+            at = "" if times is None else f" at {key[1]:g} s"
+            raise InputError(f"{path}: line {row + first}: clip {name}{at} stands twice (first in line {where[key] + first}).")
+        where[key] = row
+    lacking = sorted(wanted - {clip for clip, _ in where})
+    if lacking:
+        raise InputError(
+            f"{path}: lacks {len(lacking)} of the dataset's {len(wanted)} clips ({', '.join(lacking[:5])}"
+            f"{', ...' if len(lacking) > 5 else ''}); expected a vector for every clip in the folds."
+        )
+    index = []
+    for clip, seconds in zip(task.clips, task.seconds, strict=True):
+        for second in seconds:
+            key = (clip, 0.0 if times is None else round(float(second), 6))
+            if key not in where:
+                raise InputError(f"{path}: clip {clip} lacks second {second:g}; expected {', '.join(f'{t:g}' for t in seconds)}.")
+            index.append(where[key])
+    return values[np.array(index, np.intp)]

@@ -1,0 +1,59 @@
+"""The leaderboard: results on disk as tables in a form."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..cards.tables import FORMATS, Table, to_csv, to_json, to_latex, to_markdown
+from ..errors import InputError
+from .results import read_results
+from .tables import tables
+
+
+def load_tables(folder: Path) -> tuple[list[Table], list[str]]:
+    """Tables of all results below a folder, and a line for each file that is none.
+
+    Raises
+    ------
+    InputError
+        If there is no result.
+    """
+    found, problems = read_results(folder)
+    if not found:
+        lines = "".join(f" {problem}" for problem in problems[:1])
+        raise InputError(f"{folder}: no results yet.{lines} Make some with 'emobench run --features mfcc'.")
+    return tables(found), problems
+
+
+def rendered(made: Sequence[Table], form: str) -> str:
+    """Tables as text.
+
+    Parameters
+    ----------
+    made : sequence of Table
+        What to show.
+    form : str
+        ``rich`` gives plain text, as wide as it needs.
+
+    Raises
+    ------
+    InputError
+        If there is no such form.
+    """
+    if form not in FORMATS:
+        raise InputError(f"--format {form}: expected {', '.join(FORMATS)}.")
+    if form == "csv":
+        return to_csv(made)
+    if form == "json":
+        return to_json(made)
+    if form == "rich":
+        from rich.console import Console
+
+        from ..cards.tables import to_rich
+
+        console = Console(width=132, color_system=None, record=True, quiet=True)
+        for table in made:
+            console.print(to_rich(table))
+        return console.export_text()
+    return "\n".join((to_markdown if form == "markdown" else to_latex)(table) for table in made)

@@ -1,0 +1,87 @@
+"""Pre-training by itself: ``emobench pretrain``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from ..builders import labelled
+from ..builders.audio_files import audio_hashes
+from ..builders.release import load_manifest
+from ..dbn.domains import NAMES, Domain
+from ..dbn.network import Model
+from ..errors import InputError
+from .networks import NetworkConfig, Networks, PretrainData, choose_device, ensure_model
+from .task import load_task
+
+
+def pretrain_domains(
+    names: Sequence[str],
+    data: Path,
+    *,
+    config: NetworkConfig,
+    models: Path,
+    device: str,
+    workers: int,
+) -> list[Model]:
+    """Train the model of each domain, where it is not there yet.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Domains.
+    data : Path
+        A pre-training dataset, or a labelled one with audio.
+    config : NetworkConfig
+        Settings.
+    models : Path
+        Folder of models.
+    device : str
+        ``cpu``, ``cuda`` or ``auto``.
+    workers : int
+        Processes for the audio.
+
+    Returns
+    -------
+    list of Model
+
+    Raises
+    ------
+    InputError
+        If a name is no domain, or the data cannot be used.
+    """
+    if not names:
+        raise InputError(f"pretrain: names no domain; give --features {', '.join(NAMES)}.")
+    unknown = [name for name in names if name not in NAMES]
+    if unknown:
+        raise InputError(f"pretrain --features {unknown[0]}: no such domain; expected {', '.join(NAMES)}.")
+    where = choose_device(device)
+    if load_manifest(data)["kind"] == "labelled":
+        dataset = labelled.load(data)
+        folder = dataset.audio_folder()
+        if folder is None:
+            raise InputError(f"{data}: was built without audio; pre-training needs some.")
+        sources = dataset.sources(folder)
+        bank = Networks(
+            load_task(dataset),
+            sources,
+            audio_hashes(sources),
+            config=config,
+            data=PretrainData(None),
+            models=models,
+            device=where,
+            workers=workers,
+        )
+        return [bank.model(name) for name in names]
+    return [
+        ensure_model(
+            Domain(name, config.pretraining.window),
+            config.pretraining,
+            data=PretrainData(data),
+            own_clips=list,
+            identity=None,
+            models=models,
+            device=where,
+        )
+        for name in names
+    ]

@@ -1,0 +1,157 @@
+"""Results on disk: ``results/<dataset>@<version>/<row>-<signature>.json`` and its predictions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..builders.targets import PARAMETERS
+from ..errors import EmobenchError
+from ..files import read_json, replacing, sha256_file, write_json
+from .metrics import NAMES, weighted_scores
+from .significance import RepeatPredictions, album_intervals
+from .task import Task
+
+SCHEMA = 1
+DRAWS = 1000
+
+REQUIRED = ("schema", "signature", "dataset", "features", "layer", "phase", "scores", "created")
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Test rows of one repeat: indices into the task's rows and predictions (n, 5)."""
+
+    repeat: int
+    rows: npt.NDArray[np.intp]
+    values: npt.NDArray[np.float64]
+
+
+def score(task: Task, predictions: Sequence[Predictions], *, seed: int) -> dict[str, Any]:
+    """Scores of a row: for each metric mean, sample SD over repeats, each repeat, and a 95 % interval.
+
+    Parameters
+    ----------
+    task : Task
+        With the true targets.
+    predictions : sequence of Predictions
+        One a repeat.
+    seed : int
+        Of the bootstrap over albums.
+
+    Returns
+    -------
+    dict
+        Metric to ``mean, std, per_repeat, ci95``; what is undefined is None.
+    """
+    repeats = []
+    per_repeat: dict[str, list[float]] = {name: [] for name in NAMES}
+    for part in predictions:
+        clips, songs = np.unique(task.songs[part.rows], return_inverse=True)
+        one = RepeatPredictions(task.targets[part.rows], part.values, songs, task.albums[clips])
+        repeats.append(one)
+        plain = weighted_scores(one.true, one.predicted, one.songs, np.ones((1, len(clips))))
+        for name, value in plain.items():
+            per_repeat[name].append(float(value[0]))
+    intervals = album_intervals(repeats, draws=DRAWS, seed=seed)
+    return {name: _summary(values, intervals[name]) for name, values in per_repeat.items()}
+
+
+def _summary(values: list[float], interval: tuple[float, float] | None) -> dict[str, Any]:
+    defined = np.array([value for value in values if np.isfinite(value)])
+    return {
+        "mean": float(defined.mean()) if len(defined) else None,
+        "std": float(defined.std(ddof=1)) if len(defined) > 1 else None,
+        "per_repeat": [value if np.isfinite(value) else None for value in values],
+        "ci95": list(interval) if interval else None,
+    }
+
+
+def prediction_table(task: Task, predictions: Sequence[Predictions]) -> pl.DataFrame:
+    """Predictions beside the truth, one row a test second of a repeat."""
+    times = task.times
+    clips = np.array(task.clips, dtype=object)
+    tables = []
+    for part in predictions:
+        columns: dict[str, Any] = {
+            "repeat": pl.Series([part.repeat] * len(part.rows), dtype=pl.Int32),
+            "clip_id": pl.Series(clips[task.songs[part.rows]].tolist(), dtype=pl.String),
+            "time": times[part.rows],
+        }
+        columns |= {name: part.values[:, place] for place, name in enumerate(PARAMETERS)}
+        columns |= {f"true_{name}": task.targets[part.rows, place] for place, name in enumerate(PARAMETERS)}
+        tables.append(pl.DataFrame(columns))
+    return pl.concat(tables)
+
+
+def results_folder(out: Path, task: Task) -> Path:
+    """Folder of the results on a dataset."""
+    return out / f"{task.dataset.name}@{task.dataset.version}"
+
+
+def finished(path: Path) -> dict[str, Any] | None:
+    """The result at ``path`` where it and its predictions are whole; else None."""
+    predictions = path.with_suffix(".parquet")
+    if not path.is_file() or not predictions.is_file():
+        return None
+    try:
+        result = read_json(path, "result")
+    except EmobenchError:
+        return None
+    return result if result.get("predictions_sha256") == sha256_file(predictions) else None
+
+
+def write_result(path: Path, result: dict[str, Any], predictions: pl.DataFrame) -> dict[str, Any]:
+    """Write predictions, then the result that names their SHA-256; the result as written."""
+    with replacing(path.with_suffix(".parquet")) as temporary:
+        predictions.write_parquet(temporary, compression="zstd")
+    whole = {
+        **result,
+        "predictions_sha256": sha256_file(path.with_suffix(".parquet")),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    write_json(path, whole)
+    return whole
+
+
+def read_results(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """Read all results below a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        As ``run --out`` writes it.
+
+    Returns
+    -------
+    results : list of dict
+        In the order of their paths, the latest where a row stands twice on one dataset.
+    problems : list of str
+        One line for each file that is no result of this schema.
+    """
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    problems = []
+    for path in sorted(folder.glob("*/*.json")):
+        try:
+            result = read_json(path, "result")
+        except EmobenchError as error:
+            problems.append(str(error))
+            continue
+        lacking = [name for name in REQUIRED if name not in result]
+        if lacking or result["schema"] != SCHEMA:
+            problems.append(f"{path}: not a result of schema {SCHEMA} ({'lacks ' + ', '.join(lacking) if lacking else result['schema']}).")
+            continue
+        key = (
+            *(result["dataset"][part] for part in ("name", "version", "manifest_sha256")),
+            *(result[part] for part in ("features", "layer", "phase", "regressor")),
+        )
+        if key not in found or found[key]["created"] <= result["created"]:
+            found[key] = result
+    return list(found.values()), problems

@@ -1,0 +1,79 @@
+"""Uncertainty of scores: a bootstrap that resamples albums (Efron and Tibshirani 1993, chapter 8).
+
+Seconds of a clip and clips of an album are not independent, so whole albums are drawn with replacement,
+the same draw in every repeat; a score of a draw is the mean over the repeats.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from .metrics import weighted_scores
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class RepeatPredictions:
+    """Test predictions of one repeat.
+
+    Attributes
+    ----------
+    true, predicted : ndarray, shape (n, 5)
+        Rows of all test seconds.
+    songs : ndarray of int, shape (n,)
+        Song of each row, 0 to n_songs - 1.
+    albums : ndarray of int, shape (n_songs,)
+        Album of each song, numbered alike in all repeats.
+    """
+
+    true: FloatArray
+    predicted: FloatArray
+    songs: npt.NDArray[np.intp]
+    albums: npt.NDArray[np.intp]
+
+
+def album_intervals(
+    repeats: Sequence[RepeatPredictions], *, draws: int, seed: int, level: float = 0.95
+) -> dict[str, tuple[float, float] | None]:
+    """Percentile intervals of every score.
+
+    Parameters
+    ----------
+    repeats : sequence of RepeatPredictions
+        Of one row of a table.
+    draws, seed : int
+        Of the bootstrap.
+    level : float
+        Of confidence.
+
+    Returns
+    -------
+    dict
+        Score to (low, high); None where the score is undefined.
+    """
+    n_albums = 1 + max(int(repeat.albums.max()) for repeat in repeats)
+    generator = np.random.default_rng(seed)
+    counts = generator.multinomial(n_albums, np.full(n_albums, 1.0 / n_albums), size=draws).astype(np.float64)
+    totals: dict[str, list[FloatArray]] = {}
+    for repeat in repeats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            scores = weighted_scores(repeat.true, repeat.predicted, repeat.songs, counts[:, repeat.albums])
+        for name, values in scores.items():
+            totals.setdefault(name, []).append(values)
+    edges = [100 * (1 - level) / 2, 100 * (1 + level) / 2]
+    intervals: dict[str, tuple[float, float] | None] = {}
+    for name, values in totals.items():
+        # A draw may leave a small test part empty: that repeat then has no say in it.
+        stacked = np.array(values)
+        defined = np.isfinite(stacked)
+        sums = np.where(defined, stacked, 0.0).sum(axis=0)[defined.any(axis=0)]
+        means = sums / defined.sum(axis=0)[defined.any(axis=0)]
+        intervals[name] = (
+            (float(np.percentile(means, edges[0])), float(np.percentile(means, edges[1]))) if len(means) else None
+        )
+    return intervals

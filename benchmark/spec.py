@@ -1,0 +1,131 @@
+"""Names of features: ``mfcc``, ``rhythm+pitch``, ``file:features.csv``, or one from another package."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import PurePath
+
+from ..dbn.domains import NAMES as DOMAINS
+from ..errors import InputError
+
+BASELINES = ("mfcc", "chroma", "spectral_shape", "spectral_contrast")
+OTHERS = ("ent", "constant")
+PHASES = ("pre-trained", "fine-tuned", "random", "random-fine-tuned")
+
+ENTRY_POINTS = "emobench.features"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table.
+
+    Attributes
+    ----------
+    parts : tuple of str
+        Features, concatenated in this order.
+    layer : int or None
+        Layer of the networks among them.
+    phase : str or None
+        ``pre-trained``, ``fine-tuned``, or the control ``random``, ``random-fine-tuned``.
+    """
+
+    parts: tuple[str, ...]
+    layer: int | None = None
+    phase: str | None = None
+
+    @property
+    def features(self) -> str:
+        """The features as typed, a file by its name alone: its folder is this machine's."""
+        return "+".join(f"file:{PurePath(part[5:]).name}" if is_file(part) else part for part in self.parts)
+
+    @property
+    def label(self) -> str:
+        """What the row is called in files: features, layer and phase, without signs that a path cannot hold."""
+        text = "+".join(PurePath(part[5:]).stem if is_file(part) else part for part in self.parts)
+        if self.layer is not None:
+            text += f"-layer{self.layer}-{self.phase}"
+        return "".join(letter if letter.isalnum() or letter in "+-_." else "_" for letter in text)
+
+
+def is_file(part: str) -> bool:
+    """Whether a part names a feature file."""
+    return part.startswith("file:")
+
+
+def registered() -> dict[str, EntryPoint]:
+    """Features that other packages registered."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def known_names() -> list[str]:
+    """Every feature that can be named, but files."""
+    return [*BASELINES, *OTHERS, *DOMAINS, *sorted(registered())]
+
+
+def parse(spec: str) -> tuple[str, ...]:
+    """Split a SPEC into its parts.
+
+    Raises
+    ------
+    InputError
+        If a part is empty, unknown or named twice.
+    """
+    parts = tuple(_split(spec))
+    known = known_names()
+    for part in parts:
+        if not is_file(part) and part not in known:
+            raise InputError(f"--features {spec}: no feature is called {part!r}; expected {', '.join(known)} or file:PATH.")
+        if is_file(part) and not part.endswith((".csv", ".parquet")):
+            raise InputError(f"--features {spec}: {part!r} must end in .csv or .parquet.")
+    if len(set(parts)) != len(parts):
+        raise InputError(f"--features {spec}: names a feature twice.")
+    return parts
+
+
+def _split(spec: str) -> list[str]:
+    # A file's own name may hold a plus: it goes on until its ending.
+    parts: list[str] = []
+    for piece in spec.split("+"):
+        if parts and is_file(parts[-1]) and not parts[-1].endswith((".csv", ".parquet")):
+            parts[-1] += f"+{piece}"
+        else:
+            parts.append(piece.strip())
+    return parts
+
+
+def rows_of(spec: str, *, layers: tuple[int, ...], phases: tuple[str, ...]) -> list[Row]:
+    """Rows that a SPEC makes: one, or one a layer and phase where a network is among its parts."""
+    parts = parse(spec)
+    if not any(part in DOMAINS for part in parts):
+        return [Row(parts)]
+    return [Row(parts, layer, phase) for phase in phases for layer in layers]
+
+
+def choose_layers(asked: list[int] | None, depth: int) -> tuple[int, ...]:
+    """Layers of rows: those asked for, or all.
+
+    Raises
+    ------
+    InputError
+        If the network has no such layer.
+    """
+    wrong = [layer for layer in asked or [] if not 0 <= layer < depth]
+    if wrong:
+        raise InputError(f"--layer {wrong[0]}: expected 0 to {depth - 1}.")
+    return tuple(asked) if asked else tuple(range(depth))
+
+
+def choose_phases(asked: list[str] | None, *, control: bool) -> tuple[str, ...]:
+    """Phases of rows: those asked for, or pre-trained and fine-tuned; with the control also its two.
+
+    Raises
+    ------
+    InputError
+        If there is no such phase.
+    """
+    wrong = [phase for phase in asked or [] if phase not in PHASES]
+    if wrong:
+        raise InputError(f"--phase {wrong[0]}: expected {', '.join(PHASES)}.")
+    chosen = tuple(asked) if asked else PHASES[:2]
+    return tuple(dict.fromkeys([*chosen, *(PHASES[2:] if control else ())]))

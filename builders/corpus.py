@@ -1,0 +1,99 @@
+"""What every source gives: a corpus as plain tables, with the facts for its card."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ..cards.dataset import About
+from ..errors import InputError
+
+Render = Callable[[Path, int], None]
+
+
+@dataclass(frozen=True)
+class LabelledCorpus:
+    """A corpus before it is built.
+
+    Attributes
+    ----------
+    clips : DataFrame
+        ``clip_id, song_id, artist, album, title, start, duration, audio``; ``audio`` relative to
+        ``audio_folder`` or null.
+    annotations : DataFrame
+        ``clip_id, trace, annotator_id, time, arousal, valence``, in [-0.5, 0.5].
+    about : About
+        Facts for the card.
+    source : dict
+        What the corpus was read from, with SHA-256.
+    audio_folder : Path, optional
+        Where the audio lies; none means labels alone.
+    problems : dict
+        Clips whose audio cannot be found or used, with the reason; others are found when it is analysed.
+    settings : dict
+        Settings of the source, for the manifest.
+    render : callable, optional
+        Makes the audio of a source that has none of its own: takes the folder to fill and the number of
+        processes. What it finds there already is kept.
+    """
+
+    clips: pl.DataFrame
+    annotations: pl.DataFrame
+    about: About
+    source: dict[str, Any]
+    audio_folder: Path | None = None
+    problems: dict[str, str] = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict)
+    render: Render | None = None
+
+    def __post_init__(self) -> None:
+        if self.clips.is_empty():
+            raise InputError(f"{self.about.title}: the corpus is empty; expected at least one clip.")
+        doubled = self.clips.filter(pl.col("clip_id").is_duplicated())["clip_id"]
+        if len(doubled):
+            raise InputError(f"clip_id {doubled[0]}: stands twice among the clips; expected one row a clip.")
+        self._check_range()
+
+    def _check_range(self) -> None:
+        for axis in ("arousal", "valence"):
+            values = self.annotations.filter(~pl.col(axis).is_between(-0.5, 0.5) | pl.col(axis).is_nan())
+            if len(values):
+                row = values.row(0, named=True)
+                raise InputError(
+                    f"clip {row['clip_id']}, annotator {row['annotator_id']}, {row['time']:g} s: {axis} "
+                    f"{row[axis]:g} is outside [-0.5, 0.5]."
+                )
+
+
+@dataclass(frozen=True)
+class PretrainCorpus:
+    """Music without labels before it is filtered.
+
+    Attributes
+    ----------
+    clips : DataFrame
+        ``track_id, artist, album, title, seven_digital_id, audio``; ``audio`` relative to the folder or null.
+    about : About
+        Facts for the card.
+    source, settings : dict
+        What the corpus was read from, with SHA-256, and how.
+    audio_folder : Path, optional
+        Where the audio lies.
+    render : callable, optional
+        As in :class:`LabelledCorpus`.
+    """
+
+    clips: pl.DataFrame
+    about: About
+    source: dict[str, Any]
+    audio_folder: Path | None = None
+    settings: dict[str, Any] = field(default_factory=dict)
+    render: Render | None = None
+
+    def __post_init__(self) -> None:
+        if self.clips.is_empty():
+            raise InputError(f"{self.about.title}: the corpus is empty; expected at least one clip.")

@@ -1,0 +1,127 @@
+"""Album-aware folds: repeats of training, verification and test parts (Schmidt and Kim 2013, section 6).
+
+Whole albums are dealt, so that no album stands in two parts (the album effect: Whitman et al. 2001,
+Kim et al. 2006). An album is known by its artist and title without case, accents, spaces or punctuation.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from ..errors import InputError
+
+SPLITS = ("train", "verification", "test")
+
+
+@dataclass(frozen=True)
+class FoldConfig:
+    """How clips are dealt.
+
+    Attributes
+    ----------
+    repeats : int
+        Independent deals (the paper's 5).
+    shares : tuple of float
+        Of training, verification and test (the paper's 0.5, 0.2, 0.3).
+    seed : int
+        Of the deals.
+    """
+
+    repeats: int = 5
+    shares: tuple[float, float, float] = (0.5, 0.2, 0.3)
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1:
+            raise ValueError(f"repeats={self.repeats}: expected at least 1")
+        if len(self.shares) != 3 or min(self.shares) <= 0 or abs(sum(self.shares) - 1) > 1e-9:
+            raise ValueError(f"shares={self.shares}: expected three shares above 0 that add up to 1")
+
+
+def normalised(text: str) -> str:
+    """Text without case, accents, spaces and punctuation, in any script."""
+    decomposed = unicodedata.normalize("NFKD", text.casefold())
+    kept = "".join(letter for letter in decomposed if letter.isalnum())
+    return unicodedata.normalize("NFKC", kept)
+
+
+def album_key(artist: str, album: str) -> str:
+    """Key of an album: the normalised artist and title."""
+    return f"{normalised(artist)}/{normalised(album)}"
+
+
+def _deal(
+    sizes: np.ndarray, shares: tuple[float, float, float], generator: np.random.Generator
+) -> np.ndarray:
+    """Deal albums to parts; the part of each album. The best of up to 200 greedy deals."""
+    total = int(sizes.sum())
+    wanted = np.array(shares) * total
+    best: np.ndarray | None = None
+    best_error = np.inf
+    for _ in range(200):
+        # Large albums first, equal ones in random order; each to the part that lacks most.
+        order = np.lexsort((generator.random(len(sizes)), -sizes))
+        lacking = wanted.copy()
+        parts = np.empty(len(sizes), np.intp)
+        for album in order:
+            part = int(np.argmax(lacking + 1e-9 * generator.random(3)))
+            parts[album] = part
+            lacking[part] -= sizes[album]
+        error = float(np.abs(lacking).max()) + (total if len(set(parts.tolist())) < 3 else 0)
+        if error < best_error:
+            best, best_error = parts, error
+        if best_error <= 0.02 * total:
+            break
+        # Large albums that greedy dealing places badly: let chance try.
+        wanted = np.array(shares) * total * (1 + 0.2 * (generator.random(3) - 0.5))
+    assert best is not None
+    return best
+
+
+def fold_table(clips: pl.DataFrame, config: FoldConfig) -> pl.DataFrame:
+    """Deal clips to the parts of each repeat.
+
+    Parameters
+    ----------
+    clips : DataFrame
+        ``clip_id, artist, album``; the order of its rows does not matter.
+    config : FoldConfig
+        Repeats, shares, seed.
+
+    Returns
+    -------
+    DataFrame
+        ``repeat, clip_id, album, split``; ``album`` is the album's key.
+
+    Raises
+    ------
+    InputError
+        If there are fewer than three albums: each part needs one.
+    """
+    clips = clips.select("clip_id", "artist", "album").sort("clip_id")
+    keys = [album_key(artist, album) for _, artist, album in clips.iter_rows()]
+    albums, owner, sizes = np.unique(np.array(keys, dtype=object), return_inverse=True, return_counts=True)
+    if len(albums) < 3:
+        raise InputError(
+            f"{len(keys)} usable clips on {len(albums)} albums: folds need at least 3 albums, one each for "
+            "training, verification and test. Add clips from other albums."
+        )
+    tables = []
+    for repeat in range(config.repeats):
+        generator = np.random.default_rng([config.seed, repeat])
+        parts = _deal(sizes, config.shares, generator)[owner]
+        tables.append(
+            pl.DataFrame(
+                {
+                    "repeat": pl.Series([repeat] * len(keys), dtype=pl.Int32),
+                    "clip_id": clips["clip_id"],
+                    "album": keys,
+                    "split": [SPLITS[part] for part in parts],
+                }
+            )
+        )
+    return pl.concat(tables)

@@ -1,0 +1,230 @@
+"""MoodSwings Turk: per-second arousal and valence of 240 clips by Mechanical Turk workers.
+
+Citation: J. A. Speck, E. M. Schmidt, B. G. Morton and Y. E. Kim, "A Comparative Study of Collaborative
+vs. Traditional Musical Mood Annotation", ISMIR 2011.
+Licence: published by its authors for research; the music is commercial and not part of it.
+Source: ``msLiteTurk.mat``, once at music.ece.drexel.edu/research/emotion/moodswingsturk.
+
+The file holds a 1x1 struct ``msLiteTurk`` of 1x240 cells, one entry a clip. ``time``, ``valence``,
+``arousal`` and ``userid`` are (15 R) x 1, R blocks of 15 seconds by one worker each, over the game's
+board of -200 to 200. Some cells are stored as unsigned integers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..errors import InputError
+from ..files import sha256_file
+from .audio_files import find_audio
+from .corpus import About, LabelledCorpus
+
+FIELDS = ("artist", "album", "song", "songid", "userid", "time", "valence", "arousal")
+SECONDS = 15
+BOARD = 200.0
+
+ABOUT = About(
+    title="MoodSwings Turk",
+    summary=(
+        "Arousal and valence of 15-second clips of popular music, rated second by second by workers of "
+        "Amazon's Mechanical Turk."
+    ),
+    license="other",
+    citation="""@inproceedings{speck2011comparative,
+  author    = {Speck, Jacquelin A. and Schmidt, Erik M. and Morton, Brandon G. and Kim, Youngmoo E.},
+  title     = {A Comparative Study of Collaborative vs. Traditional Musical Mood Annotation},
+  booktitle = {Proceedings of the 12th International Society for Music Information Retrieval Conference},
+  year      = {2011}
+}""",
+    terms="The labels were published by their authors for research; cite them. The music is not part of the dataset.",
+)
+
+
+@dataclass(frozen=True)
+class MoodSwingsConfig:
+    """How the file is read.
+
+    Attributes
+    ----------
+    scale : float
+        Width of the board; ratings are divided by it, which makes [-0.5, 0.5] of -200..200.
+    audio_kind : {"auto", "clips", "songs"}
+        Whether the audio files are the 15-second clips or the full songs; ``auto`` tells by length.
+    """
+
+    scale: float = 2 * BOARD
+    audio_kind: str = "auto"
+
+
+def read_labels(path: Path) -> list[dict[str, Any]]:
+    """Read and check ``msLiteTurk.mat``.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    list of dict
+        One a clip: the three names, ``songid`` (str), ``times`` (15,), and ``users`` (R,), ``arousal``
+        and ``valence`` (R, 15) on the board's scale.
+
+    Raises
+    ------
+    InputError
+        If the file is not what the module's head says, naming the clip and the field.
+    """
+    import scipy.io
+
+    if not path.is_file():
+        raise InputError(f"{path}: no such file; expected msLiteTurk.mat of the MoodSwings Turk dataset.")
+    try:
+        content = scipy.io.loadmat(path)
+    except Exception as error:  # scipy raises whatever its parsers meet in a foreign file
+        raise InputError(f"{path}: not a MATLAB file ({error}); expected msLiteTurk.mat.") from error
+    if "msLiteTurk" not in content:
+        raise InputError(f"{path}: has no variable 'msLiteTurk'; expected msLiteTurk.mat as published.")
+    struct = content["msLiteTurk"]
+    if struct.dtype.names is None or struct.size != 1:
+        raise InputError(f"{path}: 'msLiteTurk' is no 1x1 struct; expected msLiteTurk.mat as published.")
+    lacking = [name for name in FIELDS if name not in struct.dtype.names]
+    if lacking:
+        raise InputError(f"{path}: 'msLiteTurk' lacks the field {', '.join(lacking)}.")
+    cells = {name: struct.ravel()[0][name].ravel() for name in FIELDS}
+    counts = {name: len(column) for name, column in cells.items()}
+    if len(set(counts.values())) > 1:
+        raise InputError(f"{path}: the fields differ in their number of clips: {counts}.")
+    clips = [_read_clip(path, row, {name: cells[name][row] for name in FIELDS}) for row in range(counts["songid"])]
+    seen: set[str] = set()
+    for row, clip in enumerate(clips):
+        if clip["songid"] in seen:
+            raise InputError(f"{path}: clip {row + 1}: song id {clip['songid']} stands twice; expected one clip a song.")
+        seen.add(clip["songid"])
+    return clips
+
+
+def _read_clip(path: Path, row: int, cell: dict[str, npt.NDArray]) -> dict[str, Any]:
+    where = f"{path}: clip {row + 1}"
+    try:
+        song_id = str(int(cell["songid"].item()))
+        names = {name: str(cell[name].item()) for name in ("artist", "album", "song")}
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{where}: songid, artist, album or song is not one value ({error}).") from error
+    where = f"{where} (song {song_id})"
+    columns: dict[str, npt.NDArray[np.float64]] = {}
+    for name in ("userid", "time", "valence", "arousal"):
+        try:
+            columns[name] = cell[name].ravel().astype(np.float64)
+        except (ValueError, TypeError) as error:
+            raise InputError(f"{where}: {name} is not numeric.") from error
+    lengths = {name: len(column) for name, column in columns.items()}
+    if len(set(lengths.values())) > 1:
+        raise InputError(f"{where}: labels of unequal length: {lengths}.")
+    length = lengths["time"]
+    if length == 0 or length % SECONDS:
+        raise InputError(f"{where}: {length} rows; expected whole traces of {SECONDS} rows each.")
+    blocks = {name: column.reshape(-1, SECONDS) for name, column in columns.items()}
+    times = blocks["time"][0]
+    if not np.array_equal(times, times[0] + np.arange(SECONDS)):
+        raise InputError(f"{where}: time is {times.tolist()}; expected {SECONDS} consecutive seconds.")
+    for trace in range(len(blocks["time"])):
+        if not np.array_equal(blocks["time"][trace], times) or len(set(blocks["userid"][trace])) != 1:
+            raise InputError(
+                f"{where}, trace {trace + 1}: not {SECONDS} rows of one worker at the clip's own seconds."
+            )
+    for axis in ("valence", "arousal"):
+        wrong = np.argwhere(~(np.abs(blocks[axis]) <= BOARD))
+        if len(wrong):
+            trace, second = wrong[0]
+            raise InputError(
+                f"{where}, trace {trace + 1}, second {times[second]:g}: {axis} {blocks[axis][trace, second]:g}; "
+                f"expected a number from {-BOARD:g} to {BOARD:g}."
+            )
+    return {
+        **names,
+        "songid": song_id,
+        "times": times,
+        "users": blocks["userid"][:, 0],
+        "arousal": blocks["arousal"],
+        "valence": blocks["valence"],
+    }
+
+
+def load(labels: Path, audio: Path | None, config: MoodSwingsConfig) -> LabelledCorpus:
+    """Read the labels and find the audio of each clip.
+
+    Parameters
+    ----------
+    labels : Path
+        ``msLiteTurk.mat``.
+    audio : Path, optional
+        Folder of full songs or of clips, found by song id or by artist, album and song.
+    config : MoodSwingsConfig
+        Scale and kind of audio.
+
+    Returns
+    -------
+    LabelledCorpus
+        With ``start`` one second before the first label, in the song: the label at second ``t`` belongs
+        to the music of ``(t - 1, t]``.
+
+    Raises
+    ------
+    InputError
+        If the file or the folder is not as expected.
+    """
+    entries = read_labels(labels)
+    clips = pl.DataFrame(
+        {
+            "clip_id": [entry["songid"] for entry in entries],
+            "song_id": [entry["songid"] for entry in entries],
+            "artist": [entry["artist"] for entry in entries],
+            "album": [entry["album"] for entry in entries],
+            "title": [entry["song"] for entry in entries],
+            "start": [float(entry["times"][0] - 1) for entry in entries],
+            "duration": [float(SECONDS)] * len(entries),
+            "audio": pl.Series([None] * len(entries), dtype=pl.String),
+        }
+    )
+    problems: dict[str, str] = {}
+    if audio is not None:
+        clips, problems = find_audio(clips, audio)
+    return LabelledCorpus(
+        clips=clips,
+        annotations=_annotations(entries, config.scale),
+        about=ABOUT,
+        source={"type": "moodswings", "file": labels.name, "sha256": sha256_file(labels)},
+        audio_folder=audio,
+        problems=problems,
+        settings=asdict(config),
+    )
+
+
+def _annotations(entries: list[dict[str, Any]], scale: float) -> pl.DataFrame:
+    columns: dict[str, list[Any]] = {name: [] for name in ("clip_id", "trace", "annotator_id")}
+    times, arousal, valence = [], [], []
+    for entry in entries:
+        traces = len(entry["users"])
+        columns["clip_id"] += [entry["songid"]] * (traces * SECONDS)
+        columns["trace"] += np.repeat(np.arange(traces), SECONDS).tolist()
+        columns["annotator_id"] += [str(int(user)) for user in np.repeat(entry["users"], SECONDS)]
+        times.append(np.tile(entry["times"] - entry["times"][0] + 1, traces))
+        arousal.append(entry["arousal"].ravel() / scale)
+        valence.append(entry["valence"].ravel() / scale)
+    return pl.DataFrame(
+        {
+            "clip_id": columns["clip_id"],
+            "trace": pl.Series(columns["trace"], dtype=pl.Int32),
+            "annotator_id": columns["annotator_id"],
+            "time": np.concatenate(times),
+            "arousal": np.concatenate(arousal),
+            "valence": np.concatenate(valence),
+        }
+    )

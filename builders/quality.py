@@ -1,0 +1,92 @@
+"""The quality filter of the pre-training set (Schmidt and Kim 2013, section 3.1), one rule a function.
+
+A rule looks at what is known of a clip and says whether it fails. The paper drops clips under 128 kbit/s,
+under 22,050 Hz, under 30 s, silent ones, and ones with bad frames or corrupt files.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+LOSSLESS = ("PCM_", "FLOAT", "DOUBLE", "ALAC")
+
+
+@dataclass(frozen=True)
+class QualityConfig:
+    """Thresholds, the paper's by default.
+
+    Attributes
+    ----------
+    min_bit_rate : int
+        Bits a second; does not concern lossless encodings.
+    min_sample_rate : int
+        Hertz.
+    min_duration : float
+        Seconds.
+    duration_tolerance : float
+        Seconds by which a clip may fall short of ``min_duration``.
+    silence_db : float
+        Level in decibels relative to full scale below which a clip is silent.
+    min_beats : int
+        Fewest beats that make an example.
+    """
+
+    min_bit_rate: int = 128_000
+    min_sample_rate: int = 22_050
+    min_duration: float = 30.0
+    duration_tolerance: float = 0.1
+    silence_db: float = -60.0
+    min_beats: int = 4
+
+
+@dataclass(frozen=True)
+class ClipFacts:
+    """What is known of a decoded clip; the columns of the pre-training set's ``clips``."""
+
+    codec: str
+    bit_rate: int
+    sample_rate: int
+    channels: int
+    duration: float
+    rms_db: float
+    n_beats: int
+
+
+def low_bit_rate(clip: ClipFacts, config: QualityConfig) -> bool:
+    """Fewer bits a second than asked, unless the encoding is lossless."""
+    return not clip.codec.startswith(LOSSLESS) and clip.bit_rate < config.min_bit_rate
+
+
+def low_sample_rate(clip: ClipFacts, config: QualityConfig) -> bool:
+    """Fewer samples a second than asked."""
+    return clip.sample_rate < config.min_sample_rate
+
+
+def too_short(clip: ClipFacts, config: QualityConfig) -> bool:
+    """Shorter than asked by more than the tolerance."""
+    return clip.duration < config.min_duration - config.duration_tolerance
+
+
+def silent(clip: ClipFacts, config: QualityConfig) -> bool:
+    """Quieter than the level of silence."""
+    return clip.rms_db < config.silence_db
+
+
+def too_few_beats(clip: ClipFacts, config: QualityConfig) -> bool:
+    """Fewer beats than an example needs."""
+    return clip.n_beats < config.min_beats
+
+
+RULES: dict[str, Callable[[ClipFacts, QualityConfig], bool]] = {
+    "low_bit_rate": low_bit_rate,
+    "low_sample_rate": low_sample_rate,
+    "too_short": too_short,
+    "silent": silent,
+    "too_few_beats": too_few_beats,
+}
+
+
+def rejection(clip: ClipFacts, config: QualityConfig) -> str | None:
+    """Name of the first rule that a clip fails; None where it passes all."""
+    return next((name for name, fails in RULES.items() if fails(clip, config)), None)

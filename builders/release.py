@@ -1,0 +1,201 @@
+"""A dataset on disk: Parquet files, manifest and card, written whole or not at all.
+
+A build works in a hidden folder beside its place and is renamed into it when it is complete. The
+manifest names every file with its SHA-256 and rows, so that a later change is noticed; the same inputs,
+settings and versions give the same bytes, so nothing in it tells the time or the machine.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ..environment import package_versions
+from ..errors import EmobenchError, InputError
+from ..files import digest, plain, read_json, replacing, sha256_file, write_json, write_text
+
+SCHEMA = 1
+MANIFEST = "manifest.json"
+LOCAL = "local.json"
+
+_VERSION = re.compile(r"\d+\.\d+\.\d+")
+
+
+def check_version(version: str) -> None:
+    """Raise InputError unless ``version`` has the form X.Y.Z."""
+    if not _VERSION.fullmatch(version):
+        raise InputError(f"--version {version}: expected three numbers such as 1.0.0.")
+
+
+def recipe(
+    *, name: str, version: str, kind: str, source: Mapping[str, Any], config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """What decides a dataset's content: its name, version, source, settings and package versions."""
+    return plain(
+        {
+            "schema": SCHEMA,
+            "name": name,
+            "version": version,
+            "kind": kind,
+            "source": source,
+            "config": config,
+            "packages": package_versions(heavy=False),
+        }
+    )
+
+
+def already_built(out: Path, wanted: Mapping[str, Any]) -> bool:
+    """Whether ``out`` holds this very dataset, complete and unchanged.
+
+    Parameters
+    ----------
+    out : Path
+        Folder of the dataset.
+    wanted : mapping
+        Its :func:`recipe`.
+
+    Returns
+    -------
+    bool
+        False where the place is free.
+
+    Raises
+    ------
+    InputError
+        If the place is taken by something else: another folder, another dataset or version, the same
+        version with other content, or a dataset changed by hand.
+    """
+    if not out.exists():
+        return False
+    if not (out / MANIFEST).is_file():
+        if out.is_dir() and not any(out.iterdir()):
+            return False
+        raise InputError(f"{out}: exists and is no dataset; choose another place with --out.")
+    manifest = load_manifest(out)
+    label = f"{manifest.get('name')} {manifest.get('version')}"
+    if (manifest.get("name"), manifest.get("version")) != (wanted["name"], wanted["version"]):
+        raise InputError(
+            f"{out}: holds {label} and is not overwritten; write {wanted['name']} {wanted['version']} "
+            "elsewhere with --out."
+        )
+    differing = sorted(key for key in wanted if manifest.get(key) != wanted[key])
+    if differing:
+        raise InputError(
+            f"{out}: {label} exists with other content ({', '.join(differing)} differ) and is not "
+            "overwritten; give a new --version and --out."
+        )
+    return True
+
+
+@contextmanager
+def building(out: Path, wanted: Mapping[str, Any]) -> Iterator[Path]:
+    """Give the folder to build in; rename it to ``out`` when the block ends well.
+
+    Parameters
+    ----------
+    out : Path
+        Where the dataset shall be.
+    wanted : mapping
+        Its :func:`recipe`; the same recipe gets the same building folder, so that an interrupted build
+        goes on with the files that it finds there.
+
+    Yields
+    ------
+    Path
+        The building folder. After an exception it stays for the next attempt; ``out`` does not exist.
+    """
+    folder = out.with_name(f".{out.name}.building-{digest(wanted)[:12]}")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    except BaseException:
+        if not any(folder.iterdir()):
+            folder.rmdir()
+        raise
+    if out.is_dir():
+        out.rmdir()
+    folder.rename(out)
+
+
+def write_table(folder: Path, config: str, table: pl.DataFrame) -> None:
+    """Write a table as ``<config>/train-00000.parquet``; a table that is polars' is written the same way twice."""
+    with replacing(folder / config / "train-00000.parquet") as temporary:
+        table.write_parquet(temporary, compression="zstd", statistics=True)
+
+
+def write_manifest(folder: Path, wanted: Mapping[str, Any], facts: Mapping[str, Any]) -> None:
+    """Write the manifest: the recipe, the facts, and each published file with its SHA-256 and rows."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        relative = path.relative_to(folder).as_posix()
+        if not path.is_file() or relative in (MANIFEST, LOCAL) or relative.startswith("audio/"):
+            continue
+        entry: dict[str, Any] = {"sha256": sha256_file(path)}
+        if path.suffix == ".parquet":
+            entry["rows"] = pl.scan_parquet(path).select(pl.len()).collect().item()
+        files[relative] = entry
+    write_json(folder / MANIFEST, {**wanted, **plain(facts), "files": files})
+
+
+def write_card(folder: Path, text: str) -> None:
+    """Write the card."""
+    write_text(folder / "README.md", text)
+
+
+def write_local(folder: Path, audio: Path | None) -> None:
+    """Keep where the audio lies on this machine; never published."""
+    if audio is not None:
+        write_json(folder / LOCAL, {"audio": str(audio)})
+
+
+def load_manifest(folder: Path) -> dict[str, Any]:
+    """Read a dataset's manifest.
+
+    Raises
+    ------
+    InputError
+        If the folder or its manifest is missing, or of another schema.
+    """
+    if not (folder / MANIFEST).is_file():
+        raise InputError(
+            f"{folder}: no dataset there (no {MANIFEST}); build one with 'emobench build-data' or name it "
+            "with --dataset."
+        )
+    try:
+        manifest = read_json(folder / MANIFEST, "manifest")
+    except EmobenchError as error:
+        raise InputError(str(error)) from error
+    if manifest.get("schema") != SCHEMA or not isinstance(manifest.get("files"), dict):
+        raise InputError(f"{folder / MANIFEST}: schema {manifest.get('schema')!r}; this emobench reads schema {SCHEMA}.")
+    return manifest
+
+
+def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Compare every file with the manifest.
+
+    Raises
+    ------
+    InputError
+        If a file is missing or differs, naming it.
+    """
+    for name, entry in manifest["files"].items():
+        path = folder / name
+        if not path.is_file():
+            raise InputError(f"{path}: missing though the manifest lists it; build the dataset again.")
+        if sha256_file(path) != entry["sha256"]:
+            raise InputError(
+                f"{path}: changed after it was built (its SHA-256 is not the manifest's); build the dataset "
+                "again, under a new version if the change is wanted."
+            )
+
+
+def read_table(folder: Path, config: str) -> pl.DataFrame:
+    """Read all Parquet files of one of a dataset's tables."""
+    return pl.read_parquet(sorted((folder / config).glob("*.parquet")))
+
+

@@ -1,0 +1,104 @@
+"""The settings of a synthetic corpus."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, kw_only=True)
+class SynthesisConfig:
+    """What to render, checked when made.
+
+    Parameters
+    ----------
+    seed : int
+        Root of all randomness, at least 0.
+    n_clips, n_pretrain : int
+        Number of labelled clips and of clips for pre-training, at least 0.
+    clip_seconds, pretrain_seconds : int
+        Length of a clip in whole seconds, 4 to 600.
+    sample_rate : int
+        Samples a second, 8000 to 96000.
+    stereo : bool
+        Render two channels with the instruments panned apart.
+    mapping_noise : float
+        Scale of everything about a piece that has nothing to do with its emotion, at least 0. 1 leaves
+        emotion about as hard to hear as in real music; 0 makes it obvious.
+    album_share : float
+        Share of the variance of emotion that the clips of one album have in common, 0 to 1. The published
+        MoodSwings Turk clips have about 0.5.
+    arousal_sd, valence_sd : float
+        Spread of the clips' true emotion in units of the [-0.5, 0.5] board, above 0 and at most 0.25.
+    movement : float
+        Standard deviation of one second's step of the true emotion, before smoothing, 0 to 0.1.
+    worker_spread : float
+        Standard deviation of the workers about the crowd, per axis, before the edges of the board hold them
+        back; above 0 and at most 0.3.
+    n_workers : int
+        Size of the pool that the annotators come from, at least 23 (no clip is rated twice by one worker).
+    constant_share : float
+        Share of the traces that never move, 0 to 1.
+
+    Raises
+    ------
+    ValueError
+        Naming the argument that is out of range.
+    """
+
+    seed: int = 0
+    n_clips: int = 240
+    clip_seconds: int = 15
+    n_pretrain: int = 200
+    pretrain_seconds: int = 45
+    sample_rate: int = 22050
+    stereo: bool = False
+    mapping_noise: float = 1.0
+    album_share: float = 0.5
+    arousal_sd: float = 0.178
+    valence_sd: float = 0.115
+    movement: float = 0.0165
+    worker_spread: float = 0.25
+    n_workers: int = 250
+    constant_share: float = 0.125
+
+    def __post_init__(self) -> None:
+        """Check every field."""
+        whole = {
+            "seed": (0, None),
+            "n_clips": (0, None),
+            "clip_seconds": (4, 600),
+            "n_pretrain": (0, None),
+            "pretrain_seconds": (4, 600),
+            "sample_rate": (8000, 96000),
+            "n_workers": (23, None),
+        }
+        real = {
+            "mapping_noise": (0.0, 100.0),
+            "album_share": (0.0, 1.0),
+            "arousal_sd": (1e-6, 0.25),
+            "valence_sd": (1e-6, 0.25),
+            "movement": (0.0, 0.1),
+            "worker_spread": (1e-6, 0.3),
+            "constant_share": (0.0, 1.0),
+        }
+        for name, (low, high) in whole.items():
+            value = getattr(self, name)
+            if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
+                raise ValueError(f"{name} must be a whole number, not {value!r}")
+            _within(name, int(value), low, high)
+        for name, (low, high) in real.items():
+            value = getattr(self, name)
+            if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+                raise ValueError(f"{name} must be a number, not {value!r}")
+            _within(name, float(value), low, high)
+        if not isinstance(self.stereo, bool):
+            raise ValueError(f"stereo must be true or false, not {self.stereo!r}")
+
+
+def _within(name: str, value: float, low: float, high: float | None) -> None:
+    # Written so that NaN fails too: every comparison with it is false.
+    if not (value >= low and (high is None or value <= high)):
+        bounds = f"at least {low}" if high is None else f"between {low} and {high}"
+        raise ValueError(f"{name} must be {bounds}, not {value!r}")

@@ -1,0 +1,255 @@
+"""Your own corpus: two CSV tables and, if there is any, a folder of audio.
+
+Citation, licence and terms are yours to state in the card.
+
+``clips.csv``: ``clip_id,audio,artist,album[,title][,start][,duration]``, one row a clip.
+``labels.csv``: ``clip_id,annotator_id,time,arousal,valence``; ``time`` in seconds from the clip's start is
+the end of the second that it rates; empty or missing: one rating for the whole clip, which every second
+then carries.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from ..audio.decode import probe
+from ..cards.dataset import About
+from ..errors import AudioError, InputError
+from ..files import sha256_file
+from .corpus import LabelledCorpus
+
+ABOUT = About(
+    title="Own corpus",
+    summary="Arousal and valence of a corpus given as tables.",
+    license="unknown",
+    citation="@misc{corpus, note = {Fill in how to cite this corpus.}}",
+    terms="State here what may be done with the ratings and the music.",
+)
+
+
+@dataclass(frozen=True)
+class TableConfig:
+    """How the tables are read.
+
+    Attributes
+    ----------
+    low, high : float
+        Ends of the ratings' scale, mapped linearly to -0.5 and 0.5.
+    """
+
+    low: float = -0.5
+    high: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
+            raise InputError(f"--scale {self.low:g},{self.high:g}: expected two numbers, the lower first.")
+
+
+def parse_scale(text: str) -> TableConfig:
+    """Read ``LOW,HIGH``."""
+    parts = text.split(",")
+    try:
+        low, high = (float(part) for part in parts)
+    except ValueError:
+        raise InputError(f"--scale {text}: expected two numbers such as -1,1 or 1,9.") from None
+    return TableConfig(low, high)
+
+
+def _read(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> pl.DataFrame:
+    """Read a CSV table as text, with ``row`` as in the file (the header is row 1)."""
+    if not path.is_file():
+        raise InputError(f"{path}: no such file.")
+    try:
+        table = pl.read_csv(path, infer_schema=False, missing_utf8_is_empty_string=True)
+    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as CSV in UTF-8 ({str(error).splitlines()[0]}).") from error
+    table = table.rename({name: name.strip().removeprefix("\ufeff") for name in table.columns})
+    lacking = [name for name in required if name not in table.columns]
+    if lacking:
+        raise InputError(f"{path}: lacks the column {', '.join(lacking)}; expected {','.join(required)}.")
+    if table.is_empty():
+        raise InputError(f"{path}: has no rows; expected at least one.")
+    for name in optional:
+        if name not in table.columns:
+            table = table.with_columns(pl.lit("").alias(name))
+    kept = table.select(pl.col(*required, *optional).str.strip_chars())
+    return kept.with_row_index("row", offset=2)
+
+
+def _numbers(path: Path, table: pl.DataFrame, name: str, *, empty: bool) -> pl.Series:
+    """A column as float64, null where it is empty."""
+    text = table[name]
+    values = text.replace("", None).cast(pl.Float64, strict=False)
+    wrong = table.filter((values.is_null() & (text != "")) | values.is_nan() | values.is_infinite())
+    if len(wrong):
+        row = wrong.row(0, named=True)
+        raise InputError(f"{path}, row {row['row']}: {name} is {row[name]!r}; expected a finite number.")
+    if not empty and values.has_nulls():
+        row = table.filter(text == "").row(0, named=True)
+        raise InputError(f"{path}, row {row['row']}: {name} is empty; expected a number.")
+    return values
+
+
+def _filled(path: Path, table: pl.DataFrame, *names: str) -> None:
+    for name in names:
+        empty = table.filter(pl.col(name) == "")
+        if len(empty):
+            raise InputError(f"{path}, row {empty['row'][0]}: {name} is empty; expected a name.")
+
+
+def load(clips: Path, labels: Path, audio: Path | None, config: TableConfig) -> LabelledCorpus:
+    """Read a corpus from tables.
+
+    Parameters
+    ----------
+    clips, labels : Path
+        The two tables.
+    audio : Path, optional
+        Folder that the column ``audio`` counts from; by default that of ``clips``.
+    config : TableConfig
+        The ratings' scale.
+
+    Returns
+    -------
+    LabelledCorpus
+
+    Raises
+    ------
+    InputError
+        Naming the file, the row and the value that is not as expected.
+    """
+    facts = _clip_facts(clips)
+    if audio is not None and not audio.is_dir():
+        raise InputError(f"{audio}: no such folder; expected one with the audio that {clips} names.")
+    folder = audio or clips.parent
+    has_audio = bool((facts["audio"] != "").any())
+    ratings = _ratings(labels, config, set(facts["clip_id"]))
+    facts, problems = _durations(clips, facts, ratings, folder if has_audio else None)
+    _check_times(labels, facts, ratings)
+    return LabelledCorpus(
+        clips=facts.select(
+            "clip_id",
+            pl.col("clip_id").alias("song_id"),
+            "artist",
+            "album",
+            "title",
+            "start",
+            "duration",
+            pl.col("audio").replace("", None),
+        ),
+        annotations=_annotations(facts, ratings),
+        about=ABOUT,
+        source={"type": "table", "clips_sha256": sha256_file(clips), "labels_sha256": sha256_file(labels)},
+        audio_folder=folder if has_audio else None,
+        problems=problems,
+        settings={"low": config.low, "high": config.high},
+    )
+
+
+def _clip_facts(path: Path) -> pl.DataFrame:
+    table = _read(path, ("clip_id", "audio", "artist", "album"), ("title", "start", "duration"))
+    _filled(path, table, "clip_id", "artist")
+    doubled = table.filter(pl.col("clip_id").is_duplicated())
+    if len(doubled):
+        raise InputError(f"{path}, row {doubled['row'][1]}: clip_id {doubled['clip_id'][1]} stands twice.")
+    start = _numbers(path, table, "start", empty=True).fill_null(0.0)
+    duration = _numbers(path, table, "duration", empty=True)
+    for name, values, lowest in (("start", start, 0.0), ("duration", duration, 1.0)):
+        wrong = np.flatnonzero((values < lowest).fill_null(value=False).to_numpy())
+        if len(wrong):
+            raise InputError(f"{path}, row {wrong[0] + 2}: {name} is {values[int(wrong[0])]:g}; expected at least {lowest:g}.")
+    for row, audio in table.select("row", "audio").iter_rows():
+        if Path(audio).is_absolute() or ".." in Path(audio).parts:
+            raise InputError(f"{path}, row {row}: audio {audio!r} leaves the audio folder; expected a path inside it.")
+    return table.with_columns(start=start, duration=duration)
+
+
+def _ratings(path: Path, config: TableConfig, known: set[str]) -> pl.DataFrame:
+    table = _read(path, ("clip_id", "annotator_id", "arousal", "valence"), ("time",))
+    _filled(path, table, "clip_id", "annotator_id")
+    unknown = table.filter(~pl.col("clip_id").is_in(list(known)))
+    if len(unknown):
+        row = unknown.row(0, named=True)
+        raise InputError(f"{path}, row {row['row']}: clip_id {row['clip_id']!r} is not among the clips.")
+    columns = {}
+    for axis in ("arousal", "valence"):
+        values = _numbers(path, table, axis, empty=False)
+        wrong = table.filter((values < config.low) | (values > config.high))
+        if len(wrong):
+            row = wrong.row(0, named=True)
+            raise InputError(
+                f"{path}, row {row['row']}: {axis} {row[axis]} is outside the scale {config.low:g},{config.high:g}; "
+                "give the ratings' own with --scale LOW,HIGH."
+            )
+        columns[axis] = ((values - config.low) / (config.high - config.low) - 0.5).clip(-0.5, 0.5)
+    return table.with_columns(time=_numbers(path, table, "time", empty=True), **columns)
+
+
+def _durations(
+    path: Path, facts: pl.DataFrame, ratings: pl.DataFrame, folder: Path | None
+) -> tuple[pl.DataFrame, dict[str, str]]:
+    """Fill in durations that the table leaves out: the rest of the audio, else the last rating's time."""
+    last = dict(ratings.group_by("clip_id").agg(pl.col("time").max()).iter_rows())
+    durations, problems = [], {}
+    for clip in facts.iter_rows(named=True):
+        duration = clip["duration"]
+        if folder is not None and not clip["audio"]:
+            problems[clip["clip_id"]] = "missing"
+        if duration is None and folder is not None and clip["audio"]:
+            try:
+                duration = probe(folder / clip["audio"]).duration - clip["start"]
+            except AudioError as error:
+                problems[clip["clip_id"]] = error.reason
+            if duration is not None and duration < 1:
+                problems[clip["clip_id"]] = "too_short"
+                duration = None
+        if duration is None:
+            duration = last.get(clip["clip_id"])
+        if duration is None and clip["clip_id"] in problems:
+            duration = 1.0
+        if duration is None:
+            raise InputError(f"{path}, row {clip['row']}: clip {clip['clip_id']} has no duration; give one in seconds.")
+        durations.append(float(duration))
+    return facts.with_columns(duration=pl.Series(durations, dtype=pl.Float64)), problems
+
+
+def _check_times(path: Path, facts: pl.DataFrame, ratings: pl.DataFrame) -> None:
+    durations = dict(facts.select("clip_id", "duration").iter_rows())
+    for row in ratings.filter(pl.col("time").is_not_null()).iter_rows(named=True):
+        limit = durations[row["clip_id"]]
+        if not 0 < row["time"] <= limit + 1e-6:
+            raise InputError(
+                f"{path}, row {row['row']}: time {row['time']:g} is outside the clip {row['clip_id']} (0 to {limit:g} s); "
+                "a time is the end of the second that it rates."
+            )
+
+
+def _annotations(facts: pl.DataFrame, ratings: pl.DataFrame) -> pl.DataFrame:
+    """Ratings as traces in the order of the clips; one for a whole clip is repeated every second."""
+    durations = dict(facts.select("clip_id", "duration").iter_rows())
+    order = {clip: place for place, clip in enumerate(facts["clip_id"])}
+    traces: dict[tuple[str, str], int] = {}
+    counts: dict[str, int] = {}
+    rows = []
+    for row in ratings.iter_rows(named=True):
+        clip, annotator = row["clip_id"], row["annotator_id"]
+        if (clip, annotator) not in traces:
+            traces[clip, annotator] = counts.get(clip, 0)
+            counts[clip] = counts.get(clip, 0) + 1
+        times = range(1, int(durations[clip] + 1e-6) + 1) if row["time"] is None else [row["time"]]
+        rows += [(clip, traces[clip, annotator], annotator, float(time), row["arousal"], row["valence"]) for time in times]
+    schema = {
+        "clip_id": pl.String,
+        "trace": pl.Int32,
+        "annotator_id": pl.String,
+        "time": pl.Float64,
+        "arousal": pl.Float64,
+        "valence": pl.Float64,
+    }
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    return table.sort(pl.col("clip_id").replace_strict(order, return_dtype=pl.Int64), "trace", "time", maintain_order=True)

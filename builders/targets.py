@@ -1,0 +1,110 @@
+"""Targets: the workers' ratings of a second as a Gaussian in the arousal-valence plane.
+
+Conventions: arousal and valence lie in [-0.5, 0.5]; the target at second ``t`` belongs to the music of
+``(t - 1, t]`` (Schmidt and Kim 2013, section 6, equation 6; Speck et al., ISMIR 2011).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ..errors import InputError
+
+PARAMETERS = ("arousal", "valence", "arousal_var", "valence_var", "covariance")
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TargetConfig:
+    """How ratings become targets.
+
+    Attributes
+    ----------
+    ddof : int
+        Of the variances: 1 is unbiased.
+    lag : float
+        Seconds by which ratings trail the music; taken off their times.
+    """
+
+    ddof: int = 1
+    lag: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.ddof not in (0, 1):
+            raise ValueError(f"ddof={self.ddof}: expected 0 or 1")
+        if not 0 <= self.lag < 60:
+            raise ValueError(f"lag={self.lag}: expected seconds from 0 on")
+
+
+def target_table(annotations: pl.DataFrame, config: TargetConfig) -> pl.DataFrame:
+    """Mean, variances and covariance of the ratings of each second of each clip.
+
+    Parameters
+    ----------
+    annotations : DataFrame
+        ``clip_id, trace, time, arousal, valence``; a time within ``(t - 1, t]`` counts for second ``t``.
+        Several ratings of one trace within a second are averaged first.
+    config : TargetConfig
+        Degrees of freedom and lag.
+
+    Returns
+    -------
+    DataFrame
+        ``clip_id, time, n, arousal, valence, arousal_var, valence_var, covariance``, in the order of
+        the clips, then of time.
+
+    Raises
+    ------
+    InputError
+        If a second has fewer ratings than a covariance needs.
+    """
+    second = (pl.col("time") - config.lag).round(9).ceil()
+    ratings = (
+        annotations.with_columns(time=second)
+        .filter(pl.col("time") >= 1)
+        .group_by("clip_id", "trace", "time", maintain_order=True)
+        .agg(pl.col("arousal").mean(), pl.col("valence").mean())
+    )
+    groups = ratings.group_by("clip_id", "time", maintain_order=True).agg("arousal", "valence")
+    order = {clip: place for place, clip in enumerate(ratings["clip_id"].unique(maintain_order=True))}
+    rows: list[tuple[object, ...]] = []
+    for clip, time, arousal, valence in groups.iter_rows():
+        points = np.array([arousal, valence])
+        count = points.shape[1]
+        if count < 1 + config.ddof:
+            raise InputError(
+                f"clip {clip}, second {time:g}: {count} rating; a covariance needs at least "
+                f"{1 + config.ddof}. Leave the second out or add ratings."
+            )
+        mean = points.mean(axis=1)
+        spread = points - mean[:, None]
+        products = spread @ spread.T / (count - config.ddof)
+        rows.append((clip, time, count, *mean, products[0, 0], products[1, 1], products[0, 1]))
+    schema = {"clip_id": pl.String, "time": pl.Float64, "n": pl.Int32} | dict.fromkeys(PARAMETERS, pl.Float64)
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    return table.sort(pl.col("clip_id").replace_strict(order, return_dtype=pl.Int64), "time")
+
+
+def targets_at(times: FloatArray, seconds: FloatArray, values: FloatArray) -> FloatArray:
+    """Interpolate per-second means linearly at other times, such as the beats.
+
+    Parameters
+    ----------
+    times : ndarray, shape (n,)
+        Seconds.
+    seconds : ndarray, shape (m,)
+        Times of the targets, rising.
+    values : ndarray, shape (m, d)
+        Targets.
+
+    Returns
+    -------
+    ndarray of float64, shape (n, d)
+        Before the first and after the last target, that target.
+    """
+    return np.column_stack([np.interp(times, seconds, column) for column in values.T])

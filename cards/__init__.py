@@ -1,0 +1,1 @@
+"""Plain data in, cards, tables and pages out."""

@@ -1,0 +1,443 @@
+"""The commands: each parses its arguments, calls one function of a room, and prints."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from . import __version__
+from .errors import EmobenchError, InputError
+
+if TYPE_CHECKING:
+    from .cards.tables import Table
+
+app = typer.Typer(
+    name="emobench",
+    help="A benchmark for music emotion recognition: datasets, learned features, leaderboards.",
+    epilog="Begin with:  emobench build-data   then:  emobench run --features rhythm+pitch",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+
+
+class _State:
+    """Settings of this call."""
+
+    debug = False
+    quiet = False
+    verbose = False
+
+
+def _data() -> Path:
+    return Path(os.environ.get("EMOBENCH_DATA", "data"))
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"emobench {__version__}")
+        raise typer.Exit
+
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no remarks.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", hidden=True)]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes. Default: the processors there are.")
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Root of all randomness.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
+Models = Annotated[Path, typer.Option("--models", help="Folder of pre-trained models.")]
+Features = Annotated[
+    list[str] | None,
+    typer.Option("--features", "-f", help="Names joined by +, such as mfcc or rhythm+pitch. May be repeated."),
+]
+
+
+@app.callback()
+def _main(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
+    debug: Debug = False,
+) -> None:
+    _State.debug = debug
+
+
+def _settle(quiet: bool, verbose: bool) -> None:
+    _State.quiet, _State.verbose = quiet, verbose
+    if quiet:
+        os.environ["EMOBENCH_QUIET"] = "1"
+
+
+def _say(text: str) -> None:
+    if not _State.quiet:
+        typer.echo(text)
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def _print_tables(tables: list[Table]) -> None:
+    from rich.console import Console
+
+    from .cards.tables import to_rich
+
+    # A pipe or file gets whole rows; a terminal is as wide as it is.
+    console = Console(width=None if sys.stdout.isatty() else 132)
+    for table in tables:
+        console.print(to_rich(table))
+
+
+def _workers(asked: int | None) -> int:
+    from .parallel import processors
+
+    return asked or processors()
+
+
+def _pair(text: str | None, what: str) -> Path:
+    if text is None:
+        raise InputError(f"{what}: is needed here; give the file.")
+    return Path(text)
+
+
+SOURCES = ("synthetic", "moodswings", "table")
+
+
+@app.command("build-data")
+def build_data(
+    source: Annotated[str, typer.Argument(help="synthetic, moodswings or table.")] = "synthetic",
+    labels: Annotated[str | None, typer.Option(help="moodswings: msLiteTurk.mat; table: labels.csv.")] = None,
+    clips: Annotated[str | None, typer.Option(help="table: clips.csv.")] = None,
+    audio: Annotated[Path | None, typer.Option(help="Folder of the clips' audio.")] = None,
+    audio_kind: Annotated[
+        str, typer.Option(help="moodswings: whether the audio is clips, songs, or auto (told by length).")
+    ] = "auto",
+    scale: Annotated[str, typer.Option(help="table: the ratings' range, LOW,HIGH.")] = "-0.5,0.5",
+    out: Annotated[Path | None, typer.Option(help="Where the dataset goes. Default: data/<name>.")] = None,
+    dataset_version: Annotated[str, typer.Option("--version", help="Version of the dataset, X.Y.Z.")] = "1.0.0",
+    size: Annotated[int, typer.Option(min=3, help="synthetic: labelled clips.")] = 240,
+    pretrain_size: Annotated[int, typer.Option(min=1, help="synthetic: clips for pre-training.")] = 200,
+    seed: Seed = 0,
+    workers: Workers = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Build a dataset from a source.
+
+    Examples:
+
+      emobench build-data
+
+      emobench build-data moodswings --labels msLiteTurk.mat --audio songs/
+
+      emobench build-data table --clips clips.csv --labels labels.csv --audio music/ --scale 1,9
+    """
+    _settle(quiet, verbose)
+    if source not in SOURCES:
+        raise InputError(f"build-data {source}: no such source; expected {', '.join(SOURCES)}.")
+    from .builders import labelled, pretraining
+    from .builders.folds import FoldConfig
+
+    config = labelled.LabelledConfig(folds=FoldConfig(seed=seed))
+    processes = _workers(workers)
+    place = out or _data() / source
+    built: list[tuple[Path, bool]] = []
+    if source == "synthetic":
+        from .builders import synthetic
+        from .builders.synthesis import SynthesisConfig
+
+        settings = SynthesisConfig(seed=seed, n_clips=size, n_pretrain=pretrain_size)
+        pretrain_place = place.with_name(f"{place.name}-pretrain")
+        corpus = synthetic.load(settings)
+        common: dict[str, Any] = {"version": dataset_version, "workers": processes}
+        fresh = labelled.build(corpus, place, name=place.name, config=config, **common)
+        built.append((place, fresh))
+        fresh = pretraining.build(
+            synthetic.load_pretraining(settings),
+            pretrain_place,
+            name=pretrain_place.name,
+            config=pretraining.PretrainConfig(),
+            **common,
+        )
+        built.append((pretrain_place, fresh))
+    else:
+        if source == "moodswings":
+            from .builders import moodswings
+
+            corpus = moodswings.load(
+                _pair(labels, "--labels"), audio, moodswings.MoodSwingsConfig(audio_kind=audio_kind)
+            )
+        else:
+            from .builders import table
+
+            corpus = table.load(
+                _pair(clips, "--clips"), _pair(labels, "--labels"), audio, table.parse_scale(scale)
+            )
+        fresh = labelled.build(
+            corpus, place, name=place.name, version=dataset_version, config=config, workers=processes
+        )
+        built.append((place, fresh))
+    _report_built(built, as_json)
+
+
+def _report_built(built: list[tuple[Path, bool]], as_json: bool) -> None:
+    from .builders.release import load_manifest
+
+    manifests = [(place, fresh, load_manifest(place)) for place, fresh in built]
+    if as_json:
+        _print_json(
+            [{"folder": str(place), "built": fresh, "manifest": manifest} for place, fresh, manifest in manifests]
+        )
+        return
+    for place, fresh, manifest in manifests:
+        state = "built" if fresh else "is there already, whole and the same:"
+        counts = ", ".join(f"{value} {name}" for name, value in manifest["counts"].items() if isinstance(value, int))
+        _say(f"{state} {place} ({manifest['name']} {manifest['version']}; {counts})")
+        for clip, reason in manifest.get("excluded", {}).items():
+            _say(f"  excluded: clip {clip}: {reason}")
+        for reason, count in manifest["counts"].get("rejected", {}).items() if "rejected" in manifest["counts"] else ():
+            _say(f"  rejected: {count} {reason}")
+
+
+def _network_config(seed: int, epochs: str | None, layers: str | None) -> Any:
+    from .benchmark.networks import NetworkConfig
+    from .dbn.finetuning import FinetuningConfig
+    from .dbn.pretraining import PretrainingConfig
+
+    changes: dict[str, Any] = {"seed": seed}
+    if epochs:
+        changes["epochs"] = _whole_numbers(epochs, "--epochs")
+    if layers:
+        changes["layers"] = _whole_numbers(layers, "--layers")
+    try:
+        return NetworkConfig(pretraining=PretrainingConfig(**changes), finetuning=FinetuningConfig(seed=seed))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} {text}: expected whole numbers joined by commas.") from None
+
+
+def _pretrain_data(asked: Path | None, dataset: Path | None) -> Path | None:
+    """The pre-training dataset: the one asked for, else that beside the labelled one where it exists."""
+    if asked is not None or dataset is None:
+        return asked
+    beside = dataset.with_name(f"{dataset.name}-pretrain")
+    return beside if beside.is_dir() else None
+
+
+@app.command()
+def pretrain(
+    features: Features = None,
+    pretrain_data: Annotated[Path | None, typer.Option(help="Pre-training or labelled dataset.")] = None,
+    models: Models = Path("models"),
+    epochs: Annotated[str | None, typer.Option(help="Epochs to keep, such as 5,10,20,50.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Hidden units, such as 75,50,25.")] = None,
+    device: Device = "cpu",
+    workers: Workers = None,
+    seed: Seed = 0,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Train a deep belief network for a domain: rhythm, pitch or pitch2d.
+
+    Examples:
+
+      emobench pretrain --features rhythm
+
+      emobench pretrain --features rhythm --features pitch --pretrain-data data/synthetic-pretrain
+    """
+    _settle(quiet, verbose)
+    from .benchmark.pretrain import pretrain_domains
+
+    names = [name for spec in features or [] for name in spec.split("+")]
+    made = pretrain_domains(
+        names,
+        pretrain_data or _data() / "synthetic-pretrain",
+        config=_network_config(seed, epochs, layers),
+        models=models,
+        device=device,
+        workers=_workers(workers),
+    )
+    if as_json:
+        _print_json([{"domain": model.domain.name, "model": str(model.folder), "sha256": model.sha256} for model in made])
+        return
+    for model in made:
+        _say(f"{model.domain.name}: {model.folder} ({model.config['examples']} examples)")
+
+
+@app.command()
+def run(
+    features: Features = None,
+    dataset: Annotated[Path | None, typer.Option(help="Labelled dataset. Default: data/synthetic.")] = None,
+    pretrain_data: Annotated[
+        Path | None, typer.Option(help="Pre-training dataset. Default: data/NAME-pretrain where it exists.")
+    ] = None,
+    audio: Annotated[Path | None, typer.Option(help="Folder of the clips' audio, instead of the known one.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    models: Models = Path("models"),
+    regressor: Annotated[str, typer.Option(help="mlr (the paper's) or ridge.")] = "mlr",
+    layer: Annotated[list[int] | None, typer.Option(help="Only this layer of networks (0, 1, 2).")] = None,
+    phase: Annotated[list[str] | None, typer.Option(help="Only this phase: pre-trained or fine-tuned.")] = None,
+    control: Annotated[bool, typer.Option("--control", help="Also rows with random weights.")] = False,
+    epochs: Annotated[str | None, typer.Option(help="Pre-training epochs to choose from, such as 5,10,20,50.")] = None,
+    layers: Annotated[str | None, typer.Option(help="Hidden units, such as 75,50,25.")] = None,
+    device: Device = "cpu",
+    workers: Workers = None,
+    seed: Seed = 0,
+    force: Annotated[bool, typer.Option("--force", help="Compute finished rows again.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Score features: extract, pre-train what is missing, fine-tune per fold, regress, print the table.
+
+    Examples:
+
+      emobench run --features rhythm+pitch
+
+      emobench run --features mfcc --features chroma --dataset data/moodswings
+
+      emobench run --features file:my_features.csv --dataset data/moodswings --regressor ridge
+    """
+    _settle(quiet, verbose)
+    if not features:
+        raise InputError("run: names no features; give some, such as --features mfcc or --features rhythm+pitch.")
+    from .benchmark import runs, tables
+    from .benchmark.spec import choose_layers, choose_phases
+
+    place = dataset or _data() / "synthetic"
+    network_config = _network_config(seed, epochs, layers)
+    config = runs.RunConfig(
+        regressor=regressor,
+        layers=choose_layers(layer, len(network_config.pretraining.layers)),
+        phases=choose_phases(phase, control=control),
+    )
+    places = runs.Places(
+        dataset=place, out=out, models=models, audio=audio, pretrain_data=_pretrain_data(pretrain_data, place)
+    )
+    outcome = runs.run(
+        features, places, config, network_config, device=device, workers=_workers(workers), force=force
+    )
+    if as_json:
+        _print_json({"results": outcome.results, "notes": outcome.notes})
+        return
+    if not quiet:
+        _print_tables(tables.tables(outcome.results))
+    for note in outcome.notes:
+        _say(f"no row: {note}")
+    if outcome.pretrained_on:
+        _say(f"pre-trained on {outcome.pretrained_on}")
+    _say(f"{outcome.computed} rows computed, {len(outcome.results) - outcome.computed} were finished:")
+    for path in outcome.paths:
+        _say(f"  {path}")
+
+
+@app.command()
+def leaderboard(
+    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    form: Annotated[str, typer.Option("--format", help="rich, markdown, latex, csv or json.")] = "rich",
+    out: Annotated[Path | None, typer.Option(help="Write to this file instead of printing.")] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Render what was run, one section a dataset.
+
+    Examples:
+
+      emobench leaderboard
+
+      emobench leaderboard --format markdown --out leaderboard.md
+    """
+    _settle(quiet, verbose)
+    from .benchmark.leaderboard import load_tables, rendered
+    from .files import write_text
+
+    form = "json" if as_json else form
+    tables, problems = load_tables(results)
+    for problem in problems:
+        typer.echo(f"left out: {problem}", err=True)
+    if form == "rich" and out is None:
+        _print_tables(tables)
+        return
+    text = rendered(tables, form)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        write_text(out, text)
+        _say(f"wrote {out}")
+
+
+@app.command("list")
+def list_things(
+    what: Annotated[str, typer.Argument(help="features, datasets, models or results.")] = "features",
+    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    models: Models = Path("models"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List features, datasets, models or results.
+
+    Examples:
+
+      emobench list
+
+      emobench list datasets --json
+    """
+    _settle(quiet, verbose)
+    from .benchmark.inventory import inventory
+
+    found = inventory(what, data=_data(), models=models, results=results)
+    if as_json:
+        _print_json(found.records)
+    else:
+        _print_tables([found])
+
+
+def _fail(message: str, status: int) -> int:
+    typer.echo(f"emobench: {message}", err=True)
+    return status
+
+
+def _guarded(call: Callable[[], Any]) -> int:
+    """Call, and turn every failure into one line and an exit status."""
+    try:
+        call()
+    except EmobenchError as error:
+        if _State.debug:
+            raise
+        return _fail(str(error), error.exit_code)
+    except KeyboardInterrupt:
+        return _fail("interrupted; the same command goes on where this one stopped.", 130)
+    except MemoryError:
+        if _State.debug:
+            raise
+        return _fail("out of memory; try fewer --workers.", 1)
+    except OSError as error:
+        if _State.debug:
+            raise
+        where = f"{error.filename}: " if error.filename else ""
+        return _fail(f"{where}{error.strerror or error}. What was finished is kept; mend this and run it again.", 1)
+    return 0
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(_guarded(lambda: app(standalone_mode=True)))

@@ -1,0 +1,1 @@
+"""Deep belief networks: domains (what a network sees), RBMs, greedy training, fine-tuning."""

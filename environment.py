@@ -1,0 +1,48 @@
+"""What the numbers depend on beside the code: versions of packages and of the processor's platform."""
+
+from __future__ import annotations
+
+import platform
+import resource
+import sys
+from importlib import metadata
+
+PACKAGES = ("numpy", "scipy", "polars", "soundfile", "soxr", "librosa", "numba", "torch", "datasets")
+
+
+def package_versions(*, heavy: bool = True) -> dict[str, str]:
+    """Versions of emobench and of the packages that decide its numbers.
+
+    Parameters
+    ----------
+    heavy : bool
+        Also those that only training and reading back need (torch, datasets).
+
+    Returns
+    -------
+    dict
+        Name to version; a package that is not installed is left out.
+    """
+    from . import __version__
+
+    found = {"emobench": __version__, "python": platform.python_version()}
+    for name in PACKAGES if heavy else PACKAGES[:7]:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def decoder_version() -> str:
+    """Name and version of the audio decoder."""
+    import soundfile
+
+    return soundfile.__libsndfile_version__
+
+
+def peak_memory_mb() -> float:
+    """Largest resident size that this process or one of its ended children had, in megabytes."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    sizes = [resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return max(sizes) * unit / 1e6
