@@ -1,7 +1,7 @@
 """Beat tracking: onset profile, tempo, dynamic programme (Schmidt and Kim 2013, section 4.2).
 
-The onset profile is taken from the percussive part of a mel spectrogram at a hop of 64 samples; the
-tempo and the beats as Ellis (Journal of New Music Research, 2007) and librosa find them.
+The onset profile is taken from a mel spectrogram at a hop of 64 samples. The beats are those of Ellis's
+dynamic programme (Journal of New Music Research 36(1), 2007) as librosa 0.11 runs it, frame for frame.
 """
 
 from __future__ import annotations
@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
 import scipy.ndimage
 
+from . import _jit
 from .separation import SeparationConfig, percussive
-from .spectra import map_spectrum, mel_bank
+from .spectra import frame_count, map_spectrum, mel_bank
+from .tempo import autocorrelation, comb_tempo, librosa_tempo
 
 FloatArray = npt.NDArray[np.float32]
+DoubleArray = npt.NDArray[np.float64]
+IndexArray = npt.NDArray[np.int64]
+
+_LANES = 64
+_PROFILES = ("flux", "percussive", "laplace")
+_TEMPOS = ("comb", "librosa")
 
 
 @dataclass(frozen=True)
@@ -26,39 +33,90 @@ class BeatConfig:
     Attributes
     ----------
     n_fft, hop : int
-        Window and hop of the spectrogram in samples (the paper's hop is 64).
+        Window and hop of the spectrogram in samples. The paper's hop is 64; 1024 is the shortest window (at 22,050 Hz)
+        that leaves none of 128 mel bands empty, and 2048 finds no more beats at twice the cost.
     n_mels : int
         Mel bands (the paper's 128).
-    profile : {"flux", "laplace"}
-        ``laplace`` is the paper's multidimensional Laplace filter, rectified; ``flux`` the half-wave
-        rectified difference over ``lag`` frames.
+    profile : {"flux", "percussive", "laplace"}
+        ``flux`` is the mean over bands of the half-wave rectified difference over ``lag`` frames of the
+        compressed mel spectrogram, ``percussive`` the same of its percussive part, ``laplace`` the paper's multidimensional
+        Laplace filter of the percussive part, rectified.
     lag : int
-        Frames between the two ends of the difference.
+        Frames between the two ends of the difference; 8 are 23 ms, about the length of an attack.
+    compression : float
+        The spectrogram, scaled to a maximum of 1, is compressed as ``log(1 + compression * mel)``, so that
+        soft onsets count beside loud ones; 0 leaves it as it is.
+    tempo : {"comb", "librosa"}
+        Which estimate of :mod:`.tempo`.
     start_bpm, std_bpm : float
-        Log-normal prior of the tempo: its centre in beats a minute and its spread in octaves.
+        Log-normal prior of the tempo: its centre in beats a minute and its spread in octaves. librosa's
+        spread is 1, against the logarithm of the autocorrelation; ``comb`` adds it to the autocorrelation itself.
+    comb_weight : float
+        Of the beat after next in ``comb``.
+    tempo_step : int
+        Frames between two windows of the autocorrelation.
     tightness : float
-        How closely the beats keep to the tempo.
+        How closely the beats keep to the tempo. The score of a beat grows with the frames a second: librosa's 100 at
+        its hop of 512 weighs as much as 800 at 64.
     separation : SeparationConfig
         Of the harmonic from the percussive part.
+
+    Raises
+    ------
+    ValueError
+        Naming the field that is out of range.
     """
 
-    n_fft: int = 2048
+    n_fft: int = 1024
     hop: int = 64
     n_mels: int = 128
     profile: str = "flux"
     lag: int = 8
+    compression: float = 3.0
+    tempo: str = "comb"
     start_bpm: float = 120.0
-    std_bpm: float = 1.0
-    tightness: float = 100.0
+    std_bpm: float = 2.0
+    comb_weight: float = 0.7
+    tempo_step: int = 16
+    tightness: float = 400.0
     separation: SeparationConfig = field(default_factory=SeparationConfig)
 
     def __post_init__(self) -> None:
-        if self.profile not in ("flux", "laplace"):
-            raise ValueError(f"profile={self.profile!r}: expected 'flux' or 'laplace'")
+        for name, choices in (("profile", _PROFILES), ("tempo", _TEMPOS)):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name}={getattr(self, name)!r}: expected one of {', '.join(choices)}")
+        if self.n_fft < 2 or self.n_fft % 2:
+            raise ValueError(f"n_fft={self.n_fft}: expected an even number of at least 2")
+        for name in ("hop", "n_mels", "lag", "tempo_step"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)}: expected at least 1")
+        for name in ("start_bpm", "std_bpm", "tightness"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ValueError(f"{name}={getattr(self, name)}: expected a number above 0")
+        for name in ("compression", "comb_weight"):
+            if not 0 <= getattr(self, name) < np.inf:
+                raise ValueError(f"{name}={getattr(self, name)}: expected a number of at least 0")
 
 
 def onset_profile(samples: FloatArray, sample_rate: int, config: BeatConfig) -> FloatArray:
-    """Strength of onsets, one value a hop, shape (1 + n_samples // hop,)."""
+    """Strength of onsets over time.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape (n_samples,)
+        Mono signal.
+    sample_rate : int
+        Hertz.
+    config : BeatConfig
+        Settings.
+
+    Returns
+    -------
+    ndarray of float32, shape (1 + n_samples // hop,)
+        Not negative; all zero for silence.
+    """
+    if not samples.any():
+        return np.zeros(frame_count(len(samples), config.hop), np.float32)
     bank = mel_bank(sample_rate, config.n_fft, config.n_mels)
     mel = map_spectrum(
         samples,
@@ -67,15 +125,136 @@ def onset_profile(samples: FloatArray, sample_rate: int, config: BeatConfig) -> 
         width=config.n_mels,
         transform=lambda block: np.sqrt((block.real**2 + block.imag**2) @ bank),
     )
-    part = percussive(mel, config.separation)
     if config.profile == "laplace":
-        return np.maximum(-scipy.ndimage.laplace(part), 0.0).mean(axis=1)
-    profile = np.zeros(len(part), np.float32)
-    np.mean(np.maximum(part[config.lag :] - part[: -config.lag], 0.0), axis=1, out=profile[config.lag :])
+        filtered = scipy.ndimage.laplace(percussive(mel, config.separation))
+        return np.maximum(-filtered, 0.0).mean(axis=1)
+    largest = mel.max()
+    if config.profile == "percussive":
+        mel = percussive(mel, config.separation)
+    if config.compression > 0 and largest > 0:
+        mel *= np.float32(config.compression) / largest
+        np.log1p(mel, out=mel)
+    return _rise(mel, config.lag)
+
+
+def _rise(spectrum: FloatArray, lag: int) -> FloatArray:
+    """Mean over bands of the half-wave rectified difference over ``lag`` frames."""
+    profile = np.zeros(len(spectrum), np.float32)
+    if len(spectrum) > lag:
+        difference = spectrum[lag:] - spectrum[:-lag]
+        np.maximum(difference, 0.0, out=difference)
+        np.mean(difference, axis=1, out=profile[lag:])
     return profile
 
 
-def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> npt.NDArray[np.float64]:
+@_jit.njit
+def _accumulate(
+    score: DoubleArray, cost: DoubleArray, shortest: int, total: DoubleArray, back: IndexArray
+) -> None:
+    """Best cumulative score of every frame, and the beat before it.
+
+    ``total`` is (reach + frames), -inf before the first frame, so that the search needs no bounds. No frame looks back
+    less than ``shortest``, so that as many frames make one block, whose lanes the compiler takes together.
+    """
+    reach = shortest + len(cost) - 1
+    block = min(_LANES, shortest)
+    best = np.empty(_LANES)
+    best_lag = np.empty(_LANES)
+    for first in range(0, len(score), block):
+        width = min(block, len(score) - first)
+        best[:] = -np.inf
+        best_lag[:] = 0.0
+        for step in range(min(len(cost), first + width - shortest)):
+            origin = reach + first - shortest - step
+            past = total[origin : origin + width]
+            price = cost[step]
+            lag = float(shortest + step)
+            for lane in range(width):
+                value = past[lane] - price
+                known = best[lane]
+                best[lane] = value if value > known else known
+                best_lag[lane] = lag if value > known else best_lag[lane]
+        for lane in range(width):
+            frame = first + lane
+            if best_lag[lane] > 0.0:
+                total[reach + frame] = score[frame] + best[lane]
+                back[frame] = frame - int(best_lag[lane])
+            else:
+                total[reach + frame] = score[frame]
+                back[frame] = -1
+
+
+def _local_score(profile: FloatArray, period: int) -> DoubleArray:
+    """Profile over its standard deviation, smoothed by a Gaussian of a 32nd of the period."""
+    spread = profile.std(ddof=1) if len(profile) > 1 else np.float32(0.0)
+    scaled = (profile / (spread + np.finfo(np.float32).tiny)).astype(np.float64)
+    scaled[0] = 0.0  # librosa's sum leaves out the first frame
+    window = np.exp(-0.5 * (np.arange(-period, period + 1) * 32.0 / period) ** 2)
+    return np.convolve(scaled, window)[period : period + len(profile)]
+
+
+def _last_beat(total: DoubleArray) -> int:
+    """Last local maximum of the cumulative score that reaches half their median; the last frame if none."""
+    peak = np.zeros(len(total), bool)
+    peak[1:-1] = (total[1:-1] > total[:-2]) & (total[1:-1] >= total[2:])
+    peak[-1] = len(total) > 1 and total[-1] > total[-2]
+    frames = np.flatnonzero(peak)
+    if len(frames):
+        frames = frames[total[frames] >= 0.5 * np.median(total[frames])]
+    return int(frames[-1]) if len(frames) else len(total) - 1
+
+
+def beat_frames(
+    profile: FloatArray, rate: float, *, bpm: float, tightness: float = 100.0, trim: bool = True
+) -> IndexArray:
+    """Frames of the beats of an onset profile at a known tempo (Ellis 2007).
+
+    Parameters
+    ----------
+    profile : ndarray of float32, shape (n_frames,)
+        Strength of onsets.
+    rate : float
+        Frames a second.
+    bpm : float
+        Beats a minute.
+    tightness : float
+        Weight of the squared logarithm of the ratio of a beat's length to the tempo's.
+    trim : bool
+        Drop the beats at both ends whose onsets are weak.
+
+    Returns
+    -------
+    ndarray of int64, shape (n_beats,)
+        ``librosa.beat.beat_track(onset_envelope=profile, bpm=bpm, tightness=tightness, trim=trim)[1]``.
+    """
+    if not profile.any():
+        return np.zeros(0, np.int64)
+    period = max(1, round(rate * 60.0 / bpm))
+    score = _local_score(profile, period)
+    shortest = max(1, round(period / 2))
+    cost = tightness * (np.log(np.arange(shortest, 2 * period + 1)) - np.log(period)) ** 2
+    total = np.full(2 * period + len(score), -np.inf)
+    back = np.empty(len(score), np.int64)
+    _accumulate(score, cost, shortest, total, back)
+    loud = np.flatnonzero(score >= 0.01 * score.max())
+    back[: loud[0]] = -1  # the first beat is no weaker than that
+    beats = []
+    frame = _last_beat(total[2 * period :])
+    while frame >= 0:
+        beats.append(frame)
+        frame = back[frame]
+    found = np.array(beats[::-1], np.int64)
+    threshold = 0.0
+    if trim:
+        smooth = np.convolve(score[found], np.hanning(5))[2 : len(score) + 2]
+        threshold = 0.5 * np.sqrt(np.mean(smooth**2))
+    loud = np.flatnonzero(score > threshold)
+    if len(loud) == 0:
+        return found[:0]
+    return found[(found >= loud[0]) & (found <= loud[-1])]
+
+
+def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> DoubleArray:
     """Times of the beats of a signal.
 
     Parameters
@@ -92,27 +271,15 @@ def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> np
     ndarray of float64, shape (n_beats,)
         Seconds, rising; empty where there is no onset.
     """
-    import librosa
-
     profile = onset_profile(samples, sample_rate, config)
     if not profile.any():
         return np.zeros(0)
     rate = sample_rate / config.hop
-    width = round(8 * rate)
-    padded = np.pad(profile, width // 2, mode="linear_ramp", end_values=0)
-    frames = np.lib.stride_tricks.sliding_window_view(padded, width)[: len(profile) : 16]
-    window = np.hanning(width + 1)[:-1].astype(np.float32)
-    size = scipy.fft.next_fast_len(2 * width - 1, real=True)
-    spectrum = scipy.fft.rfft(frames * window, size, axis=1)
-    lagged = scipy.fft.irfft(np.abs(spectrum) ** 2, size, axis=1)[:, :width]
-    peak = np.abs(lagged).max(axis=1, keepdims=True)
-    gram = (lagged / np.where(peak > 0, peak, 1)).mean(axis=0)
-    with np.errstate(divide="ignore"):
-        bpm = 60.0 * rate / np.arange(width)
-        prior = -0.5 * ((np.log2(bpm) - np.log2(config.start_bpm)) / config.std_bpm) ** 2
-    prior[bpm >= 320] = -np.inf
-    tempo = bpm[np.argmax(np.log1p(1e6 * np.maximum(gram, 0)) + prior)]
-    _, frames_of_beats = librosa.beat.beat_track(
-        onset_envelope=profile, sr=sample_rate, hop_length=config.hop, bpm=tempo, tightness=config.tightness
-    )
-    return np.asarray(frames_of_beats, np.float64) * config.hop / sample_rate
+    correlation = autocorrelation(profile, rate, step=config.tempo_step)
+    prior = {"start_bpm": config.start_bpm, "std_bpm": config.std_bpm}
+    if config.tempo == "comb":
+        bpm = comb_tempo(correlation, rate, weight=config.comb_weight, **prior)
+    else:
+        bpm = librosa_tempo(correlation, rate, **prior)
+    frames = beat_frames(profile, rate, bpm=bpm, tightness=config.tightness)
+    return frames * (config.hop / sample_rate)

@@ -77,7 +77,7 @@ def load(config: SynthesisConfig) -> LabelledCorpus:
             count = len(trace.arousal)
             columns["clip_id"] += [plan.clip_id] * count
             columns["trace"] += [number] * count
-            columns["annotator_id"] += [trace.annotator_id] * count
+            columns["annotator_id"] += [str(trace.annotator_id)] * count
             times.append(np.arange(1.0, count + 1))
             arousal.append(trace.arousal)
             valence.append(trace.valence)

@@ -13,6 +13,7 @@ from emobench.builders.synthesis import (
     REAL_LABEL_STATISTICS,
     STYLES,
     ClipPlan,
+    Rendered,
     SynthesisConfig,
     label_statistics,
     plan_labelled,
@@ -202,16 +203,16 @@ def test_audio_has_the_promised_shape_and_range(stereo: bool) -> None:
 
 @pytest.mark.parametrize("sample_rate", [8000, 44100, 96000])
 def test_other_sample_rates_sound_alike(sample_rate: int) -> None:
-    usual = render_excerpt(tempo=120.0, style="folk", drums=True, duration=3.0, seed=1)
-    other = render_excerpt(
-        tempo=120.0, style="folk", drums=True, duration=3.0, seed=1, sample_rate=sample_rate
-    )
-    assert other.audio.shape == (3 * sample_rate,)
-    assert np.isfinite(other.audio).all()
+    def excerpt(drums: bool, rate: int) -> Rendered:
+        return render_excerpt(tempo=120.0, style="rock", drums=drums, duration=3.0, seed=1, sample_rate=rate)
+
+    usual, other, drummed = excerpt(False, 22050), excerpt(False, sample_rate), excerpt(True, sample_rate)
+    assert other.audio.shape == drummed.audio.shape == (3 * sample_rate,)
+    assert np.isfinite(drummed.audio).all()
     assert np.array_equal(other.beats, usual.beats)
-    # The same notes at the same times: energy by tenths of a second goes the same way.
+    # The same notes at the same times, though noise and the room are drawn by the sample.
     curves = [np.log(np.mean(x.audio.reshape(30, -1) ** 2, axis=1)) for x in (usual, other)]
-    assert np.corrcoef(*curves)[0, 1] > 0.8
+    assert np.corrcoef(*curves)[0, 1] > 0.85
 
 
 def test_beats_follow_the_tempo_of_the_plan(config: SynthesisConfig) -> None:
