@@ -49,9 +49,7 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", hidden=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Processes. Default: the processors there are.")
-]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: the processors there are.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Root of all randomness.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
 Models = Annotated[Path, typer.Option("--models", help="Folder of pre-trained models.")]
@@ -134,8 +132,8 @@ def build_data(
 ) -> None:
     """Build a dataset from a source.
 
-    Examples:
-
+    Examples
+    --------
       emobench build-data
 
       emobench build-data moodswings --labels msLiteTurk.mat --audio songs/
@@ -180,9 +178,7 @@ def build_data(
         else:
             from .builders import table
 
-            corpus = table.load(
-                _pair(clips, "--clips"), _pair(labels, "--labels"), audio, table.parse_scale(scale)
-            )
+            corpus = table.load(_pair(clips, "--clips"), _pair(labels, "--labels"), audio, table.parse_scale(scale))
         fresh = labelled.build(
             corpus, place, name=place.name, version=dataset_version, config=config, workers=processes
         )
@@ -256,8 +252,8 @@ def pretrain(
 ) -> None:
     """Train a deep belief network for a domain: rhythm, pitch or pitch2d.
 
-    Examples:
-
+    Examples
+    --------
       emobench pretrain --features rhythm
 
       emobench pretrain --features rhythm --features pitch --pretrain-data data/synthetic-pretrain
@@ -275,7 +271,9 @@ def pretrain(
         workers=_workers(workers),
     )
     if as_json:
-        _print_json([{"domain": model.domain.name, "model": str(model.folder), "sha256": model.sha256} for model in made])
+        _print_json(
+            [{"domain": model.domain.name, "model": str(model.folder), "sha256": model.sha256} for model in made]
+        )
         return
     for model in made:
         _say(f"{model.domain.name}: {model.folder} ({model.config['examples']} examples)")
@@ -307,8 +305,8 @@ def run(
 ) -> None:
     """Score features: extract, pre-train what is missing, fine-tune per fold, regress, print the table.
 
-    Examples:
-
+    Examples
+    --------
       emobench run --features rhythm+pitch
 
       emobench run --features mfcc --features chroma --dataset data/moodswings
@@ -331,9 +329,7 @@ def run(
     places = runs.Places(
         dataset=place, out=out, models=models, audio=audio, pretrain_data=_pretrain_data(pretrain_data, place)
     )
-    outcome = runs.run(
-        features, places, config, network_config, device=device, workers=_workers(workers), force=force
-    )
+    outcome = runs.run(features, places, config, network_config, device=device, workers=_workers(workers), force=force)
     if as_json:
         _print_json({"results": outcome.results, "notes": outcome.notes})
         return
@@ -359,8 +355,8 @@ def leaderboard(
 ) -> None:
     """Render what was run, one section a dataset.
 
-    Examples:
-
+    Examples
+    --------
       emobench leaderboard
 
       emobench leaderboard --format markdown --out leaderboard.md
@@ -395,8 +391,8 @@ def list_things(
 ) -> None:
     """List features, datasets, models or results.
 
-    Examples:
-
+    Examples
+    --------
       emobench list
 
       emobench list datasets --json

@@ -29,7 +29,13 @@ def processors() -> int:
 def progress(items: Iterable[_Item], *, total: int | None, description: str, unit: str) -> Iterable[_Item]:
     """Show a bar on standard error while ``items`` pass; silent where that is no terminal."""
     return tqdm(
-        items, total=total, desc=description, unit=unit, disable=not bars_wanted(), leave=True, file=sys.stderr
+        items,
+        total=total,
+        desc=description,
+        unit=unit,
+        disable=not bars_wanted(),
+        leave=True,
+        file=sys.stderr,
     )
 
 

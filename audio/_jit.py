@@ -6,7 +6,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 from ..files import cache_folder
 
@@ -30,4 +30,4 @@ import numba  # noqa: E402  (reads NUMBA_CACHE_DIR when it is imported)
 
 def njit(function: _F) -> _F:
     """Compile ``function`` without the interpreter, one thread, cached on disk."""
-    return numba.njit(cache=True, nogil=True)(function)
+    return cast(_F, numba.njit(cache=True, nogil=True)(function))

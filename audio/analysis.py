@@ -73,9 +73,7 @@ class Analysis:
     seconds: float
 
 
-def mean_per_segment(
-    frames: FloatArray, beats: npt.NDArray[np.float64], frame_rate: float
-) -> FloatArray:
+def mean_per_segment(frames: FloatArray, beats: npt.NDArray[np.float64], frame_rate: float) -> FloatArray:
     """Average frames between beats.
 
     Parameters
@@ -132,9 +130,7 @@ def analyse(samples: FloatArray, config: AnalysisConfig) -> Analysis:
     )
 
 
-def analyse_file(
-    path: Path, *, start: float, duration: float | None, config: AnalysisConfig
-) -> Analysis:
+def analyse_file(path: Path, *, start: float, duration: float | None, config: AnalysisConfig) -> Analysis:
     """Analyse a file, or a part of it; cached by the file's content and the settings.
 
     Parameters

@@ -64,9 +64,7 @@ def probe(path: Path) -> AudioInfo:
         raise AudioError("undecodable", f"{path}: not readable as audio ({error}).") from error
 
 
-def decode(
-    path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration: float | None = None
-) -> FloatArray:
+def decode(path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration: float | None = None) -> FloatArray:
     """Decode a file, or a part of it, to mono.
 
     Parameters
@@ -118,7 +116,7 @@ def decode(
         raise AudioError("undecodable", f"{path}: holds samples that are not finite numbers.")
     if info.sample_rate == sample_rate or len(mono) == 0:
         return mono
-    return soxr.resample(mono, info.sample_rate, sample_rate, quality="HQ")
+    return np.asarray(soxr.resample(mono, info.sample_rate, sample_rate, quality="HQ"), np.float32)
 
 
 def rms_db(samples: FloatArray) -> float:

@@ -8,7 +8,7 @@ The window length and the number of lanes are compile-time constants for that re
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ FloatArray = npt.NDArray[np.float32]
 _Kernel = Callable[[FloatArray, FloatArray], None]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _kernel(size: int) -> _Kernel:
     lanes = LANES
     half = size // 2
@@ -116,9 +116,11 @@ def running_median(values: FloatArray, *, size: int, axis: int) -> FloatArray:
     block = np.empty((rows, LANES), np.float32)
     for first in range(0, columns, LANES):
         width = min(LANES, columns - first)
-        padded[:, :width] = source[index, first : first + width] if axis == 0 else np.ascontiguousarray(
-            source[:, first : first + width]
-        )[index]
+        padded[:, :width] = (
+            source[index, first : first + width]
+            if axis == 0
+            else np.ascontiguousarray(source[:, first : first + width])[index]
+        )
         kernel(padded, block)
         target[:, first : first + width] = block[:, :width]
     return out

@@ -59,9 +59,7 @@ def pitch_bands(samples: FloatArray, sample_rate: int, config: PitchConfig) -> F
     -----
     Only the bins that the bank reads, and half a median window above them, are separated.
     """
-    bank = semitone_bank(
-        sample_rate, config.n_fft, f_min=config.f_min, n_bands=config.n_bands, overlap=config.overlap
-    )
+    bank = semitone_bank(sample_rate, config.n_fft, f_min=config.f_min, n_bands=config.n_bands, overlap=config.overlap)
     bins = min(len(bank) + config.separation.kernel // 2, config.n_fft // 2 + 1)
     spectrum = magnitude(samples, n_fft=config.n_fft, hop=config.hop, bins=bins)
     return harmonic(spectrum, config.separation)[:, : len(bank)] @ bank

@@ -22,7 +22,7 @@ _BLOCK_BYTES = 1 << 21
 @lru_cache(maxsize=16)
 def hann(n_fft: int) -> FloatArray:
     """Periodic Hann window of ``n_fft`` samples."""
-    return scipy.signal.get_window("hann", n_fft, fftbins=True).astype(np.float32)
+    return np.asarray(scipy.signal.get_window("hann", n_fft, fftbins=True), np.float32)
 
 
 def frame_count(n_samples: int, hop: int) -> int:
@@ -69,7 +69,7 @@ def map_spectrum(
         last = min(first + step, count)
         block = buffer[: last - first]
         np.multiply(frames[first:last], window, out=block)
-        out[first:last] = transform(scipy.fft.rfft(block, axis=1, workers=1))
+        out[first:last] = transform(np.asarray(scipy.fft.rfft(block, axis=1, workers=1)))
     return out
 
 
@@ -91,9 +91,7 @@ def magnitude(samples: FloatArray, *, n_fft: int, hop: int, bins: int | None = N
         Equal to ``abs(librosa.stft(samples, n_fft=n_fft, hop_length=hop)).T`` to float32 precision.
     """
     width = bins or n_fft // 2 + 1
-    return map_spectrum(
-        samples, n_fft=n_fft, hop=hop, width=width, transform=lambda block: np.abs(block[:, :width])
-    )
+    return map_spectrum(samples, n_fft=n_fft, hop=hop, width=width, transform=lambda block: np.abs(block[:, :width]))
 
 
 @lru_cache(maxsize=16)
@@ -105,9 +103,7 @@ def mel_bank(sample_rate: int, n_fft: int, n_mels: int) -> FloatArray:
 
 
 @lru_cache(maxsize=16)
-def semitone_bank(
-    sample_rate: int, n_fft: int, *, f_min: float, n_bands: int, overlap: float
-) -> FloatArray:
+def semitone_bank(sample_rate: int, n_fft: int, *, f_min: float, n_bands: int, overlap: float) -> FloatArray:
     """Magnitude constant-Q bank of semitone bands over the bins of an FFT.
 
     Gaussian rows centred at ``f_min * 2 ** (k / 12)`` with the bandwidth

@@ -46,7 +46,8 @@ def decibels(power: FloatArray, *, top_db: float) -> FloatArray:
 
 def cepstrum(level: FloatArray, n_mfcc: int) -> FloatArray:
     """First coefficients of the orthonormal DCT-II along the bands, shape (frames, n_mfcc)."""
-    return np.ascontiguousarray(scipy.fft.dct(level, axis=1, type=2, norm="ortho")[:, :n_mfcc])
+    coefficients = np.asarray(scipy.fft.dct(level, axis=1, type=2, norm="ortho"))
+    return np.ascontiguousarray(coefficients[:, :n_mfcc])
 
 
 def percussion_timbre(samples: FloatArray, sample_rate: int, config: TimbreConfig) -> FloatArray:

@@ -36,4 +36,4 @@ def chroma(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
     """
     classes = np.square(spectrum) @ _bank(config.sample_rate, config.n_fft)
     loudest = classes.max(axis=1, keepdims=True)
-    return classes / np.where(loudest < np.finfo(np.float32).tiny, np.float32(1), loudest)
+    return (classes / np.where(loudest < np.finfo(np.float32).tiny, 1, loudest)).astype(np.float32)

@@ -36,7 +36,7 @@ class FrameConfig:
     @property
     def frequencies(self) -> npt.NDArray[np.float64]:
         """Centre of each bin in hertz."""
-        return np.arange(self.n_fft // 2 + 1) * (self.sample_rate / self.n_fft)
+        return np.arange(self.n_fft // 2 + 1, dtype=np.float64) * (self.sample_rate / self.n_fft)
 
     def spectrum(self, samples: FloatArray) -> FloatArray:
         """Magnitudes, shape (frames, n_fft // 2 + 1)."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 from .frames import FloatArray, FrameConfig
@@ -21,7 +23,7 @@ def band_edges(config: FrameConfig) -> list[tuple[int, int, int]]:
     frequencies = config.frequencies
     limits = [0.0] + [F_MIN * 2.0**octave for octave in range(BANDS)]
     edges = []
-    for band, (low, high) in enumerate(zip(limits[:-1], limits[1:], strict=True)):
+    for band, (low, high) in enumerate(pairwise(limits)):
         inside = np.flatnonzero((frequencies >= low) & (frequencies <= high))
         first = int(inside[0]) - (1 if band else 0)
         last = len(frequencies) if band == BANDS - 1 else int(inside[-1]) + 1
@@ -56,4 +58,4 @@ def spectral_contrast(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
         peaks[:, band] = ordered[:, width - count :].mean(axis=1)
     valley_db = 10.0 * np.log10(np.maximum(valleys, np.float32(FLOOR)))
     peak_db = 10.0 * np.log10(np.maximum(peaks, np.float32(FLOOR)))
-    return np.hstack([peak_db - valley_db, valley_db])
+    return np.hstack([peak_db - valley_db, valley_db]).astype(np.float32)

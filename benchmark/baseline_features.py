@@ -61,9 +61,7 @@ def _one_clip(
     lacking = [name for name, stored in found.items() if stored is None]
     if lacking:
         began = time.process_time()
-        samples = decode(
-            source.path, sample_rate=config.sample_rate, start=source.start, duration=source.duration
-        )
+        samples = decode(source.path, sample_rate=config.sample_rate, start=source.start, duration=source.duration)
         spectrum = config.spectrum(samples)
         times = np.arange(len(spectrum)) / config.rate
         shared = time.process_time() - began

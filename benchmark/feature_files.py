@@ -65,7 +65,9 @@ def _table(path: Path) -> tuple[list[str], npt.NDArray[np.float64] | None, Float
         rows = []
         for number, line in enumerate(lines, start=first):
             if len(line) != len(header):
-                raise InputError(f"{path}: line {number} has {len(line)} columns; expected {len(header)} as in the first.")
+                raise InputError(
+                    f"{path}: line {number} has {len(line)} columns; expected {len(header)} as in the first."
+                )
             cells = line[:place] + line[place + 1 :]
             wrong = [cell for cell in cells if not _is_number(cell)]
             if wrong:
@@ -80,7 +82,9 @@ def _table(path: Path) -> tuple[list[str], npt.NDArray[np.float64] | None, Float
 
 def _check_header(path: Path, header: list[str]) -> None:
     if "clip_id" not in header or len(set(header) - {"time"}) < 2 or len(set(header)) != len(header):
-        raise InputError(f"{path}: columns {', '.join(header[:5])}...; expected clip_id[,time],<numbers...>, each once.")
+        raise InputError(
+            f"{path}: columns {', '.join(header[:5])}...; expected clip_id[,time],<numbers...>, each once."
+        )
 
 
 def read_features(path: Path, task: Task) -> FloatArray:
@@ -111,7 +115,10 @@ def read_features(path: Path, task: Task) -> FloatArray:
     wrong = np.argwhere(~np.isfinite(values))
     if len(wrong):
         row, column = wrong[0]
-        raise InputError(f"{path}: line {row + first} (clip {clips[row]}): number {column + 1} is {values[row, column]}; expected a finite number.")
+        raise InputError(
+            f"{path}: line {row + first} (clip {clips[row]}): number {column + 1} is {values[row, column]}; "
+            "expected a finite number."
+        )
     wanted = set(task.clips)
     where: dict[tuple[str, float], int] = {}
     for row, clip in enumerate(clips):
@@ -121,7 +128,9 @@ def read_features(path: Path, task: Task) -> FloatArray:
         key = (name, 0.0 if times is None else round(float(times[row]), 6))
         if key in where:
             at = "" if times is None else f" at {key[1]:g} s"
-            raise InputError(f"{path}: line {row + first}: clip {name}{at} stands twice (first in line {where[key] + first}).")
+            raise InputError(
+                f"{path}: line {row + first}: clip {name}{at} stands twice (first in line {where[key] + first})."
+            )
         where[key] = row
     lacking = sorted(wanted - {clip for clip, _ in where})
     if lacking:
@@ -134,6 +143,8 @@ def read_features(path: Path, task: Task) -> FloatArray:
         for second in seconds:
             key = (clip, 0.0 if times is None else round(float(second), 6))
             if key not in where:
-                raise InputError(f"{path}: clip {clip} lacks second {second:g}; expected {', '.join(f'{t:g}' for t in seconds)}.")
+                raise InputError(
+                    f"{path}: clip {clip} lacks second {second:g}; expected {', '.join(f'{t:g}' for t in seconds)}."
+                )
             index.append(where[key])
     return values[np.array(index, np.intp)]

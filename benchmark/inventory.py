@@ -88,4 +88,11 @@ def _model(folder: Path) -> dict[str, Any]:
             "folder": str(folder),
         }
     except (EmobenchError, KeyError, TypeError):
-        return {"domain": "", "window": "", "layers": "", "examples": "", "data": "unreadable", "folder": str(folder)}
+        return {
+            "domain": "",
+            "window": "",
+            "layers": "",
+            "examples": "",
+            "data": "unreadable",
+            "folder": str(folder),
+        }

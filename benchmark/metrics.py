@@ -131,7 +131,7 @@ def weighted_scores(
     n_songs = weights.shape[1]
 
     def by_song(values: FloatArray) -> FloatArray:
-        return np.bincount(songs, values, minlength=n_songs)
+        return np.bincount(songs, values, minlength=n_songs).astype(np.float64)
 
     seconds = by_song(np.ones(len(true)))
     total = weights @ seconds

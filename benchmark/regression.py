@@ -76,9 +76,7 @@ def fit_mlr(features: FloatArray, targets: FloatArray) -> Linear:
     return Linear(mean, scale, weight, bias)
 
 
-def fit_ridge(
-    features: FloatArray, targets: FloatArray, verification: tuple[FloatArray, FloatArray]
-) -> Linear:
+def fit_ridge(features: FloatArray, targets: FloatArray, verification: tuple[FloatArray, FloatArray]) -> Linear:
     """Ridge regression, its strength chosen on the verification part.
 
     Parameters

@@ -146,7 +146,8 @@ def read_results(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
             continue
         lacking = [name for name in REQUIRED if name not in result]
         if lacking or result["schema"] != SCHEMA:
-            problems.append(f"{path}: not a result of schema {SCHEMA} ({'lacks ' + ', '.join(lacking) if lacking else result['schema']}).")
+            found_instead = f"lacks {', '.join(lacking)}" if lacking else f"has schema {result['schema']}"
+            problems.append(f"{path}: not a result of schema {SCHEMA} ({found_instead}).")
             continue
         key = (
             *(result["dataset"][part] for part in ("name", "version", "manifest_sha256")),

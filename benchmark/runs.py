@@ -176,7 +176,13 @@ class _Bench:
     """The features of one task, each computed once."""
 
     def __init__(
-        self, task: Task, places: Places, config: RunConfig, networks: NetworkConfig, device: str, workers: int
+        self,
+        task: Task,
+        places: Places,
+        config: RunConfig,
+        networks: NetworkConfig,
+        device: str,
+        workers: int,
     ) -> None:
         self.task = task
         self.places = places
@@ -264,7 +270,9 @@ class _Bench:
         if name in baseline_features.FAMILIES:
             identity = [name, baseline_features.REVISION, self.config.frames, digest(self.audio_hashes)]
             return _Part(
-                lambda fold: self._baseline(name).values, identity, lambda: self._baseline(name).seconds_per_clip
+                lambda fold: self._baseline(name).values,
+                identity,
+                lambda: self._baseline(name).seconds_per_clip,
             )
         values, identity, seconds = self._array(name)
         return _Part(lambda fold: values, identity, lambda: seconds)

@@ -75,7 +75,9 @@ def parse(spec: str) -> tuple[str, ...]:
     known = known_names()
     for part in parts:
         if not is_file(part) and part not in known:
-            raise InputError(f"--features {spec}: no feature is called {part!r}; expected {', '.join(known)} or file:PATH.")
+            raise InputError(
+                f"--features {spec}: no feature is called {part!r}; expected {', '.join(known)} or file:PATH."
+            )
         if is_file(part) and not part.endswith((".csv", ".parquet")):
             raise InputError(f"--features {spec}: {part!r} must end in .csv or .parquet.")
     if len(set(parts)) != len(parts):

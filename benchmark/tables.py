@@ -57,7 +57,11 @@ def _record(result: Result) -> dict[str, Any]:
     for name, score in result["scores"].items():
         low, high = score["ci95"] or (None, None)
         record |= {name: score["mean"], f"{name}_std": score["std"], f"{name}_low": low, f"{name}_high": high}
-    record |= {"covariance_repaired": result["covariance_repaired"], **result["cost"], "signature": result["signature"]}
+    record |= {
+        "covariance_repaired": result["covariance_repaired"],
+        **result["cost"],
+        "signature": result["signature"],
+    }
     return record
 
 
@@ -84,7 +88,9 @@ def tables(results: Sequence[Result]) -> list[Table]:
     for key in dict.fromkeys(dataset_key(result) for result in results):
         own = [result for result in results if dataset_key(result) == key]
         name = f"{key[0]}@{key[1]}" + (" (synthetic)" if own[0]["dataset"].get("synthetic") else "")
-        doubled = len({result["dataset"]["manifest_sha256"] for result in results if dataset_key(result)[:2] == key[:2]})
+        doubled = len(
+            {result["dataset"]["manifest_sha256"] for result in results if dataset_key(result)[:2] == key[:2]}
+        )
         if doubled > 1:
             name += f" [manifest {key[2][:8]}]"
         single = [result for result in own if result["layer"] is None]
@@ -156,9 +162,7 @@ def _deep_table(results: Sequence[Result], name: str) -> Table:
         cells = []
         for column in ("pre-trained", "fine-tuned"):
             scores = found[column]["scores"] if column in found else None
-            cells += [
-                _number(scores[metric]) if scores else "not run" for metric in ("mean_distance", "kl_divergence")
-            ]
+            cells += [_number(scores[metric]) if scores else "not run" for metric in ("mean_distance", "kl_divergence")]
         first = next(iter(found.values()))
         label = display_name(features) + (", random weights" if control else "") + _regressor(first)
         rows.append((f"Layer {layer}", label, *cells))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -88,11 +89,13 @@ def load_task(dataset: LabelledDataset) -> Task:
     for (repeat,), part in dataset.folds.group_by("repeat", maintain_order=True):
         split = dict(part.select("clip_id", "split").iter_rows())
         own = np.array([split.get(clip, "") for clip in clips])[songs]
-        folds.append(Fold(int(str(repeat)), *(np.flatnonzero(own == name) for name in ("train", "verification", "test"))))
+        folds.append(
+            Fold(int(str(repeat)), *(np.flatnonzero(own == name) for name in ("train", "verification", "test")))
+        )
     return Task(
         dataset=dataset,
         clips=clips,
-        seconds=[times[low:high] for low, high in zip(bounds[:-1], bounds[1:], strict=True)],
+        seconds=[times[low:high] for low, high in pairwise(bounds)],
         songs=songs,
         targets=targets,
         targets_repaired=share,

@@ -35,9 +35,7 @@ def _index(folder: Path) -> dict[str, list[Path]]:
     return names
 
 
-def find_audio(
-    clips: pl.DataFrame, folder: Path
-) -> tuple[pl.DataFrame, dict[str, str]]:
+def find_audio(clips: pl.DataFrame, folder: Path) -> tuple[pl.DataFrame, dict[str, str]]:
     """Find the file of each clip.
 
     Parameters

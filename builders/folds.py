@@ -54,9 +54,7 @@ def album_key(artist: str, album: str) -> str:
     return f"{normalised(artist)}/{normalised(album)}"
 
 
-def _deal(
-    sizes: np.ndarray, shares: tuple[float, float, float], generator: np.random.Generator
-) -> np.ndarray:
+def _deal(sizes: np.ndarray, shares: tuple[float, float, float], generator: np.random.Generator) -> np.ndarray:
     """Deal albums to parts; the part of each album. The best of up to 200 greedy deals."""
     total = int(sizes.sum())
     wanted = np.array(shares) * total

@@ -182,7 +182,13 @@ def _tables(
         reasons = clips["excluded"].value_counts().sort("excluded").rows()
         raise InputError(f"no clip can be used: {', '.join(f'{count} {reason}' for reason, count in reasons)}.")
     beat_tables = [_beat_table(targets, clip, found) for clip, found in analyses.items()]
-    schema = {"clip_id": pl.String, "beat": pl.Int32, "time": pl.Float64, "arousal": pl.Float64, "valence": pl.Float64}
+    schema = {
+        "clip_id": pl.String,
+        "beat": pl.Int32,
+        "time": pl.Float64,
+        "arousal": pl.Float64,
+        "valence": pl.Float64,
+    }
     return {
         "clips": clips,
         "annotations": corpus.annotations,

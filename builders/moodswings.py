@@ -105,7 +105,9 @@ def read_labels(path: Path) -> list[dict[str, Any]]:
     seen: set[str] = set()
     for row, clip in enumerate(clips):
         if clip["songid"] in seen:
-            raise InputError(f"{path}: clip {row + 1}: song id {clip['songid']} stands twice; expected one clip a song.")
+            raise InputError(
+                f"{path}: clip {row + 1}: song id {clip['songid']} stands twice; expected one clip a song."
+            )
         seen.add(clip["songid"])
     return clips
 
@@ -136,9 +138,7 @@ def _read_clip(path: Path, row: int, cell: dict[str, npt.NDArray]) -> dict[str, 
         raise InputError(f"{where}: time is {times.tolist()}; expected {SECONDS} consecutive seconds.")
     for trace in range(len(blocks["time"])):
         if not np.array_equal(blocks["time"][trace], times) or len(set(blocks["userid"][trace])) != 1:
-            raise InputError(
-                f"{where}, trace {trace + 1}: not {SECONDS} rows of one worker at the clip's own seconds."
-            )
+            raise InputError(f"{where}, trace {trace + 1}: not {SECONDS} rows of one worker at the clip's own seconds.")
     for axis in ("valence", "arousal"):
         wrong = np.argwhere(~(np.abs(blocks[axis]) <= BOARD))
         if len(wrong):

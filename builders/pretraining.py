@@ -43,9 +43,7 @@ def _examine(path: Path, config: AnalysisConfig) -> tuple[AudioInfo, int, Analys
         return error.reason
 
 
-def build(
-    corpus: PretrainCorpus, out: Path, *, name: str, version: str, config: PretrainConfig, workers: int
-) -> bool:
+def build(corpus: PretrainCorpus, out: Path, *, name: str, version: str, config: PretrainConfig, workers: int) -> bool:
     """Build a pre-training dataset.
 
     Parameters
@@ -75,9 +73,7 @@ def build(
     source = dict(corpus.source)
     if corpus.audio_folder:
         paths = {clip: corpus.audio_folder / audio for clip, audio in _audio(corpus.clips)}
-        source["audio_sha256"] = {
-            clip: sha256_file(path) if path.is_file() else None for clip, path in paths.items()
-        }
+        source["audio_sha256"] = {clip: sha256_file(path) if path.is_file() else None for clip, path in paths.items()}
     wanted = release.recipe(
         name=name,
         version=version,
@@ -111,9 +107,7 @@ def _audio(clips: pl.DataFrame) -> list[tuple[str, str]]:
     return list(clips.filter(pl.col("audio").is_not_null()).select("track_id", "audio").iter_rows())
 
 
-def _tables(
-    clips: pl.DataFrame, folder: Path, config: PretrainConfig, workers: int
-) -> dict[str, pl.DataFrame]:
+def _tables(clips: pl.DataFrame, folder: Path, config: PretrainConfig, workers: int) -> dict[str, pl.DataFrame]:
     audio = dict(_audio(clips))
     results = ordered_map(
         partial(_examine, config=config.analysis),

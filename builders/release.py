@@ -171,7 +171,9 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     except EmobenchError as error:
         raise InputError(str(error)) from error
     if manifest.get("schema") != SCHEMA or not isinstance(manifest.get("files"), dict):
-        raise InputError(f"{folder / MANIFEST}: schema {manifest.get('schema')!r}; this emobench reads schema {SCHEMA}.")
+        raise InputError(
+            f"{folder / MANIFEST}: schema {manifest.get('schema')!r}; this emobench reads schema {SCHEMA}."
+        )
     return manifest
 
 
@@ -197,5 +199,3 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
 def read_table(folder: Path, config: str) -> pl.DataFrame:
     """Read all Parquet files of one of a dataset's tables."""
     return pl.read_parquet(sorted((folder / config).glob("*.parquet")))
-
-

@@ -45,7 +45,13 @@ TERMS = "CC0: do what you like. Say that it is synthetic wherever a number made 
 
 def _about(title: str, summary: str, notes: str = "") -> About:
     return About(
-        title=title, summary=summary, license="cc0-1.0", citation=CITATION, terms=TERMS, synthetic=True, notes=notes
+        title=title,
+        summary=summary,
+        license="cc0-1.0",
+        citation=CITATION,
+        terms=TERMS,
+        synthetic=True,
+        notes=notes,
     )
 
 

@@ -65,7 +65,7 @@ def _read(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> p
     if not path.is_file():
         raise InputError(f"{path}: no such file.")
     try:
-        table = pl.read_csv(path, infer_schema=False, missing_utf8_is_empty_string=True)
+        table = pl.read_csv(path, infer_schema=False).with_columns(pl.all().fill_null(""))
     except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as CSV in UTF-8 ({str(error).splitlines()[0]}).") from error
     table = table.rename({name: name.strip().removeprefix("\ufeff") for name in table.columns})
@@ -162,7 +162,9 @@ def _clip_facts(path: Path) -> pl.DataFrame:
     for name, values, lowest in (("start", start, 0.0), ("duration", duration, 1.0)):
         wrong = np.flatnonzero((values < lowest).fill_null(value=False).to_numpy())
         if len(wrong):
-            raise InputError(f"{path}, row {wrong[0] + 2}: {name} is {values[int(wrong[0])]:g}; expected at least {lowest:g}.")
+            raise InputError(
+                f"{path}, row {wrong[0] + 2}: {name} is {values[int(wrong[0])]:g}; expected at least {lowest:g}."
+            )
     for row, audio in table.select("row", "audio").iter_rows():
         if Path(audio).is_absolute() or ".." in Path(audio).parts:
             raise InputError(f"{path}, row {row}: audio {audio!r} leaves the audio folder; expected a path inside it.")
@@ -224,8 +226,8 @@ def _check_times(path: Path, facts: pl.DataFrame, ratings: pl.DataFrame) -> None
         limit = durations[row["clip_id"]]
         if not 0 < row["time"] <= limit + 1e-6:
             raise InputError(
-                f"{path}, row {row['row']}: time {row['time']:g} is outside the clip {row['clip_id']} (0 to {limit:g} s); "
-                "a time is the end of the second that it rates."
+                f"{path}, row {row['row']}: time {row['time']:g} is outside the clip {row['clip_id']} "
+                f"(0 to {limit:g} s); a time is the end of the second that it rates."
             )
 
 
@@ -242,7 +244,9 @@ def _annotations(facts: pl.DataFrame, ratings: pl.DataFrame) -> pl.DataFrame:
             traces[clip, annotator] = counts.get(clip, 0)
             counts[clip] = counts.get(clip, 0) + 1
         times = range(1, int(durations[clip] + 1e-6) + 1) if row["time"] is None else [row["time"]]
-        rows += [(clip, traces[clip, annotator], annotator, float(time), row["arousal"], row["valence"]) for time in times]
+        rows += [
+            (clip, traces[clip, annotator], annotator, float(time), row["arousal"], row["valence"]) for time in times
+        ]
     schema = {
         "clip_id": pl.String,
         "trace": pl.Int32,
@@ -252,4 +256,6 @@ def _annotations(facts: pl.DataFrame, ratings: pl.DataFrame) -> pl.DataFrame:
         "valence": pl.Float64,
     }
     table = pl.DataFrame(rows, schema=schema, orient="row")
-    return table.sort(pl.col("clip_id").replace_strict(order, return_dtype=pl.Int64), "trace", "time", maintain_order=True)
+    return table.sort(
+        pl.col("clip_id").replace_strict(order, return_dtype=pl.Int64), "trace", "time", maintain_order=True
+    )

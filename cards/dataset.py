@@ -92,7 +92,13 @@ class PretrainFacts:
 
 def size_category(rows: int) -> str:
     """Size category of the Hub's card metadata for a number of rows."""
-    bounds = (("n<1K", 10**3), ("1K<n<10K", 10**4), ("10K<n<100K", 10**5), ("100K<n<1M", 10**6), ("1M<n<10M", 10**7))
+    bounds = (
+        ("n<1K", 10**3),
+        ("1K<n<10K", 10**4),
+        ("10K<n<100K", 10**5),
+        ("100K<n<1M", 10**6),
+        ("1M<n<10M", 10**7),
+    )
     return next((name for name, bound in bounds if rows < bound), "10M<n<100M")
 
 

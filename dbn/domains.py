@@ -69,9 +69,10 @@ class Domain:
 
         Returns
         -------
-        ndarray of float32, shape (B, bands) or (max(B - window + 1, 0), bands // 2 * window)
-            For ``pitch2d`` the magnitudes of the 2-d FFT of each patch of ``window`` segments. Those of
-            a real patch come in conjugate pairs, so the first half of the semitone axis is all of them.
+        ndarray of float32
+            Of shape (B, bands), or (max(B - window + 1, 0), bands // 2 * window) for ``pitch2d``: there
+            the magnitudes of the 2-d FFT of each patch of ``window`` segments. Those of a real patch come
+            in conjugate pairs, so the first half of the semitone axis is all of them.
         """
         if self.name != "pitch2d":
             return segments
@@ -79,7 +80,7 @@ class Domain:
         if len(segments) < self.window:
             return np.zeros((0, self.row_dims(bands)), np.float32)
         patches = np.lib.stride_tricks.sliding_window_view(segments, self.window, axis=0)
-        spectrum = np.abs(scipy.fft.fft2(patches, axes=(1, 2))[:, : bands // 2])
+        spectrum = np.abs(np.asarray(scipy.fft.fft2(patches, axes=(1, 2)))[:, : bands // 2])
         return spectrum.reshape(len(patches), -1).astype(np.float32)
 
 
@@ -137,7 +138,7 @@ def examples(domain: Domain, clips: Sequence[FloatArray], *, pad: bool = False) 
 
     Returns
     -------
-    Examples
+    made : Examples
         Each clip has ``max(B - context, 0)`` of them: B - 3 for ``rhythm`` and ``pitch`` and B - 6 for
         ``pitch2d`` with the paper's window (Table 1).
 

@@ -65,9 +65,7 @@ class Network:
 
     def features(self, examples: Examples) -> list[npt.NDArray[np.float32]]:
         """Activations of each layer for all examples, in blocks; arrays of shape (n, width)."""
-        blocks = [
-            self.activations(torch.from_numpy(block).to(self.device)) for block in _blocks(examples.matrix())
-        ]
+        blocks = [self.activations(torch.from_numpy(block).to(self.device)) for block in _blocks(examples.matrix())]
         return [torch.cat(parts).cpu().numpy() for parts in zip(*blocks, strict=True)]
 
 
@@ -152,12 +150,24 @@ def load_model(folder: Path, *, device: torch.device) -> Model:
                 mean=tensors["mean"],
                 scale=tensors["scale"],
                 layers=tuple(
-                    Layer(tensors[f"epochs{count}.layer{number}.weight"], tensors[f"epochs{count}.layer{number}.bias"])
+                    Layer(
+                        tensors[f"epochs{count}.layer{number}.weight"],
+                        tensors[f"epochs{count}.layer{number}.bias"],
+                    )
                     for number in range(len(config["training"]["layers"]))
                 ),
             )
             for count in epochs
         }
     except (SafetensorError, EmobenchError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{folder}: not a readable model ({error}); train it again with 'emobench pretrain'.") from error
-    return Model(folder=folder, domain=domain, config=config, networks=networks, sha256=sha256_file(path), seconds=seconds)
+        raise InputError(
+            f"{folder}: not a readable model ({error}); train it again with 'emobench pretrain'."
+        ) from error
+    return Model(
+        folder=folder,
+        domain=domain,
+        config=config,
+        networks=networks,
+        sha256=sha256_file(path),
+        seconds=seconds,
+    )

@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -154,8 +155,17 @@ def pretrain(
         control = _random_layers(training.dims, config, device)
         networks = {0: Network(mean, scale, control)}
         bottom, kept = _train(
-            inputs.batch, len(training), watched, training.dims, config.layers[0], True, config, last,
-            generator, "layer 0", bar.update,
+            inputs.batch,
+            len(training),
+            watched,
+            training.dims,
+            config.layers[0],
+            True,
+            config,
+            last,
+            generator,
+            "layer 0",
+            bar.update,
         )
         logs = {"layer 0": bottom.log}
         for epochs in config.epochs:
@@ -166,8 +176,17 @@ def pretrain(
                 watched_below = layers[-1](watched_below) if watched_below is not None else None
                 label = f"layer {number} on {epochs} epochs"
                 above, kept_above = _train(
-                    below.batch, len(training), watched_below, config.layers[number - 1], width, False, config,
-                    epochs, generator, label, bar.update,
+                    below.batch,
+                    len(training),
+                    watched_below,
+                    config.layers[number - 1],
+                    width,
+                    False,
+                    config,
+                    epochs,
+                    generator,
+                    label,
+                    bar.update,
                 )
                 logs[label] = above.log
                 layers.append(kept_above[epochs])
@@ -217,7 +236,7 @@ def _random_layers(dims: int, config: PretrainingConfig, device: torch.device) -
     generator = torch.Generator(device=device).manual_seed(config.seed + 1)
     widths = [dims, *config.layers]
     layers = []
-    for below, above in zip(widths[:-1], widths[1:], strict=True):
+    for below, above in pairwise(widths):
         bound = 4.0 * (6.0 / (below + above)) ** 0.5
         weight = (torch.rand(below, above, generator=generator, device=device) * 2 - 1) * bound
         layers.append(Layer(weight, torch.zeros(above, device=device)))
@@ -256,7 +275,11 @@ def _train(
             raise EmobenchError(
                 f"{label}: diverged in epoch {epoch} (reconstruction error {reconstruction}); lower the learning rate."
             )
-        entry = {"epoch": epoch, "reconstruction_error": reconstruction, "seconds": time.perf_counter() - began}
+        entry = {
+            "epoch": epoch,
+            "reconstruction_error": reconstruction,
+            "seconds": time.perf_counter() - began,
+        }
         if watched is not None:
             gap = machine.free_energy(watched).mean() - machine.free_energy(seen).mean()
             entry["free_energy_gap"] = gap.item()

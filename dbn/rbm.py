@@ -40,9 +40,7 @@ class RBM:
     gaussian: bool
 
     @classmethod
-    def create(
-        cls, n_visible: int, n_hidden: int, *, gaussian: bool, scale: float, generator: torch.Generator
-    ) -> RBM:
+    def create(cls, n_visible: int, n_hidden: int, *, gaussian: bool, scale: float, generator: torch.Generator) -> RBM:
         """Start with weights drawn from N(0, scale^2) and biases of 0, on the generator's device."""
         device = generator.device
         return cls(
@@ -100,9 +98,7 @@ class ContrastiveDivergence:
         Source of randomness, on the machine's device.
     """
 
-    def __init__(
-        self, machine: RBM, *, rate: float, sample_visible: bool, generator: torch.Generator
-    ) -> None:
+    def __init__(self, machine: RBM, *, rate: float, sample_visible: bool, generator: torch.Generator) -> None:
         self.machine = machine
         self.rate = rate
         self.sample_visible = sample_visible

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from emobench.builders.synthesis import (
     REAL_LABEL_STATISTICS,
     STYLES,
