@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from . import __version__
 from .errors import EmobenchError, InputError
 
 if TYPE_CHECKING:
     from .cards.tables import Table
-
-app = typer.Typer(
-    name="emobench",
-    help="A benchmark for music emotion recognition: datasets, learned features, leaderboards.",
-    epilog="Begin with:  emobench build-data   then:  emobench run --features rhythm+pitch",
-    context_settings={"help_option_names": ["-h", "--help"]},
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
 
 
 class _State:
@@ -33,6 +23,45 @@ class _State:
     debug = False
     quiet = False
     verbose = False
+
+
+def _failure(error: BaseException) -> tuple[str, int]:
+    """The line and the exit status of what went wrong."""
+    if isinstance(error, EmobenchError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; the same command goes on where this one stopped.", 130
+    if isinstance(error, MemoryError):
+        return "out of memory; try fewer --workers.", 1
+    assert isinstance(error, OSError)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}. What was finished is kept; mend this and run it again.", 1
+
+
+class _Commands(TyperGroup):
+    """The commands, every failure of which is one line and an exit status."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except (EmobenchError, KeyboardInterrupt, MemoryError, OSError) as error:
+            if _State.debug:
+                raise
+            line, status = _failure(error)
+            typer.echo(f"emobench: {line}", err=True)
+            raise typer.Exit(status) from None
+
+
+app = typer.Typer(
+    name="emobench",
+    cls=_Commands,
+    help="A benchmark for music emotion recognition: datasets, learned features, leaderboards.",
+    epilog="Begin with:  emobench build-data   then:  emobench run --features rhythm+pitch",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
 
 
 def _data() -> Path:
@@ -132,8 +161,8 @@ def build_data(
 ) -> None:
     """Build a dataset from a source.
 
-    Examples
-    --------
+    For example:
+
       emobench build-data
 
       emobench build-data moodswings --labels msLiteTurk.mat --audio songs/
@@ -252,8 +281,8 @@ def pretrain(
 ) -> None:
     """Train a deep belief network for a domain: rhythm, pitch or pitch2d.
 
-    Examples
-    --------
+    For example:
+
       emobench pretrain --features rhythm
 
       emobench pretrain --features rhythm --features pitch --pretrain-data data/synthetic-pretrain
@@ -305,8 +334,8 @@ def run(
 ) -> None:
     """Score features: extract, pre-train what is missing, fine-tune per fold, regress, print the table.
 
-    Examples
-    --------
+    For example:
+
       emobench run --features rhythm+pitch
 
       emobench run --features mfcc --features chroma --dataset data/moodswings
@@ -355,8 +384,8 @@ def leaderboard(
 ) -> None:
     """Render what was run, one section a dataset.
 
-    Examples
-    --------
+    For example:
+
       emobench leaderboard
 
       emobench leaderboard --format markdown --out leaderboard.md
@@ -391,8 +420,8 @@ def list_things(
 ) -> None:
     """List features, datasets, models or results.
 
-    Examples
-    --------
+    For example:
+
       emobench list
 
       emobench list datasets --json
@@ -407,33 +436,6 @@ def list_things(
         _print_tables([found])
 
 
-def _fail(message: str, status: int) -> int:
-    typer.echo(f"emobench: {message}", err=True)
-    return status
-
-
-def _guarded(call: Callable[[], Any]) -> int:
-    """Call, and turn every failure into one line and an exit status."""
-    try:
-        call()
-    except EmobenchError as error:
-        if _State.debug:
-            raise
-        return _fail(str(error), error.exit_code)
-    except KeyboardInterrupt:
-        return _fail("interrupted; the same command goes on where this one stopped.", 130)
-    except MemoryError:
-        if _State.debug:
-            raise
-        return _fail("out of memory; try fewer --workers.", 1)
-    except OSError as error:
-        if _State.debug:
-            raise
-        where = f"{error.filename}: " if error.filename else ""
-        return _fail(f"{where}{error.strerror or error}. What was finished is kept; mend this and run it again.", 1)
-    return 0
-
-
 def main() -> None:
     """Run the command line."""
-    sys.exit(_guarded(lambda: app(standalone_mode=True)))
+    app()

@@ -33,31 +33,34 @@ class BeatConfig:
     Attributes
     ----------
     n_fft, hop : int
-        Window and hop of the spectrogram in samples. The paper's hop is 64; 1024 is the shortest window (at 22,050 Hz)
-        that leaves none of 128 mel bands empty, and 2048 finds no more beats at twice the cost.
+        Window and hop of the spectrogram in samples. The paper's hop is 64. On rendered music a window of 512
+        finds about a hundredth fewer of the beats than 1024, and 2048 as many at twice the cost.
     n_mels : int
         Mel bands (the paper's 128).
     profile : {"flux", "percussive", "laplace"}
         ``flux`` is the mean over bands of the half-wave rectified difference over ``lag`` frames of the
-        compressed mel spectrogram, ``percussive`` the same of its percussive part, ``laplace`` the paper's multidimensional
-        Laplace filter of the percussive part, rectified.
+        compressed mel spectrogram, ``percussive`` the same of its percussive part, ``laplace`` the paper's
+        multidimensional Laplace filter of the percussive part, rectified. On rendered music of known beats
+        ``flux`` finds most, with drums and without.
     lag : int
         Frames between the two ends of the difference; 8 are 23 ms, about the length of an attack.
     compression : float
-        The spectrogram, scaled to a maximum of 1, is compressed as ``log(1 + compression * mel)``, so that
-        soft onsets count beside loud ones; 0 leaves it as it is.
+        The spectrogram, scaled to a maximum of 1, is compressed as ``log(1 + compression * mel)``, so
+        that soft onsets count beside loud ones; 0 leaves it as it is. Not for ``laplace``.
     tempo : {"comb", "librosa"}
         Which estimate of :mod:`.tempo`.
     start_bpm, std_bpm : float
         Log-normal prior of the tempo: its centre in beats a minute and its spread in octaves. librosa's
-        spread is 1, against the logarithm of the autocorrelation; ``comb`` adds it to the autocorrelation itself.
-    comb_weight : float
-        Of the beat after next in ``comb``.
+        spread is 1, against the logarithm of the autocorrelation; ``comb`` weighs it against the
+        autocorrelation itself.
+    double_weight, quarter_weight : float
+        Of the autocorrelation at two beats and, taken off, at quarters of a beat, in ``comb``. Beats found
+        hardly change between 0.5 and 1 for the one and 0.2 and 0.7 for the other.
     tempo_step : int
         Frames between two windows of the autocorrelation.
     tightness : float
-        How closely the beats keep to the tempo. The score of a beat grows with the frames a second: librosa's 100 at
-        its hop of 512 weighs as much as 800 at 64.
+        How closely the beats keep to the tempo. The score of a beat grows with the frames a second, so that
+        librosa's 100 at its hop of 512 weighs as much as 800 at 64; from 400 on little changes.
     separation : SeparationConfig
         Of the harmonic from the percussive part.
 
@@ -76,7 +79,8 @@ class BeatConfig:
     tempo: str = "comb"
     start_bpm: float = 120.0
     std_bpm: float = 2.0
-    comb_weight: float = 0.7
+    double_weight: float = 0.7
+    quarter_weight: float = 0.4
     tempo_step: int = 16
     tightness: float = 400.0
     separation: SeparationConfig = field(default_factory=SeparationConfig)
@@ -93,7 +97,7 @@ class BeatConfig:
         for name in ("start_bpm", "std_bpm", "tightness"):
             if not 0 < getattr(self, name) < np.inf:
                 raise ValueError(f"{name}={getattr(self, name)}: expected a number above 0")
-        for name in ("compression", "comb_weight"):
+        for name in ("compression", "double_weight", "quarter_weight"):
             if not 0 <= getattr(self, name) < np.inf:
                 raise ValueError(f"{name}={getattr(self, name)}: expected a number of at least 0")
 
@@ -148,13 +152,11 @@ def _rise(spectrum: FloatArray, lag: int) -> FloatArray:
 
 
 @_jit.njit
-def _accumulate(
-    score: DoubleArray, cost: DoubleArray, shortest: int, total: DoubleArray, back: IndexArray
-) -> None:
+def _accumulate(score: DoubleArray, cost: DoubleArray, shortest: int, total: DoubleArray, back: IndexArray) -> None:
     """Best cumulative score of every frame, and the beat before it.
 
-    ``total`` is (reach + frames), -inf before the first frame, so that the search needs no bounds. No frame looks back
-    less than ``shortest``, so that as many frames make one block, whose lanes the compiler takes together.
+    ``total`` is (reach + frames), -inf before the first frame, so that the search needs no bounds. No
+    frame looks back less than ``shortest``: so many frames make a block, whose lanes go side by side.
     """
     reach = shortest + len(cost) - 1
     block = min(_LANES, shortest)
@@ -278,8 +280,9 @@ def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> Do
     correlation = autocorrelation(profile, rate, step=config.tempo_step)
     prior = {"start_bpm": config.start_bpm, "std_bpm": config.std_bpm}
     if config.tempo == "comb":
-        bpm = comb_tempo(correlation, rate, weight=config.comb_weight, **prior)
+        weights = {"double_weight": config.double_weight, "quarter_weight": config.quarter_weight}
+        bpm = comb_tempo(correlation, rate, **weights, **prior)
     else:
         bpm = librosa_tempo(correlation, rate, **prior)
     frames = beat_frames(profile, rate, bpm=bpm, tightness=config.tightness)
-    return frames * (config.hop / sample_rate)
+    return np.asarray(frames * (config.hop / sample_rate), np.float64)

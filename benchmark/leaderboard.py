@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -52,8 +53,9 @@ def rendered(made: Sequence[Table], form: str) -> str:
 
         from ..cards.tables import to_rich
 
-        console = Console(width=132, color_system=None, record=True, quiet=True)
+        text = io.StringIO()
+        console = Console(width=132, color_system=None, file=text)
         for table in made:
             console.print(to_rich(table))
-        return console.export_text()
+        return text.getvalue()
     return "\n".join((to_markdown if form == "markdown" else to_latex)(table) for table in made)

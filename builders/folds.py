@@ -16,6 +16,9 @@ from ..errors import InputError
 
 SPLITS = ("train", "verification", "test")
 
+# Cells of the table behind an exact deal; beyond, albums are small beside the corpus and greed does.
+_LARGEST_SEARCH = 200_000_000
+
 
 @dataclass(frozen=True)
 class FoldConfig:
@@ -55,29 +58,47 @@ def album_key(artist: str, album: str) -> str:
 
 
 def _deal(sizes: np.ndarray, shares: tuple[float, float, float], generator: np.random.Generator) -> np.ndarray:
-    """Deal albums to parts; the part of each album. The best of up to 200 greedy deals."""
+    """Deal albums to parts within two points of the shares where any deal is; the part of each album."""
     total = int(sizes.sum())
     wanted = np.array(shares) * total
-    best: np.ndarray | None = None
-    best_error = np.inf
-    for _ in range(200):
-        # Large albums first, equal ones in random order; each to the part that lacks most.
-        order = np.lexsort((generator.random(len(sizes)), -sizes))
-        lacking = wanted.copy()
-        parts = np.empty(len(sizes), np.intp)
-        for album in order:
-            part = int(np.argmax(lacking + 1e-9 * generator.random(3)))
-            parts[album] = part
-            lacking[part] -= sizes[album]
-        error = float(np.abs(lacking).max()) + (total if len(set(parts.tolist())) < 3 else 0)
-        if error < best_error:
-            best, best_error = parts, error
-        if best_error <= 0.02 * total:
-            break
-        # Large albums that greedy dealing places badly: let chance try.
-        wanted = np.array(shares) * total * (1 + 0.2 * (generator.random(3) - 0.5))
-    assert best is not None
-    return best
+    # Large albums first, equal ones in random order; each to the part that lacks most.
+    lacking = wanted.copy()
+    parts = np.empty(len(sizes), np.intp)
+    for album in np.lexsort((generator.random(len(sizes)), -sizes)):
+        part = int(np.argmax(lacking + 1e-9 * generator.random(3)))
+        parts[album] = part
+        lacking[part] -= sizes[album]
+    good = np.abs(lacking).max() <= 0.02 * total and len(set(parts.tolist())) == 3
+    if good or len(sizes) * (total + 1) ** 2 > _LARGEST_SEARCH:
+        return parts
+    return _deal_exactly(sizes, wanted, generator)
+
+
+def _deal_exactly(sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Deal albums as near to the numbers wanted as can be; by chance among the deals that are."""
+    total = int(sizes.sum())
+    order = generator.permutation(len(sizes))
+    # reached[k, a, b]: the first k albums can be dealt with a clips in training and b in verification.
+    reached = np.zeros((len(sizes) + 1, total + 1, total + 1), bool)
+    reached[0, 0, 0] = True
+    for step, size in enumerate(sizes[order]):
+        reached[step + 1] = reached[step]
+        reached[step + 1, size:] |= reached[step, :-size]
+        reached[step + 1, :, size:] |= reached[step, :, :-size]
+    first, second = np.indices((total + 1, total + 1))
+    third = total - first - second
+    error = np.max([abs(first - wanted[0]), abs(second - wanted[1]), abs(third - wanted[2])], axis=0)
+    possible = reached[-1] & (first > 0) & (second > 0) & (third > 0)
+    a, b = np.unravel_index(np.argmin(np.where(possible, error, np.inf)), error.shape)
+    parts = np.empty(len(sizes), np.intp)
+    for step in range(len(sizes) - 1, -1, -1):
+        size = sizes[order[step]]
+        before = [(a - size, b), (a, b - size), (a, b)]
+        ways = [part for part, (i, j) in enumerate(before) if i >= 0 and j >= 0 and reached[step, i, j]]
+        part = ways[int(generator.integers(len(ways)))]
+        parts[order[step]] = part
+        a, b = before[part]
+    return parts
 
 
 def fold_table(clips: pl.DataFrame, config: FoldConfig) -> pl.DataFrame:

@@ -6,6 +6,7 @@ Source: none. The corpus is a pure function of its settings, so everyone gets th
 
 from __future__ import annotations
 
+import io
 from collections.abc import Sequence
 from dataclasses import asdict
 from functools import partial
@@ -59,8 +60,11 @@ def _render_one(plan: ClipPlan, folder: Path, sample_rate: int) -> None:
     path = folder / f"{plan.clip_id}.flac"
     if path.is_file():
         return
+    # Encoded in memory: libsndfile would hide why a write failed.
+    encoded = io.BytesIO()
+    soundfile.write(encoded, render(plan).audio, sample_rate, format="FLAC", subtype="PCM_16")
     with replacing(path) as temporary:
-        soundfile.write(temporary, render(plan).audio, sample_rate, format="FLAC", subtype="PCM_16")
+        temporary.write_bytes(encoded.getvalue())
 
 
 def _renderer(plans: Sequence[ClipPlan], sample_rate: int, description: str) -> Render:
@@ -108,7 +112,7 @@ def load(config: SynthesisConfig) -> LabelledCorpus:
         clips=pl.DataFrame(
             {
                 "clip_id": [plan.clip_id for plan in plans],
-                "song_id": [plan.song_id for plan in plans],
+                "song_id": [str(plan.song_id) for plan in plans],
                 "artist": [plan.artist for plan in plans],
                 "album": [plan.album for plan in plans],
                 "title": [plan.title for plan in plans],

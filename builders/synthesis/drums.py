@@ -111,5 +111,5 @@ def render_kit(
             clap[shift:] += 0.7 * clap[:-shift].copy()
     for name, stroke in strokes.items():
         level = _LEVELS[name] * (soft if name in ("kick", "snare", "crash") else 1.0)
-        stroke *= np.float32(level / np.abs(stroke).max())
+        np.multiply(stroke, np.float32(level / np.abs(stroke).max()), out=stroke)
     return strokes

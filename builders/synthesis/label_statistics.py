@@ -126,9 +126,7 @@ def label_statistics(
     smallest = np.linalg.eigvalsh(covariance)[:, 0]
     grand = mean.mean(axis=0)
     above = clip_mean > 0
-    shares = [
-        float(np.mean((above[:, 0] == p) & (above[:, 1] == q))) for p in (True, False) for q in (True, False)
-    ]
+    shares = [float(np.mean((above[:, 0] == p) & (above[:, 1] == q))) for p in (True, False) for q in (True, False)]
     return LabelStatistics(
         clips=len(per_clip),
         traces=len(per_trace),

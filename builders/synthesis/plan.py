@@ -369,9 +369,7 @@ def plan_piece(
         lead=bool(u[6] < 0.8),
         pad=bool(u[7] < 0.35),
         intro=intro,
-        brightness=float(
-            np.clip(0.52 + 0.14 * a + 0.07 * v + 0.07 * n[4] + production.brightness, 0.05, 1.0)
-        ),
+        brightness=float(np.clip(0.52 + 0.14 * a + 0.07 * v + 0.07 * n[4] + production.brightness, 0.05, 1.0)),
         density=density,
         legato=float(np.clip(0.75 - 0.12 * a - 0.08 * v + 0.12 * n[5], 0.25, 1.0)),
         dissonance=float(np.clip(0.08 - 0.09 * v + 0.03 * a + 0.05 * n[6], 0.0, 0.5)),

@@ -50,9 +50,7 @@ def render(plan: ClipPlan) -> Rendered:
     """
     arousal, valence = np.array(plan.arousal), np.array(plan.valence)
     moods = Moods((arousal - arousal.mean()) / _AROUSAL_UNIT, (valence - valence.mean()) / _VALENCE_UNIT)
-    return _render(
-        plan.piece, plan.production, moods, plan.duration, plan.sample_rate, plan.stereo, plan.seed
-    )
+    return _render(plan.piece, plan.production, moods, plan.duration, plan.sample_rate, plan.stereo, plan.seed)
 
 
 def render_excerpt(

@@ -115,9 +115,7 @@ def compose(piece: Piece, *, duration: float, moods: Moods, jitter: float, rng: 
 class _Band:
     """The players and what they remember from bar to bar."""
 
-    def __init__(
-        self, piece: Piece, style: Style, grid: _Grid, jitter: float, rng: np.random.Generator
-    ) -> None:
+    def __init__(self, piece: Piece, style: Style, grid: _Grid, jitter: float, rng: np.random.Generator) -> None:
         self.piece, self.style, self.grid, self.rng = piece, style, grid, rng
         self.steps = style.steps
         self.parts: dict[str, list[Note]] = {"chords": [], "pad": [], "bass": [], "lead": []}
@@ -129,9 +127,7 @@ class _Band:
         # Players repeat themselves: one rhythm for the outer bars of a phrase, one for the third.
         self.rhythms = [self._draw_rhythm(0.0) for _ in range(2)]
         self.steps_of_melody = rng.integers(-2, 3, size=(2, 16))
-        self.push = {
-            part: 0.0015 * rng.standard_normal() for part in ("chords", "pad", "bass", "lead", "drums")
-        }
+        self.push = {part: 0.0015 * rng.standard_normal() for part in ("chords", "pad", "bass", "lead", "drums")}
         self.intro_bars = int(np.ceil(piece.intro * 4 / style.steps))
         self.shade = rng.random(64)
 

@@ -188,9 +188,7 @@ def _read(
         time = np.arange(count) / sample_rate
         # Depth grows over the first half second, as a player's does; 5.3 Hz is a usual rate.
         depth = np.log(2.0) * vibrato / 1200.0 * np.minimum(1.0, time / 0.5) / (2.0 * np.pi * 5.3)
-        phase = ((np.arange(count) + sample_rate * depth * np.sin(2.0 * np.pi * 5.3 * time)) * step).astype(
-            np.int64
-        )
+        phase = ((np.arange(count) + sample_rate * depth * np.sin(2.0 * np.pi * 5.3 * time)) * step).astype(np.int64)
     else:
         phase = np.arange(count, dtype=np.int64) * int(step)
     index = (phase >> (32 - _TABLE_BITS)) & (_TABLE - 1)

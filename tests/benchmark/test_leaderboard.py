@@ -1,0 +1,130 @@
+"""Tables in every form: the same numbers, escaped names, datasets apart."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emobench.benchmark.leaderboard import load_tables, rendered
+from emobench.cards.tables import Table, to_latex, to_markdown
+from emobench.errors import InputError
+
+
+def _result(**changes: Any) -> dict[str, Any]:
+    score = {"mean": 0.1404, "std": 0.0042, "per_repeat": [0.14], "ci95": [0.13, 0.15]}
+    undefined = {"mean": None, "std": None, "per_repeat": [None], "ci95": None}
+    return {
+        "schema": 1,
+        "signature": "abc",
+        "dataset": {"name": "d", "version": "1.0.0", "manifest_sha256": "1" * 64, "synthetic": False},
+        "features": "mfcc",
+        "layer": None,
+        "phase": None,
+        "dims": 20,
+        "regressor": "mlr",
+        "n_clips": 237,
+        "scores": {"mean_distance": score, "kl_divergence": {**score, "mean": 0.642}, "ccc_arousal": undefined},
+        "covariance_repaired": 0.0,
+        "cost": {"seconds_per_clip": 0.1, "train_seconds": 1.0, "peak_rss_mb": 300.0},
+        "created": "2026-01-01T00:00:00+00:00",
+    } | changes
+
+
+def _write(folder: Path, *results: dict[str, Any]) -> Path:
+    for number, result in enumerate(results):
+        path = folder / f"{result['dataset']['name']}@{result['dataset']['version']}" / f"row{number}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result))
+    return folder
+
+
+def test_every_form_has_the_same_numbers(tmp_path: Path) -> None:
+    folder = _write(tmp_path, _result(), _result(features="rhythm+pitch", layer=2, phase="fine-tuned", dims=50))
+    tables, _ = load_tables(folder)
+    assert "| MFCC | 0.140 ± 0.004 | 0.642 ± 0.004 |" in rendered(tables, "markdown")
+    assert r"MFCC & 0.140 $\pm$ 0.004 & 0.642 $\pm$ 0.004 \\" in rendered(tables, "latex")
+    assert "0.140 ± 0.004" in rendered(tables, "rich")
+    rows = list(csv.DictReader(io.StringIO(rendered(tables, "csv"))))
+    assert [row["features"] for row in rows] == ["mfcc", "rhythm+pitch"]
+    assert float(rows[0]["mean_distance"]) == 0.1404
+    assert rows[0]["ccc_arousal"] == ""
+    loaded = json.loads(rendered(tables, "json"))
+    assert loaded[1]["rows"][0]["kl_divergence_high"] == 0.15
+    assert "| Layer 2 | Rhythm+Pitch | not run | not run | 0.140 ± 0.004 | 0.642 ± 0.004 |" in rendered(
+        tables, "markdown"
+    )
+
+
+def test_datasets_and_manifests_never_share_a_table(tmp_path: Path) -> None:
+    synthetic = {"name": "s", "version": "1.0.0", "manifest_sha256": "2" * 64, "synthetic": True}
+    other = {"name": "d", "version": "1.0.0", "manifest_sha256": "3" * 64, "synthetic": False}
+    tables, _ = load_tables(_write(tmp_path, _result(), _result(dataset=synthetic), _result(dataset=other)))
+    assert sorted(table.title.rsplit(": ", 1)[1] for table in tables) == [
+        "d@1.0.0 [manifest 11111111]",
+        "d@1.0.0 [manifest 33333333]",
+        "s@1.0.0 (synthetic)",
+    ]
+    assert all(len(table.rows) == 1 for table in tables)
+
+
+def test_the_latest_of_a_row_stands(tmp_path: Path) -> None:
+    later = _result(created="2026-02-01T00:00:00+00:00", signature="new")
+    tables, _ = load_tables(_write(tmp_path, later, _result()))
+    assert [record["signature"] for record in tables[0].records] == ["new"]
+
+
+def test_files_that_are_no_results_are_named(tmp_path: Path) -> None:
+    folder = _write(tmp_path, _result(), _result(schema=0), {"dataset": {"name": "d", "version": "1.0.0"}})
+    (folder / "d@1.0.0" / "cut.json").write_text('{"schema": 1,')
+    tables, problems = load_tables(folder)
+    assert len(tables[0].rows) == 1
+    assert len(problems) == 3
+    assert "cut.json: not a readable result" in problems[0]
+    assert "has schema 0" in problems[1]
+    assert "lacks schema, signature, features" in problems[2]
+
+
+def test_no_results_yet(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"no results yet\. Make some with 'emobench run"):
+        load_tables(tmp_path / "results")
+
+
+def test_wrong_form(tmp_path: Path) -> None:
+    tables, _ = load_tables(_write(tmp_path, _result()))
+    with pytest.raises(InputError, match="--format pdf: expected rich, markdown, latex, csv, json"):
+        rendered(tables, "pdf")
+
+
+NASTY = Table(
+    title="A & B_1 | <script>", columns=("name", "x"), rows=[(r"100 % #1 {a} \b ~ ^ $ | `c` [link](x)", "1 ± 2")]
+)
+
+
+def test_markdown_is_escaped() -> None:
+    text = to_markdown(NASTY)
+    assert "<script>" not in text.splitlines()[2:]
+    row = text.splitlines()[4]
+    assert row.replace("\\|", "").count("|") == 3
+    assert r"\[link\](x)" in row
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+def test_latex_compiles(tmp_path: Path) -> None:
+    document = "\n".join(
+        [r"\documentclass{article}\usepackage{booktabs}\begin{document}", to_latex(NASTY), r"\end{document}"]
+    )
+    (tmp_path / "t.tex").write_text(document)
+    subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
+
+
+def test_latex_is_escaped() -> None:
+    row = to_latex(NASTY).splitlines()[6]
+    assert row == (
+        r"100 \% \#1 \{a\} \textbackslash{}b \textasciitilde{} \textasciicircum{} \$ | `c` [link](x) & 1 $\pm$ 2 \\"
+    )

@@ -1,0 +1,154 @@
+"""Your own corpus: good tables, and every wrong one with the line it gets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import soundfile
+from emobench.builders import labelled, table
+from emobench.builders.labelled import LabelledConfig
+from emobench.errors import InputError
+
+CLIPS = """clip_id,audio,artist,album,title,start,duration
+a,a.wav,"Sigur Rós, live",Ágætis byrjun,"A ""quoted"" title",0,4
+b,b.wav,坂本龍一,音楽図鑑,,,4
+c,c.wav,Artist,Third,,,4
+"""
+
+
+def _labels(clips: str = "abc", low: float = 1, high: float = 9) -> str:
+    generator = np.random.default_rng(0)
+    rows = [
+        f"{clip},w{worker},{second},{generator.uniform(low, high):.3f},{generator.uniform(low, high):.3f}"
+        for clip in clips
+        for worker in range(4)
+        for second in (1, 2, 3, 4)
+    ]
+    return "clip_id,annotator_id,time,arousal,valence\n" + "\n".join(rows) + "\n"
+
+
+def _load(folder: Path, clips: str = CLIPS, labels: str | None = None, scale: str = "1,9"):
+    (folder / "clips.csv").write_text(clips, encoding="utf-8")
+    (folder / "labels.csv").write_text(_labels() if labels is None else labels, encoding="utf-8")
+    return table.load(folder / "clips.csv", folder / "labels.csv", None, table.parse_scale(scale))
+
+
+@pytest.fixture
+def music(tmp_path: Path) -> Path:
+    time = np.arange(4 * 22050) / 22050
+    for number, name in enumerate("abc"):
+        clicks = np.sin(2 * np.pi * 220 * (number + 1) * time) * np.exp(-20 * (time % 0.5))
+        soundfile.write(tmp_path / f"{name}.wav", clicks, 22050)
+    return tmp_path
+
+
+def test_any_script_quotes_and_scale(music: Path) -> None:
+    corpus = _load(music)
+    row = corpus.clips.row(0, named=True)
+    assert (row["artist"], row["title"]) == ("Sigur Rós, live", 'A "quoted" title')
+    assert corpus.clips["artist"][1] == "坂本龍一"
+    raw = pl.read_csv(music / "labels.csv")
+    assert corpus.annotations["arousal"].to_numpy() == pytest.approx((raw["arousal"].to_numpy() - 5) / 8, abs=1e-12)
+    out = music / "out"
+    labelled.build(corpus, out, name="own", version="0.1.0", config=LabelledConfig(), workers=1)
+    dataset = labelled.load(out)
+    assert dataset.audio_folder() == music.resolve()
+    assert set(dataset.folds["split"]) == {"train", "verification", "test"}
+
+
+def test_whole_clip_ratings_stand_for_every_second(music: Path) -> None:
+    labels = "clip_id,annotator_id,arousal,valence\n" + "".join(
+        f"{clip},{worker},0.{worker},-0.{worker}\n" for clip in "abc" for worker in range(4)
+    )
+    corpus = _load(music, labels=labels, scale="-0.5,0.5")
+    own = corpus.annotations.filter((pl.col("clip_id") == "b") & (pl.col("annotator_id") == "3"))
+    assert own["time"].to_list() == [1, 2, 3, 4]
+    assert own["arousal"].to_list() == pytest.approx([0.3] * 4)
+    assert own["valence"].to_list() == pytest.approx([-0.3] * 4)
+
+
+def test_duration_comes_from_the_audio_or_the_last_rating(music: Path) -> None:
+    corpus = _load(music, clips="clip_id,audio,artist,album\na,a.wav,x,1\nb,b.wav,x,2\nc,,x,3\n")
+    assert corpus.clips["duration"].to_list() == [4, 4, 4]
+    assert corpus.problems == {"c": "missing"}
+
+
+def test_byte_order_mark(music: Path) -> None:
+    assert len(_load(music, clips="\ufeff" + CLIPS).clips) == 3
+
+
+WRONG_CLIPS = {
+    r"clips\.csv: lacks the column album": "clip_id,audio,artist\na,a.wav,x\n",
+    r"clips\.csv: has no rows": "clip_id,audio,artist,album\n",
+    r"clips\.csv, row 3: clip_id a stands twice": "clip_id,audio,artist,album\na,a.wav,x,1\na,b.wav,x,2\n",
+    r"clips\.csv, row 2: audio '\.\./a\.wav' leaves the audio folder": "clip_id,audio,artist,album\na,../a.wav,x,1\n",
+    r"clips\.csv, row 2: audio '/etc/passwd' leaves": "clip_id,audio,artist,album\na,/etc/passwd,x,1\n",
+    r"clips\.csv, row 2: start is 'soon'": "clip_id,audio,artist,album,start\na,a.wav,x,1,soon\n",
+    r"clips\.csv, row 2: start is -1; expected at least 0": "clip_id,audio,artist,album,start\na,a.wav,x,1,-1\n",
+    r"clips\.csv, row 2: duration is 0; expected at least 1": "clip_id,audio,artist,album,duration\na,a.wav,x,1,0\n",
+    r"clips\.csv, row 2: artist is empty": "clip_id,audio,artist,album\na,a.wav,,1\n",
+    r"clips\.csv: not readable as CSV": 'clip_id,audio,artist,album\na,"a.wav,x,1\nb,b,c,d,e,f\n',
+}
+
+
+@pytest.mark.parametrize("message", list(WRONG_CLIPS))
+def test_wrong_clips(music: Path, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        _load(music, clips=WRONG_CLIPS[message])
+
+
+HEAD = "clip_id,annotator_id,time,arousal,valence\n"
+WRONG_LABELS = {
+    r"labels\.csv: lacks the column valence": "clip_id,annotator_id,time,arousal\na,w,1,2\n",
+    r"labels\.csv: has no rows": HEAD,
+    r"labels\.csv, row 3: arousal is 'calm'; expected a finite number": f"{HEAD}a,w,1,2,3\na,w,2,calm,3\n",
+    r"labels\.csv, row 2: valence is 'NaN'; expected a finite number": f"{HEAD}a,w,1,2,NaN\n",
+    r"labels\.csv, row 2: valence is 'inf'; expected a finite number": f"{HEAD}a,w,1,2,inf\n",
+    r"labels\.csv, row 2: arousal is empty": f"{HEAD}a,w,1,,3\n",
+    r"labels\.csv, row 2: time 4\.5 is outside the clip a \(0 to 4 s\)": f"{HEAD}a,w,4.5,2,3\n",
+    r"labels\.csv, row 2: time 0 is outside the clip a .*end of the second": f"{HEAD}a,w,0,2,3\n",
+    r"labels\.csv, row 2: time is 'one'": f"{HEAD}a,w,one,2,3\n",
+    r"labels\.csv, row 2: clip_id 'z' is not among the clips": f"{HEAD}z,w,1,2,3\n",
+    r"labels\.csv, row 2: arousal 11 is outside the scale 1,9; give": f"{HEAD}a,w,1,11,3\n",
+}
+
+
+@pytest.mark.parametrize("message", list(WRONG_LABELS))
+def test_wrong_labels(music: Path, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        _load(music, labels=WRONG_LABELS[message])
+
+
+@pytest.mark.parametrize("scale", ["9,1", "1", "1,2,3", "low,high", "1,inf"])
+def test_wrong_scale(scale: str) -> None:
+    with pytest.raises(InputError, match="--scale"):
+        table.parse_scale(scale)
+
+
+def test_missing_files_and_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"clips\.csv: no such file"):
+        table.load(tmp_path / "clips.csv", tmp_path / "labels.csv", None, table.TableConfig())
+    (tmp_path / "clips.csv").write_text(CLIPS, encoding="utf-8")
+    with pytest.raises(InputError, match=r"labels\.csv: no such file"):
+        table.load(tmp_path / "clips.csv", tmp_path / "labels.csv", None, table.TableConfig())
+    with pytest.raises(InputError, match="nowhere: no such folder"):
+        table.load(tmp_path / "clips.csv", tmp_path / "labels.csv", tmp_path / "nowhere", table.TableConfig())
+
+
+def test_one_album_only(music: Path) -> None:
+    clips = "clip_id,audio,artist,album,duration\n" + "".join(f"{c},{c}.wav,x,one,4\n" for c in "abc")
+    corpus = _load(music, clips=clips)
+    out = music / "out"
+    with pytest.raises(InputError, match="3 usable clips on 1 albums: folds need at least 3"):
+        labelled.build(corpus, out, name="own", version="1.0.0", config=LabelledConfig(), workers=1)
+    assert not out.exists()
+
+
+def test_a_clip_without_ratings(music: Path) -> None:
+    corpus = _load(music, labels=_labels("ab"))
+    with pytest.raises(InputError, match="clip c: has no ratings"):
+        labelled.build(corpus, music / "out", name="own", version="1.0.0", config=LabelledConfig(), workers=1)
+    assert not (music / "out").exists()
