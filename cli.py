@@ -22,7 +22,6 @@ class _State:
 
     debug = False
     quiet = False
-    verbose = False
 
 
 def _failure(error: BaseException) -> tuple[str, int]:
@@ -75,7 +74,7 @@ def _version(wanted: bool) -> None:
 
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no remarks.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say more.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say which versions and which cache are used.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", hidden=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: the processors there are.")]
@@ -97,9 +96,15 @@ def _main(
 
 
 def _settle(quiet: bool, verbose: bool) -> None:
-    _State.quiet, _State.verbose = quiet, verbose
+    _State.quiet = quiet
     if quiet:
         os.environ["EMOBENCH_QUIET"] = "1"
+    if verbose:
+        from .environment import package_versions
+        from .files import cache_folder
+
+        versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
+        typer.echo(f"versions: {versions}\ncache: {cache_folder()}", err=True)
 
 
 def _say(text: str) -> None:

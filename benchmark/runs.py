@@ -335,12 +335,16 @@ class _Bench:
                 "manifest": sha256_file(self.task.dataset.folder / MANIFEST),
                 "row": [row.features, row.layer, row.phase],
                 "parts": [part.identity for part in parts],
-                "regressor": self.config.regressor,
+                "regressor": self._regressor(row),
                 "bootstrap_seed": self.config.bootstrap_seed,
                 "versions": package_versions(),
                 "decoder": decoder_version(),
             }
         )
+
+    def _regressor(self, row: Row) -> str:
+        """Regressor of a row; those without features are the same under any."""
+        return "mlr" if row in (CONSTANT, ORACLE) else self.config.regressor
 
     def compute(self, row: Row, parts: Sequence[_Part], signature: str, path: Path) -> dict[str, Any]:
         """Regress, score and write a row."""
@@ -364,7 +368,7 @@ class _Bench:
             "layer": row.layer,
             "phase": row.phase,
             "dims": dims,
-            "regressor": self.config.regressor,
+            "regressor": self._regressor(row),
             "n_clips": len(self.task.clips),
             "excluded": dataset.manifest["excluded"],
             "scores": results.score(self.task, predictions, seed=self.config.bootstrap_seed),
@@ -382,7 +386,7 @@ class _Bench:
                     "networks": self.network_config if row.layer is not None else None,
                     "pretrained_on": self.pretrained_on if row.layer is not None else None,
                     "training": records,
-                    "ridge_strength": strengths if self.config.regressor == "ridge" else None,
+                    "ridge_strength": strengths if self._regressor(row) == "ridge" else None,
                 }
             ),
             "model": self._models(row),
@@ -410,7 +414,7 @@ class _Bench:
                 dims = features.shape[1]
                 if not np.isfinite(features).all():
                     raise EmobenchError(f"{row.features}: features hold numbers that are not finite.")
-                if self.config.regressor == "ridge":
+                if self._regressor(row) == "ridge":
                     verification = (features[fold.verification], targets[fold.verification])
                     fitted = fit_ridge(features[fold.train], targets[fold.train], verification)
                 else:

@@ -39,11 +39,11 @@ class FinetuningConfig:
         Of the order of examples; each repeat adds its number.
     """
 
-    rate: float = 0.05
+    rate: float = 0.5
     momentum: float = 0.9
     batch: int = 50
     epochs: int = 200
-    patience: int = 15
+    patience: int = 20
     seed: int = 0
 
     def __post_init__(self) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, cast
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -108,7 +110,8 @@ def test_kl_is_the_integral_of_the_log_ratio() -> None:
     p, q = _rows(3, 0), _rows(3, 1)
     for one, other, found in zip(p, q, kl_divergences(p, q), strict=True):
         first, second = (
-            scipy.stats.multivariate_normal(row[:2], [[row[2], row[4]], [row[4], row[3]]]) for row in (one, other)
+            scipy.stats.multivariate_normal(row[:2], cast(Any, [[row[2], row[4]], [row[4], row[3]]]))
+            for row in (one, other)
         )
         reach = 9 * np.sqrt(one[2:4].max())
         axes = [np.linspace(mean - reach, mean + reach, 401) for mean in one[:2]]

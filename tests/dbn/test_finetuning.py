@@ -134,7 +134,7 @@ def test_early_stopping_restores_the_best_weights() -> None:
     # Few noisy examples are soon learnt by heart: the verification error falls and rises again.
     network = _network(4, 20, seed=3)
     training, verification = _part(12, seed=3, noise=0.3), _part(40, seed=4, noise=0.05)
-    settings = {"rate": 0.5, "momentum": 0.9}
+    settings: dict[str, Any] = {"rate": 0.5, "momentum": 0.9}
     errors = [epoch.error for epoch in _by_hand(network, training, verification, epochs=150, **settings)]
     best = _stop(errors, 5)
     assert 0 < best < 100
@@ -151,7 +151,7 @@ def test_early_stopping_restores_the_best_weights() -> None:
 def test_patience_reaches_over_a_hump() -> None:
     network = _network(4, 20, seed=3)
     training, verification = _part(12, seed=3, noise=0.3), _part(40, seed=4, noise=0.05)
-    settings = {"rate": 0.5, "momentum": 0.9}
+    settings: dict[str, Any] = {"rate": 0.5, "momentum": 0.9}
     history = _by_hand(network, training, verification, epochs=60, **settings)
     errors = [epoch.error for epoch in history]
     for patience in (1, 2, 60):

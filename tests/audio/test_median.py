@@ -1,0 +1,158 @@
+"""Running medians against sorted windows and scipy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytest
+import scipy.ndimage
+from emobench.audio import median
+from emobench.audio.median import running_median
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+# A kernel is compiled for each size, so properties draw from a few.
+SIZES = (3, 5, 9, 17, 31)
+
+
+def _sorted_windows(values: np.ndarray, size: int, axis: int) -> np.ndarray:
+    half = size // 2
+    pad = [(0, 0), (0, 0)]
+    pad[axis] = (half, half)
+    padded = np.pad(values, pad, mode="symmetric")
+    return np.median(np.lib.stride_tricks.sliding_window_view(padded, size, axis=axis), axis=-1)
+
+
+def _check(values: np.ndarray, size: int, axis: int) -> None:
+    found = running_median(values, size=size, axis=axis)
+    assert found.dtype == np.float32
+    assert found.shape == values.shape
+    assert found.tobytes() == _sorted_windows(values, size, axis).astype(np.float32).tobytes()
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    rows=st.integers(1, 80),
+    columns=st.integers(1, 140),
+    size=st.sampled_from(SIZES),
+    axis=st.sampled_from([0, 1]),
+    seed=st.integers(0, 1000),
+    ties=st.booleans(),
+)
+def test_sorted_windows(rows: int, columns: int, size: int, axis: int, seed: int, ties: bool) -> None:
+    rng = np.random.default_rng(seed)
+    values = rng.integers(0, 4, (rows, columns)) if ties else rng.normal(size=(rows, columns))
+    _check(values.astype(np.float32) + np.float32(0), size, axis)
+
+
+@pytest.fixture
+def interpreted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The kernels as Python and with few lanes: no second of compiling a size, and every index is checked."""
+    monkeypatch.setattr(median._jit, "njit", lambda function: function)
+    monkeypatch.setattr(median, "LANES", 4)
+    median._kernel.cache_clear()
+    yield
+    median._kernel.cache_clear()
+
+
+@pytest.mark.usefixtures("interpreted")
+@pytest.mark.parametrize("size", range(3, 64, 2))
+def test_every_odd_length(size: int) -> None:
+    # Nine rows: shorter than most of the windows.
+    _check(np.random.default_rng(size).normal(size=(9, 5)).astype(np.float32), size, 0)
+
+
+@pytest.mark.parametrize("size", [63])
+def test_a_long_window_compiled(size: int) -> None:
+    _check(np.random.default_rng(size).normal(size=(9, 3)).astype(np.float32), size, 0)
+    _check(np.random.default_rng(size).normal(size=(3, 100)).astype(np.float32), size, 1)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("shape", [(1, 1), (1, 200), (200, 1), (2, 2), (63, 64), (64, 65), (128, 129)])
+def test_shapes_about_the_block_of_lanes(shape: tuple[int, int], axis: int) -> None:
+    _check(np.random.default_rng(0).exponential(size=shape).astype(np.float32), 31, axis)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("size", SIZES)
+def test_scipy(size: int, axis: int) -> None:
+    values = np.random.default_rng(1).exponential(size=(70, 90)).astype(np.float32)
+    window = (size, 1) if axis == 0 else (1, size)
+    wanted = scipy.ndimage.median_filter(values, size=window, mode="reflect")
+    assert running_median(values, size=size, axis=axis).tobytes() == wanted.tobytes()
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_extreme_numbers(axis: int) -> None:
+    info = np.finfo(np.float32)
+    choice = np.array([0, info.tiny, info.smallest_subnormal, info.max, -info.max, np.inf, -np.inf, 1], np.float32)
+    values = np.random.default_rng(2).choice(choice, (40, 40))
+    with np.errstate(invalid="ignore"):
+        _check(values, 9, axis)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_by_hand(axis: int) -> None:
+    line = np.array([5, 1, 4, 2, 3], np.float32)
+    # Reflected: 5 | 5 1 4 2 3 | 3.
+    wanted = np.array([5, 4, 2, 3, 3], np.float32)
+    values, wanted = (np.expand_dims(part, 1 - axis) for part in (line, wanted))
+    np.testing.assert_array_equal(running_median(values, size=3, axis=axis), wanted)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+@pytest.mark.parametrize("order", ["C", "F", "strided", "reversed"])
+def test_memory_layout_does_not_matter(axis: int, order: str) -> None:
+    whole = np.random.default_rng(3).normal(size=(60, 80)).astype(np.float32)
+    values = {
+        "C": whole,
+        "F": np.asfortranarray(whole),
+        "strided": whole[::2, 1::3],
+        "reversed": whole[::-1, ::-1],
+    }[order]
+    kept = values.copy()
+    _check(values, 9, axis)
+    np.testing.assert_array_equal(values, kept)
+
+
+def test_a_window_of_one_copies() -> None:
+    values = np.random.default_rng(4).normal(size=(4, 5)).astype(np.float32)
+    found = running_median(values, size=1, axis=0)
+    np.testing.assert_array_equal(found, values)
+    found[0, 0] = 99
+    assert values[0, 0] != 99
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
+def test_nothing(shape: tuple[int, int]) -> None:
+    assert running_median(np.zeros(shape, np.float32), size=9, axis=0).shape == shape
+
+
+@pytest.mark.parametrize("size", [-3, 0, 2, 30, 256, 257])
+def test_wrong_sizes(size: int) -> None:
+    with pytest.raises(ValueError, match=f"size={size}.*odd.*1 to 255"):
+        running_median(np.zeros((4, 4), np.float32), size=size, axis=0)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.zeros((4, 4)),
+        np.zeros((4, 4), np.int32),
+        np.zeros((4, 4), np.float16),
+        np.zeros(4, np.float32),
+        np.zeros((2, 2, 2), np.float32),
+    ],
+)
+def test_wrong_matrices(values: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"values: expected a float32 matrix"):
+        running_median(values, size=3, axis=0)
+
+
+@pytest.mark.xfail(strict=True, reason="every axis but 0 is taken for 1, also -2 and 2")
+@pytest.mark.parametrize("axis", [2, -2])
+def test_wrong_axis(axis: int) -> None:
+    with pytest.raises(ValueError, match="axis"):
+        running_median(np.arange(12, dtype=np.float32).reshape(3, 4), size=3, axis=axis)
