@@ -23,8 +23,8 @@ $(TESTS_READY): $(READY)
 
 demo: $(READY)
 	$(BIN)/emobench build-data
-	$(BIN)/emobench run $(addprefix --features ,$(FEATURES)) --control --quiet
-	$(BIN)/emobench leaderboard --format markdown --out leaderboard.md
+	$(BIN)/emobench run $(addprefix --features ,$(FEATURES)) --control
+	$(BIN)/emobench leaderboard --format markdown --out results/
 	$(BIN)/emobench leaderboard
 
 test: lint
@@ -39,5 +39,18 @@ format: $(TESTS_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+# The figures of docs/beats.md.
+bench: $(TESTS_READY)
+	mkdir -p build
+	$(BIN)/python tests/bench/beats_table.py build/beats.json
+
+# The picture of the README, from the results of the demo.
+docs: demo
+	$(BIN)/python docs/picture.py results docs/leaderboard.svg
+
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache *.egg-info
+
+# Builds the image of the Dockerfile and runs the demo in it; wants root, buildah and debootstrap.
+container-check:
+	PYTHON=$(PYTHON) scripts/container-check.sh

@@ -382,7 +382,9 @@ def run(
 def leaderboard(
     results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
     form: Annotated[str, typer.Option("--format", help="rich, markdown, latex, csv or json.")] = "rich",
-    out: Annotated[Path | None, typer.Option(help="Write to this file instead of printing.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="Write to this file instead of printing; to one file a table in FOLDER/.")
+    ] = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -396,8 +398,7 @@ def leaderboard(
       emobench leaderboard --format markdown --out leaderboard.md
     """
     _settle(quiet, verbose)
-    from .benchmark.leaderboard import load_tables, rendered
-    from .files import write_text
+    from .benchmark.leaderboard import load_tables, rendered, save
 
     form = "json" if as_json else form
     tables, problems = load_tables(results)
@@ -406,12 +407,11 @@ def leaderboard(
     if form == "rich" and out is None:
         _print_tables(tables)
         return
-    text = rendered(tables, form)
     if out is None:
-        typer.echo(text, nl=False)
-    else:
-        write_text(out, text)
-        _say(f"wrote {out}")
+        typer.echo(rendered(tables, form), nl=False)
+        return
+    for path in save(tables, form, out):
+        _say(f"wrote {path}")
 
 
 @app.command("list")

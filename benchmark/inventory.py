@@ -49,6 +49,7 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
     columns = list(records[0]) if records else ["nothing yet"]
     return Table(
         title=what.capitalize(),
+        slug=what,
         columns=columns,
         rows=[["" if value is None else str(value) for value in record.values()] for record in records],
         records=records,

@@ -6,8 +6,9 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..cards.tables import FORMATS, Table, to_csv, to_json, to_latex, to_markdown
+from ..cards.tables import FORMATS, SUFFIXES, Table, to_csv, to_json, to_latex, to_markdown
 from ..errors import InputError
+from ..files import write_text
 from .results import read_results
 from .tables import tables
 
@@ -25,6 +26,29 @@ def load_tables(folder: Path) -> tuple[list[Table], list[str]]:
         lines = "".join(f" {problem}" for problem in problems[:1])
         raise InputError(f"{folder}: no results yet.{lines} Make some with 'emobench run --features mfcc'.")
     return tables(found), problems
+
+
+def save(made: Sequence[Table], form: str, out: str) -> list[Path]:
+    """Write tables to a file, or to one file each where ``out`` is a folder or ends with a slash.
+
+    Returns
+    -------
+    list of Path
+        What was written.
+
+    Raises
+    ------
+    InputError
+        If there is no such form.
+    """
+    place = Path(out)
+    if not (place.is_dir() or out.endswith("/")):
+        write_text(place, rendered(made, form))
+        return [place]
+    texts = {place / f"{table.slug}{SUFFIXES.get(form, '')}": rendered([table], form) for table in made}
+    for path, text in texts.items():
+        write_text(path, text)
+    return list(texts)
 
 
 def rendered(made: Sequence[Table], form: str) -> str:

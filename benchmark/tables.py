@@ -102,6 +102,11 @@ def tables(results: Sequence[Result]) -> list[Table]:
     return made
 
 
+def _slug(result: Result, what: str) -> str:
+    name, version, manifest = dataset_key(result)
+    return f"{name}@{version}-{manifest[:8]}-{what}"
+
+
 def _notes(results: Sequence[Result]) -> list[str]:
     notes = [PLUS_MINUS]
     counts = {result["n_clips"] for result in results}
@@ -129,6 +134,7 @@ def _single_table(results: Sequence[Result], name: str) -> Table:
         notes.append(NO_ENT)
     return Table(
         title=f"Emotion regression from standard features: {name}",
+        slug=_slug(results[0], "features"),
         columns=("Feature Type", "Average Mean Distance", "Average KL Divergence"),
         rows=[
             (
@@ -172,6 +178,7 @@ def _deep_table(results: Sequence[Result], name: str) -> Table:
         notes.append("Random weights: the control, never pre-trained.")
     return Table(
         title=f"Emotion regression from deep belief networks: {name}",
+        slug=_slug(results[0], "networks"),
         columns=(
             "DBN Layer",
             "Feature Type",

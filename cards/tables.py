@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table as RichTable
 
 FORMATS = ("rich", "markdown", "latex", "csv", "json")
+SUFFIXES = {"rich": ".txt", "markdown": ".md", "latex": ".tex", "csv": ".csv", "json": ".json"}
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Table:
     ----------
     title : str
         What it shows, and of which dataset.
+    slug : str
+        Its name as a file, without an ending.
     columns : sequence of str
         Headings; the first ``text_columns`` hold names, the others numbers.
     rows : sequence of sequence of str
@@ -36,6 +39,7 @@ class Table:
     """
 
     title: str
+    slug: str
     columns: Sequence[str]
     rows: Sequence[Sequence[str]]
     notes: Sequence[str] = ()

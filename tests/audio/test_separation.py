@@ -79,6 +79,14 @@ def test_silence_and_flat_spectra() -> None:
             np.testing.assert_array_equal(part, flat / 2)
 
 
+def test_a_lone_point_is_split_in_half() -> None:
+    # Both medians are 0 there.
+    values = np.zeros((40, 50), np.float32)
+    values[20, 20] = 4
+    for part in (harmonic(values, SeparationConfig(9)), percussive(values, SeparationConfig(9))):
+        np.testing.assert_array_equal(part, values / 2)
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (1, 257), (5, 257), (100, 3)])
 def test_clips_shorter_than_the_window(shape: tuple[int, int]) -> None:
     values = np.random.default_rng(1).exponential(size=shape).astype(np.float32)

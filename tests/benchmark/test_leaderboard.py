@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emobench.benchmark.leaderboard import load_tables, rendered
+from emobench.benchmark.leaderboard import load_tables, rendered, save
 from emobench.cards.tables import Table, to_latex, to_markdown
 from emobench.errors import InputError
 
@@ -90,6 +90,16 @@ def test_files_that_are_no_results_are_named(tmp_path: Path) -> None:
     assert "lacks schema, signature, features" in problems[2]
 
 
+def test_saved_as_one_file_or_one_a_table(tmp_path: Path) -> None:
+    folder = _write(tmp_path / "results", _result(), _result(features="rhythm", layer=0, phase="fine-tuned"))
+    tables, _ = load_tables(folder)
+    assert save(tables, "markdown", str(tmp_path / "all.md")) == [tmp_path / "all.md"]
+    assert (tmp_path / "all.md").read_text() == rendered(tables, "markdown")
+    paths = save(tables, "latex", f"{tmp_path}/tex/")
+    assert [path.name for path in paths] == ["d@1.0.0-11111111-features.tex", "d@1.0.0-11111111-networks.tex"]
+    assert paths[1].read_text() == to_latex(tables[1])
+
+
 def test_no_results_yet(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no results yet\. Make some with 'emobench run"):
         load_tables(tmp_path / "results")
@@ -102,7 +112,10 @@ def test_wrong_form(tmp_path: Path) -> None:
 
 
 NASTY = Table(
-    title="A & B_1 | <script>", columns=("name", "x"), rows=[(r"100 % #1 {a} \b ~ ^ $ | `c` [link](x)", "1 ± 2")]
+    title="A & B_1 | <script>",
+    slug="x",
+    columns=("name", "x"),
+    rows=[(r"100 % #1 {a} \b ~ ^ $ | `c` [link](x)", "1 ± 2")],
 )
 
 

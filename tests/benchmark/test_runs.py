@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
+import h5py
 import numpy as np
 import polars as pl
 import pytest
-from emobench.benchmark import runs
+from emobench.benchmark import runs, spec
 from emobench.benchmark.leaderboard import load_tables, rendered
 from emobench.benchmark.networks import NetworkConfig
 from emobench.benchmark.task import load_task
@@ -142,7 +144,7 @@ def test_audio_features_need_audio(labels_only: Path, tmp_path: Path) -> None:
 
 
 def test_wrong_features(labels_only: Path, tmp_path: Path) -> None:
-    for spec, message in {
+    for features, message in {
         "loudness": "no feature is called 'loudness'; expected mfcc",
         "mfcc+": "no feature is called ''",
         "mfcc+mfcc": "names a feature twice",
@@ -150,7 +152,7 @@ def test_wrong_features(labels_only: Path, tmp_path: Path) -> None:
         "file:none.csv": r"none\.csv: no such feature file",
     }.items():
         with pytest.raises(InputError, match=message):
-            _run([spec], labels_only, tmp_path)
+            _run([features], labels_only, tmp_path)
 
 
 def test_every_row_from_audio(with_audio: Path, tmp_path: Path) -> None:
@@ -236,3 +238,44 @@ def test_test_targets_never_decide(with_audio: Path, tmp_path: Path, monkeypatch
     for one, other in zip(found[0][0], found[1][0], strict=True):
         assert np.array_equal(one, other)
     assert plain.results[1]["config"]["training"][0]["epochs"][0] == found[0][1][0]
+
+
+def test_echo_nest_timbre_from_companions(labels_only: Path, tmp_path: Path) -> None:
+    task = load_task(labelled.load(labels_only))
+    generator = np.random.default_rng(2)
+    for clip in task.clips:
+        with h5py.File(tmp_path / f"{clip}.h5", "w") as file:
+            file["analysis/segments_start"] = np.arange(0, 8, 0.25)
+            file["analysis/segments_timbre"] = generator.normal(size=(32, 12))
+    outcome = _run(["ent"], labels_only, tmp_path, places={"audio": tmp_path})
+    assert outcome.notes == []
+    assert (outcome.results[0]["features"], outcome.results[0]["dims"]) == ("ent", 12)
+    signature = outcome.results[0]["signature"]
+    with h5py.File(tmp_path / f"{task.clips[0]}.h5", "a") as file:
+        file["analysis/segments_timbre"][0, 0] += 1.0  # pyright: ignore[reportIndexIssue]
+    again = _run(["ent"], labels_only, tmp_path, places={"audio": tmp_path})
+    assert again.results[0]["signature"] != signature
+
+
+def test_a_feature_of_another_package(with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "loud_package.py").write_text(
+        "import numpy as np\n"
+        "def level(samples, rate):\n"
+        "    frames = samples[: len(samples) // 1000 * 1000].reshape(-1, 1000)\n"
+        "    return np.arange(len(frames)) * 1000 / rate, np.abs(frames).mean(axis=1, keepdims=True)\n"
+        "def wrong(samples, rate):\n"
+        "    return np.arange(3), np.zeros((2, 1))\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    points = {
+        name: EntryPoint(name=name, value=f"loud_package:{name}", group=spec.ENTRY_POINTS)
+        for name in ("level", "wrong", "absent")
+    }
+    for module in (spec, runs):
+        monkeypatch.setattr(module, "registered", lambda: points)
+    outcome = _run(["level+mfcc"], with_audio / "syn", tmp_path)
+    assert outcome.results[0]["dims"] == 21
+    with pytest.raises(InputError, match=r"feature wrong, clip s0001: values: 2 vectors for 3 times"):
+        _run(["wrong"], with_audio / "syn", tmp_path)
+    with pytest.raises(InputError, match=r"feature absent: loud_package:absent cannot be imported"):
+        _run(["absent"], with_audio / "syn", tmp_path)

@@ -1,0 +1,17 @@
+"""Draw the tables of a results folder as the SVG picture of the README: ``picture.py RESULTS OUT.svg``."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+from emobench.benchmark.leaderboard import load_tables
+from emobench.cards.tables import to_rich
+from rich.console import Console
+
+results, out = (Path(argument) for argument in sys.argv[1:])
+console = Console(width=118, record=True, file=io.StringIO(), force_terminal=True)
+for table in load_tables(results)[0]:
+    console.print(to_rich(table))
+console.save_svg(str(out), title="emobench leaderboard")
