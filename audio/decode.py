@@ -85,8 +85,12 @@ def decode(path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration
     ------
     AudioError
         With the reason ``missing``, ``undecodable`` (also for samples that are not finite) or
-        ``truncated`` (fewer samples than the header promises).
+        ``truncated`` (fewer samples than libsndfile promises; of a WAV file it promises what is there).
+    ValueError
+        If ``start`` or ``duration`` is negative.
     """
+    if start < 0 or (duration is not None and duration < 0):
+        raise ValueError(f"start={start}, duration={duration}: expected seconds from 0 on")
     info = probe(path)
     first = round(start * info.sample_rate)
     wanted = -1 if duration is None else round(duration * info.sample_rate)
@@ -107,13 +111,13 @@ def decode(path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration
             "truncated",
             f"{path}: ends after {len(samples)} of the {promised} samples that its header promises.",
         )
+    if not np.isfinite(samples).all():
+        raise AudioError("undecodable", f"{path}: holds samples that are not finite numbers.")
     mono = samples[:, 0].copy()
     for channel in range(1, samples.shape[1]):
         mono += samples[:, channel]
     if samples.shape[1] > 1:
         mono /= samples.shape[1]
-    if not np.isfinite(mono).all():
-        raise AudioError("undecodable", f"{path}: holds samples that are not finite numbers.")
     if info.sample_rate == sample_rate or len(mono) == 0:
         return mono
     return np.asarray(soxr.resample(mono, info.sample_rate, sample_rate, quality="HQ"), np.float32)

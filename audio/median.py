@@ -98,10 +98,12 @@ def running_median(values: FloatArray, *, size: int, axis: int) -> FloatArray:
     Raises
     ------
     ValueError
-        If ``size`` is even or out of range, or ``values`` is no matrix of float32.
+        If ``size`` is even or out of range, ``axis`` is another, or ``values`` is no matrix of float32.
     """
     if size % 2 != 1 or not 1 <= size <= 255:
         raise ValueError(f"size={size}: expected an odd window length from 1 to 255")
+    if axis not in (0, 1):
+        raise ValueError(f"axis={axis}: expected 0 or 1")
     if values.ndim != 2 or values.dtype != np.float32:
         raise ValueError(f"values: expected a float32 matrix, got {values.dtype} of shape {values.shape}")
     out = np.empty_like(values)

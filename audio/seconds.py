@@ -36,12 +36,7 @@ def mean_per_second(
         raise ValueError(f"values: {len(values)} vectors for {len(times)} times; expected as many, at least 1")
     # A frame's time is a multiple of hop / sample_rate: rounding keeps exact seconds on their own side.
     owner = np.maximum(np.ceil(np.round(times, 9)), 1.0)
-    first = np.searchsorted(owner, seconds, side="left")
-    last = np.searchsorted(owner, seconds, side="right")
-    out = np.empty((len(seconds), values.shape[1]))
-    for row, (low, high) in enumerate(zip(first, last, strict=True)):
-        if high > low:
-            out[row] = values[low:high].mean(axis=0, dtype=np.float64)
-        else:
-            out[row] = out[row - 1] if row else values[min(low, len(values) - 1)]
-    return out
+    heard, first, counts = np.unique(owner, return_index=True, return_counts=True)
+    means = np.add.reduceat(values, first, axis=0, dtype=np.float64) / counts[:, None]
+    last = np.searchsorted(heard, seconds, side="right") - 1
+    return np.where(last[:, None] < 0, values[0], means[last])

@@ -50,6 +50,8 @@ def read_segments(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.f
         ) from error
     if starts.ndim != 1 or timbre.shape != (len(starts), DIMS) or len(starts) == 0:
         raise InputError(f"{path}: segments of shape {starts.shape} and {timbre.shape}; expected (n,) and (n, 12).")
+    if (np.diff(starts) <= 0).any():
+        raise InputError(f"{path}: segments_start does not rise; expected the starts of segments in order.")
     if not (np.isfinite(starts).all() and np.isfinite(timbre).all()):
         raise InputError(f"{path}: segments hold numbers that are not finite.")
     return starts, timbre

@@ -7,6 +7,7 @@ A CSV file may come without a header: then the first column is the clip, as ``<c
 from __future__ import annotations
 
 import csv
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -24,25 +25,37 @@ def _is_number(text: str) -> bool:
         float(text)
     except ValueError:
         return False
-    return True
+    return "_" not in text  # float() takes 1_0 for 10
 
 
-def _read_csv(path: Path) -> tuple[list[str], list[list[str]], int]:
-    """Header, rows, and the number of the first row's line."""
+def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header, and rows with the number of their line."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
-            lines = [line for line in csv.reader(handle) if line]
+            reader = csv.reader(handle)
+            lines = [(reader.line_num, line) for line in reader if line]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path}: not readable as CSV ({error}).") from error
     if not lines:
         raise InputError(f"{path}: empty; expected clip_id[,time],<numbers...>.")
-    if len(lines[0]) > 1 and all(_is_number(cell) for cell in lines[0][1:]):
-        return ["clip_id", *(f"x{place}" for place in range(1, len(lines[0])))], lines, 1
-    return [cell.strip() for cell in lines[0]], lines[1:], 2
+    first = lines[0][1]
+    if len(first) > 1 and all(_is_number(cell) for cell in first[1:]):
+        return ["clip_id", *(f"x{place}" for place in range(1, len(first)))], lines
+    return [cell.strip() for cell in first], lines[1:]
 
 
-def _table(path: Path) -> tuple[list[str], npt.NDArray[np.float64] | None, FloatArray, int]:
-    """Clips, times or None, values (n, d), and the number of the first row."""
+@dataclass(frozen=True)
+class _Rows:
+    """Rows of a file: line number, clip and time (0 where there is none) of each, and values (n, d)."""
+
+    lines: list[int]
+    clips: list[str]
+    times: FloatArray | None
+    values: FloatArray
+
+
+def _table(path: Path) -> _Rows:
+    """Read a file of either kind."""
     if path.suffix == ".parquet":
         try:
             frame = pl.read_parquet(path)
@@ -54,16 +67,16 @@ def _table(path: Path) -> tuple[list[str], npt.NDArray[np.float64] | None, Float
         wrong = [name for name in numeric if not frame[name].dtype.is_numeric()]
         if wrong:
             raise InputError(f"{path}: column {wrong[0]} is {frame[wrong[0]].dtype}; expected numbers.")
-        clips = frame["clip_id"].cast(pl.String).to_list()
+        clips = frame["clip_id"].cast(pl.String).fill_null("").to_list()
         values = frame.select(pl.col(numeric).cast(pl.Float64).fill_null(np.nan)).to_numpy()
-        first = 1
+        numbers = list(range(1, len(clips) + 1))
     else:
-        header, lines, first = _read_csv(path)
+        header, lines = _read_csv(path)
         _check_header(path, header)
         numeric = [name for name in header if name != "clip_id"]
         place = header.index("clip_id")
         rows = []
-        for number, line in enumerate(lines, start=first):
+        for number, line in lines:
             if len(line) != len(header):
                 raise InputError(
                     f"{path}: line {number} has {len(line)} columns; expected {len(header)} as in the first."
@@ -71,13 +84,25 @@ def _table(path: Path) -> tuple[list[str], npt.NDArray[np.float64] | None, Float
             cells = line[:place] + line[place + 1 :]
             wrong = [cell for cell in cells if not _is_number(cell)]
             if wrong:
-                raise InputError(f"{path}: line {number}: {wrong[0]!r} is no number.")
+                raise InputError(
+                    f"{path}: line {number}: {wrong[0]!r} is no number; expected one in every column but clip_id."
+                )
             rows.append([float(cell) for cell in cells])
-        clips = [line[place].strip() for line in lines]
+        numbers = [number for number, _ in lines]
+        clips = [line[place].strip() for _, line in lines]
         values = np.array(rows, np.float64).reshape(len(rows), len(numeric))
+    if "" in clips:
+        raise InputError(f"{path}: line {numbers[clips.index('')]}: clip_id is empty; expected a clip.")
+    wrong = np.argwhere(~np.isfinite(values))
+    if len(wrong):
+        row, column = wrong[0]
+        raise InputError(
+            f"{path}: line {numbers[row]} (clip {clips[row]}): {numeric[column]} is {values[row, column]}; "
+            "expected a finite number."
+        )
     times = values[:, numeric.index("time")] if "time" in numeric else None
     kept = [column for column, name in enumerate(numeric) if name != "time"]
-    return clips, times, values[:, kept], first
+    return _Rows(numbers, clips, times, values[:, kept])
 
 
 def _check_header(path: Path, header: list[str]) -> None:
@@ -111,25 +136,19 @@ def read_features(path: Path, task: Task) -> FloatArray:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such feature file.")
-    clips, times, values, first = _table(path)
-    wrong = np.argwhere(~np.isfinite(values))
-    if len(wrong):
-        row, column = wrong[0]
-        raise InputError(
-            f"{path}: line {row + first} (clip {clips[row]}): number {column + 1} is {values[row, column]}; "
-            "expected a finite number."
-        )
+    rows = _table(path)
     wanted = set(task.clips)
     where: dict[tuple[str, float], int] = {}
-    for row, clip in enumerate(clips):
+    for row, clip in enumerate(rows.clips):
         name = clip if clip in wanted else clip.removesuffix(".mat")
         if name not in wanted:
             continue
-        key = (name, 0.0 if times is None else round(float(times[row]), 6))
+        key = (name, 0.0 if rows.times is None else round(float(rows.times[row]), 6))
         if key in where:
-            at = "" if times is None else f" at {key[1]:g} s"
+            at = "" if rows.times is None else f" at {key[1]:g} s"
             raise InputError(
-                f"{path}: line {row + first}: clip {name}{at} stands twice (first in line {where[key] + first})."
+                f"{path}: line {rows.lines[row]}: clip {name}{at} stands twice (first in line "
+                f"{rows.lines[where[key]]}); expected it once."
             )
         where[key] = row
     lacking = sorted(wanted - {clip for clip, _ in where})
@@ -141,10 +160,10 @@ def read_features(path: Path, task: Task) -> FloatArray:
     index = []
     for clip, seconds in zip(task.clips, task.seconds, strict=True):
         for second in seconds:
-            key = (clip, 0.0 if times is None else round(float(second), 6))
+            key = (clip, 0.0 if rows.times is None else round(float(second), 6))
             if key not in where:
                 raise InputError(
                     f"{path}: clip {clip} lacks second {second:g}; expected {', '.join(f'{t:g}' for t in seconds)}."
                 )
             index.append(where[key])
-    return values[np.array(index, np.intp)]
+    return rows.values[np.array(index, np.intp)]

@@ -55,7 +55,12 @@ def to_rich(table: Table) -> RichTable:
 
     shown = RichTable(title=Text(table.title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
     for place, column in enumerate(table.columns):
-        shown.add_column(Text(column), justify="left" if place < table.text_columns else "right", no_wrap=place > 0)
+        # Numbers stay on one line; the last of the names gives way where the terminal is narrow.
+        shown.add_column(
+            Text(column.replace(" ", "\n") if place >= table.text_columns else column),
+            justify="left" if place < table.text_columns else "right",
+            no_wrap=place != table.text_columns - 1,
+        )
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))
     shown.caption = Text("\n".join(table.notes))

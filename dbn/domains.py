@@ -119,6 +119,8 @@ class Examples:
     def matrix(self) -> FloatArray:
         """All examples, shape (n_examples, dims): a copy, for small sets."""
         width = self.rows.shape[1]
+        if not len(self):
+            return np.zeros((0, self.dims), np.float32)
         views = np.lib.stride_tricks.sliding_window_view(self.rows.reshape(-1), self.dims)[::width]
         return views[self.starts]
 

@@ -124,6 +124,20 @@ def save_model(
         save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary)
 
 
+def _check_shapes(networks: Mapping[int, Network]) -> None:
+    """Raise ValueError unless there is a network and the layers of each fit together."""
+    if not networks:
+        raise ValueError("holds no network")
+    for epochs, network in networks.items():
+        width = network.mean.shape
+        if network.scale.shape != width:
+            raise ValueError(f"mean of shape {tuple(width)} and scale of {tuple(network.scale.shape)}")
+        for number, layer in enumerate(network.layers):
+            if layer.weight.shape != (*width, *layer.bias.shape):
+                raise ValueError(f"layer {number} after {epochs} epochs does not fit what is below it")
+            width = layer.bias.shape
+
+
 def load_model(folder: Path, *, device: torch.device) -> Model:
     """Read a model's folder.
 
@@ -159,7 +173,8 @@ def load_model(folder: Path, *, device: torch.device) -> Model:
             )
             for count in epochs
         }
-    except (SafetensorError, EmobenchError, KeyError, TypeError, ValueError) as error:
+        _check_shapes(networks)
+    except (SafetensorError, EmobenchError, KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(
             f"{folder}: not a readable model ({error}); train it again with 'emobench pretrain'."
         ) from error

@@ -137,13 +137,16 @@ def pretrain(
     """
     if (folder / WEIGHTS).is_file():
         return
+    nothing = InputError(
+        f"{domain.name}: no clip of the pre-training set has the {domain.context + 1} beats of one example."
+    )
+    if not clips:
+        raise nothing
     order = np.random.default_rng(config.seed).permutation(len(clips))
-    held = set(order[: round(config.held_out * len(clips))].tolist())
+    held = set(order[: min(round(config.held_out * len(clips)), len(clips) - 1)].tolist())
     training = examples(domain, [clip for number, clip in enumerate(clips) if number not in held])
     if len(training) == 0:
-        raise InputError(
-            f"{domain.name}: no clip of the pre-training set has the {domain.context + 1} beats of one example."
-        )
+        raise nothing
     held_out = examples(domain, [clips[number] for number in sorted(held)]) if held else None
     mean, scale = (torch.from_numpy(part).to(device) for part in input_statistics(training))
     inputs = _Inputs(training, mean, scale)
@@ -271,7 +274,7 @@ def _train(
         for chosen in torch.randperm(count, generator=generator, device=device).split(config.batch):
             error += learner.step(batch(chosen))
         reconstruction = error.item() / (count * n_visible)
-        if not np.isfinite(reconstruction):
+        if not np.isfinite(reconstruction) or not torch.isfinite(machine.weight).all():
             raise EmobenchError(
                 f"{label}: diverged in epoch {epoch} (reconstruction error {reconstruction}); lower the learning rate."
             )

@@ -204,12 +204,12 @@ def test_truncated_flac(folder: Path, tmp_path: Path) -> None:
     assert caught.value.reason in ("truncated", "undecodable")
 
 
-@pytest.mark.xfail(strict=True, reason="libsndfile takes a WAV's length from the file, not from its header")
-def test_truncated_wav(folder: Path, tmp_path: Path) -> None:
+def test_truncated_wav_is_just_shorter(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.wav"
     content = (folder / "44100-2.wav").read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    _refused(path, "truncated")
+    # libsndfile takes a WAV's length from the file, not from its header.
+    assert len(decode(path)) == pytest.approx(len(decode(folder / "44100-2.wav")) / 2, abs=50)
 
 
 def test_wav_cut_within_its_header(folder: Path, tmp_path: Path) -> None:
@@ -230,7 +230,6 @@ def test_samples_that_are_not_finite(tmp_path: Path, bad: float, channels: int) 
     assert len(decode(path, start=0.5)) == 11025
 
 
-@pytest.mark.xfail(strict=True, reason="averaging the channels lets numpy's RuntimeWarning out")
 def test_opposite_infinities_do_not_hide(tmp_path: Path) -> None:
     path = tmp_path / "bad.wav"
     sound = _sound(22050, 2)
@@ -244,9 +243,7 @@ def test_opposite_infinities_do_not_hide(tmp_path: Path) -> None:
     "part",
     [
         {"start": -0.5},
-        pytest.param(
-            {"duration": -1.0}, marks=pytest.mark.xfail(strict=True, reason="a negative duration means to the end")
-        ),
+        {"duration": -1.0},
         {"start": float("nan")},
     ],
 )

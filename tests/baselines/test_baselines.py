@@ -339,7 +339,6 @@ def test_a_group_in_place_of_an_array(tmp_path: Path) -> None:
     _refused(path)
 
 
-@pytest.mark.xfail(strict=True, reason="read_segments does not look whether starts rise")
 @pytest.mark.parametrize("starts", [[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
 def test_segments_that_do_not_rise(tmp_path: Path, starts: list[float]) -> None:
     _refused(_msd(tmp_path / "song.h5", starts, _timbre(3)), "segments_start")

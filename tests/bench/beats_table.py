@@ -31,8 +31,9 @@ def _ours(config: BeatConfig) -> Tracker:
 
 TRACKERS: dict[str, Tracker] = {
     "librosa": lambda audio: librosa.beat.beat_track(y=audio, sr=RATE, units="time")[1],
-    "laplace": _ours(BeatConfig(profile="laplace")),
-    "percussive": _ours(BeatConfig(profile="percussive")),
+    "laplace": _ours(BeatConfig(profile="laplace", tempo="comb")),
+    "percussive": _ours(BeatConfig(profile="percussive", tempo="comb")),
+    "comb": _ours(BeatConfig(tempo="comb")),
     "default": _ours(BeatConfig()),
 }
 

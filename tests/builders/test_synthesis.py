@@ -150,9 +150,7 @@ def test_any_number_of_clips_can_be_planned(count: int) -> None:
     assert len({plan.artist for plan in plans}) == pytest.approx(len(albums) * 156 / 199, abs=1.5)
 
 
-def test_pretraining_shares_no_album_with_the_labelled_clips(
-    config: SynthesisConfig, plans: list[ClipPlan]
-) -> None:
+def test_pretraining_shares_no_album_with_the_labelled_clips(config: SynthesisConfig, plans: list[ClipPlan]) -> None:
     pretrain = plan_pretrain(config)
     assert len(pretrain) == config.n_pretrain
     assert all(plan.duration == 45.0 and len(plan.arousal) == 45 for plan in pretrain)
@@ -231,9 +229,7 @@ def test_notes_begin_on_the_beats_of_an_excerpt(style: str, drums: bool) -> None
         assert np.allclose(np.diff(rendered.beats), 60.0 / tempo, atol=1e-9)
         assert abs(len(rendered.beats) - 12.0 * tempo / 60.0) <= 1
         # Rise of the log energy over 12 ms, and where it is by more than in most of the piece.
-        energy = np.log(
-            1e-6 + np.mean(rendered.audio[: 12 * 22050 // 256 * 256].reshape(-1, 256) ** 2, axis=1)
-        )
+        energy = np.log(1e-6 + np.mean(rendered.audio[: 12 * 22050 // 256 * 256].reshape(-1, 256) ** 2, axis=1))
         rise = np.maximum(0.0, np.diff(energy))
         near = np.zeros(len(rise), dtype=bool)
         for beat in rendered.beats:
@@ -279,9 +275,7 @@ def test_plans_respond_to_emotion(config: SynthesisConfig) -> None:
 
     def r(x: list[float], name: str) -> float:
         values = [getattr(plan.piece, name) for plan in plans]
-        return float(
-            np.corrcoef(x, [float(v == "major") if name == "mode" else float(v) for v in values])[0, 1]
-        )
+        return float(np.corrcoef(x, [float(v == "major") if name == "mode" else float(v) for v in values])[0, 1])
 
     assert r(arousal, "tempo") > 0.4
     assert r(arousal, "density") > 0.4
@@ -358,9 +352,7 @@ def test_the_crowd_is_like_the_real_one(columns: dict[str, np.ndarray]) -> None:
 def test_the_crowd_hears_the_music(plans: list[ClipPlan], columns: dict[str, np.ndarray]) -> None:
     truth = np.array([(np.mean(plan.arousal), np.mean(plan.valence)) for plan in plans])
     for axis, name in enumerate(("arousal", "valence")):
-        crowd = np.bincount(columns["clip"].astype(int), columns[name]) / np.bincount(
-            columns["clip"].astype(int)
-        )
+        crowd = np.bincount(columns["clip"].astype(int), columns[name]) / np.bincount(columns["clip"].astype(int))
         assert np.corrcoef(truth[:, axis], crowd)[0, 1] > 0.85
 
 
@@ -414,9 +406,7 @@ def test_label_statistics_against_plain_loops(columns: dict[str, np.ndarray]) ->
     assert (found.sd_arousal, found.sd_valence) == pytest.approx(mean.std(axis=0))
     assert found.grand_mean_distance == pytest.approx(np.mean(np.hypot(*(mean - centre).T)))
     assert found.grand_mean_kl == pytest.approx(np.mean(kl))
-    assert found.clip_mean_distance == pytest.approx(
-        np.mean([np.hypot(*(m - m.mean(axis=0)).T) for m in means])
-    )
+    assert found.clip_mean_distance == pytest.approx(np.mean([np.hypot(*(m - m.mean(axis=0)).T) for m in means]))
     assert found.movement == pytest.approx(np.mean(ends))
     wanted = [quadrant.count(q) / 9 for q in ([True, True], [True, False], [False, True], [False, False])]
     assert found.quadrant_shares == pytest.approx(wanted)
@@ -449,14 +439,10 @@ def test_real_numbers_are_those_of_the_published_file() -> None:
     fields = loadmat(str(REAL_LABELS))["msLiteTurk"][0, 0]
     rows: list[np.ndarray] = []
     for clip in range(fields["songid"].shape[1]):
-        arousal, valence = (
-            fields[name][0, clip].astype(float).ravel() / 400 for name in ("arousal", "valence")
-        )
+        arousal, valence = (fields[name][0, clip].astype(float).ravel() / 400 for name in ("arousal", "valence"))
         trace, second = np.divmod(np.arange(len(arousal)), 15)
         rows.append(np.stack([np.full(len(arousal), clip), trace, second, arousal, valence]))
     names = ("clip", "trace", "second", "arousal", "valence")
     found = label_statistics(**dict(zip(names, np.concatenate(rows, axis=1), strict=True)))
     for field in dataclasses.fields(found):
-        assert getattr(found, field.name) == pytest.approx(
-            getattr(REAL_LABEL_STATISTICS, field.name), abs=6e-5
-        )
+        assert getattr(found, field.name) == pytest.approx(getattr(REAL_LABEL_STATISTICS, field.name), abs=6e-5)

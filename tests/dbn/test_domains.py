@@ -223,7 +223,6 @@ def test_clips_of_different_widths() -> None:
         examples(Domain("rhythm"), [_clip(8, 20), _clip(8, 48)])
 
 
-@pytest.mark.xfail(strict=True, reason="Examples.matrix raises ValueError where there is no example")
 @pytest.mark.parametrize("name", NAMES)
 def test_no_example_at_all_is_an_empty_matrix(name: str) -> None:
     made = examples(Domain(name), [_clip(2, BANDS[name])])
