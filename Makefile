@@ -3,7 +3,6 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TESTS_READY := $(VENV)/.ready-dev
-FEATURES := mfcc chroma spectral_shape spectral_contrast ent rhythm pitch pitch2d rhythm+pitch rhythm+pitch2d
 
 .PHONY: setup demo test lint format bench docs container-check clean
 
@@ -22,10 +21,7 @@ $(TESTS_READY): $(READY)
 	touch $(TESTS_READY)
 
 demo: $(READY)
-	$(BIN)/emobench build-data
-	$(BIN)/emobench run $(addprefix --features ,$(FEATURES)) --control
-	$(BIN)/emobench leaderboard --format markdown --out results/
-	$(BIN)/emobench leaderboard
+	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
 
 test: lint
 	$(BIN)/python -m pytest -n auto

@@ -51,8 +51,8 @@ class BeatConfig:
         The spectrogram, scaled to a maximum of 1, is compressed as ``log(1 + compression * mel)``, so
         that soft onsets count beside loud ones; 0 leaves it as it is. Not for ``laplace``.
     tempo : {"metre", "comb", "librosa"}
-        Which estimate of :mod:`.tempo`. ``metre`` compares what the beats of each likely tempo do with the
-        harmony, at about the price of the rest of the tracking of tempo; ``comb`` looks at onsets only.
+        Which estimate of :mod:`.tempo`. ``comb`` looks at onsets only; ``metre`` compares what the beats of
+        its tempo, of the half and of the double do with the harmony.
     start_bpm, std_bpm : float
         Log-normal prior of the tempo: its centre in beats a minute and its spread in octaves. librosa's
         spread is 1, against the logarithm of the autocorrelation; ``comb`` weighs it against the
@@ -311,6 +311,7 @@ def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> Do
     rate = sample_rate / config.hop
     correlation = autocorrelation(profile, rate, step=config.tempo_step)
     prior = {"start_bpm": config.start_bpm, "std_bpm": config.std_bpm}
+    weights = {"double_weight": config.double_weight, "quarter_weight": config.quarter_weight}
     if config.tempo == "metre":
         coarse = _pool(profile[:, None])[:, 0]
 
@@ -323,12 +324,12 @@ def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> Do
             autocorrelation(middle, rate, step=config.tempo_step),
             harmony,
             rate,
+            around=comb_tempo(correlation, rate, **weights, **prior),
             beats_at=beats_at,
             weights=config.metre_weights,
             **prior,
         )
     elif config.tempo == "comb":
-        weights = {"double_weight": config.double_weight, "quarter_weight": config.quarter_weight}
         bpm = comb_tempo(correlation, rate, **weights, **prior)
     else:
         bpm = librosa_tempo(correlation, rate, **prior)

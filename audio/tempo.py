@@ -3,7 +3,8 @@
 The autocorrelation is the mean column of librosa's tempogram (Hann windows of eight seconds). On it rest
 three estimates: librosa's own; a comb that also looks at two beats and at quarters of a beat and by that
 makes fewer octave errors (Ellis, Journal of New Music Research 36(1), 2007, likewise adds multiples); and
-one that lays beats through the music at each of the likely tempi and asks when the harmony changes.
+one that lays beats through the music at the comb's tempo, its half and its double, and asks when the
+harmony changes.
 """
 
 from __future__ import annotations
@@ -28,10 +29,12 @@ MAX_BPM = 320.0
 _SCATTER_SECONDS = 0.012
 _CHUNK = 64
 
-# Beats laid through the music at more tempi than these cost time and win nothing.
+# Beats laid through the music at other tempi than these cost time and win nothing.
 _SLOWEST, _FASTEST = 38.0, 260.0
-_CANDIDATES = 12
 _FEWEST_BEATS = 5
+
+# A peak within this many octaves of a tempo stands for it.
+_SAME = 0.06
 
 # Added to mean distances before their logarithm: the least change of harmony that tells anything.
 _STILL = 0.02
@@ -194,15 +197,16 @@ def metre_tempo(
     harmony: FloatArray,
     rate: float,
     *,
+    around: float,
     beats_at: Callable[[float], IndexArray],
     start_bpm: float,
     std_bpm: float,
     weights: MetreWeights,
 ) -> float:
-    """Tempo whose beats agree best with the onsets and with the changes of harmony.
+    """Of a tempo, its half and its double the one whose beats agree best with onsets and harmony.
 
-    Onsets alone leave open which of a tempo, its half, its double or two thirds of it is meant. Chords
-    and basses change on beats and most of all on the first of a bar, seldom between beats.
+    Onsets alone leave open which of the three is meant. Chords and basses change on beats and most of
+    all on the first of a bar, seldom between beats.
 
     Parameters
     ----------
@@ -212,6 +216,8 @@ def metre_tempo(
         Spectrum over time, at a rate of its own.
     rate : float
         Frames a second of the profile that was correlated.
+    around : float
+        The tempo, of which the octave is in question, as :func:`comb_tempo` finds it.
     beats_at : callable
         Takes beats a minute and gives the beats at that tempo, in frames of ``harmony``.
     start_bpm, std_bpm : float
@@ -226,9 +232,9 @@ def metre_tempo(
     """
     smooth = scipy.ndimage.gaussian_filter1d(profile_correlation, _SCATTER_SECONDS * rate)
     middle = scipy.ndimage.gaussian_filter1d(middle_correlation, _SCATTER_SECONDS * rate)
-    lags = _likely_lags(smooth, rate)
+    lags = _lags_of_octaves(smooth, rate, around)
     if len(lags) == 0:
-        return librosa_tempo(profile_correlation, rate, start_bpm=start_bpm, std_bpm=std_bpm)
+        return around
     smooth /= max(smooth[0], _TINY)
     middle /= max(middle[0], _TINY)
     every = np.arange(len(smooth))
@@ -248,15 +254,14 @@ def metre_tempo(
     return float(bpm[np.argmax(evidence @ np.array(astuple(weights)))])
 
 
-def _likely_lags(smooth: DoubleArray, rate: float) -> IndexArray:
-    """Lags of the highest peaks of a smoothed autocorrelation within the range of tempi."""
+def _lags_of_octaves(smooth: DoubleArray, rate: float, around: float) -> IndexArray:
+    """Lags of the peaks of a smoothed autocorrelation at a tempo, its half and its double."""
     lags = np.arange(1, (len(smooth) - 1) // 2 + 1)
     bpm = 60.0 * rate / lags
     here = smooth[lags]
     peak = (here > smooth[lags - 1]) & (here >= smooth[lags + 1]) & (bpm > _SLOWEST) & (bpm < _FASTEST)
-    lags = lags[peak]
-    score = smooth[lags] + _prior(bpm[peak], 110.0, 2.0)
-    return lags[np.argsort(-score, kind="stable")[:_CANDIDATES]]
+    octaves = np.log2(bpm[:, None] / (around * np.array([0.5, 1.0, 2.0])))
+    return lags[peak & (np.abs(octaves) < _SAME).any(axis=1)]
 
 
 def _changes(total: DoubleArray, beats: IndexArray) -> list[float]:

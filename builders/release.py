@@ -87,7 +87,7 @@ def already_built(out: Path, wanted: Mapping[str, Any]) -> bool:
     if differing:
         raise InputError(
             f"{out}: {label} exists with other content ({', '.join(differing)} differ) and is not "
-            "overwritten; give a new --version and --out."
+            "overwritten; give a new --version and --out, or remove the folder first."
         )
     return True
 

@@ -92,8 +92,9 @@ def test_comb_finds_the_tempo_of_pulses(bpm: float) -> None:
     assert found == pytest.approx(bpm, rel=0.02)
 
 
+@pytest.mark.parametrize("around", [80.0, 160.0])
 @pytest.mark.parametrize(("pulses", "bpm"), [(4, 160.0), (8, 80.0)])
-def test_metre_takes_the_tempo_whose_bars_carry_the_harmony(pulses: int, bpm: float) -> None:
+def test_metre_takes_the_octave_whose_bars_carry_the_harmony(pulses: int, bpm: float, around: float) -> None:
     # The same pulses, every second weaker; only the chords tell whether they are beats or halves of beats.
     profile = np.full(round(20.0 * FRAMES), 0.01, np.float32)
     profile[np.round(np.arange(0.0, 20.0, 0.75) * FRAMES).astype(int)] = 1.0
@@ -106,6 +107,7 @@ def test_metre_takes_the_tempo_whose_bars_carry_the_harmony(pulses: int, bpm: fl
         correlation,
         harmony,
         FRAMES,
+        around=around,
         beats_at=lambda tempo: np.arange(0, len(profile) - 1, 60.0 * FRAMES / tempo).astype(np.int64),
         start_bpm=113.0,
         std_bpm=2.0,
@@ -174,14 +176,14 @@ def test_config_names_the_field(name: str, value: object) -> None:
         BeatConfig(**cast("dict[str, Any]", {name: value}))
 
 
-@pytest.mark.parametrize(("drums", "step", "floor"), [(True, 10, 0.95), (False, 5, 0.94)])
+@pytest.mark.parametrize(("drums", "step", "floor"), [(True, 10, 0.92), (False, 5, 0.97)])
 def test_quality_on_rendered_music(drums: bool, step: int, floor: float) -> None:
     styles = ("rock", "ballad", "dance", "swing", "bossa", "folk", "waltz")
     ours, librosas = [], []
     # Fewer excerpts would tell little: one octave error in 25 moves the mean by more than a hundredth.
     for tempo in range(60, 181, step):
         for style in styles:
-            excerpt = _excerpt(tempo=tempo, style=style, drums=drums, duration=16.0, seed=5000 + tempo)
+            excerpt = _excerpt(tempo=tempo, style=style, drums=drums, duration=24.0, seed=7000 + tempo)
             _, peer = librosa.beat.beat_track(y=excerpt.audio, sr=RATE, units="time")
             found = track_beats(excerpt.audio, RATE, BeatConfig())
             known = mir_eval.beat.trim_beats(excerpt.beats)
