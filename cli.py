@@ -373,7 +373,12 @@ def run(
         _say(f"no row: {note}")
     if outcome.pretrained_on:
         _say(f"pre-trained on {outcome.pretrained_on}")
-    _say(f"{outcome.computed} rows computed, {len(outcome.results) - outcome.computed} were finished:")
+    for path in outcome.models:
+        _say(f"  {path}")
+    finished = len(outcome.results) - outcome.computed
+    _say(
+        f"{outcome.computed} rows computed, {finished} were finished; predictions are beside each, ending in .parquet:"
+    )
     for path in outcome.paths:
         _say(f"  {path}")
 

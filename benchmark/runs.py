@@ -83,10 +83,27 @@ class Places:
 
 @dataclass
 class Outcome:
-    """What a run did: results in the order of their rows, files written, rows computed, and what had no row."""
+    """What a run did.
+
+    Attributes
+    ----------
+    results : list of dict
+        In the order of their rows.
+    paths : list of Path
+        Where they lie; the predictions of each are beside it, ending in ``.parquet``.
+    models : list of Path
+        Weights that they were made with.
+    computed : int
+        Rows that were not finished before.
+    notes : list of str
+        What had no row, and why.
+    pretrained_on : str or None
+        What the networks were pre-trained on.
+    """
 
     results: list[dict[str, Any]] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
+    models: list[Path] = field(default_factory=list)
     computed: int = 0
     notes: list[str] = field(default_factory=list)
     pretrained_on: str | None = None
@@ -165,6 +182,8 @@ def run(
     if unavailable and len(unavailable) == len(rows):
         raise unavailable[0]
     outcome.pretrained_on = bench.pretrained_on
+    weights = {model["path"] for result in outcome.results for model in result["model"] or ()}
+    outcome.models = [places.models / path for path in sorted(weights)]
     return outcome
 
 
@@ -397,8 +416,10 @@ class _Bench:
     def _models(self, row: Row) -> list[dict[str, str]] | None:
         if row.layer is None:
             return None
+        from ..dbn.network import WEIGHTS
+
         models = [self.networks.model(name) for name in row.parts if name in DOMAINS]
-        return [{"path": f"{model.folder.name}", "sha256": model.sha256} for model in models]
+        return [{"path": f"{model.folder.name}/{WEIGHTS}", "sha256": model.sha256} for model in models]
 
     def _predict(
         self, row: Row, parts: Sequence[_Part]

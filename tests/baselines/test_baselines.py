@@ -8,7 +8,7 @@ import h5py
 import librosa
 import numpy as np
 import pytest
-from emobench.baselines.chroma import chroma
+from emobench.baselines.chroma import chroma, chroma_bank
 from emobench.baselines.ent import read_segments, timbre_per_second
 from emobench.baselines.frames import FrameConfig
 from emobench.baselines.mfcc import mfcc
@@ -367,3 +367,9 @@ def test_the_damaged_real_analysis(real_data: Path) -> None:
     if not path.is_file():
         pytest.skip("no real MSD track files here")
     _refused(path, "expected")
+
+
+@pytest.mark.parametrize(("rate", "n_fft"), [(22050, 2048), (44100, 4096), (16000, 1024)])
+def test_chroma_bank_is_librosas(rate: int, n_fft: int) -> None:
+    expected = librosa.filters.chroma(sr=rate, n_fft=n_fft).T
+    np.testing.assert_allclose(chroma_bank(rate, n_fft), expected, atol=1e-6)

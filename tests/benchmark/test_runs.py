@@ -168,7 +168,7 @@ def test_every_row_from_audio(with_audio: Path, tmp_path: Path) -> None:
     assert dims["rhythm", 1, "fine-tuned"] == 6
     assert dims["mfcc+rhythm+pitch2d", 0, "random"] == 20 + 8 + 8
     tuned = next(r for r in outcome.results if (r["features"], r["layer"], r["phase"]) == ("rhythm", 0, "fine-tuned"))
-    assert tuned["model"][0]["path"].startswith("rhythm-")
+    assert (tmp_path / "models" / tuned["model"][0]["path"]).is_file()
     assert set(tuned["config"]["training"][0]["epochs"]) <= {1, 2}
     assert tuned["cost"]["seconds_per_clip"] > 0
     assert outcome.pretrained_on == str(with_audio / "syn-pretrain")
@@ -195,7 +195,7 @@ def test_without_a_pretraining_set_the_labelled_clips_serve(with_audio: Path, tm
     assert outcome.pretrained_on == "the dataset's own clips without their labels"
     result = outcome.results[0]
     assert result["config"]["pretrained_on"] == "the dataset's own clips without their labels"
-    model = json.loads((tmp_path / "models" / result["model"][0]["path"] / "config.json").read_text())
+    model = json.loads((tmp_path / "models" / result["model"][0]["path"]).with_name("config.json").read_text())
     assert model["data"] == "the labelled clips without their labels"
 
 
