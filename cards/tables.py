@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.table import Table as RichTable
+    from rich.console import Group
 
 FORMATS = ("rich", "markdown", "latex", "csv", "json")
 SUFFIXES = {"rich": ".txt", "markdown": ".md", "latex": ".tex", "csv": ".csv", "json": ".json"}
@@ -47,13 +47,14 @@ class Table:
     text_columns: int = 1
 
 
-def to_rich(table: Table) -> RichTable:
+def to_rich(table: Table) -> Group:
     """For a terminal; to be printed with ``rich``. Names from data are shown as they stand."""
     from rich import box
+    from rich.console import Group
     from rich.table import Table as RichTable
     from rich.text import Text
 
-    shown = RichTable(title=Text(table.title), box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+    shown = RichTable(box=box.SIMPLE_HEAD)
     for place, column in enumerate(table.columns):
         # Numbers stay on one line; the last of the names gives way where the terminal is narrow.
         shown.add_column(
@@ -63,9 +64,7 @@ def to_rich(table: Table) -> RichTable:
         )
     for row in table.rows:
         shown.add_row(*(Text(cell) for cell in row))
-    shown.caption = Text("\n".join(table.notes))
-    shown.caption_justify = "left"
-    return shown
+    return Group(Text(table.title, style="bold"), shown, *(Text(note) for note in table.notes), Text())
 
 
 def to_markdown(table: Table) -> str:
