@@ -46,19 +46,6 @@ class NetworkConfig:
     finetuning: FinetuningConfig = field(default_factory=FinetuningConfig)
 
 
-@dataclass(frozen=True)
-class PretrainData:
-    """What networks are pre-trained on: a pre-training dataset, or the labelled clips without their labels.
-
-    Attributes
-    ----------
-    folder : Path or None
-        The dataset; None for the labelled clips themselves.
-    """
-
-    folder: Path | None
-
-
 def choose_device(name: str) -> torch.device:
     """Device of a name: ``cpu``, ``cuda`` or ``auto``.
 
@@ -82,7 +69,7 @@ def ensure_model(
     domain: Domain,
     config: PretrainingConfig,
     *,
-    data: PretrainData,
+    data: Path | None,
     own_clips: Callable[[], Sequence[Analysis]],
     identity: object,
     models: Path,
@@ -96,10 +83,10 @@ def ensure_model(
         What the network is shown.
     config : PretrainingConfig
         Settings.
-    data : PretrainData
-        What to train on.
+    data : Path or None
+        Pre-training dataset; None for the labelled clips without their labels.
     own_clips : callable
-        Gives the analyses of the labelled clips, for ``data`` without a folder.
+        Gives the analyses of the labelled clips, for no ``data``.
     identity : object
         What decides those.
     models : Path
@@ -111,14 +98,14 @@ def ensure_model(
     -------
     Model
     """
-    if data.folder is not None:
-        described: dict[str, Any] = {"data": data.folder.name, "manifest_sha256": _manifest_hash(data.folder)}
+    if data is not None:
+        described: dict[str, Any] = {"data": data.name, "manifest_sha256": _manifest_hash(data)}
     else:
         described = {"data": "the labelled clips without their labels", "clips_sha256": digest(identity)}
     folder = model_folder(models, domain, config, digest(described))
     if not (folder / "weights.safetensors").is_file():
-        if data.folder is not None:
-            segments = load_segments(data.folder, domain.table)
+        if data is not None:
+            segments = load_segments(data, domain.table)
         else:
             segments = [getattr(clip, domain.table) for clip in own_clips()]
         pretrain(segments, domain, config, folder=folder, provenance=described, device=device)
@@ -167,8 +154,8 @@ class Networks:
         SHA-256 of the audio of each clip.
     config : NetworkConfig
         Settings.
-    data : PretrainData
-        What to pre-train on.
+    data : Path or None
+        Pre-training dataset; None for the labelled clips without their labels.
     models : Path
         Folder of models.
     device : torch.device
@@ -184,7 +171,7 @@ class Networks:
         audio_hashes: dict[str, str | None],
         *,
         config: NetworkConfig,
-        data: PretrainData,
+        data: Path | None,
         models: Path,
         device: torch.device,
         workers: int,

@@ -11,7 +11,7 @@ from ..builders.release import load_manifest
 from ..dbn.domains import NAMES, Domain
 from ..dbn.network import Model
 from ..errors import InputError
-from .networks import NetworkConfig, Networks, PretrainData, choose_device, ensure_model
+from .networks import NetworkConfig, Networks, choose_device, ensure_model
 from .task import load_task
 
 
@@ -67,7 +67,7 @@ def pretrain_domains(
             sources,
             audio_hashes(sources),
             config=config,
-            data=PretrainData(None),
+            data=None,
             models=models,
             device=where,
             workers=workers,
@@ -77,7 +77,7 @@ def pretrain_domains(
         ensure_model(
             Domain(name, config.pretraining.window),
             config.pretraining,
-            data=PretrainData(data),
+            data=data,
             own_clips=list,
             identity=None,
             models=models,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -72,15 +72,6 @@ class PretrainingConfig:
             raise ValueError(f"epochs={self.epochs}: expected rising numbers of at least 1")
         if not self.rate > 0 or self.batch < 1 or not self.init_scale > 0 or not 0 <= self.held_out < 1:
             raise ValueError("rate, batch and init_scale must be above 0 and held_out from 0 to below 1")
-
-
-@dataclass
-class _Machine:
-    """A machine in training, with its record."""
-
-    machine: RBM
-    label: str
-    log: list[dict[str, float]] = field(default_factory=list)
 
 
 def model_folder(models: Path, domain: Domain, config: PretrainingConfig, data: str) -> Path:
@@ -170,7 +161,7 @@ def pretrain(
             "layer 0",
             bar.update,
         )
-        logs = {"layer 0": bottom.log}
+        logs = {"layer 0": bottom}
         for epochs in config.epochs:
             layers = [kept[epochs]]
             below, watched_below = inputs, watched
@@ -191,7 +182,7 @@ def pretrain(
                     label,
                     bar.update,
                 )
-                logs[label] = above.log
+                logs[label] = above
                 layers.append(kept_above[epochs])
             networks[epochs] = Network(mean, scale, tuple(layers))
     save_model(
@@ -258,14 +249,14 @@ def _train(
     generator: torch.Generator,
     label: str,
     tick: Callable[[], object],
-) -> tuple[_Machine, dict[int, Layer]]:
-    """Train one machine; its record and its forward weights after each number of epochs wanted."""
+) -> tuple[list[dict[str, float]], dict[int, Layer]]:
+    """Train one machine; its log and its forward weights after each number of epochs wanted."""
     device = generator.device
     machine = RBM.create(n_visible, n_hidden, gaussian=gaussian, scale=config.init_scale, generator=generator)
     learner = ContrastiveDivergence(
         machine, rate=config.rate, sample_visible=config.sample_visible, generator=generator
     )
-    record = _Machine(machine, label)
+    log: list[dict[str, float]] = []
     kept: dict[int, Layer] = {}
     seen = batch(torch.arange(min(count, 5000), device=device))
     for epoch in range(1, epochs + 1):
@@ -286,8 +277,8 @@ def _train(
         if watched is not None:
             gap = machine.free_energy(watched).mean() - machine.free_energy(seen).mean()
             entry["free_energy_gap"] = gap.item()
-        record.log.append(entry)
+        log.append(entry)
         if epoch in config.epochs:
             kept[epoch] = Layer(machine.weight.clone(), machine.hidden_bias.clone())
         tick()
-    return record, kept
+    return log, kept

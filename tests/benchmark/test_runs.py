@@ -11,7 +11,7 @@ import h5py
 import numpy as np
 import polars as pl
 import pytest
-from emobench.benchmark import runs, spec
+from emobench.benchmark import features, runs, spec
 from emobench.benchmark.leaderboard import load_tables, rendered
 from emobench.benchmark.networks import NetworkConfig
 from emobench.benchmark.task import load_task
@@ -78,8 +78,8 @@ def test_scores_and_predictions_by_hand(labels_only: Path, tmp_path: Path) -> No
     by_name = {result["features"]: result for result in outcome.results}
     assert list(by_name) == ["constant", "file:mine.csv", "oracle"]
     vectors = dict((row[0], row[1:]) for row in pl.read_csv(path).iter_rows())
-    features = np.array([vectors[task.clips[song]] for song in task.songs])
-    for name, table in (("constant", np.zeros((len(features), 0))), ("file:mine.csv", features)):
+    matrix = np.array([vectors[task.clips[song]] for song in task.songs])
+    for name, table in (("constant", np.zeros((len(matrix), 0))), ("file:mine.csv", matrix)):
         expected = []
         for fold in task.folds:
             design = np.column_stack([np.ones(len(table)), table])
@@ -144,7 +144,7 @@ def test_audio_features_need_audio(labels_only: Path, tmp_path: Path) -> None:
 
 
 def test_wrong_features(labels_only: Path, tmp_path: Path) -> None:
-    for features, message in {
+    for names, message in {
         "loudness": "no feature is called 'loudness'; expected mfcc",
         "mfcc+": "no feature is called ''",
         "mfcc+mfcc": "names a feature twice",
@@ -152,7 +152,7 @@ def test_wrong_features(labels_only: Path, tmp_path: Path) -> None:
         "file:none.csv": r"none\.csv: no such feature file",
     }.items():
         with pytest.raises(InputError, match=message):
-            _run([features], labels_only, tmp_path)
+            _run([names], labels_only, tmp_path)
 
 
 def test_every_row_from_audio(with_audio: Path, tmp_path: Path) -> None:
@@ -271,7 +271,7 @@ def test_a_feature_of_another_package(with_audio: Path, tmp_path: Path, monkeypa
         name: EntryPoint(name=name, value=f"loud_package:{name}", group=spec.ENTRY_POINTS)
         for name in ("level", "wrong", "absent")
     }
-    for module in (spec, runs):
+    for module in (spec, features):
         monkeypatch.setattr(module, "registered", lambda: points)
     outcome = _run(["level+mfcc"], with_audio / "syn", tmp_path)
     assert outcome.results[0]["dims"] == 21

@@ -1,0 +1,238 @@
+"""The features of a task, each computed once: from audio, networks, files, analysis files or other packages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+from tqdm import tqdm
+
+from ..audio.decode import decode
+from ..audio.seconds import mean_per_second
+from ..baselines.frames import FrameConfig
+from ..builders.audio_files import ClipSource, audio_hashes
+from ..dbn.domains import NAMES as DOMAINS
+from ..errors import InputError
+from ..files import digest, sha256_file
+from ..parallel import bars_wanted
+from . import baseline_features
+from .feature_files import read_features
+from .spec import Row, is_file, registered
+from .task import Fold, Task
+
+if TYPE_CHECKING:
+    from .networks import NetworkConfig, Networks
+
+FloatArray = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a run finds and leaves things."""
+
+    dataset: Path
+    out: Path
+    models: Path
+    audio: Path | None = None
+    pretrain_data: Path | None = None
+
+
+@dataclass(frozen=True)
+class Part:
+    """A feature of a row: values for a fold, and what decides and costs them."""
+
+    values: Callable[[Fold], FloatArray]
+    identity: object
+    seconds_per_clip: Callable[[], float | None]
+    training: Callable[[], dict[str, Any] | None] = lambda: None
+    train_seconds: Callable[[], float] = lambda: 0.0
+
+
+class UnavailableError(InputError):
+    """A feature that this dataset cannot have; other rows go on without it."""
+
+
+class Features:
+    """The features of one task, each computed once.
+
+    Parameters
+    ----------
+    task : Task
+        Clips, seconds and folds.
+    places : Places
+        Audio, models and pre-training data.
+    frames : FrameConfig
+        Of the standard features.
+    networks : NetworkConfig
+        Settings of networks.
+    device : str
+        ``cpu``, ``cuda`` or ``auto``.
+    workers : int
+        Processes for the audio.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        places: Places,
+        frames: FrameConfig,
+        networks: NetworkConfig,
+        device: str,
+        workers: int,
+    ) -> None:
+        self.task = task
+        self.places = places
+        self.frames = frames
+        self.network_config = networks
+        self.device = device
+        self.workers = workers
+        self._baselines: dict[str, baseline_features.Computed] = {}
+        self._arrays: dict[str, tuple[FloatArray, object, float | None]] = {}
+
+    @cached_property
+    def audio_folder(self) -> Path | None:
+        """Where the audio lies: as asked for, else as the dataset keeps it."""
+        return self.places.audio or self.task.dataset.audio_folder()
+
+    @cached_property
+    def sources(self) -> list[ClipSource]:
+        """Audio of each clip; raises InputError where a clip has none."""
+        folder = self.audio_folder
+        if folder is None:
+            raise InputError(
+                f"{self.places.dataset}: was built without audio, so its only features come from file:PATH. "
+                "Name the audio with --audio DIR, or build the dataset with it."
+            )
+        sources = self.task.dataset.sources(folder)
+        lacking = [item.path for item in sources if not item.path.is_file()]
+        unnamed = sorted(set(self.task.clips) - {item.clip_id for item in sources})
+        if unnamed:
+            raise InputError(
+                f"clip {unnamed[0]} and {len(unnamed) - 1} others name no audio file; build the dataset with --audio."
+            )
+        if lacking:
+            raise InputError(
+                f"{lacking[0]}: no such audio file, and {len(lacking) - 1} others are missing; name their folder "
+                "with --audio DIR."
+            )
+        by_clip = {item.clip_id: item for item in sources}
+        return [by_clip[clip] for clip in self.task.clips]
+
+    @cached_property
+    def audio_hashes(self) -> dict[str, str | None]:
+        """SHA-256 of the audio of each clip."""
+        return audio_hashes(self.sources)
+
+    @cached_property
+    def networks(self) -> Networks:
+        """The networks of the task."""
+        from .networks import Networks, choose_device
+
+        return Networks(
+            self.task,
+            self.sources,
+            self.audio_hashes,
+            config=self.network_config,
+            data=self.places.pretrain_data,
+            models=self.places.models,
+            device=choose_device(self.device),
+            workers=self.workers,
+        )
+
+    @property
+    def pretrained_on(self) -> str | None:
+        """What networks were pre-trained on; None where there were none."""
+        if "networks" not in self.__dict__:
+            return None
+        folder = self.places.pretrain_data
+        return str(folder) if folder else "the dataset's own clips without their labels"
+
+    def parts(self, row: Row) -> list[Part]:
+        """The features of a row; raises where one cannot be had."""
+        return [self._part(name, row) for name in row.parts]
+
+    def _part(self, name: str, row: Row) -> Part:
+        if name in DOMAINS:
+            layer, phase = row.layer, row.phase
+            assert layer is not None and phase is not None
+            bank = self.networks
+            return Part(
+                values=lambda fold: bank.values(name, layer, phase, fold),
+                identity=bank.identity(name, phase),
+                seconds_per_clip=lambda: bank.seconds_per_clip,
+                training=lambda: bank.training_record(name, phase),
+                train_seconds=lambda: bank.train_seconds(name, phase),
+            )
+        if name == "constant":
+            empty = np.zeros((len(self.task.songs), 0))
+            return Part(lambda fold: empty, "constant", lambda: 0.0)
+        if name in baseline_features.FAMILIES:
+            identity = [name, baseline_features.REVISION, self.frames, digest(self.audio_hashes)]
+            return Part(
+                lambda fold: self._baseline(name).values,
+                identity,
+                lambda: self._baseline(name).seconds_per_clip,
+            )
+        values, identity, seconds = self._array(name)
+        return Part(lambda fold: values, identity, lambda: seconds)
+
+    def _baseline(self, name: str) -> baseline_features.Computed:
+        if name not in self._baselines:
+            self._baselines |= baseline_features.compute(self.task, self.sources, [name], self.frames, self.workers)
+        return self._baselines[name]
+
+    def _array(self, name: str) -> tuple[FloatArray, object, float | None]:
+        """A feature that is at hand as a whole: from a file, from analysis files, or registered."""
+        if name not in self._arrays:
+            if is_file(name):
+                path = Path(name.removeprefix("file:"))
+                self._arrays[name] = (read_features(path, self.task), ["file", sha256_file(path)], None)
+            elif name == "ent":
+                try:
+                    values, hashes = baseline_features.echo_nest(self.task, self.audio_folder)
+                except InputError as error:
+                    raise UnavailableError(str(error)) from error
+                self._arrays[name] = (values, ["ent", digest(hashes)], None)
+            else:
+                self._arrays[name] = self._registered(name, registered()[name])
+        return self._arrays[name]
+
+    def _registered(self, name: str, point: EntryPoint) -> tuple[FloatArray, object, float]:
+        """Compute a feature of another package; its function takes samples and rate, gives times and values."""
+        try:
+            function = point.load()
+        except Exception as error:  # whatever another package raises when it is imported
+            raise InputError(f"feature {name}: {point.value} cannot be imported ({error}).") from error
+        began = time.process_time()
+        found = []
+        for source, seconds in zip(
+            tqdm(self.sources, desc=f"features: {name}", unit="clip", disable=not bars_wanted()),
+            self.task.seconds,
+            strict=True,
+        ):
+            rate = self.frames.sample_rate
+            samples = decode(source.path, sample_rate=rate, start=source.start, duration=source.duration)
+            try:
+                times, values = function(samples, rate)
+                found.append(mean_per_second(np.asarray(values), np.asarray(times), seconds))
+            except Exception as error:  # whatever another package raises
+                raise InputError(f"feature {name}, clip {source.clip_id}: {error}") from error
+        version = point.dist.version if point.dist else "unknown"
+        identity = ["registered", point.value, version, digest(self.audio_hashes)]
+        return np.concatenate(found), identity, (time.process_time() - began) / len(self.sources)
+
+    def models(self, row: Row) -> list[dict[str, str]] | None:
+        """Path below the folder of models and SHA-256 of the weights behind a row."""
+        from ..dbn.network import WEIGHTS
+
+        if row.layer is None:
+            return None
+        models = [self.networks.model(name) for name in row.parts if name in DOMAINS]
+        return [{"path": f"{model.folder.name}/{WEIGHTS}", "sha256": model.sha256} for model in models]
