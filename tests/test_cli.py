@@ -222,6 +222,7 @@ def test_ctrl_c_while_building(tmp_path: Path, built: Path) -> None:
 def test_ctrl_c_while_running(built: Path, tmp_path: Path) -> None:
     data = ["--dataset", str(built / "data" / "synthetic"), "--epochs", "1,2", "--layers", "6,5,4"]
     arguments = ["run", "--features", "mfcc", "--features", "rhythm", "--features", "pitch", *data]
+    folder = tmp_path
     for number, pattern in enumerate(("*.npz", "weights.safetensors", "mfcc-*.json")):
         folder = tmp_path / str(number)
         folder.mkdir()
