@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -120,7 +121,7 @@ def decode(path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration
         mono /= samples.shape[1]
     if info.sample_rate == sample_rate or len(mono) == 0:
         return mono
-    return np.asarray(soxr.resample(mono, info.sample_rate, sample_rate, quality="HQ"), np.float32)
+    return cast(FloatArray, soxr.resample(mono, info.sample_rate, sample_rate, quality="HQ"))
 
 
 def rms_db(samples: FloatArray) -> float:
