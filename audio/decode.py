@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -114,14 +113,14 @@ def decode(path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration
         )
     if not np.isfinite(samples).all():
         raise AudioError("undecodable", f"{path}: holds samples that are not finite numbers.")
-    mono = samples[:, 0].copy()
+    mono = samples[:, 0].astype(np.float32)
     for channel in range(1, samples.shape[1]):
         mono += samples[:, channel]
     if samples.shape[1] > 1:
         mono /= samples.shape[1]
     if info.sample_rate == sample_rate or len(mono) == 0:
         return mono
-    return cast(FloatArray, soxr.resample(mono, info.sample_rate, sample_rate, quality="HQ"))
+    return np.asarray(soxr.resample(mono, info.sample_rate, sample_rate, quality="HQ"), np.float32)
 
 
 def rms_db(samples: FloatArray) -> float:
