@@ -43,6 +43,10 @@ class _Commands(TyperGroup):
     def invoke(self, ctx: typer.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read the output, such as head, has seen enough; nothing more can be said there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
         except (EmobenchError, KeyboardInterrupt, MemoryError, OSError) as error:
             if _State.debug:
                 raise

@@ -301,7 +301,8 @@ class Networks:
     def _per_second(self, name: str, layers: Sequence[npt.NDArray[np.float32]]) -> list[FloatArray]:
         """Average the activations of each clip over its past seconds, all layers at once."""
         shown = self._examples(name)
-        stacked = np.hstack(layers)
+        # A saturated unit is constant: regression must not blow up its last digits.
+        stacked = np.round(np.hstack(layers), 6)
         bounds = np.searchsorted(shown.clips, np.arange(len(self.task.clips) + 1))
         rows = [
             mean_per_second(stacked[low:high], shown.times[low:high], seconds)

@@ -226,12 +226,12 @@ class _Stored:
 
 
 def _random_layers(dims: int, config: PretrainingConfig, device: torch.device) -> tuple[Layer, ...]:
-    """Layers that were never trained: the control. Scaled so that activations spread (Glorot and Bengio 2010)."""
+    """Layers that were never trained: the control, scaled as Glorot and Bengio (2010)."""
     generator = torch.Generator(device=device).manual_seed(config.seed + 1)
     widths = [dims, *config.layers]
     layers = []
     for below, above in pairwise(widths):
-        bound = 4.0 * (6.0 / (below + above)) ** 0.5
+        bound = (6.0 / (below + above)) ** 0.5
         weight = (torch.rand(below, above, generator=generator, device=device) * 2 - 1) * bound
         layers.append(Layer(weight, torch.zeros(above, device=device)))
     return tuple(layers)

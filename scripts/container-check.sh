@@ -254,7 +254,6 @@ if torch.version.cuda is not None:
     sys.exit(f"torch is built for CUDA {torch.version.cuda}")
 lock = re.findall(r"^([\w.-]+)==(\S+)", Path("/mnt/requirements.lock").read_text(), flags=re.MULTILINE)
 locked = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in lock}
-unlocked = {"setuptools"}  # torch asks for it; a lock from `pip freeze` does not name it
 owned = {"__pycache__"}
 for package in importlib.metadata.distributions(path=[str(packages)]):
     name = re.sub(r"[-_.]+", "-", package.metadata["Name"]).lower()
@@ -264,7 +263,7 @@ for package in importlib.metadata.distributions(path=[str(packages)]):
         ours = {top for top in tops if not top.startswith("emobench-")} - {"emobench", ".."}
         if ours:
             sys.exit(f"emobench also installs {sorted(ours)}")
-    elif package.version.split("+")[0] != locked.get(name, package.version if name in unlocked else None):
+    elif package.version.split("+")[0] != locked.get(name):
         sys.exit(f"{name} {package.version} is not the lock's {locked.get(name)}")
 others = {entry.name for entry in packages.iterdir()} - owned
 if others:

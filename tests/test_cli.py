@@ -151,6 +151,12 @@ def test_wrong_usage_is_one_line_and_status_2(built: Path, arguments: tuple[str,
     assert ran.stdout == ""
 
 
+def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
+    script = f"{sys.executable} -m emobench list | true"
+    ran = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert ran.stderr == ""
+
+
 def test_unknown_option_is_status_2(tmp_path: Path) -> None:
     assert _emobench("run", "--nonsense", cwd=tmp_path).returncode == 2
 
