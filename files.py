@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import EmobenchError
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Json = Any
 
@@ -50,6 +54,15 @@ def write_text(path: Path, text: str) -> None:
 def write_json(path: Path, value: Json) -> None:
     """Write ``value`` as indented JSON, whole or not at all; NaN is refused."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_parquet(path: Path, table: pl.DataFrame) -> None:
+    """Write a table, whole or not at all; the same table gives the same bytes."""
+    # Encoded in memory: polars would hide why a write failed.
+    encoded = io.BytesIO()
+    table.write_parquet(encoded, compression="zstd", statistics=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(encoded.getvalue())
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import polars as pl
 
 from ..builders.targets import PARAMETERS
 from ..errors import EmobenchError
-from ..files import read_json, replacing, sha256_file, write_json
+from ..files import read_json, sha256_file, write_json, write_parquet
 from .metrics import NAMES, weighted_scores
 from .significance import RepeatPredictions, album_intervals
 from .task import Task
@@ -110,8 +110,7 @@ def finished(path: Path) -> dict[str, Any] | None:
 
 def write_result(path: Path, result: dict[str, Any], predictions: pl.DataFrame) -> dict[str, Any]:
     """Write predictions, then the result that names their SHA-256; the result as written."""
-    with replacing(path.with_suffix(".parquet")) as temporary:
-        predictions.write_parquet(temporary, compression="zstd")
+    write_parquet(path.with_suffix(".parquet"), predictions)
     whole = {
         **result,
         "predictions_sha256": sha256_file(path.with_suffix(".parquet")),

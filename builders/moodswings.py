@@ -101,6 +101,8 @@ def read_labels(path: Path) -> list[dict[str, Any]]:
     counts = {name: len(column) for name, column in cells.items()}
     if len(set(counts.values())) > 1:
         raise InputError(f"{path}: the fields differ in their number of clips: {counts}.")
+    if not counts["songid"]:
+        raise InputError(f"{path}: holds no clip; expected msLiteTurk.mat as published.")
     clips = [_read_clip(path, row, {name: cells[name][row] for name in FIELDS}) for row in range(counts["songid"])]
     seen: set[str] = set()
     for row, clip in enumerate(clips):

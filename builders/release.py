@@ -17,7 +17,7 @@ import polars as pl
 
 from ..environment import package_versions
 from ..errors import EmobenchError, InputError
-from ..files import digest, plain, read_json, replacing, sha256_file, write_json, write_text
+from ..files import digest, plain, read_json, sha256_file, write_json, write_parquet, write_text
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -123,9 +123,8 @@ def building(out: Path, wanted: Mapping[str, Any]) -> Iterator[Path]:
 
 
 def write_table(folder: Path, config: str, table: pl.DataFrame) -> None:
-    """Write a table as ``<config>/train-00000.parquet``; a table that is polars' is written the same way twice."""
-    with replacing(folder / config / "train-00000.parquet") as temporary:
-        table.write_parquet(temporary, compression="zstd", statistics=True)
+    """Write a table as ``<config>/train-00000.parquet``."""
+    write_parquet(folder / config / "train-00000.parquet", table)
 
 
 def write_manifest(folder: Path, wanted: Mapping[str, Any], facts: Mapping[str, Any]) -> None:

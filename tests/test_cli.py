@@ -188,6 +188,23 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_that_looks_whole(tmp_path: P
     assert ran.returncode == 0, ran.stderr
 
 
+@pytest.mark.parametrize("features", ["spectral_shape", "pitch2d"])
+def test_a_full_disk_while_running(built: Path, tmp_path: Path, features: str) -> None:
+    command = f"{sys.executable} -m emobench run --features {features} --dataset {built}/data/synthetic"
+    ran = subprocess.run(
+        ["bash", "-c", f"trap '' XFSZ; ulimit -f 8; exec {command}"],
+        cwd=tmp_path,
+        env={**os.environ, "EMOBENCH_CACHE": str(built / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("emobench: ")
+    assert len(ran.stderr.splitlines()) == 1
+    assert [path for path in tmp_path.rglob("*") if path.suffix in (".tmp", ".parquet", ".safetensors")] == []
+
+
 def _interrupted(folder: Path, arguments: list[str], ready: Path, pattern: str) -> subprocess.CompletedProcess[str]:
     """Run a command and send it Ctrl-C, its whole process group as a terminal does, once a file appears."""
     process = subprocess.Popen(

@@ -221,6 +221,7 @@ WRONG = {
     "clip 4: song id 102 stands twice": _changed("songid", lambda _: np.array([[102]], np.uint16), clip=3),
     "expected 15 consecutive seconds": _changed("time", lambda values: values * 2),
     "trace 1: not 15 rows of one worker": _changed("userid", lambda values: np.roll(values, 1)),
+    "holds no clip": {name: [] for name in _cells()},
     "the fields differ in their number of clips": {**_cells(), "song": ["one"]},
 }
 
