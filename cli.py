@@ -5,59 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from . import __version__
-from .errors import EmobenchError, InputError
-
-if TYPE_CHECKING:
-    from .cards.tables import Table
-
-
-class _State:
-    """Settings of this call."""
-
-    debug = False
-    quiet = False
-
-
-def _failure(error: BaseException) -> tuple[str, int]:
-    """The line and the exit status of what went wrong."""
-    if isinstance(error, EmobenchError):
-        return str(error), error.exit_code
-    if isinstance(error, KeyboardInterrupt):
-        return "interrupted; the same command goes on where this one stopped.", 130
-    if isinstance(error, MemoryError):
-        return "out of memory; try fewer --workers.", 1
-    assert isinstance(error, OSError)
-    where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}. What was finished is kept; mend this and run it again.", 1
-
-
-class _Commands(TyperGroup):
-    """The commands, every failure of which is one line and an exit status."""
-
-    def invoke(self, ctx: typer.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except BrokenPipeError:
-            # Whoever read the output, such as head, has seen enough; nothing more can be said there.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            raise typer.Exit(1) from None
-        except (EmobenchError, KeyboardInterrupt, MemoryError, OSError) as error:
-            if _State.debug:
-                raise
-            line, status = _failure(error)
-            typer.echo(f"emobench: {line}", err=True)
-            raise typer.Exit(status) from None
-
+from .console import Commands, State, print_json, print_tables, say, settle
+from .errors import InputError
 
 app = typer.Typer(
     name="emobench",
-    cls=_Commands,
+    cls=Commands,
     help="A benchmark for music emotion recognition: datasets, learned features, leaderboards.",
     epilog="Begin with:  emobench build-data   then:  emobench run --features rhythm+pitch",
     context_settings={"help_option_names": ["-h", "--help"]},
@@ -79,7 +37,6 @@ def _version(wanted: bool) -> None:
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no remarks.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say which versions and which cache are used.")]
-Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.", hidden=True)]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: the processors there are.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Root of all randomness.")]
@@ -94,43 +51,8 @@ Features = Annotated[
 @app.callback()
 def _main(
     version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print it.")] = False,
-    debug: Debug = False,
 ) -> None:
-    _State.debug = debug
-
-
-def _settle(quiet: bool, verbose: bool) -> None:
-    _State.quiet = quiet
-    if quiet:
-        os.environ["EMOBENCH_QUIET"] = "1"
-    if verbose:
-        from .environment import package_versions
-        from .files import cache_folder
-
-        versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
-        typer.echo(f"versions: {versions}\ncache: {cache_folder()}", err=True)
-
-
-def _say(text: str) -> None:
-    if not _State.quiet:
-        typer.echo(text)
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
-
-
-def _print_tables(tables: list[Table]) -> None:
-    from rich.console import Console
-
-    from .cards.tables import to_rich
-
-    # A pipe or file gets whole rows; a terminal is as wide as it is.
-    console = Console(width=None if sys.stdout.isatty() else 132)
-    for table in tables:
-        console.print(to_rich(table))
+    pass
 
 
 def _workers(asked: int | None) -> int:
@@ -178,7 +100,7 @@ def build_data(
 
       emobench build-data table --clips clips.csv --labels labels.csv --audio music/ --scale 1,9
     """
-    _settle(quiet, verbose)
+    settle(quiet=quiet, verbose=verbose)
     if source not in SOURCES:
         raise InputError(f"build-data {source}: no such source; expected {', '.join(SOURCES)}.")
     from .builders import labelled, pretraining
@@ -229,18 +151,18 @@ def _report_built(built: list[tuple[Path, bool]], as_json: bool) -> None:
 
     manifests = [(place, fresh, load_manifest(place)) for place, fresh in built]
     if as_json:
-        _print_json(
+        print_json(
             [{"folder": str(place), "built": fresh, "manifest": manifest} for place, fresh, manifest in manifests]
         )
         return
     for place, fresh, manifest in manifests:
         state = "built" if fresh else "is there already, whole and the same:"
         counts = ", ".join(f"{value} {name}" for name, value in manifest["counts"].items() if isinstance(value, int))
-        _say(f"{state} {place} ({manifest['name']} {manifest['version']}; {counts})")
+        say(f"{state} {place} ({manifest['name']} {manifest['version']}; {counts})")
         for clip, reason in manifest.get("excluded", {}).items():
-            _say(f"  excluded: clip {clip}: {reason}")
+            say(f"  excluded: clip {clip}: {reason}")
         for reason, count in manifest["counts"].get("rejected", {}).items() if "rejected" in manifest["counts"] else ():
-            _say(f"  rejected: {count} {reason}")
+            say(f"  rejected: {count} {reason}")
 
 
 def _network_config(seed: int, epochs: str | None, layers: str | None) -> Any:
@@ -296,7 +218,7 @@ def pretrain(
 
       emobench pretrain --features rhythm --features pitch --pretrain-data data/synthetic-pretrain
     """
-    _settle(quiet, verbose)
+    settle(quiet=quiet, verbose=verbose)
     from .benchmark.pretrain import pretrain_domains
 
     names = [name for spec in features or [] for name in spec.split("+")]
@@ -309,12 +231,12 @@ def pretrain(
         workers=_workers(workers),
     )
     if as_json:
-        _print_json(
+        print_json(
             [{"domain": model.domain.name, "model": str(model.folder), "sha256": model.sha256} for model in made]
         )
         return
     for model in made:
-        _say(f"{model.domain.name}: {model.folder} ({model.config['examples']} examples)")
+        say(f"{model.domain.name}: {model.folder} ({model.config['examples']} examples)")
 
 
 @app.command()
@@ -351,7 +273,7 @@ def run(
 
       emobench run --features file:my_features.csv --dataset data/moodswings --regressor ridge
     """
-    _settle(quiet, verbose)
+    settle(quiet=quiet, verbose=verbose)
     if not features:
         raise InputError("run: names no features; give some, such as --features mfcc or --features rhythm+pitch.")
     from .benchmark import runs, tables
@@ -369,22 +291,20 @@ def run(
     )
     outcome = runs.run(features, places, config, network_config, device=device, workers=_workers(workers), force=force)
     if as_json:
-        _print_json({"results": outcome.results, "notes": outcome.notes})
+        print_json({"results": outcome.results, "notes": outcome.notes})
         return
     if not quiet:
-        _print_tables(tables.tables(outcome.results))
+        print_tables(tables.tables(outcome.results))
     for note in outcome.notes:
-        _say(f"no row: {note}")
+        say(f"no row: {note}")
     if outcome.pretrained_on:
-        _say(f"pre-trained on {outcome.pretrained_on}")
+        say(f"pre-trained on {outcome.pretrained_on}")
     for path in outcome.models:
-        _say(f"  {path}")
+        say(f"  {path}")
     finished = len(outcome.results) - outcome.computed
-    _say(
-        f"{outcome.computed} rows computed, {finished} were finished; predictions are beside each, ending in .parquet:"
-    )
+    say(f"{outcome.computed} rows computed, {finished} were finished; predictions are beside each, ending in .parquet:")
     for path in outcome.paths:
-        _say(f"  {path}")
+        say(f"  {path}")
 
 
 @app.command()
@@ -406,7 +326,7 @@ def leaderboard(
 
       emobench leaderboard --format markdown --out leaderboard.md
     """
-    _settle(quiet, verbose)
+    settle(quiet=quiet, verbose=verbose)
     from .benchmark.leaderboard import load_tables, rendered, save
 
     form = "json" if as_json else form
@@ -414,13 +334,13 @@ def leaderboard(
     for problem in problems:
         typer.echo(f"left out: {problem}", err=True)
     if form == "rich" and out is None:
-        _print_tables(tables)
+        print_tables(tables)
         return
     if out is None:
         typer.echo(rendered(tables, form), nl=False)
         return
     for path in save(tables, form, out):
-        _say(f"wrote {path}")
+        say(f"wrote {path}")
 
 
 @app.command("list")
@@ -440,16 +360,17 @@ def list_things(
 
       emobench list datasets --json
     """
-    _settle(quiet, verbose)
+    settle(quiet=quiet, verbose=verbose)
     from .benchmark.inventory import inventory
 
     found = inventory(what, data=_data(), models=models, results=results)
     if as_json:
-        _print_json(found.records)
+        print_json(found.records)
     else:
-        _print_tables([found])
+        print_tables([found])
 
 
 def main() -> None:
-    """Run the command line."""
-    app()
+    """Run the command line; ``--debug``, wherever it stands, shows the traceback of an error."""
+    State.debug = "--debug" in sys.argv
+    app([argument for argument in sys.argv[1:] if argument != "--debug"])

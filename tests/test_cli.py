@@ -162,7 +162,7 @@ def test_unknown_option_is_status_2(tmp_path: Path) -> None:
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
-    ran = _emobench("--debug", "run", "--features", "mfcc", cwd=tmp_path)
+    ran = _emobench("run", "--features", "mfcc", "--debug", cwd=tmp_path)
     assert ran.returncode == 1
     assert "Traceback" in ran.stderr
 

@@ -1,0 +1,94 @@
+"""What the commands share at the terminal: what is said and how, and failures as one line and an exit status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .errors import EmobenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .cards.tables import Table
+
+
+class State:
+    """Settings of this call."""
+
+    debug = False
+    quiet = False
+
+
+def _failure(error: BaseException) -> tuple[str, int]:
+    """The line and the exit status of what went wrong."""
+    if isinstance(error, EmobenchError):
+        return str(error), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted; the same command goes on where this one stopped.", 130
+    if isinstance(error, MemoryError):
+        return "out of memory; try fewer --workers.", 1
+    assert isinstance(error, OSError)
+    where = f"{error.filename}: " if error.filename else ""
+    return f"{where}{error.strerror or error}. What was finished is kept; mend this and run it again.", 1
+
+
+class Commands(TyperGroup):
+    """The commands, every failure of which is one line and an exit status."""
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        """Run the command that was named."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # Whoever read the output, such as head, has seen enough; nothing more can be said there.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except (EmobenchError, KeyboardInterrupt, MemoryError, OSError) as error:
+            if State.debug:
+                raise
+            line, status = _failure(error)
+            typer.echo(f"emobench: {line}", err=True)
+            raise typer.Exit(status) from None
+
+
+def settle(*, quiet: bool, verbose: bool) -> None:
+    """Take the settings of this call; tell versions and cache where asked to."""
+    State.quiet = quiet
+    if quiet:
+        os.environ["EMOBENCH_QUIET"] = "1"
+    if verbose:
+        from .environment import package_versions
+        from .files import cache_folder
+
+        versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
+        typer.echo(f"versions: {versions}\ncache: {cache_folder()}", err=True)
+
+
+def say(text: str) -> None:
+    """Print a line, unless quiet."""
+    if not State.quiet:
+        typer.echo(text)
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON."""
+    import json
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+
+
+def print_tables(tables: Sequence[Table]) -> None:
+    """Print tables."""
+    from rich.console import Console
+
+    from .cards.tables import to_rich
+
+    # A pipe or file gets whole rows; a terminal is as wide as it is.
+    console = Console(width=None if sys.stdout.isatty() else 132)
+    for table in tables:
+        console.print(to_rich(table))
