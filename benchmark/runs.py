@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import soundfile
 from tqdm import tqdm
 
 from ..baselines.frames import FrameConfig
@@ -234,7 +233,7 @@ class _Scorer:
                 }
             ),
             "model": self.features.models(row),
-            "environment": {**package_versions(), "libsndfile": soundfile.__libsndfile_version__},
+            "environment": {**package_versions(), "libsndfile": decoder_version()},
         }
         return results.write_result(path, result, results.prediction_table(self.task, predictions))
 
