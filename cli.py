@@ -5,13 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from . import __version__
 from .console import Commands, State, print_json, print_tables, say, settle
 from .errors import InputError
+
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
+
+    from .builders.sources import Built
+
 
 app = typer.Typer(
     name="emobench",
@@ -39,6 +46,10 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say which versions and which cache are used.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: the processors there are.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="Address of a Dask cluster that does the work, such as tcp://host:8786."),
+]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Root of all randomness.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
 Models = Annotated[Path, typer.Option("--models", help="Folder of pre-trained models.")]
@@ -55,26 +66,17 @@ def _main(
     pass
 
 
-def _workers(asked: int | None) -> int:
-    from .parallel import processors
+def _pool(workers: int | None, scheduler: str | None) -> AbstractContextManager[Executor]:
+    from .parallel import executor, processors
 
-    return asked or processors()
-
-
-def _pair(text: str | None, what: str) -> Path:
-    if text is None:
-        raise InputError(f"{what}: is needed here; give the file.")
-    return Path(text)
-
-
-SOURCES = ("synthetic", "moodswings", "table")
+    return executor(workers or processors(), scheduler)
 
 
 @app.command("build-data")
 def build_data(
     source: Annotated[str, typer.Argument(help="synthetic, moodswings or table.")] = "synthetic",
-    labels: Annotated[str | None, typer.Option(help="moodswings: msLiteTurk.mat; table: labels.csv.")] = None,
-    clips: Annotated[str | None, typer.Option(help="table: clips.csv.")] = None,
+    labels: Annotated[Path | None, typer.Option(help="moodswings: msLiteTurk.mat; table: labels.csv.")] = None,
+    clips: Annotated[Path | None, typer.Option(help="table: clips.csv.")] = None,
     audio: Annotated[Path | None, typer.Option(help="Folder of the clips' audio.")] = None,
     audio_kind: Annotated[
         str, typer.Option(help="moodswings: whether the audio is clips, songs, or auto (told by length).")
@@ -86,6 +88,7 @@ def build_data(
     pretrain_size: Annotated[int, typer.Option(min=1, help="synthetic: clips for pre-training.")] = 200,
     seed: Seed = 0,
     workers: Workers = None,
+    scheduler: Scheduler = None,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -101,68 +104,37 @@ def build_data(
       emobench build-data table --clips clips.csv --labels labels.csv --audio music/ --scale 1,9
     """
     settle(quiet=quiet, verbose=verbose)
-    if source not in SOURCES:
-        raise InputError(f"build-data {source}: no such source; expected {', '.join(SOURCES)}.")
-    from .builders import labelled, pretraining
-    from .builders.folds import FoldConfig
+    from .builders import sources
 
-    config = labelled.LabelledConfig(folds=FoldConfig(seed=seed))
-    processes = _workers(workers)
-    place = out or _data() / source
-    built: list[tuple[Path, bool]] = []
-    if source == "synthetic":
-        from .builders import synthetic
-        from .builders.synthesis import SynthesisConfig
-
-        settings = SynthesisConfig(seed=seed, n_clips=size, n_pretrain=pretrain_size)
-        pretrain_place = place.with_name(f"{place.name}-pretrain")
-        corpus = synthetic.load(settings)
-        common: dict[str, Any] = {"version": dataset_version, "workers": processes}
-        fresh = labelled.build(corpus, place, name=place.name, config=config, **common)
-        built.append((place, fresh))
-        fresh = pretraining.build(
-            synthetic.load_pretraining(settings),
-            pretrain_place,
-            name=pretrain_place.name,
-            config=pretraining.PretrainConfig(),
-            **common,
-        )
-        built.append((pretrain_place, fresh))
-    else:
-        if source == "moodswings":
-            from .builders import moodswings
-
-            corpus = moodswings.load(
-                _pair(labels, "--labels"), audio, moodswings.MoodSwingsConfig(audio_kind=audio_kind)
-            )
-        else:
-            from .builders import table
-
-            corpus = table.load(_pair(clips, "--clips"), _pair(labels, "--labels"), audio, table.parse_scale(scale))
-        fresh = labelled.build(
-            corpus, place, name=place.name, version=dataset_version, config=config, workers=processes
-        )
-        built.append((place, fresh))
+    options = sources.Options(
+        labels=labels,
+        clips=clips,
+        audio=audio,
+        audio_kind=audio_kind,
+        scale=scale,
+        size=size,
+        pretrain_size=pretrain_size,
+    )
+    with _pool(workers, scheduler) as pool:
+        built = sources.build(source, options, out or _data() / source, version=dataset_version, seed=seed, pool=pool)
     _report_built(built, as_json)
 
 
-def _report_built(built: list[tuple[Path, bool]], as_json: bool) -> None:
-    from .builders.release import load_manifest
-
-    manifests = [(place, fresh, load_manifest(place)) for place, fresh in built]
+def _report_built(built: list[Built], as_json: bool) -> None:
     if as_json:
-        print_json(
-            [{"folder": str(place), "built": fresh, "manifest": manifest} for place, fresh, manifest in manifests]
-        )
+        print_json([{"folder": str(each.folder), "built": each.fresh, "manifest": each.manifest} for each in built])
         return
-    for place, fresh, manifest in manifests:
-        state = "built" if fresh else "is there already, whole and the same:"
+    for each in built:
+        manifest = each.manifest
+        state = "built" if each.fresh else "is there already, whole and the same:"
         counts = ", ".join(f"{value} {name}" for name, value in manifest["counts"].items() if isinstance(value, int))
-        say(f"{state} {place} ({manifest['name']} {manifest['version']}; {counts})")
+        say(f"{state} {each.folder} ({manifest['name']} {manifest['version']}; {counts})")
         for clip, reason in manifest.get("excluded", {}).items():
             say(f"  excluded: clip {clip}: {reason}")
-        for reason, count in manifest["counts"].get("rejected", {}).items() if "rejected" in manifest["counts"] else ():
+        for reason, count in manifest["counts"].get("rejected", {}).items():
             say(f"  rejected: {count} {reason}")
+        if each.tally:
+            say(f"  {each.tally.summary()}")
 
 
 def _network_config(seed: int, epochs: str | None, layers: str | None) -> Any:
@@ -205,6 +177,7 @@ def pretrain(
     layers: Annotated[str | None, typer.Option(help="Hidden units, such as 75,50,25.")] = None,
     device: Device = "cpu",
     workers: Workers = None,
+    scheduler: Scheduler = None,
     seed: Seed = 0,
     as_json: AsJson = False,
     quiet: Quiet = False,
@@ -222,14 +195,15 @@ def pretrain(
     from .benchmark.pretrain import pretrain_domains
 
     names = [name for spec in features or [] for name in spec.split("+")]
-    made = pretrain_domains(
-        names,
-        pretrain_data or _data() / "synthetic-pretrain",
-        config=_network_config(seed, epochs, layers),
-        models=models,
-        device=device,
-        workers=_workers(workers),
-    )
+    with _pool(workers, scheduler) as pool:
+        made = pretrain_domains(
+            names,
+            pretrain_data or _data() / "synthetic-pretrain",
+            config=_network_config(seed, epochs, layers),
+            models=models,
+            device=device,
+            pool=pool,
+        )
     if as_json:
         print_json(
             [{"domain": model.domain.name, "model": str(model.folder), "sha256": model.sha256} for model in made]
@@ -257,6 +231,7 @@ def run(
     layers: Annotated[str | None, typer.Option(help="Hidden units, such as 75,50,25.")] = None,
     device: Device = "cpu",
     workers: Workers = None,
+    scheduler: Scheduler = None,
     seed: Seed = 0,
     force: Annotated[bool, typer.Option("--force", help="Compute finished rows again.")] = False,
     as_json: AsJson = False,
@@ -289,7 +264,8 @@ def run(
     places = runs.Places(
         dataset=place, out=out, models=models, audio=audio, pretrain_data=_pretrain_data(pretrain_data, place)
     )
-    outcome = runs.run(features, places, config, network_config, device=device, workers=_workers(workers), force=force)
+    with _pool(workers, scheduler) as pool:
+        outcome = runs.run(features, places, config, network_config, device=device, pool=pool, force=force)
     if as_json:
         print_json({"results": outcome.results, "notes": outcome.notes})
         return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -75,7 +76,7 @@ def _one_clip(
 
 
 def compute(
-    task: Task, sources: Sequence[ClipSource], names: Sequence[str], config: FrameConfig, workers: int
+    task: Task, sources: Sequence[ClipSource], names: Sequence[str], config: FrameConfig, pool: Executor
 ) -> dict[str, Computed]:
     """Compute standard features.
 
@@ -89,8 +90,8 @@ def compute(
         Of :data:`FAMILIES`.
     config : FrameConfig
         Of the spectrogram.
-    workers : int
-        Processes.
+    pool : Executor
+        Of :func:`emobench.parallel.executor`.
 
     Returns
     -------
@@ -98,7 +99,7 @@ def compute(
     """
     items = list(zip(sources, task.seconds, strict=True))
     work = partial(_one_clip, names=list(names), config=config)
-    clips = list(ordered_map(work, items, workers=workers, description=f"features: {', '.join(names)}"))
+    clips = list(ordered_map(pool, work, items, description=f"features: {', '.join(names)}"))
     return {
         name: Computed(
             values=np.concatenate([clip[name]["values"] for clip in clips]),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
 from importlib.metadata import EntryPoint
@@ -68,31 +69,35 @@ class Features:
         Clips, seconds and folds.
     places : Places
         Audio, models and pre-training data.
+    families : sequence of str
+        Standard features that will be asked for.
     frames : FrameConfig
         Of the standard features.
     networks : NetworkConfig
         Settings of networks.
     device : str
         ``cpu``, ``cuda`` or ``auto``.
-    workers : int
-        Processes for the audio.
+    pool : Executor
+        Of :func:`emobench.parallel.executor`, for the audio.
     """
 
     def __init__(
         self,
         task: Task,
         places: Places,
+        families: Sequence[str],
         frames: FrameConfig,
         networks: NetworkConfig,
         device: str,
-        workers: int,
+        pool: Executor,
     ) -> None:
         self.task = task
         self.places = places
+        self.families = families
         self.frames = frames
         self.network_config = networks
         self.device = device
-        self.workers = workers
+        self.pool = pool
         self._baselines: dict[str, baseline_features.Computed] = {}
         self._arrays: dict[str, tuple[FloatArray, object, float | None]] = {}
 
@@ -143,7 +148,7 @@ class Features:
             data=self.places.pretrain_data,
             models=self.places.models,
             device=choose_device(self.device),
-            workers=self.workers,
+            pool=self.pool,
         )
 
     @property
@@ -185,7 +190,9 @@ class Features:
 
     def _baseline(self, name: str) -> baseline_features.Computed:
         if name not in self._baselines:
-            self._baselines |= baseline_features.compute(self.task, self.sources, [name], self.frames, self.workers)
+            # All that will be asked for at once: they share the decoding and the spectrogram.
+            names = [name, *(other for other in self.families if other != name)]
+            self._baselines |= baseline_features.compute(self.task, self.sources, names, self.frames, self.pool)
         return self._baselines[name]
 
     def _array(self, name: str) -> tuple[FloatArray, object, float | None]:

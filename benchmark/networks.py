@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from pathlib import Path
@@ -160,8 +161,8 @@ class Networks:
         Folder of models.
     device : torch.device
         Where to compute.
-    workers : int
-        Processes for the audio.
+    pool : Executor
+        Of :func:`emobench.parallel.executor`, for the audio.
     """
 
     def __init__(
@@ -174,7 +175,7 @@ class Networks:
         data: Path | None,
         models: Path,
         device: torch.device,
-        workers: int,
+        pool: Executor,
     ) -> None:
         self.task = task
         self.config = config
@@ -183,7 +184,7 @@ class Networks:
         self._data = data
         self._models = models
         self._device = device
-        self._workers = workers
+        self._pool = pool
         self._model: dict[str, Model] = {}
         self._shown: dict[str, _Shown] = {}
         self._tables: dict[tuple[str, int], list[FloatArray]] = {}
@@ -193,11 +194,9 @@ class Networks:
     @cached_property
     def analyses(self) -> list[Analysis]:
         """Beats, timbre and pitch of each clip of the task."""
+        work = partial(analyse_clip, config=self.config.analysis)
         results = ordered_map(
-            partial(analyse_clip, config=self.config.analysis),
-            self._sources,
-            workers=self._workers,
-            description="beat-synchronous features",
+            self._pool, work, self._sources, description="beat-synchronous features", crashed="undecodable"
         )
         found = []
         for source, analysis in zip(self._sources, results, strict=True):

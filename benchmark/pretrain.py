@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from pathlib import Path
 
 from ..builders import labelled
@@ -22,7 +23,7 @@ def pretrain_domains(
     config: NetworkConfig,
     models: Path,
     device: str,
-    workers: int,
+    pool: Executor,
 ) -> list[Model]:
     """Train the model of each domain, where it is not there yet.
 
@@ -38,8 +39,8 @@ def pretrain_domains(
         Folder of models.
     device : str
         ``cpu``, ``cuda`` or ``auto``.
-    workers : int
-        Processes for the audio.
+    pool : Executor
+        Of :func:`emobench.parallel.executor`, for the audio.
 
     Returns
     -------
@@ -70,7 +71,7 @@ def pretrain_domains(
             data=None,
             models=models,
             device=where,
-            workers=workers,
+            pool=pool,
         )
         return [bank.model(name) for name in names]
     return [

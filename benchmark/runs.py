@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,10 @@ from ..builders.release import MANIFEST
 from ..environment import decoder_version, package_versions, peak_memory_mb
 from ..errors import EmobenchError, InputError
 from ..files import digest, plain, sha256_file
+from ..isolation import peak_rss_mb
 from ..parallel import bars_wanted
 from . import results
+from .baseline_features import FAMILIES
 from .features import Features, Part, Places, UnavailableError
 from .metrics import repaired
 from .regression import REGRESSORS, fit_mlr, fit_ridge
@@ -98,7 +101,7 @@ def run(
     networks: NetworkConfig,
     *,
     device: str,
-    workers: int,
+    pool: Executor,
     force: bool = False,
 ) -> Outcome:
     """Compute, score and write every row of some SPECs; the constant and oracle rows always.
@@ -115,8 +118,8 @@ def run(
         Settings of networks.
     device : str
         ``cpu``, ``cuda`` or ``auto``.
-    workers : int
-        Processes for the audio.
+    pool : Executor
+        Of :func:`emobench.parallel.executor`, for the audio.
     force : bool
         Compute finished rows again.
 
@@ -131,7 +134,8 @@ def run(
     """
     rows = [row for spec in specs for row in rows_of(spec, layers=config.layers, phases=config.phases)]
     task = load_task(load(places.dataset))
-    features = Features(task, places, config.frames, networks, device, workers)
+    families = sorted({part for row in rows for part in row.parts if part in FAMILIES})
+    features = Features(task, places, families, config.frames, networks, device, pool)
     scorer = _Scorer(task, config, features)
     outcome = Outcome()
     wanted = list(dict.fromkeys([*rows, CONSTANT, ORACLE]))
@@ -220,7 +224,7 @@ class _Scorer:
             "cost": {
                 "seconds_per_clip": None if None in costs else sum(cost for cost in costs if cost is not None),
                 "train_seconds": train_seconds + sum(part.train_seconds() for part in parts),
-                "peak_rss_mb": peak_memory_mb(),
+                "peak_rss_mb": max(peak_memory_mb(), peak_rss_mb()),
             },
             "config": plain(
                 {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import polars as pl
 from ..cards.dataset import About
 from ..errors import InputError
 
-Render = Callable[[Path, int], None]
+Render = Callable[[Path, Executor], None]
 
 
 @dataclass(frozen=True)
@@ -37,8 +38,8 @@ class LabelledCorpus:
     settings : dict
         Settings of the source, for the manifest.
     render : callable, optional
-        Makes the audio of a source that has none of its own: takes the folder to fill and the number of
-        processes. What it finds there already is kept.
+        Makes the audio of a source that has none of its own: takes the folder to fill and what runs
+        calls. What it finds there already is kept.
     """
 
     clips: pl.DataFrame

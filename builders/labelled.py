@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -68,7 +69,7 @@ def build(
     name: str,
     version: str,
     config: LabelledConfig,
-    workers: int,
+    pool: Executor,
 ) -> bool:
     """Build a labelled dataset.
 
@@ -82,8 +83,8 @@ def build(
         Of the dataset.
     config : LabelledConfig
         Settings.
-    workers : int
-        Processes for the audio.
+    pool : Executor
+        Of :func:`emobench.parallel.executor`, for the audio.
 
     Returns
     -------
@@ -116,12 +117,12 @@ def build(
         audio = corpus.audio_folder
         if corpus.render:
             audio = folder / "audio"
-            corpus.render(audio, workers)
+            corpus.render(audio, pool)
         excluded = dict(corpus.problems)
         analyses: dict[str, Analysis] = {}
         if audio:
             sources = clip_sources(corpus.clips, audio, kind=audio_kind(corpus.settings))
-            analyses = _analyse(corpus.clips, sources, excluded, config, workers)
+            analyses = _analyse(corpus.clips, sources, excluded, config, pool)
         tables = _tables(corpus, targets, analyses, excluded, config)
         for table, content in tables.items():
             release.write_table(folder, table, content)
@@ -137,15 +138,14 @@ def _analyse(
     sources: list[ClipSource],
     excluded: dict[str, str],
     config: LabelledConfig,
-    workers: int,
+    pool: Executor,
 ) -> dict[str, Analysis]:
     """Analyse the clips that are not excluded yet; adds to ``excluded`` those that fall out."""
     sources = [item for item in sources if item.clip_id not in excluded]
     excluded.update(dict.fromkeys(clips.filter(pl.col("audio").is_null())["clip_id"], "missing"))
     analyses: dict[str, Analysis] = {}
-    results = ordered_map(
-        partial(analyse_clip, config=config.analysis), sources, workers=workers, description="tracking beats"
-    )
+    work = partial(analyse_clip, config=config.analysis)
+    results = ordered_map(pool, work, sources, description="tracking beats", crashed="undecodable")
     for item, found in zip(sources, results, strict=True):
         if isinstance(found, str):
             excluded[item.clip_id] = found

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import asdict, dataclass, field
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..audio.analysis import Analysis, AnalysisConfig, analyse_file
-from ..audio.decode import AudioInfo, probe
+from ..audio.analysis import REVISION, AnalysisConfig, analyse
+from ..audio.decode import decode, probe
 from ..cards.dataset import PretrainFacts, pretrain_card
-from ..errors import AudioError, InputError
-from ..files import sha256_file
-from ..parallel import ordered_map
+from ..environment import package_versions
+from ..errors import AudioError, EmobenchError, InputError
+from ..files import cache_folder, digest, sha256_file
+from ..parallel import progress
+from ..shards import SHARED, Tally, Work, compute, read
 from . import release
 from .corpus import PretrainCorpus
 from .quality import ClipFacts, QualityConfig, rejection
@@ -33,17 +36,80 @@ class PretrainConfig:
     quality: QualityConfig = field(default_factory=QualityConfig)
 
 
-def _examine(path: Path, config: AnalysisConfig) -> tuple[AudioInfo, int, Analysis] | str:
-    """Header, bit rate and analysis of a file; the reason where it cannot be used."""
+# Files that are hashed in one call.
+_HASHED_AT_ONCE = 64
+
+# Rows of a Parquet file of features: some 100 MB.
+_ROWS = 500_000
+
+_FACTS = {
+    "codec": pl.String,
+    "bit_rate": pl.Int32,
+    "sample_rate": pl.Int32,
+    "channels": pl.Int32,
+    "duration": pl.Float64,
+    "rms_db": pl.Float64,
+    "n_beats": pl.Int32,
+}
+_VERDICT = {"kept": pl.Boolean, "rejected": pl.String}
+
+# A row of a shard: what is known of a clip, why it cannot be used, and its features, row after row.
+_SHARD = {
+    "track_id": pl.String,
+    **_FACTS,
+    "unusable": pl.String,
+    **dict.fromkeys(TABLES, pl.List(pl.Float32)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Clip:
+    """A clip that is to be examined: its audio, where it has some, and the SHA-256 of that."""
+
+    track_id: str
+    path: str | None
+    sha256: str | None
+
+
+def _identity(clip: _Clip) -> list[str | None]:
+    return [clip.track_id, clip.sha256]
+
+
+def _examine(clip: _Clip, config: AnalysisConfig) -> dict[str, Any]:
+    """Facts and features of a clip, or why it cannot be used."""
+    if clip.path is None or clip.sha256 is None:
+        return _unusable("missing", clip)
+    path = Path(clip.path)
+    if not path.is_file():
+        raise EmobenchError(f"{path}: was there when the build began, and cannot be seen now; {SHARED}")
     try:
         info = probe(path)
-        bit_rate = round(path.stat().st_size * 8 / info.duration) if info.duration > 0 else 0
-        return info, bit_rate, analyse_file(path, start=0.0, duration=None, config=config)
+        samples = decode(path, sample_rate=config.sample_rate)
+        if len(samples) == 0:
+            return _unusable("too_short", clip)
     except AudioError as error:
-        return error.reason
+        return _unusable(error.reason, clip)
+    found = analyse(samples, config)
+    facts = ClipFacts(
+        codec=info.codec,
+        bit_rate=round(path.stat().st_size * 8 / info.duration),
+        sample_rate=info.sample_rate,
+        channels=info.channels,
+        duration=found.duration,
+        rms_db=max(found.rms_db, -200.0),
+        n_beats=len(found.beats),
+    )
+    features = {table: pl.Series(getattr(found, table).ravel()) for table in TABLES}
+    return {"track_id": clip.track_id, **asdict(facts), "unusable": None, **features}
 
 
-def build(corpus: PretrainCorpus, out: Path, *, name: str, version: str, config: PretrainConfig, workers: int) -> bool:
+def _unusable(reason: str, clip: _Clip) -> dict[str, Any]:
+    return {**dict.fromkeys(_SHARD), "track_id": clip.track_id, "unusable": reason}
+
+
+def build(
+    corpus: PretrainCorpus, out: Path, *, name: str, version: str, config: PretrainConfig, pool: Executor
+) -> Tally | None:
     """Build a pre-training dataset.
 
     Parameters
@@ -56,13 +122,13 @@ def build(corpus: PretrainCorpus, out: Path, *, name: str, version: str, config:
         Of the dataset.
     config : PretrainConfig
         Settings.
-    workers : int
-        Processes for the audio.
+    pool : Executor
+        Of :func:`emobench.parallel.executor`, for the audio.
 
     Returns
     -------
-    bool
-        False where the dataset was there already, whole and the same.
+    Tally or None
+        What the features took; None where the dataset was there already, whole and the same.
 
     Raises
     ------
@@ -71,9 +137,10 @@ def build(corpus: PretrainCorpus, out: Path, *, name: str, version: str, config:
     """
     release.check_version(version)
     source = dict(corpus.source)
+    clips: list[_Clip] = []
     if corpus.audio_folder:
-        paths = {clip: corpus.audio_folder / audio for clip, audio in _audio(corpus.clips)}
-        source["audio_sha256"] = {clip: sha256_file(path) if path.is_file() else None for clip, path in paths.items()}
+        clips = _clips(corpus.clips, corpus.audio_folder, pool)
+        source["audio_sha256"] = digest([[clip.track_id, clip.sha256] for clip in clips])
     wanted = release.recipe(
         name=name,
         version=version,
@@ -83,100 +150,113 @@ def build(corpus: PretrainCorpus, out: Path, *, name: str, version: str, config:
     )
     if release.already_built(out, wanted):
         release.check_files(out, release.load_manifest(out))
-        return False
+        return None
     with release.building(out, wanted) as folder:
         audio = corpus.audio_folder
         if corpus.render:
             audio = folder / "audio"
-            corpus.render(audio, workers)
+            corpus.render(audio, pool)
+            clips = _clips(corpus.clips, audio, pool)
         if audio is None:
             raise InputError(f"{corpus.about.title}: a pre-training set needs audio.")
-        tables = _tables(corpus.clips, audio, config, workers)
-        for table, content in tables.items():
-            release.write_table(folder, table, content)
-        counts = _counts(tables)
+        key = digest(["pretrain", REVISION, config.analysis, package_versions(heavy=False)])
+        work = Work(
+            function=partial(_examine, config=config.analysis),
+            crashed=partial(_unusable, "undecodable"),
+            identity=_identity,
+            schema=_SHARD,
+            key=key,
+        )
+        # Kept beyond the build: another threshold, sample or version needs no new analysis.
+        paths, tally = compute(
+            clips,
+            work,
+            cache_folder() / "shards" / digest([key, [clip.track_id for clip in clips]])[:16],
+            pool=pool,
+            description="features",
+            tell=lambda rows: (float(rows["duration"].sum()) / 3600, rows["unusable"].count()),
+        )
+        counts = _write_tables(folder, corpus.clips, paths, config.quality)
         release.write_card(
             folder, pretrain_card(PretrainFacts(name=name, version=version, about=corpus.about, **counts))
         )
         release.write_manifest(folder, wanted, {"synthetic": corpus.about.synthetic, "counts": counts})
         release.write_local(folder, Path("audio") if corpus.render else audio.resolve())
-    return True
+    return tally
 
 
-def _audio(clips: pl.DataFrame) -> list[tuple[str, str]]:
-    return list(clips.filter(pl.col("audio").is_not_null()).select("track_id", "audio").iter_rows())
+def _clips(clips: pl.DataFrame, folder: Path, pool: Executor) -> list[_Clip]:
+    """The clips with their audio and its SHA-256."""
+    found = [
+        _Clip(track, None if audio is None else str((folder / audio).resolve()), None)
+        for track, audio in clips.select("track_id", "audio").iter_rows()
+    ]
+    parts = [found[first : first + _HASHED_AT_ONCE] for first in range(0, len(found), _HASHED_AT_ONCE)]
+    hashed = progress(pool.map(_hashed, parts), total=len(parts), description="reading audio", unit="part")
+    return [clip for part in hashed for clip in part]
 
 
-def _tables(clips: pl.DataFrame, folder: Path, config: PretrainConfig, workers: int) -> dict[str, pl.DataFrame]:
-    audio = dict(_audio(clips))
-    results = ordered_map(
-        partial(_examine, config=config.analysis),
-        [folder / path for path in audio.values()],
-        workers=workers,
-        description="features",
-    )
-    examined = dict(zip(audio, results, strict=True))
-    rows: list[dict[str, Any]] = []
-    features: dict[str, list[pl.DataFrame]] = {table: [] for table in TABLES}
-    for clip in clips["track_id"]:
-        found = examined.get(clip, "missing")
-        if isinstance(found, str):
-            rows.append({"kept": False, "rejected": found})
-            continue
-        info, bit_rate, analysis = found
-        facts = ClipFacts(
-            codec=info.codec,
-            bit_rate=bit_rate,
-            sample_rate=info.sample_rate,
-            channels=info.channels,
-            duration=analysis.duration,
-            rms_db=max(analysis.rms_db, -200.0),
-            n_beats=len(analysis.beats),
+def _hashed(clips: list[_Clip]) -> list[_Clip]:
+    return [
+        replace(clip, sha256=sha256_file(Path(clip.path))) if clip.path and Path(clip.path).is_file() else clip
+        for clip in clips
+    ]
+
+
+def _write_tables(folder: Path, clips: pl.DataFrame, paths: Sequence[Path], quality: QualityConfig) -> dict[str, Any]:
+    """Filter the clips of all shards and write the tables, a shard at a time; gives the counts."""
+    facts: list[pl.DataFrame] = []
+    waiting: dict[str, list[pl.DataFrame]] = {table: [] for table in TABLES}
+    files = beats = 0
+
+    def flush() -> None:
+        for table, frames in waiting.items():
+            release.write_table(folder, table, pl.concat(frames), files)
+            frames.clear()
+
+    for rows in read(paths):
+        rejected = [
+            row["unusable"] or rejection(ClipFacts(**{name: row[name] for name in _FACTS}), quality)
+            for row in rows.select(*_FACTS, "unusable").iter_rows(named=True)
+        ]
+        verdict = rows.select(*_FACTS).with_columns(
+            rejected=pl.Series(rejected, dtype=pl.String), kept=pl.Series([reason is None for reason in rejected])
         )
-        rejected = rejection(facts, config.quality)
-        rows.append({**asdict(facts), "kept": rejected is None, "rejected": rejected})
-        if rejected is None:
-            for table in TABLES:
-                features[table].append(_feature_table(clip, getattr(analysis, table)))
-    schema = {
-        "codec": pl.String,
-        "bit_rate": pl.Int32,
-        "sample_rate": pl.Int32,
-        "channels": pl.Int32,
-        "duration": pl.Float64,
-        "rms_db": pl.Float64,
-        "n_beats": pl.Int32,
-        "kept": pl.Boolean,
-        "rejected": pl.String,
-    }
-    examined_clips = pl.concat([clips, pl.DataFrame(rows, schema=schema)], how="horizontal")
-    if not features["rhythm"]:
-        reasons = Counter(str(row["rejected"]) for row in rows)
-        listed = ", ".join(f"{count} {reason}" for reason, count in sorted(reasons.items()))
+        facts.append(verdict.select(*_FACTS, *_VERDICT))
+        kept = rows.filter(verdict["kept"])
+        if kept.is_empty():
+            continue
+        for table, frames in waiting.items():
+            frames.append(_feature_table(kept, table))
+        beats += int(kept["n_beats"].sum())
+        if sum(len(frame) for frame in waiting["rhythm"]) >= _ROWS:
+            flush()
+            files += 1
+    examined = pl.concat([clips, pl.concat(facts)], how="horizontal")
+    rejections = dict(examined["rejected"].drop_nulls().value_counts().sort("rejected").iter_rows())
+    if not beats:
+        listed = ", ".join(f"{count} {reason}" for reason, count in rejections.items())
         raise InputError(f"no clip passes the quality filter ({listed}); loosen a threshold or check the clips.")
-    return {"clips": examined_clips} | {table: pl.concat(features[table]) for table in TABLES}
-
-
-def _feature_table(clip: str, values: npt.NDArray[np.float32]) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "track_id": [clip] * len(values),
-            "beat": pl.Series(range(len(values)), dtype=pl.Int32),
-            "features": pl.Series(values, dtype=pl.Array(pl.Float32, values.shape[1])).cast(pl.List(pl.Float32)),
-        }
-    )
-
-
-def _counts(tables: dict[str, pl.DataFrame]) -> dict[str, Any]:
-    clips = tables["clips"]
-    rejected = clips["rejected"].drop_nulls().value_counts().sort("rejected")
+    if waiting["rhythm"]:
+        flush()
+    release.write_table(folder, "clips", examined)
+    kept = examined.filter("kept")
     return {
-        "clips": len(clips),
-        "kept": int(clips["kept"].sum()),
-        "rejected": dict(rejected.iter_rows()),
-        "beats": len(tables["rhythm"]),
-        "hours": round(float(clips.filter("kept")["duration"].sum()) / 3600, 3),
+        "clips": len(examined),
+        "kept": len(kept),
+        "rejected": rejections,
+        "beats": beats,
+        "hours": round(float(kept["duration"].sum()) / 3600, 3),
     }
+
+
+def _feature_table(kept: pl.DataFrame, table: str) -> pl.DataFrame:
+    """Rows ``track_id, beat, features`` of the clips of a shard."""
+    values = kept[table].explode().to_numpy().astype(np.float32, copy=False)
+    values = values.reshape(int(kept["n_beats"].sum()), -1)
+    beats = kept.select("track_id", beat=pl.int_ranges(0, "n_beats", dtype=pl.Int32)).explode("beat")
+    features = pl.Series("features", values, dtype=pl.Array(pl.Float32, values.shape[1])).cast(pl.List(pl.Float32))
+    return beats.with_columns(features)
 
 
 def load_segments(folder: Path, table: str) -> list[npt.NDArray[np.float32]]:

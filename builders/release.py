@@ -122,9 +122,9 @@ def building(out: Path, wanted: Mapping[str, Any]) -> Iterator[Path]:
     folder.rename(out)
 
 
-def write_table(folder: Path, config: str, table: pl.DataFrame) -> None:
-    """Write a table as ``<config>/train-00000.parquet``."""
-    write_parquet(folder / config / "train-00000.parquet", table)
+def write_table(folder: Path, config: str, table: pl.DataFrame, number: int = 0) -> None:
+    """Write a table, or a part of it, as ``<config>/train-<number>.parquet``."""
+    write_parquet(folder / config / f"train-{number:05}.parquet", table)
 
 
 def write_manifest(folder: Path, wanted: Mapping[str, Any], facts: Mapping[str, Any]) -> None:

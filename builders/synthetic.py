@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from concurrent.futures import Executor
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -68,10 +69,10 @@ def _render_one(plan: ClipPlan, folder: Path, sample_rate: int) -> None:
 
 
 def _renderer(plans: Sequence[ClipPlan], sample_rate: int, description: str) -> Render:
-    def fill_folder(folder: Path, workers: int) -> None:
+    def fill_folder(folder: Path, pool: Executor) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         work = partial(_render_one, folder=folder, sample_rate=sample_rate)
-        for _ in ordered_map(work, plans, workers=workers, description=description):
+        for _ in ordered_map(pool, work, plans, description=description):
             pass
 
     return fill_folder

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from pathlib import Path
 
 # Compiled kernels are kept from run to run and shared by all processes; set before numba is imported.
@@ -14,6 +15,7 @@ import polars as pl
 import pytest
 from emobench.builders.corpus import LabelledCorpus
 from emobench.cards.dataset import About
+from emobench.parallel import executor
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 
@@ -32,6 +34,13 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("EMOBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     for name in ("EMOBENCH_DATA", "HF_TOKEN", "HF_ENDPOINT", "SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET"):
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture(scope="session")
+def pool() -> Iterator[Executor]:
+    """One worker process."""
+    with executor(1) as pool:
+        yield pool
 
 
 MakeCorpus = Callable[..., LabelledCorpus]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import Executor
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from emobench.builders.synthesis import SynthesisConfig
 from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.pretraining import PretrainingConfig
 from emobench.errors import InputError
+from emobench.parallel import executor
 
 NETWORKS = NetworkConfig(
     pretraining=PretrainingConfig(layers=(8, 6, 4), epochs=(1, 2), rate=1e-4),
@@ -32,19 +34,19 @@ Places = runs.Places
 
 
 @pytest.fixture(scope="module")
-def labels_only(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def labels_only(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
     out = tmp_path_factory.mktemp("labels") / "tiny"
     corpus = make_corpus([1] * 14 + [2] * 4)
-    labelled.build(corpus, out, name="tiny", version="1.0.0", config=LabelledConfig(), workers=1)
+    labelled.build(corpus, out, name="tiny", version="1.0.0", config=LabelledConfig(), pool=pool)
     return out
 
 
 @pytest.fixture(scope="module")
-def with_audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def with_audio(tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
     folder = tmp_path_factory.mktemp("audio")
     settings = SynthesisConfig(n_clips=12, clip_seconds=8, n_pretrain=4, pretrain_seconds=31)
     labelled.build(
-        synthetic.load(settings), folder / "syn", name="syn", version="1.0.0", config=LabelledConfig(), workers=1
+        synthetic.load(settings), folder / "syn", name="syn", version="1.0.0", config=LabelledConfig(), pool=pool
     )
     pretraining.build(
         synthetic.load_pretraining(settings),
@@ -52,7 +54,7 @@ def with_audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
         name="syn-pretrain",
         version="1.0.0",
         config=PretrainConfig(),
-        workers=1,
+        pool=pool,
     )
     return folder
 
@@ -60,7 +62,8 @@ def with_audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def _run(specs: list[str], dataset: Path, out: Path, **options: Any) -> runs.Outcome:
     places = Places(dataset=dataset, out=out / "results", models=out / "models", **options.pop("places", {}))
     config = runs.RunConfig(**options.pop("config", {}))
-    return runs.run(specs, places, config, NETWORKS, device="cpu", workers=1, **options)
+    with executor(1) as pool:
+        return runs.run(specs, places, config, NETWORKS, device="cpu", pool=pool, **options)
 
 
 def _feature_file(path: Path, dataset: Path, dims: int = 3) -> Path:

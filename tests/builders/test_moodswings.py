@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
@@ -64,11 +65,11 @@ def test_small_file(mat: Callable[[Cells], Path]) -> None:
     assert row["valence"] == int(cells["valence"][2][17, 0]) / 400
 
 
-def test_published_file(real_data: Path, tmp_path: Path) -> None:
+def test_published_file(real_data: Path, tmp_path: Path, pool: Executor) -> None:
     path = real_data / "moodswings_turk" / "msLiteTurk.mat"
     corpus = moodswings.load(path, None, moodswings.MoodSwingsConfig())
     out = tmp_path / "moodswings"
-    labelled.build(corpus, out, name="moodswings", version="1.0.0", config=LabelledConfig(), workers=1)
+    labelled.build(corpus, out, name="moodswings", version="1.0.0", config=LabelledConfig(), pool=pool)
     dataset = labelled.load(out)
     assert dataset.manifest["counts"] == {
         "clips": 240,
@@ -105,7 +106,7 @@ def _song(path: Path, seconds: float, rate: int = 8000) -> None:
     soundfile.write(path, clicks, rate)
 
 
-def test_audio_by_song_id_and_by_names(mat: Callable[[Cells], Path], tmp_path: Path) -> None:
+def test_audio_by_song_id_and_by_names(mat: Callable[[Cells], Path], tmp_path: Path, pool: Executor) -> None:
     music = tmp_path / "music"
     _song(music / "100.wav", 15.2)
     _song(music / "Artist 1" / "album_1" / "02 Some Song 1.wav", 60)
@@ -120,7 +121,7 @@ def test_audio_by_song_id_and_by_names(mat: Callable[[Cells], Path], tmp_path: P
     ]
     assert corpus.problems == {"104": "missing", "105": "missing"}
     out = tmp_path / "dataset"
-    labelled.build(corpus, out, name="x", version="1.0.0", config=LabelledConfig(), workers=1)
+    labelled.build(corpus, out, name="x", version="1.0.0", config=LabelledConfig(), pool=pool)
     dataset = labelled.load(out)
     starts = {item.clip_id: item.start for item in dataset.sources(music)}
     assert starts == {"100": 0.0, "101": 39.0, "102": 39.0, "103": 0.0}
@@ -131,16 +132,20 @@ def test_audio_by_song_id_and_by_names(mat: Callable[[Cells], Path], tmp_path: P
 
 
 @pytest.mark.parametrize(("kind", "start"), [("clips", 0.0), ("songs", 39.0)])
-def test_kind_of_audio_can_be_forced(mat: Callable[[Cells], Path], tmp_path: Path, kind: str, start: float) -> None:
+def test_kind_of_audio_can_be_forced(
+    mat: Callable[[Cells], Path], tmp_path: Path, kind: str, start: float, pool: Executor
+) -> None:
     for number in range(100, 106):
         _song(tmp_path / "music" / f"{number}.wav", 56)
     corpus = moodswings.load(mat(_cells()), tmp_path / "music", moodswings.MoodSwingsConfig(audio_kind=kind))
-    labelled.build(corpus, tmp_path / "out", name="x", version="1.0.0", config=LabelledConfig(), workers=1)
+    labelled.build(corpus, tmp_path / "out", name="x", version="1.0.0", config=LabelledConfig(), pool=pool)
     dataset = labelled.load(tmp_path / "out")
     assert {item.start for item in dataset.sources(tmp_path / "music")} == {start}
 
 
-def test_audio_that_cannot_be_used_excludes_the_clip(mat: Callable[[Cells], Path], tmp_path: Path) -> None:
+def test_audio_that_cannot_be_used_excludes_the_clip(
+    mat: Callable[[Cells], Path], tmp_path: Path, pool: Executor
+) -> None:
     music = tmp_path / "music"
     _song(music / "100.wav", 15)
     _song(music / "101.wav", 15)
@@ -150,12 +155,12 @@ def test_audio_that_cannot_be_used_excludes_the_clip(mat: Callable[[Cells], Path
     _song(music / "105.wav", 9)
     corpus = moodswings.load(mat(_cells()), music, moodswings.MoodSwingsConfig())
     out = tmp_path / "out"
-    labelled.build(corpus, out, name="x", version="1.0.0", config=LabelledConfig(), workers=1)
+    labelled.build(corpus, out, name="x", version="1.0.0", config=LabelledConfig(), pool=pool)
     assert labelled.load(out).manifest["excluded"] == {"103": "undecodable", "104": "silent", "105": "too_short"}
     assert "| `silent` | 104 |" in (out / "README.md").read_text()
 
 
-def test_too_few_beats_excludes_the_clip(mat: Callable[[Cells], Path], tmp_path: Path) -> None:
+def test_too_few_beats_excludes_the_clip(mat: Callable[[Cells], Path], tmp_path: Path, pool: Executor) -> None:
     music = tmp_path / "music"
     for number in range(100, 105):
         _song(music / f"{number}.wav", 15)
@@ -165,7 +170,7 @@ def test_too_few_beats_excludes_the_clip(mat: Callable[[Cells], Path], tmp_path:
     soundfile.write(music / "105.wav", lonely, rate)
     corpus = moodswings.load(mat(_cells()), music, moodswings.MoodSwingsConfig())
     config = LabelledConfig(min_beats=25)
-    labelled.build(corpus, tmp_path / "out", name="x", version="1.0.0", config=config, workers=1)
+    labelled.build(corpus, tmp_path / "out", name="x", version="1.0.0", config=config, pool=pool)
     dataset = labelled.load(tmp_path / "out")
     assert dataset.manifest["excluded"] == {"105": "too_few_beats"}
     assert "105" not in set(dataset.folds["clip_id"])

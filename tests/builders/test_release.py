@@ -16,6 +16,7 @@ from emobench.builders import labelled, release
 from emobench.builders.folds import FoldConfig
 from emobench.builders.labelled import LabelledConfig
 from emobench.errors import InputError
+from emobench.parallel import executor
 
 COLUMNS = {
     "clips": {
@@ -55,8 +56,9 @@ COLUMNS = {
 
 
 def _build(corpus: Any, out: Path, **settings: Any) -> bool:
-    options = {"name": "tiny", "version": "1.0.0", "config": LabelledConfig(), "workers": 1} | settings
-    return labelled.build(corpus, out, **options)
+    options = {"name": "tiny", "version": "1.0.0", "config": LabelledConfig()} | settings
+    with executor(1) as pool:
+        return labelled.build(corpus, out, pool=pool, **options)
 
 
 @pytest.fixture

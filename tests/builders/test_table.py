@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from pathlib import Path
 
 import numpy as np
@@ -45,7 +46,7 @@ def music(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_any_script_quotes_and_scale(music: Path) -> None:
+def test_any_script_quotes_and_scale(music: Path, pool: Executor) -> None:
     corpus = _load(music)
     row = corpus.clips.row(0, named=True)
     assert (row["artist"], row["title"]) == ("Sigur Rós, live", 'A "quoted" title')
@@ -53,7 +54,7 @@ def test_any_script_quotes_and_scale(music: Path) -> None:
     raw = pl.read_csv(music / "labels.csv")
     assert corpus.annotations["arousal"].to_numpy() == pytest.approx((raw["arousal"].to_numpy() - 5) / 8, abs=1e-12)
     out = music / "out"
-    labelled.build(corpus, out, name="own", version="0.1.0", config=LabelledConfig(), workers=1)
+    labelled.build(corpus, out, name="own", version="0.1.0", config=LabelledConfig(), pool=pool)
     dataset = labelled.load(out)
     assert dataset.audio_folder() == music.resolve()
     assert set(dataset.folds["split"]) == {"train", "verification", "test"}
@@ -138,17 +139,17 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
         table.load(tmp_path / "clips.csv", tmp_path / "labels.csv", tmp_path / "nowhere", table.TableConfig())
 
 
-def test_one_album_only(music: Path) -> None:
+def test_one_album_only(music: Path, pool: Executor) -> None:
     clips = "clip_id,audio,artist,album,duration\n" + "".join(f"{c},{c}.wav,x,one,4\n" for c in "abc")
     corpus = _load(music, clips=clips)
     out = music / "out"
     with pytest.raises(InputError, match="3 usable clips on 1 albums: folds need at least 3"):
-        labelled.build(corpus, out, name="own", version="1.0.0", config=LabelledConfig(), workers=1)
+        labelled.build(corpus, out, name="own", version="1.0.0", config=LabelledConfig(), pool=pool)
     assert not out.exists()
 
 
-def test_a_clip_without_ratings(music: Path) -> None:
+def test_a_clip_without_ratings(music: Path, pool: Executor) -> None:
     corpus = _load(music, labels=_labels("ab"))
     with pytest.raises(InputError, match="clip c: has no ratings"):
-        labelled.build(corpus, music / "out", name="own", version="1.0.0", config=LabelledConfig(), workers=1)
+        labelled.build(corpus, music / "out", name="own", version="1.0.0", config=LabelledConfig(), pool=pool)
     assert not (music / "out").exists()

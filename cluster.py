@@ -1,0 +1,173 @@
+"""A Dask cluster as an executor: ``--scheduler tcp://host:8786``."""
+
+from __future__ import annotations
+
+import logging
+import socket
+import threading
+import time
+import weakref
+from collections.abc import Callable, Iterator
+from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from .environment import package_versions
+from .errors import EmobenchError, InputError
+
+# Seconds until a scheduler that does not answer is given up.
+_PATIENCE = 10.0
+
+# How often a shard whose worker died is computed again.
+_RETRIES = 3
+
+_AGAIN = "Run the same command again: what was finished is kept."
+
+
+class ClusterExecutor(Executor):
+    """Calls on a Dask cluster, all of which fail when the scheduler is lost.
+
+    Parameters
+    ----------
+    client : distributed.Client
+        Connected.
+    """
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+        self._inner = client.get_executor(pure=False, retries=_RETRIES)
+        self._futures: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
+        self._ended = threading.Event()
+        threading.Thread(target=self._watch, name="emobench-scheduler-watch", daemon=True).start()
+
+    def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """Have the cluster call a function."""
+        outer: Future[Any] = Future()
+        inner = self._inner.submit(_on_worker, package_versions(heavy=False), function, *args, **kwargs)
+        outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
+        inner.add_done_callback(lambda done: _hand_over(done, outer))
+        self._futures.add(outer)
+        return outer
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Give up what is not done."""
+        self._ended.set()
+        for future in list(self._futures):
+            future.cancel()
+
+    def _watch(self) -> None:
+        """Fail every call once the client has been without its scheduler for a while."""
+        lost_since = None
+        while not self._ended.wait(0.5):
+            if self._client.status == "running":
+                lost_since = None
+                continue
+            lost_since = lost_since or time.monotonic()
+            if self._client.status == "closed" or time.monotonic() - lost_since > _PATIENCE:
+                address = self._client.scheduler.address if self._client.scheduler else "the scheduler"
+                error = EmobenchError(f"the scheduler {address} was lost. {_AGAIN}")
+                for future in list(self._futures):
+                    _settle(future, error)
+                return
+
+
+def _on_worker(versions: dict[str, str], function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+    """Call a function on a worker, if it has the packages that give the same bytes."""
+    own = package_versions(heavy=False)
+    if own != versions:
+        differing = ", ".join(
+            f"{name} {own.get(name, 'missing')} instead of {versions.get(name, 'none')}"
+            for name in sorted({*own, *versions})
+            if own.get(name) != versions.get(name)
+        )
+        raise EmobenchError(
+            f"the worker on {socket.gethostname()} has {differing}; install the same versions there and run it again."
+        )
+    return function(*args, **kwargs)
+
+
+def _settle(future: Future[Any], error: BaseException) -> None:
+    with suppress(InvalidStateError):
+        future.set_exception(error)
+
+
+def _hand_over(inner: Future[Any], outer: Future[Any]) -> None:
+    """Pass the outcome of a call on, errors in words of ours."""
+    from distributed.scheduler import KilledWorker
+
+    if outer.done():
+        return
+    try:
+        outer.set_result(inner.result())
+    except CancelledError:
+        _settle(
+            outer, EmobenchError("the cluster gave up the work. Run the same command again: finished work is kept.")
+        )
+    except KilledWorker as error:
+        _settle(
+            outer,
+            EmobenchError(
+                f"the cluster's workers died on the same work again and again ({error.last_worker}); look at their "
+                f"logs and give them more memory. {_AGAIN}"
+            ),
+        )
+    except ModuleNotFoundError as error:
+        _settle(outer, EmobenchError(f"the cluster's workers have no package {error.name}; install emobench there."))
+    except InvalidStateError:
+        pass
+    except BaseException as error:
+        _settle(outer, error)
+
+
+def _silence() -> None:
+    """Keep the traces of lost connections off the terminal; what matters is said in one line."""
+    for name in ("distributed", "tornado", "asyncio"):
+        for logger in (name, *(known for known in logging.root.manager.loggerDict if known.startswith(f"{name}."))):
+            logging.getLogger(logger).setLevel(logging.CRITICAL + 1)
+
+
+@contextmanager
+def connect(address: str) -> Iterator[Executor]:
+    """Connect to a Dask scheduler.
+
+    Parameters
+    ----------
+    address : str
+        Such as ``tcp://host:8786``.
+
+    Yields
+    ------
+    Executor
+
+    Raises
+    ------
+    InputError
+        If dask.distributed is not installed, the address is none, nobody answers there, or the scheduler's
+        version is another.
+    """
+    try:
+        import distributed
+    except ImportError as error:
+        raise InputError(
+            "--scheduler: needs dask.distributed; install it with pip install 'emobench[cluster]'."
+        ) from error
+    _silence()
+    expected = f"--scheduler {address}: expected the address of a running Dask scheduler, such as tcp://host:8786"
+    try:
+        client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise InputError(f"{expected}; nobody answers there ({type(error).__name__}).") from error
+    try:
+        found = client.get_versions(check=False)["scheduler"]["packages"]["distributed"]
+        if found != distributed.__version__:
+            raise InputError(
+                f"--scheduler {address}: runs dask.distributed {found}, this is {distributed.__version__}; install the "
+                "same version on both sides."
+            )
+        pool = ClusterExecutor(client)
+        try:
+            yield pool
+        finally:
+            pool.shutdown()
+    finally:
+        client.close(timeout=2)
