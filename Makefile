@@ -35,10 +35,11 @@ format: $(TESTS_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# The figures of docs/beats.md.
+# What is promised about speed, and the figures of docs/beats.md and docs/scale.md; wants a quiet machine.
 bench: $(TESTS_READY)
-	mkdir -p build
-	$(BIN)/python tests/bench/beats_table.py build/beats.json
+	$(BIN)/python tests/bench/features.py --results build/bench/features.json
+	$(BIN)/python tests/bench/growth.py --results build/bench/growth.json
+	$(BIN)/python tests/bench/beats_table.py build/bench/beats.json
 
 # The picture of the README, from the results of the demo.
 docs: demo

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import re
 import socket
+import sys
 import threading
 import time
 import weakref
@@ -21,6 +23,8 @@ _PATIENCE = 10.0
 # How often a shard whose worker died is computed again.
 _RETRIES = 3
 
+_ADDRESS = re.compile(r"(tcp|tls|ws|wss)://[^/\s]+:\d+")
+
 _AGAIN = "Run the same command again: what was finished is kept."
 
 
@@ -31,10 +35,13 @@ class ClusterExecutor(Executor):
     ----------
     client : distributed.Client
         Connected.
+    address : str
+        Of its scheduler.
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Any, address: str) -> None:
         self._client = client
+        self._address = address
         self._inner = client.get_executor(pure=False, retries=_RETRIES)
         self._futures: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
         self._ended = threading.Event()
@@ -45,7 +52,7 @@ class ClusterExecutor(Executor):
         outer: Future[Any] = Future()
         inner = self._inner.submit(_on_worker, package_versions(heavy=False), function, *args, **kwargs)
         outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
-        inner.add_done_callback(lambda done: _hand_over(done, outer))
+        inner.add_done_callback(lambda done: self._hand_over(done, outer))
         self._futures.add(outer)
         return outer
 
@@ -64,11 +71,41 @@ class ClusterExecutor(Executor):
                 continue
             lost_since = lost_since or time.monotonic()
             if self._client.status == "closed" or time.monotonic() - lost_since > _PATIENCE:
-                address = self._client.scheduler.address if self._client.scheduler else "the scheduler"
-                error = EmobenchError(f"the scheduler {address} was lost. {_AGAIN}")
                 for future in list(self._futures):
-                    _settle(future, error)
+                    _settle(future, self._lost())
                 return
+
+    def _lost(self) -> EmobenchError:
+        return EmobenchError(f"the scheduler {self._address} was lost. {_AGAIN}")
+
+    def _hand_over(self, inner: Future[Any], outer: Future[Any]) -> None:
+        """Pass the outcome of a call on, errors in words of ours."""
+        from distributed.scheduler import KilledWorker
+
+        if outer.done():
+            return
+        try:
+            result = inner.result()
+        except CancelledError:
+            gone = self._client.status != "running"
+            _settle(outer, self._lost() if gone else EmobenchError(f"the cluster gave up the work. {_AGAIN}"))
+        except KilledWorker as error:
+            _settle(
+                outer,
+                EmobenchError(
+                    f"the cluster's workers died on the same work again and again ({error.last_worker}); look at "
+                    f"their logs and give them more memory. {_AGAIN}"
+                ),
+            )
+        except ModuleNotFoundError as error:
+            _settle(
+                outer, EmobenchError(f"the cluster's workers have no package {error.name}; install emobench there.")
+            )
+        except BaseException as error:
+            _settle(outer, error)
+        else:
+            with suppress(InvalidStateError):
+                outer.set_result(result)
 
 
 def _on_worker(versions: dict[str, str], function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
@@ -89,34 +126,6 @@ def _on_worker(versions: dict[str, str], function: Callable[..., Any], *args: An
 def _settle(future: Future[Any], error: BaseException) -> None:
     with suppress(InvalidStateError):
         future.set_exception(error)
-
-
-def _hand_over(inner: Future[Any], outer: Future[Any]) -> None:
-    """Pass the outcome of a call on, errors in words of ours."""
-    from distributed.scheduler import KilledWorker
-
-    if outer.done():
-        return
-    try:
-        outer.set_result(inner.result())
-    except CancelledError:
-        _settle(
-            outer, EmobenchError("the cluster gave up the work. Run the same command again: finished work is kept.")
-        )
-    except KilledWorker as error:
-        _settle(
-            outer,
-            EmobenchError(
-                f"the cluster's workers died on the same work again and again ({error.last_worker}); look at their "
-                f"logs and give them more memory. {_AGAIN}"
-            ),
-        )
-    except ModuleNotFoundError as error:
-        _settle(outer, EmobenchError(f"the cluster's workers have no package {error.name}; install emobench there."))
-    except InvalidStateError:
-        pass
-    except BaseException as error:
-        _settle(outer, error)
 
 
 def _silence() -> None:
@@ -153,9 +162,11 @@ def connect(address: str) -> Iterator[Executor]:
         ) from error
     _silence()
     expected = f"--scheduler {address}: expected the address of a running Dask scheduler, such as tcp://host:8786"
+    if not _ADDRESS.fullmatch(address):
+        raise InputError(f"{expected}.")
     try:
         client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError) as error:
         raise InputError(f"{expected}; nobody answers there ({type(error).__name__}).") from error
     try:
         found = client.get_versions(check=False)["scheduler"]["packages"]["distributed"]
@@ -164,7 +175,9 @@ def connect(address: str) -> Iterator[Executor]:
                 f"--scheduler {address}: runs dask.distributed {found}, this is {distributed.__version__}; install the "
                 "same version on both sides."
             )
-        pool = ClusterExecutor(client)
+        if not client.scheduler_info(n_workers=-1)["workers"]:
+            print(f"emobench: {address} has no workers yet; waiting for the first.", file=sys.stderr)
+        pool = ClusterExecutor(client, address)
         try:
             yield pool
         finally:

@@ -33,6 +33,9 @@ TIME_LIMIT = 300.0
 # A child that nobody calls for so many seconds ends.
 _IDLE_LIMIT = 120.0
 
+# Ends that are not the call's own doing.
+_FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, 0)
+
 # How often a call is made again whose child was killed from outside, as for want of memory.
 _ATTEMPTS = 4
 
@@ -114,14 +117,13 @@ class _Child:
             process_group=0,
         )
         theirs.close()
-        try:
-            self.connection.recv()
-        except (OSError, EOFError):
-            status, words = self.end()
-            raise EmobenchError(f"a worker process did not start ({_cause(status)}: {words}).") from None
+        self.started = False
 
     def call(self, message: tuple[Any, ...]) -> tuple[tuple[str, Any], float]:
         """Send a call, wait for its outcome and the peak of memory; OSError or EOFError where the child is gone."""
+        if not self.started:
+            self.connection.recv()
+            self.started = True
         self.connection.send(message)
         return self.connection.recv()
 
@@ -186,7 +188,7 @@ def isolated(function: Callable[[_Item], _Result], item: _Item) -> _Result:
         status, words = outcome[1]
         if status == -signal.SIGALRM:
             raise CrashError(f"took longer than {TIME_LIMIT:g} s")
-        if status not in (-signal.SIGKILL, -signal.SIGTERM, 0):
+        if status not in _FROM_OUTSIDE:
             raise CrashError(f"ended its process ({_cause(status)}{': ' if words else ''}{words})")
     raise EmobenchError(
         f"a worker process was ended {_ATTEMPTS} times ({_cause(status)}), as for want of memory; try fewer "
@@ -202,10 +204,12 @@ def _attempted(message: tuple[Any, ...], stop: Stop | None) -> tuple[str, Any]:
             stop.watch(child)
         outcome, peak = child.call(message)
     except (OSError, EOFError):
-        died = child.end()
+        status, words = child.end()
         if stop and stop.asked:
             raise StoppedError("stopped.") from None
-        return "died", died
+        if not child.started and status not in _FROM_OUTSIDE:
+            raise EmobenchError(f"a worker process did not start ({_cause(status)}: {words}).") from None
+        return "died", (status, words)
     except BaseException:
         child.process.kill()
         child.end()

@@ -141,6 +141,10 @@ def make(shard: Shard, work: Work, folder: Path) -> Made:
     host = socket.gethostname()
     if not folder.is_dir():
         raise EmobenchError(f"worker on {host}: does not see {folder}; {SHARED}")
+    ready = finished([shard], folder)
+    if ready:
+        # Made by a worker that died before it could say so.
+        return Made(ready[shard.number].name, host, time.perf_counter() - began, peak_rss_mb())
     rows = [guarded(work.function, item, crashed=work.crashed(item)) for item in shard.items]
     encoded = io.BytesIO()
     pl.DataFrame(rows, schema=dict(work.schema)).write_parquet(encoded, compression="zstd", statistics=False)
@@ -155,7 +159,8 @@ def finished(shards: Sequence[Shard], folder: Path) -> dict[int, Path]:
     """Files of the shards that are there and whole, by number; damaged ones are removed."""
     wanted = {shard.prefix: shard.number for shard in shards}
     found = {}
-    for path in sorted(folder.glob("*-*-*.parquet")):
+    pattern = f"{shards[0].prefix}*.parquet" if len(shards) == 1 else "*-*-*.parquet"
+    for path in sorted(folder.glob(pattern)):
         prefix, _, checksum = path.stem.rpartition("-")
         number = wanted.get(f"{prefix}-")
         if number is None:

@@ -14,7 +14,7 @@ import scipy.ndimage
 
 from . import _jit
 from .separation import SeparationConfig, percussive
-from .spectra import frame_count, map_spectrum, mel_bank
+from .spectra import frame_count, map_spectrum, mel_power
 from .tempo import MetreWeights, autocorrelation, comb_tempo, librosa_tempo, metre_tempo
 
 FloatArray = npt.NDArray[np.float32]
@@ -140,14 +140,14 @@ def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[
     if not samples.any():
         silence = np.zeros(frame_count(len(samples), config.hop), np.float32)
         return silence, silence, _pool(silence[:, None])
-    bank = mel_bank(sample_rate, config.n_fft, config.n_mels)
-    mel = map_spectrum(
-        samples,
-        n_fft=config.n_fft,
-        hop=config.hop,
-        width=config.n_mels,
-        transform=lambda block: np.sqrt((block.real**2 + block.imag**2) @ bank),
-    )
+
+    def transform(block: npt.NDArray[np.complex64], out: FloatArray) -> None:
+        power = np.square(block.real)
+        power += np.square(block.imag)
+        mel_power(power, sample_rate=sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, out=out)
+        np.sqrt(out, out=out)
+
+    mel = map_spectrum(samples, n_fft=config.n_fft, hop=config.hop, width=config.n_mels, transform=transform)
     largest = mel.max()
     compressed = _compress(mel, largest, config.compression)
     harmony = _pool(compressed[:, chords])

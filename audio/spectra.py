@@ -18,6 +18,9 @@ FloatArray = npt.NDArray[np.float32]
 
 _BLOCK_BYTES = 1 << 21
 
+# Neighbouring mel bands share their bins; the matrix product wants some columns, and few zeros among them.
+_BLOCK_BANDS = 16
+
 
 @lru_cache(maxsize=16)
 def hann(n_fft: int) -> FloatArray:
@@ -36,7 +39,7 @@ def map_spectrum(
     n_fft: int,
     hop: int,
     width: int,
-    transform: Callable[[npt.NDArray[np.complex64]], npt.NDArray[np.floating]],
+    transform: Callable[[npt.NDArray[np.complex64], FloatArray], object],
 ) -> FloatArray:
     """Short-time Fourier transform, handed block by block to ``transform``.
 
@@ -49,8 +52,8 @@ def map_spectrum(
     width : int
         Columns of the result.
     transform : callable
-        Takes complex64 (frames, n_fft // 2 + 1) and gives (frames, width). Blocks are small enough
-        for the processor's cache, and the whole complex spectrogram never exists.
+        Takes complex64 (frames, n_fft // 2 + 1), and float32 (frames, width) to write to. Blocks are
+        small enough for the processor's cache, and the whole complex spectrogram never exists.
 
     Returns
     -------
@@ -69,7 +72,7 @@ def map_spectrum(
         last = min(first + step, count)
         block = buffer[: last - first]
         np.multiply(frames[first:last], window, out=block)
-        out[first:last] = transform(np.asarray(scipy.fft.rfft(block, axis=1, workers=1)))
+        transform(np.asarray(scipy.fft.rfft(block, axis=1, workers=1)), out[first:last])
     return out
 
 
@@ -91,7 +94,11 @@ def magnitude(samples: FloatArray, *, n_fft: int, hop: int, bins: int | None = N
         Equal to ``abs(librosa.stft(samples, n_fft=n_fft, hop_length=hop)).T`` to float32 precision.
     """
     width = bins or n_fft // 2 + 1
-    return map_spectrum(samples, n_fft=n_fft, hop=hop, width=width, transform=lambda block: np.abs(block[:, :width]))
+
+    def transform(block: npt.NDArray[np.complex64], out: FloatArray) -> None:
+        np.abs(block[:, :width], out=out)
+
+    return map_spectrum(samples, n_fft=n_fft, hop=hop, width=width, transform=transform)
 
 
 @lru_cache(maxsize=16)
@@ -100,6 +107,45 @@ def mel_bank(sample_rate: int, n_fft: int, n_mels: int) -> FloatArray:
     import librosa
 
     return np.ascontiguousarray(librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels).T)
+
+
+@lru_cache(maxsize=16)
+def _mel_blocks(sample_rate: int, n_fft: int, n_mels: int) -> list[tuple[slice, slice, FloatArray]]:
+    """Bins, bands and weights of the parts of the bank that are not zero, ``_BLOCK_BANDS`` bands each."""
+    bank = mel_bank(sample_rate, n_fft, n_mels)
+    blocks = []
+    for first in range(0, n_mels, _BLOCK_BANDS):
+        bands = slice(first, min(first + _BLOCK_BANDS, n_mels))
+        # A band between two bins of a short spectrum has no weights.
+        used = np.flatnonzero(bank[:, bands].any(axis=1))
+        bins = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
+        blocks.append((bins, bands, np.ascontiguousarray(bank[bins, bands])))
+    return blocks
+
+
+def mel_power(
+    power: FloatArray, *, sample_rate: int, n_fft: int, n_mels: int, out: FloatArray | None = None
+) -> FloatArray:
+    """Energy of the mel bands: the product with :func:`mel_bank`, nearly all of whose weights are zero.
+
+    Parameters
+    ----------
+    power : ndarray of float32, shape (frames, n_fft // 2 + 1)
+        Squared magnitudes.
+    sample_rate, n_fft, n_mels : int
+        Of the bank.
+    out : ndarray of float32, shape (frames, n_mels), optional
+        Where to write.
+
+    Returns
+    -------
+    ndarray of float32, shape (frames, n_mels)
+    """
+    if out is None:
+        out = np.empty((len(power), n_mels), np.float32)
+    for bins, bands, weights in _mel_blocks(sample_rate, n_fft, n_mels):
+        np.matmul(power[:, bins], weights, out=out[:, bands])
+    return out
 
 
 @lru_cache(maxsize=16)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from .separation import SeparationConfig, percussive
-from .spectra import magnitude, mel_bank
+from .spectra import magnitude, mel_power
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -67,5 +67,6 @@ def percussion_timbre(samples: FloatArray, sample_rate: int, config: TimbreConfi
     ndarray of float32, shape (1 + n_samples // hop, n_mfcc)
     """
     part = percussive(magnitude(samples, n_fft=config.n_fft, hop=config.hop), config.separation)
-    mel = np.square(part) @ mel_bank(sample_rate, config.n_fft, config.n_mels)
+    np.square(part, out=part)
+    mel = mel_power(part, sample_rate=sample_rate, n_fft=config.n_fft, n_mels=config.n_mels)
     return cepstrum(decibels(mel, top_db=config.top_db), config.n_mfcc)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..audio.spectra import mel_bank
+from ..audio.spectra import mel_power
 from ..audio.timbre import cepstrum, decibels
 from .frames import FloatArray, FrameConfig
 
@@ -28,5 +28,5 @@ def mfcc(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
     ndarray of float32, shape (frames, 20)
         As ``librosa.feature.mfcc`` with its defaults.
     """
-    mel = np.square(spectrum) @ mel_bank(config.sample_rate, config.n_fft, N_MELS)
+    mel = mel_power(np.square(spectrum), sample_rate=config.sample_rate, n_fft=config.n_fft, n_mels=N_MELS)
     return cepstrum(decibels(mel, top_db=TOP_DB), DIMS)

@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import numpy as np
+import numpy.typing as npt
 
+from ..audio import _jit
 from .frames import FloatArray, FrameConfig
 
 DIMS = 4
 ROLLOFF = 0.85
 FLOOR = 1e-10
+
+
+@_jit.njit
+def _reach(spectrum: FloatArray, wanted: npt.NDArray[np.float64], bins: npt.NDArray[np.int64]) -> None:
+    """First bin of each frame up to which, with it, the magnitudes sum to what is ``wanted``."""
+    for frame in range(len(spectrum)):
+        column = 0
+        total = float(spectrum[frame, 0])
+        while total < wanted[frame] and column < spectrum.shape[1] - 1:
+            column += 1
+            total += spectrum[frame, column]
+        bins[frame] = column
 
 
 def spectral_shape(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
@@ -34,8 +48,9 @@ def spectral_shape(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
     centroid = share @ frequencies
     flux = np.zeros(len(spectrum), np.float32)
     flux[1:] = np.linalg.norm(np.diff(share, axis=0), axis=1)
-    energy = np.cumsum(spectrum, axis=1, dtype=np.float64)
-    rolloff = frequencies[np.argmax(energy >= ROLLOFF * energy[:, -1:], axis=1)]
+    bins = np.empty(len(spectrum), np.int64)
+    _reach(spectrum, ROLLOFF * spectrum.sum(axis=1, dtype=np.float64), bins)
+    rolloff = frequencies[bins]
     power = np.maximum(np.square(spectrum), np.float32(FLOOR))
     flatness = np.exp(np.log(power).mean(axis=1)) / power.mean(axis=1)
     return np.column_stack([centroid, flux, rolloff, flatness]).astype(np.float32)

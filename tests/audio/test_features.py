@@ -8,10 +8,11 @@ import librosa
 import numpy as np
 import pytest
 from emobench.audio.analysis import mean_per_segment
+from emobench.audio.beats import BeatConfig, onset_profile
 from emobench.audio.pitch import PitchConfig, pitch_bands
 from emobench.audio.seconds import mean_per_second
 from emobench.audio.separation import SeparationConfig
-from emobench.audio.spectra import frame_count, magnitude, mel_bank, semitone_bank
+from emobench.audio.spectra import frame_count, magnitude, mel_bank, mel_power, semitone_bank
 from emobench.audio.timbre import TimbreConfig, percussion_timbre
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -72,6 +73,26 @@ def test_mel_bank() -> None:
     np.testing.assert_array_equal(mel_bank(RATE, 512, 40), librosa.filters.mel(sr=RATE, n_fft=512, n_mels=40).T)
 
 
+@pytest.mark.parametrize(("n_fft", "n_mels"), [(512, 40), (1024, 128), (2048, 128), (512, 7), (256, 128)])
+@pytest.mark.parametrize("frames", [0, 1, 100])
+def test_mel_power_is_the_whole_product(n_fft: int, n_mels: int, frames: int) -> None:
+    power = np.random.default_rng(0).exponential(size=(frames, n_fft // 2 + 1)).astype(np.float32)
+    with warnings.catch_warnings():
+        # 128 bands of 129 bins: some lie between two bins.
+        warnings.filterwarnings("ignore", "Empty filters", UserWarning)
+        bank = librosa.filters.mel(sr=RATE, n_fft=n_fft, n_mels=n_mels)
+        found = mel_power(power, sample_rate=RATE, n_fft=n_fft, n_mels=n_mels)
+    wanted = power.astype(np.float64) @ bank.T.astype(np.float64)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, rtol=1e-5)
+    # Into columns of something larger, over what is there.
+    room = np.full((frames, n_mels + 9), np.nan, np.float32)
+    mel_power(power, sample_rate=RATE, n_fft=n_fft, n_mels=n_mels, out=room[:, 4 : 4 + n_mels])
+    np.testing.assert_array_equal(room[:, 4 : 4 + n_mels], found)
+    assert np.isnan(room[:, :4]).all()
+    assert np.isnan(room[:, 4 + n_mels :]).all()
+
+
 # Semitones
 
 
@@ -104,6 +125,20 @@ def test_bands_run_from_g2_to_f_sharp_6() -> None:
 def test_bands_above_half_the_rate() -> None:
     with pytest.raises(ValueError, match="half the sample rate"):
         semitone_bank(2000, 4096, f_min=98.0, n_bands=48, overlap=0.5475)
+
+
+# Onsets
+
+
+@pytest.mark.parametrize("lag", [1, 8])
+def test_onset_profile_is_librosas_chain(music: np.ndarray, lag: int) -> None:
+    power = np.abs(librosa.stft(music, n_fft=1024, hop_length=64)) ** 2
+    mel = np.sqrt(librosa.feature.melspectrogram(S=power, sr=RATE, n_fft=1024, n_mels=128))
+    level = np.log1p(3 * mel / mel.max())
+    wanted = np.pad(np.maximum(level[:, lag:] - level[:, :-lag], 0).mean(axis=0), (lag, 0))
+    found = onset_profile(music, RATE, BeatConfig(lag=lag))
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-5 * wanted.max())
 
 
 # Percussion timbre

@@ -63,25 +63,23 @@ def test_every_odd_length(size: int) -> None:
     _check(np.random.default_rng(size).normal(size=(9, 5)).astype(np.float32), size, 0)
 
 
-@pytest.mark.parametrize("size", [63])
-def test_a_long_window_compiled(size: int) -> None:
-    _check(np.random.default_rng(size).normal(size=(9, 3)).astype(np.float32), size, 0)
-    _check(np.random.default_rng(size).normal(size=(3, 100)).astype(np.float32), size, 1)
-
-
 @pytest.mark.parametrize("axis", [0, 1])
 @pytest.mark.parametrize("shape", [(1, 1), (1, 200), (200, 1), (2, 2), (63, 64), (64, 65), (128, 129)])
 def test_shapes_about_the_block_of_lanes(shape: tuple[int, int], axis: int) -> None:
     _check(np.random.default_rng(0).exponential(size=shape).astype(np.float32), 31, axis)
 
 
-@pytest.mark.parametrize("axis", [0, 1])
-@pytest.mark.parametrize("size", SIZES)
-def test_scipy(size: int, axis: int) -> None:
-    values = np.random.default_rng(1).exponential(size=(70, 90)).astype(np.float32)
-    window = (size, 1) if axis == 0 else (1, size)
-    wanted = scipy.ndimage.median_filter(values, size=window, mode="reflect")
-    assert running_median(values, size=size, axis=axis).tobytes() == wanted.tobytes()
+@pytest.mark.parametrize("size", range(3, 64, 2))
+def test_scipy(size: int) -> None:
+    for length in (1, 2, 3, 4, 5, 8, 16, 31, 32, 33, 70):
+        for axis, shape in enumerate([(length, 66), (66, length)]):
+            values = np.random.default_rng(length).exponential(size=shape).astype(np.float32)
+            window = (size, 1) if axis == 0 else (1, size)
+            wanted = scipy.ndimage.median_filter(values, size=window, mode="reflect")
+            if size > 8 * length:
+                # scipy 1.17 goes wrong on lines of 2, 4 and 6 there.
+                wanted = _sorted_windows(values, size, axis)
+            assert running_median(values, size=size, axis=axis).tobytes() == wanted.tobytes()
 
 
 @pytest.mark.parametrize("axis", [0, 1])

@@ -1,0 +1,37 @@
+"""Build a pre-training set of a folder of short clips: python shard_driver.py AUDIO OUT (WORKERS | tcp://...)."""
+
+import sys
+from pathlib import Path
+
+import polars as pl
+from emobench.builders import pretraining
+from emobench.builders.corpus import PretrainCorpus
+from emobench.builders.quality import QualityConfig
+from emobench.cards.dataset import About
+from emobench.errors import EmobenchError
+from emobench.parallel import executor
+
+
+def build(audio: Path, out: Path, where: str):
+    """Build it; gives what it took."""
+    names = sorted(path.name for path in audio.iterdir())
+    clips = pl.DataFrame(
+        {"track_id": names, "artist": "A", "album": "B", "title": names, "seven_digital_id": None, "audio": names},
+        schema_overrides={"seven_digital_id": pl.String},
+    )
+    about = About("Test", "Made in a test.", "cc0-1.0", "@misc{test}", "None.")
+    config = pretraining.PretrainConfig(quality=QualityConfig(min_duration=5.0, min_bit_rate=0))
+    pool = executor(2, where) if "://" in where else executor(int(where))
+    with pool as started:
+        corpus = PretrainCorpus(clips, about, {"type": "test"}, audio)
+        return pretraining.build(corpus, out, name="test", version="1.0.0", config=config, pool=started)
+
+
+if __name__ == "__main__":
+    try:
+        print(build(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except EmobenchError as error:
+        print(f"emobench: {error}", file=sys.stderr)
+        sys.exit(1)
