@@ -12,6 +12,7 @@ import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
 from contextlib import contextmanager, suppress
+from importlib import metadata
 from typing import Any
 
 from .environment import package_versions
@@ -169,11 +170,12 @@ def connect(address: str) -> Iterator[Executor]:
     except (OSError, TimeoutError) as error:
         raise InputError(f"{expected}; nobody answers there ({type(error).__name__}).") from error
     try:
-        found = client.get_versions(check=False)["scheduler"]["packages"]["distributed"]
-        if found != distributed.__version__:
+        versions: Any = client.get_versions(check=False)
+        found, own = versions["scheduler"]["packages"]["distributed"], metadata.version("distributed")
+        if found != own:
             raise InputError(
-                f"--scheduler {address}: runs dask.distributed {found}, this is {distributed.__version__}; install the "
-                "same version on both sides."
+                f"--scheduler {address}: runs dask.distributed {found}, this is {own}; install the same version on "
+                "both sides."
             )
         if not client.scheduler_info(n_workers=-1)["workers"]:
             print(f"emobench: {address} has no workers yet; waiting for the first.", file=sys.stderr)

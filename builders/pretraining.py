@@ -39,8 +39,8 @@ class PretrainConfig:
 # Files that are hashed in one call.
 _HASHED_AT_ONCE = 64
 
-# Rows of a Parquet file of features: some 100 MB.
-_ROWS = 500_000
+# Rows of a Parquet file of features: some 50 MB of pitch.
+_ROWS = 250_000
 
 _FACTS = {
     "codec": pl.String,

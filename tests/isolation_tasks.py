@@ -46,7 +46,7 @@ def hang(how):
     if how == "sleep":
         time.sleep(60)
     # Python code between whose steps a signal handler could run would prove little.
-    (10**400000) ** 100
+    return (10**400000) ** 100
 
 
 def tell_and_hang(path):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import emobench.isolation
 import pytest
@@ -18,7 +22,7 @@ from emobench.parallel import executor, guarded, ordered_map, processors
 
 
 @pytest.fixture
-def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """A folder from which the functions of a module called ``tasks`` can be imported, here and in a child."""
     source = Path(__file__).with_name("isolation_tasks.py")
     (tmp_path / "tasks.py").write_text(source.read_text())
@@ -31,10 +35,8 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     sys.modules.pop("tasks", None)
 
 
-def _task(name: str):
-    import tasks
-
-    return getattr(tasks, name)
+def _task(name: str) -> Callable[[Any], Any]:
+    return getattr(importlib.import_module("tasks"), name)
 
 
 def test_it_runs_elsewhere_on_one_thread_and_the_child_is_kept(tasks: Path) -> None:
@@ -210,3 +212,18 @@ def test_processors_are_no_more_than_the_quota(tmp_path: Path, monkeypatch: pyte
     assert found("4:cpu,cpuacct:/a\n3:memory:/a\n") == 4
     (tmp_path / "groups" / "cpu" / "a" / "cpu.cfs_quota_us").write_text("-1\n")
     assert found("4:cpu,cpuacct:/a\n3:memory:/a\n") == 64
+
+
+# The cache of compiled kernels
+
+
+def test_kernels_are_cached_elsewhere_where_the_cache_is_read_only(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder can be made here")
+    script = "import emobench.audio._jit, os; print(os.environ['NUMBA_CACHE_DIR'])"
+    for cache, wanted in (("fine", tmp_path / "fine" / "numba"), ("file", tmp_path / "tmp")):
+        (tmp_path / "tmp").mkdir(exist_ok=True)
+        settings = {"EMOBENCH_CACHE": str(tmp_path / cache), "TMPDIR": str(tmp_path / "tmp")}
+        environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"} | settings
+        call = [sys.executable, "-c", script]
+        ran = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
+        assert ran.stdout.startswith(str(wanted))

@@ -20,6 +20,7 @@ import emobench.isolation
 import polars as pl
 import pytest
 import soundfile
+from emobench.builders import pretraining
 from emobench.builders.synthesis import STYLES, render_excerpt
 from emobench.cluster import connect
 from emobench.errors import EmobenchError, InputError
@@ -126,7 +127,7 @@ def test_any_end_at_any_moment(audio: Path, undisturbed: dict[str, bytes], tmp_p
         _ended_by(tmp_path, how, process)
         _, error = process.communicate(timeout=60)
         ended.append((how, process.returncode))
-        assert process.returncode in {"worker": (0,), "interrupt": (130, 0), "kill": (-9, 0)}[how], error
+        assert process.returncode in {"worker": (0,), "interrupt": (130, 0, -2), "kill": (-9, 0)}[how], error
         # What was finished stays as it was; what is there is whole.
         after = _shards(tmp_path)
         assert {name: after[name] for name in before} == before
@@ -161,6 +162,22 @@ def test_what_the_dataset_says(audio: Path, undisturbed: dict[str, bytes]) -> No
     assert rhythm["features"].list.len().unique().to_list() == [20]
     own = rhythm.filter(pl.col("track_id") == "c00.wav")
     assert own["beat"].to_list() == list(range(len(own)))
+
+
+def test_many_rows_make_several_files(
+    audio: Path, undisturbed: dict[str, bytes], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOBENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(pretraining, "_ROWS", 150)
+    _driver().build(audio, tmp_path / "out", "2")
+    parts = sorted((tmp_path / "out" / "pitch").iterdir())
+    assert [part.name for part in parts] == [f"train-{number:05}.parquet" for number in range(len(parts))]
+    assert len(parts) > 2
+    whole = pl.read_parquet(undisturbed["pitch/train-00000.parquet"])
+    assert pl.concat([pl.read_parquet(part) for part in parts]).equals(whole)
+    loaded = pretraining.load_segments(tmp_path / "out", "pitch")
+    assert sum(len(clip) for clip in loaded) == len(whole)
+    assert len(loaded) == whole["track_id"].n_unique()
 
 
 def test_one_worker_makes_the_same_bytes(audio: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
@@ -383,7 +400,7 @@ def test_another_version_of_dask_or_of_packages(cluster: Cluster, monkeypatch: p
         connect(cluster.address) as pool,
     ):
         pool.submit(os.getpid).result(60)
-    monkeypatch.setattr("distributed.__version__", "1.0")
+    monkeypatch.setattr("emobench.cluster.metadata.version", lambda name: "1.0")
     with pytest.raises(InputError, match=r"runs dask.distributed \S+, this is 1\.0; install"), connect(cluster.address):
         pass
 

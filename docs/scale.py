@@ -1,0 +1,88 @@
+"""Write docs/scale.md and docs/scale.svg from what ``make bench`` measured: python docs/scale.py build/bench."""
+
+import json
+import sys
+from pathlib import Path
+
+import matplotlib as mpl
+import matplotlib.pyplot as plt
+from emobench.shards import Work, cut
+
+HERE = Path(__file__).parent
+CLIPS = (50_000, 1_000_000)
+CORES = (1, 16, 256)
+
+
+def duration(seconds: float) -> str:
+    """A time that one would say."""
+    for unit, size in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"
+
+
+def estimate(clips: int, cores: int, busy: float, alone: float) -> float:
+    """Seconds: shards go round by round, each as long as its clips; what one process does alone comes on top."""
+    shards = cut(range(clips), Work(dict, dict, lambda item: item, {}, ""))
+    rounds = -(-len(shards) // cores)
+    return rounds * len(shards[0].items) * busy + clips * alone
+
+
+def plot(first: list[dict], again: list[dict], path: Path) -> None:
+    """Time and memory over the number of clips."""
+    mpl.rcParams["svg.hashsalt"] = "emobench"
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
+    counts = [row["clips"] for row in first]
+    left.loglog(counts, [row["seconds"] for row in first], "o-", label="from nothing")
+    left.loglog(counts, [row["seconds"] for row in again], "s--", label="all shards finished before")
+    left.set(xlabel="clips of 5 seconds", ylabel="seconds", title="Time")
+    right.semilogx(counts, [row["worker_mb"] for row in first], "o-", label="a worker")
+    right.semilogx(counts, [row["main_mb"] for row in first], "s--", label="the main process")
+    right.set(xlabel="clips of 5 seconds", ylabel="MB", title="Peak memory", ylim=(0, 500))
+    for axes in (left, right):
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False)
+    figure.savefig(path, metadata={"Date": None})
+
+
+def main(folder: Path) -> None:
+    """Write both."""
+    results = json.loads((folder / "growth.json").read_text())
+    features = json.loads((folder / "features.json").read_text())
+    first, again = (results["short"][start::2] for start in (0, 1))
+    many, many_again, one, _ = results["real"]
+    busy, alone = one["busy"] / one["clips"], many_again["seconds"] / many_again["clips"]
+    plot(first, again, HERE / "scale.svg")
+    growth = [
+        f"| {row['clips']:,} | {row['seconds']:.1f} | {1000 * row['seconds'] / row['clips']:.1f} "
+        f"| {then['seconds']:.1f} | {row['worker_mb']:.0f} | {row['main_mb']:.0f} |"
+        for row, then in zip(first, again, strict=True)
+    ]
+    estimates = [
+        f"| {clips:,} | {many['hours'] / many['clips'] * clips:,.0f} | "
+        + " | ".join(duration(estimate(clips, cores, busy, alone)) for cores in CORES)
+        + " |"
+        for clips in CLIPS
+    ]
+    text = (HERE / "scale.md").read_text()
+    for name, lines in (
+        ("growth", growth),
+        ("estimates", estimates),
+        (
+            "measured",
+            [
+                f"Measured on {features['processor']}, two cores: a 30-second stereo MP3 takes a worker {busy:.3f} s; "
+                f"two workers finish {many['clips'] / many['seconds']:.1f} clips a second, one "
+                f"{one['clips'] / one['seconds']:.1f} (with starting up). What the main process does alone "
+                f"(checksums, tables, card) takes {1000 * alone:.2f} ms a clip."
+            ],
+        ),
+    ):
+        begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
+        before, rest = text.split(begin)
+        text = before + begin + "\n".join(lines) + "\n" + end + rest.split(end, 1)[1]
+    (HERE / "scale.md").write_text(text)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
