@@ -29,5 +29,5 @@ import numba  # noqa: E402  (reads NUMBA_CACHE_DIR when it is imported)
 
 
 def njit(function: _F) -> _F:
-    """Compile ``function`` without the interpreter, one thread, cached on disk."""
-    return cast(_F, numba.njit(cache=True, nogil=True)(function))
+    """Compile ``function`` without the interpreter, one thread, cached on disk; division by 0 as numpy does it."""
+    return cast(_F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
@@ -259,8 +259,38 @@ def _feature_table(kept: pl.DataFrame, table: str) -> pl.DataFrame:
     return beats.with_columns(features)
 
 
-def load_segments(folder: Path, table: str) -> list[npt.NDArray[np.float32]]:
-    """Read the beat-synchronous features of a pre-training dataset.
+@dataclass(frozen=True)
+class Segments:
+    """The beat-synchronous features of a pre-training dataset, read a file at a time whenever they are gone through.
+
+    Attributes
+    ----------
+    files : list of Path
+        Parquet files.
+    lengths : list of int
+        Beats of each clip.
+    """
+
+    files: list[Path]
+    lengths: list[int]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.float32]]:
+        first = 0
+        for path in self.files:
+            rows = pl.read_parquet(path, columns=["features"])["features"]
+            values = rows.explode().to_numpy().astype(np.float32, copy=False).reshape(len(rows), -1)
+            beat = 0
+            while beat < len(values):
+                yield values[beat : beat + self.lengths[first]]
+                beat += self.lengths[first]
+                first += 1
+
+
+def load_segments(folder: Path, table: str) -> Segments:
+    """Open the beat-synchronous features of a pre-training dataset.
 
     Parameters
     ----------
@@ -271,8 +301,8 @@ def load_segments(folder: Path, table: str) -> list[npt.NDArray[np.float32]]:
 
     Returns
     -------
-    list of ndarray of float32, shape (n_beats, d)
-        One matrix a clip.
+    Segments
+        Gives one matrix a clip, ndarray of float32 of shape (n_beats, d).
 
     Raises
     ------
@@ -283,7 +313,9 @@ def load_segments(folder: Path, table: str) -> list[npt.NDArray[np.float32]]:
     if manifest.get("kind") != "pretrain":
         raise InputError(f"{folder}: a {manifest.get('kind')} dataset; expected a pre-training one.")
     release.check_files(folder, manifest)
-    rows = release.read_table(folder, table)
-    values = rows["features"].explode().to_numpy().astype(np.float32).reshape(len(rows), -1)
-    lengths = rows.group_by("track_id", maintain_order=True).len()["len"].to_numpy()
-    return np.split(values, np.cumsum(lengths)[:-1])
+    files = sorted((folder / table).glob("*.parquet"))
+    lengths: list[int] = []
+    for path in files:
+        tracks = pl.read_parquet(path, columns=["track_id"])
+        lengths += tracks.group_by("track_id", maintain_order=True).len()["len"].to_list()
+    return Segments(files, lengths)

@@ -7,8 +7,8 @@ never stored: ``rhythm`` 4 x 20 = 80, ``pitch`` 4 x 48 = 192, ``pitch2d`` 4 x 96
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -116,6 +116,11 @@ class Examples:
         """Width of an example."""
         return self.window * self.rows.shape[1]
 
+    def of_clips(self, chosen: npt.NDArray[np.bool_]) -> Examples:
+        """The examples of the clips that a mask of shape (n_clips,) marks; of the same rows."""
+        kept = np.repeat(chosen, self.counts)
+        return replace(self, starts=self.starts[kept], beats=self.beats[kept], counts=self.counts[chosen])
+
     def matrix(self) -> FloatArray:
         """All examples, shape (n_examples, dims): a copy, for small sets."""
         width = self.rows.shape[1]
@@ -125,15 +130,19 @@ class Examples:
         return views[self.starts]
 
 
-def examples(domain: Domain, clips: Sequence[FloatArray], *, pad: bool = False) -> Examples:
+def examples(
+    domain: Domain, clips: Iterable[FloatArray], *, lengths: Sequence[int] | None = None, pad: bool = False
+) -> Examples:
     """Examples of clips.
 
     Parameters
     ----------
     domain : Domain
         What a row and a window are.
-    clips : sequence of ndarray of float32, shape (B, bands)
-        Beat-synchronous features of each clip.
+    clips : iterable of ndarray of float32, shape (B, bands)
+        Beat-synchronous features of each clip; gone through once, if their lengths are known.
+    lengths : sequence of int, optional
+        Segments of each clip, so that nothing but the rows is held.
     pad : bool
         Repeat the first segment of a clip that is too short for one example until it makes one; for
         labelled clips, where every clip must have a value. Otherwise such a clip has none.
@@ -149,24 +158,33 @@ def examples(domain: Domain, clips: Sequence[FloatArray], *, pad: bool = False) 
     ValueError
         If there is no clip, or clips differ in their number of bands.
     """
-    if not clips or len({clip.shape[1] for clip in clips}) != 1:
-        raise ValueError("clips: expected at least one, all with the same number of bands")
-    rows, starts, beats, counts = [], [], [], []
-    offset = 0
-    for clip in clips:
-        lacking = domain.context + 1 - len(clip) if pad and len(clip) else 0
-        segments = np.concatenate([np.repeat(clip[:1], lacking, axis=0), clip]) if lacking > 0 else clip
-        own = domain.rows(segments)
-        count = max(len(segments) - domain.context, 0)
-        rows.append(own)
-        starts.append(offset + np.arange(count, dtype=np.int64))
-        beats.append(np.arange(count, dtype=np.int64) + len(clip) - count)
-        counts.append(count)
-        offset += len(own)
+    if lengths is None:
+        clips = list(clips)
+        lengths = [len(clip) for clip in clips]
+    segments = np.array(lengths, np.int64)
+    if pad:
+        segments = np.where(segments > 0, np.maximum(segments, domain.context + 1), 0)
+    row_counts = np.maximum(segments - domain.patch + 1, 0)
+    offsets = np.concatenate([[0], np.cumsum(row_counts)])
+    rows = np.zeros((0, 0), np.float32)
+    bands = 0
+    for number, clip in enumerate(clips):
+        if not bands:
+            bands = clip.shape[1]
+            rows = np.empty((offsets[-1], domain.row_dims(bands)), np.float32)
+        elif clip.shape[1] != bands:
+            raise ValueError("clips: expected all with the same number of bands")
+        lacking = int(segments[number]) - len(clip)
+        whole = np.concatenate([np.repeat(clip[:1], lacking, axis=0), clip]) if lacking > 0 else clip
+        rows[offsets[number] : offsets[number + 1]] = domain.rows(whole)
+    if not bands:
+        raise ValueError("clips: expected at least one")
+    counts = np.maximum(segments - domain.context, 0)
+    places = np.arange(counts.sum(), dtype=np.int64) - np.repeat(np.cumsum(counts) - counts, counts)
     return Examples(
-        rows=np.ascontiguousarray(np.concatenate(rows), np.float32),
-        starts=np.concatenate(starts),
-        beats=np.concatenate(beats),
-        counts=np.array(counts, np.int64),
+        rows=rows,
+        starts=places + np.repeat(offsets[:-1], counts),
+        beats=places + np.repeat(np.array(lengths, np.int64) - counts, counts),
+        counts=counts,
         window=domain.window,
     )

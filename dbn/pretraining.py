@@ -1,32 +1,43 @@
 """Greedy pre-training: each machine on the hidden probabilities of the one below (section 5).
 
 One run of the lowest machine gives its weights after 5, 10, 20 and 50 epochs; the machines above are
-trained for as many epochs on each of these.
+trained for as many epochs on each of these. The state is kept after every epoch: a run that ended at any
+moment goes on there, and ends with the same bits.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence, Sized
+from dataclasses import dataclass, fields
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 from tqdm import tqdm
 
-from ..errors import EmobenchError, InputError
+from ..errors import InputError
 from ..files import digest
 from ..parallel import bars_wanted
+from . import checkpoint
+from .divergence import DivergenceConfig
 from .domains import Domain, Examples, examples
+from .feed import Feed, input_statistics
+from .machine import Machine, Ranks, train
 from .network import WEIGHTS, Layer, Network, save_model
-from .rbm import RBM, ContrastiveDivergence
 
 FloatArray = npt.NDArray[np.float32]
+
+SCHEDULES = ("constant", "linear", "cosine")
+
+# Examples by which training is watched after every epoch.
+_WATCHED = 5000
+
+
+class Clips(Sized, Iterable[FloatArray], Protocol):
+    """Beat-synchronous features of each clip, gone through as often as wanted."""
 
 
 @dataclass(frozen=True)
@@ -36,19 +47,21 @@ class PretrainingConfig:
     Attributes
     ----------
     window : int
-        Beats an input window.
+        Beats an input window, 1 to 16.
     layers : tuple of int
         Hidden units from the bottom up.
     epochs : tuple of int
         After how many epochs weights are kept.
     rate : float
         Learning rate of the summed gradient.
+    schedule : {"constant", "linear", "cosine"}
+        How the rate falls to 0 over the epochs of a machine.
     batch : int
         Examples a step; with a summed gradient a matter of speed.
     init_scale : float
         Standard deviation of the first weights (Hinton 2010, section 8).
-    sample_visible : bool
-        Draw reconstructions instead of taking their mean.
+    steps, persistent, sample_visible, momentum, weight_decay, sparsity_target, sparsity_cost
+        As in :class:`.divergence.DivergenceConfig`.
     held_out : float
         Share of the clips kept from training to watch the free-energy gap.
     seed : int
@@ -59,9 +72,16 @@ class PretrainingConfig:
     layers: tuple[int, ...] = (75, 50, 25)
     epochs: tuple[int, ...] = (5, 10, 20, 50)
     rate: float = 1e-5
+    schedule: str = "constant"
     batch: int = 100
     init_scale: float = 0.01
+    steps: int = 1
+    persistent: bool = False
     sample_visible: bool = False
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    sparsity_target: float | None = None
+    sparsity_cost: float = 0.1
     held_out: float = 0.05
     seed: int = 0
 
@@ -72,6 +92,14 @@ class PretrainingConfig:
             raise ValueError(f"epochs={self.epochs}: expected rising numbers of at least 1")
         if not self.rate > 0 or self.batch < 1 or not self.init_scale > 0 or not 0 <= self.held_out < 1:
             raise ValueError("rate, batch and init_scale must be above 0 and held_out from 0 to below 1")
+        if self.schedule not in SCHEDULES:
+            raise ValueError(f"schedule={self.schedule!r}: expected one of {', '.join(SCHEDULES)}")
+        _ = self.divergence
+
+    @property
+    def divergence(self) -> DivergenceConfig:
+        """The settings of contrastive divergence among these."""
+        return DivergenceConfig(**{each.name: getattr(self, each.name) for each in fields(DivergenceConfig)})
 
 
 def model_folder(models: Path, domain: Domain, config: PretrainingConfig, data: str) -> Path:
@@ -79,150 +107,183 @@ def model_folder(models: Path, domain: Domain, config: PretrainingConfig, data: 
     return models / f"{domain.name}-{digest([domain, config, data])[:12]}"
 
 
-def input_statistics(data: Examples) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation of each input dimension over all examples, shapes (dims,).
-
-    A dimension that never changes gets the scale 1.
-    """
-    means, scales = [], []
-    for position in range(data.window):
-        rows = data.rows[data.starts + position]
-        means.append(rows.mean(axis=0, dtype=np.float64))
-        scales.append(rows.std(axis=0, dtype=np.float64))
-    scale = np.concatenate(scales)
-    return np.concatenate(means).astype(np.float32), np.where(scale > 1e-8, scale, 1.0).astype(np.float32)
-
-
 def pretrain(
-    clips: Sequence[FloatArray],
+    clips: Clips,
     domain: Domain,
     config: PretrainingConfig,
     *,
     folder: Path,
     provenance: dict[str, Any],
     device: torch.device,
+    lengths: Sequence[int] | None = None,
+    threads: int = 1,
+    ranks: Ranks | None = None,
 ) -> None:
     """Train a deep belief network greedily and write its folder.
 
     Parameters
     ----------
-    clips : sequence of ndarray of float32, shape (B, bands)
+    clips : iterable of ndarray of float32, shape (B, bands), with a length
         Beat-synchronous features of the pre-training set.
     domain : Domain
         What the network is shown.
     config : PretrainingConfig
         Settings.
     folder : Path
-        Where the model goes; a model that is there already is kept as it is.
+        Where the model goes; a model that is there already is kept as it is. What an interrupted training
+        left there is gone on with.
     provenance : dict
         What the data were, for the model's config.
     device : torch.device
         Where to compute.
+    lengths : sequence of int, optional
+        Beats of each clip, where they are known: then no clip is held longer than it takes to read it.
+    threads : int
+        On the processor; each takes a part of every batch.
+    ranks : Ranks, optional
+        The processes that train together; this one alone by default.
 
     Raises
     ------
     InputError
         If the clips hold no example.
     EmobenchError
-        If training diverges, with the epoch.
+        If training diverges, with the epoch and the value.
     """
     if (folder / WEIGHTS).is_file():
         return
     nothing = InputError(
         f"{domain.name}: no clip of the pre-training set has the {domain.context + 1} beats of one example."
     )
-    if not clips:
+    if not len(clips):
         raise nothing
+    if ranks and ranks.size > 1 and config.persistent:
+        raise InputError("persistent chains belong to one process; leave out torchrun, or --persistent.")
     order = np.random.default_rng(config.seed).permutation(len(clips))
-    held = set(order[: min(round(config.held_out * len(clips)), len(clips) - 1)].tolist())
-    training = examples(domain, [clip for number, clip in enumerate(clips) if number not in held])
-    if len(training) == 0:
+    held = np.zeros(len(clips), bool)
+    held[order[: min(round(config.held_out * len(clips)), len(clips) - 1)]] = True
+    everything = examples(domain, clips, lengths=lengths)
+    training, held_out = everything.of_clips(~held), everything.of_clips(held)
+    if not len(training):
         raise nothing
-    held_out = examples(domain, [clips[number] for number in sorted(held)]) if held else None
-    mean, scale = (torch.from_numpy(part).to(device) for part in input_statistics(training))
-    inputs = _Inputs(training, mean, scale)
-    watched = _Inputs(held_out, mean, scale).block(0, 5000) if held_out is not None and len(held_out) else None
-    generator = torch.Generator(device=device).manual_seed(config.seed)
-    last = max(config.epochs)
-    total = last + (len(config.layers) - 1) * sum(config.epochs)
-    with tqdm(total=total, desc=f"pre-training {domain.name}", unit="epoch", disable=not bars_wanted()) as bar:
-        control = _random_layers(training.dims, config, device)
-        networks = {0: Network(mean, scale, control)}
-        bottom, kept = _train(
-            inputs.batch,
-            len(training),
-            watched,
-            training.dims,
-            config.layers[0],
-            True,
-            config,
-            last,
-            generator,
-            "layer 0",
-            bar.update,
+    run = _Run(training, held_out, domain, config, folder, device, threads, ranks or Ranks())
+    networks, logs = run.machines()
+    if run.ranks.rank == 0:
+        described = {"training": config, "examples": len(training), "device": device.type, **provenance}
+        save_model(folder, domain=domain, config=described, networks=networks, log={"machines": logs})
+        checkpoint.remove(folder)
+    run.ranks.wait()
+
+
+class _Run:
+    """Trains the machines one after another."""
+
+    def __init__(
+        self,
+        training: Examples,
+        held_out: Examples,
+        domain: Domain,
+        config: PretrainingConfig,
+        folder: Path,
+        device: torch.device,
+        threads: int,
+        ranks: Ranks,
+    ) -> None:
+        self.training, self.held_out, self.domain, self.config = training, held_out, domain, config
+        self.folder, self.device, self.threads, self.ranks = folder, device, threads, ranks
+        self.mean, self.scale = (torch.from_numpy(part).to(device) for part in input_statistics(training))
+        self.state = checkpoint.load(folder)
+        self.finished: dict[str, tuple[list[dict[str, float]], dict[int, Layer]]] = {}
+        last = max(config.epochs)
+        self.bar = tqdm(
+            total=last + (len(config.layers) - 1) * sum(config.epochs),
+            desc=f"pre-training {domain.name}",
+            unit="epoch",
+            disable=not bars_wanted() or ranks.rank > 0,
         )
-        logs = {"layer 0": bottom}
-        for epochs in config.epochs:
-            layers = [kept[epochs]]
-            below, watched_below = inputs, watched
-            for number, width in enumerate(config.layers[1:], start=1):
-                below = _Stored(below, len(training), layers[-1])
-                watched_below = layers[-1](watched_below) if watched_below is not None else None
-                label = f"layer {number} on {epochs} epochs"
-                above, kept_above = _train(
-                    below.batch,
-                    len(training),
-                    watched_below,
-                    config.layers[number - 1],
-                    width,
-                    False,
-                    config,
-                    epochs,
-                    generator,
-                    label,
-                    bar.update,
+
+    def machines(self) -> tuple[dict[int, Network], dict[str, list[dict[str, float]]]]:
+        """Networks after each number of epochs, and the log of each machine."""
+        config = self.config
+        networks = {0: Network(self.mean, self.scale, _random_layers(self.training.dims, config, self.device))}
+        with self.bar:
+            kept = self._machine("layer 0", [], max(config.epochs), config.epochs)
+            for epochs in config.epochs:
+                layers = [kept[epochs]]
+                for number in range(1, len(config.layers)):
+                    label = f"layer {number} on {epochs} epochs"
+                    layers.append(self._machine(label, layers, epochs, (epochs,))[epochs])
+                networks[epochs] = Network(self.mean, self.scale, tuple(layers))
+        return networks, {label: log for label, (log, _) in self.finished.items()}
+
+    def _machine(self, label: str, below: list[Layer], epochs: int, keep: Sequence[int]) -> dict[int, Layer]:
+        """Layers of one machine after each number of epochs to keep."""
+        config = self.config
+        compiled = self.device.type == "cpu"
+
+        def feed(data: Examples) -> Feed:
+            return Feed(data, self.mean, self.scale, list(below), compiled=compiled)
+
+        source = feed(self.training)
+        machine = Machine.create(
+            label,
+            config.layers[len(below) - 1] if below else self.training.dims,
+            config.layers[len(below)],
+            gaussian=not below,
+            config=config.divergence,
+            init_scale=config.init_scale,
+            seed=config.seed,
+            threads=self.threads,
+            ranks=self.ranks,
+            device=self.device,
+        )
+        if self.state is not None:
+            machine.restore(*self.state)
+        self.bar.update(len(machine.log))
+        watched = np.arange(min(_WATCHED, source.count))
+        held = np.arange(min(_WATCHED, len(self.held_out)))
+
+        def done(epoch: dict[str, float]) -> None:
+            self.bar.set_postfix_str(f"{label}, error {epoch['reconstruction_error']:.4f}", refresh=False)
+            self.bar.update()
+
+        train(
+            machine,
+            source,
+            epochs=epochs,
+            keep=keep,
+            batch=config.batch,
+            rate=lambda step: config.rate * _schedule(config.schedule, step),
+            seen=source.tensor(watched),
+            held_out=feed(self.held_out).tensor(held) if len(held) else None,
+            save=lambda: self._save(machine),
+            done=done,
+        )
+        self.finished[label] = machine.log, machine.kept
+        return machine.kept
+
+    def _save(self, machine: Machine) -> None:
+        """Keep the state of all machines, finished or not."""
+        if self.ranks.rank > 0:
+            return
+        tensors, logs = machine.state()
+        for label, (log, kept) in self.finished.items():
+            logs[label] = log
+            for epochs, layer in kept.items():
+                tensors[f"{label}/kept {epochs}/weight"], tensors[f"{label}/kept {epochs}/bias"] = (
+                    layer.weight,
+                    layer.bias,
                 )
-                logs[label] = above
-                layers.append(kept_above[epochs])
-            networks[epochs] = Network(mean, scale, tuple(layers))
-    save_model(
-        folder,
-        domain=domain,
-        config={"training": config, "examples": len(training), "device": device.type, **provenance},
-        networks=networks,
-        log={"machines": logs},
-    )
+        checkpoint.save(self.folder, tensors, logs)
 
 
-class _Inputs:
-    """Examples on the device, normalised as they are taken."""
-
-    def __init__(self, data: Examples, mean: Tensor, scale: Tensor) -> None:
-        rows = torch.from_numpy(data.rows).to(mean.device)
-        width = rows.shape[1]
-        self._views = rows.as_strided((max(len(rows) - data.window + 1, 0), data.dims), (width, 1))
-        self._starts = torch.from_numpy(data.starts).to(mean.device)
-        self._mean, self._rate = mean, 1.0 / scale
-
-    def batch(self, chosen: Tensor) -> Tensor:
-        return self._views.index_select(0, self._starts[chosen]).sub_(self._mean).mul_(self._rate)
-
-    def block(self, first: int, last: int) -> Tensor:
-        last = min(last, len(self._starts))
-        return self.batch(torch.arange(first, last, device=self._starts.device))
-
-
-class _Stored:
-    """Activations of a layer over all examples, computed once in blocks."""
-
-    def __init__(self, below: _Inputs | _Stored, count: int, layer: Layer) -> None:
-        self._values = torch.cat([layer(below.block(first, first + 8192)) for first in range(0, count, 8192)])
-
-    def batch(self, chosen: Tensor) -> Tensor:
-        return self._values.index_select(0, chosen)
-
-    def block(self, first: int, last: int) -> Tensor:
-        return self._values[first:last]
+def _schedule(name: str, done: float) -> float:
+    """Share of the rate when a share of the training is done."""
+    if name == "linear":
+        return 1.0 - done
+    if name == "cosine":
+        return 0.5 * (1.0 + float(np.cos(np.pi * done)))
+    return 1.0
 
 
 def _random_layers(dims: int, config: PretrainingConfig, device: torch.device) -> tuple[Layer, ...]:
@@ -235,50 +296,3 @@ def _random_layers(dims: int, config: PretrainingConfig, device: torch.device) -
         weight = (torch.rand(below, above, generator=generator, device=device) * 2 - 1) * bound
         layers.append(Layer(weight, torch.zeros(above, device=device)))
     return tuple(layers)
-
-
-def _train(
-    batch: Callable[[Tensor], Tensor],
-    count: int,
-    watched: Tensor | None,
-    n_visible: int,
-    n_hidden: int,
-    gaussian: bool,
-    config: PretrainingConfig,
-    epochs: int,
-    generator: torch.Generator,
-    label: str,
-    tick: Callable[[], object],
-) -> tuple[list[dict[str, float]], dict[int, Layer]]:
-    """Train one machine; its log and its forward weights after each number of epochs wanted."""
-    device = generator.device
-    machine = RBM.create(n_visible, n_hidden, gaussian=gaussian, scale=config.init_scale, generator=generator)
-    learner = ContrastiveDivergence(
-        machine, rate=config.rate, sample_visible=config.sample_visible, generator=generator
-    )
-    log: list[dict[str, float]] = []
-    kept: dict[int, Layer] = {}
-    seen = batch(torch.arange(min(count, 5000), device=device))
-    for epoch in range(1, epochs + 1):
-        began = time.perf_counter()
-        error = torch.zeros((), device=device)
-        for chosen in torch.randperm(count, generator=generator, device=device).split(config.batch):
-            error += learner.step(batch(chosen))
-        reconstruction = error.item() / (count * n_visible)
-        if not np.isfinite(reconstruction) or not torch.isfinite(machine.weight).all():
-            raise EmobenchError(
-                f"{label}: diverged in epoch {epoch} (reconstruction error {reconstruction}); lower the learning rate."
-            )
-        entry = {
-            "epoch": epoch,
-            "reconstruction_error": reconstruction,
-            "seconds": time.perf_counter() - began,
-        }
-        if watched is not None:
-            gap = machine.free_energy(watched).mean() - machine.free_energy(seen).mean()
-            entry["free_energy_gap"] = gap.item()
-        log.append(entry)
-        if epoch in config.epochs:
-            kept[epoch] = Layer(machine.weight.clone(), machine.hidden_bias.clone())
-        tick()
-    return log, kept

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.integrate
 import torch
-from emobench.dbn.rbm import RBM, ContrastiveDivergence
+from emobench.dbn.rbm import RBM
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -149,22 +149,6 @@ def test_gaussian_partition_function_by_integration() -> None:
     assert np.log(mass) == pytest.approx(_log_partition(machine), rel=1e-8)
 
 
-def test_drawn_visibles_follow_the_conditional() -> None:
-    count = 20_000
-    hidden = torch.tensor([[1.0, 0.0]], dtype=torch.float64).repeat(count, 1)
-    for gaussian in (True, False):
-        machine = _machine(3, 2, gaussian=gaussian, seed=6)
-        drawn = machine.sample_visible(hidden, torch.Generator().manual_seed(1)).numpy()
-        w, b = machine.weight.numpy(), machine.visible_bias.numpy()
-        activation = b + w[:, 0]
-        mean = activation if gaussian else 1 / (1 + np.exp(-activation))
-        deviation = np.ones(3) if gaussian else np.sqrt(mean * (1 - mean))
-        assert drawn.dtype == np.float64
-        assert np.all(np.abs(drawn.mean(axis=0) - mean) < 5 * deviation / np.sqrt(count))
-        assert np.allclose(drawn.std(axis=0), deviation, rtol=0.05)
-        assert gaussian or set(np.unique(drawn)) <= {0.0, 1.0}
-
-
 # Gradients
 
 
@@ -203,167 +187,7 @@ def test_gradient_is_positive_minus_negative_phase(gaussian: bool) -> None:
         np.testing.assert_allclose(wanted, numeric, atol=1e-6, err_msg=name)
 
 
-def test_positive_phase_is_exact() -> None:
-    machine = _machine(3, 2, gaussian=False, seed=8)
-    data, hidden = _states(3), _states(2)
-    learner = ContrastiveDivergence(machine, rate=1.0, sample_visible=False, generator=torch.Generator().manual_seed(0))
-    found = data.T @ learner.statistics(_tensor(data))[0].numpy()
-    wanted = np.zeros((3, 2))
-    for v in data:
-        weights = np.array([np.exp(-_energy(machine, v, h)) for h in hidden])
-        wanted += sum(p * np.outer(v, h) for p, h in zip(weights / weights.sum(), hidden, strict=True))
-    np.testing.assert_allclose(found, wanted, rtol=1e-12)
-
-
-@pytest.mark.parametrize("sample_visible", [False, True])
-def test_negative_phase_is_one_gibbs_step_on_average(sample_visible: bool) -> None:
-    machine = _machine(3, 2, gaussian=False, seed=9)
-    w, b, c = (part.numpy() for part in (machine.weight, machine.visible_bias, machine.hidden_bias))
-    start = np.array([1.0, 0.0, 1.0])
-
-    def sigmoid(x: np.ndarray) -> np.ndarray:
-        return 1 / (1 + np.exp(-x))
-
-    def chance(state: np.ndarray, p: np.ndarray) -> float:
-        return float(np.prod(np.where(state == 1, p, 1 - p)))
-
-    wanted = np.zeros((3, 2))
-    for h in _states(2):
-        mean = sigmoid(b + w @ h)
-        if sample_visible:
-            again = sum((chance(v, mean) * np.outer(v, sigmoid(c + v @ w)) for v in _states(3)), np.zeros((3, 2)))
-        else:
-            again = np.outer(mean, sigmoid(c + mean @ w))
-        wanted += chance(h, sigmoid(c + start @ w)) * again
-    count = 40_000
-    learner = ContrastiveDivergence(
-        machine, rate=1.0, sample_visible=sample_visible, generator=torch.Generator().manual_seed(3)
-    )
-    _, reconstruction, hidden_again = learner.statistics(_tensor(np.tile(start, (count, 1))))
-    found = (reconstruction.T @ hidden_again).numpy() / count
-    # A mean of numbers in [0, 1] has a standard deviation of at most 0.5 / sqrt(n).
-    np.testing.assert_allclose(found, wanted, atol=5 * 0.5 / np.sqrt(count))
-
-
-def test_a_step_is_the_difference_of_its_statistics() -> None:
-    data = _tensor(np.random.default_rng(0).normal(size=(7, 3)))
-    machine, twin = (_machine(3, 2, gaussian=True, seed=10) for _ in range(2))
-    learners = [
-        ContrastiveDivergence(each, rate=0.25, sample_visible=True, generator=torch.Generator().manual_seed(4))
-        for each in (machine, twin)
-    ]
-    hidden, reconstruction, hidden_again = (part.numpy() for part in learners[1].statistics(data))
-    error = learners[0].step(data)
-    v = data.numpy()
-    np.testing.assert_allclose(
-        machine.weight - twin.weight, 0.25 * (v.T @ hidden - reconstruction.T @ hidden_again), rtol=1e-10
-    )
-    np.testing.assert_allclose(
-        machine.visible_bias - twin.visible_bias, 0.25 * (v - reconstruction).sum(axis=0), rtol=1e-10
-    )
-    np.testing.assert_allclose(
-        machine.hidden_bias - twin.hidden_bias, 0.25 * (hidden - hidden_again).sum(axis=0), rtol=1e-10
-    )
-    assert error.item() == pytest.approx(((v - reconstruction) ** 2).sum())
-
-
-@pytest.mark.parametrize("gaussian", [True, False])
-def test_many_steps_raise_the_exact_likelihood(gaussian: bool) -> None:
-    rng = np.random.default_rng(11)
-    patterns = np.array([[1.0, 1, 0, 0], [0, 0, 1, 1]])
-    data = patterns[rng.integers(0, 2, 60)]
-    if gaussian:
-        data = 4 * data - 2 + rng.normal(size=data.shape)
-    generator = torch.Generator().manual_seed(5)
-    machine = RBM.create(4, 3, gaussian=gaussian, scale=0.05, generator=generator)
-    learner = ContrastiveDivergence(machine, rate=2e-3, sample_visible=False, generator=generator)
-    before = _log_likelihood(machine, data) / len(data)
-    batch = torch.from_numpy(data).float()
-    for _ in range(600):
-        learner.step(batch)
-    after = _log_likelihood(machine, data) / len(data)
-    # The best that units without any dependence between them can do, fitted to the data in closed form.
-    if gaussian:
-        independent = -0.5 * (((data - data.mean(axis=0)) ** 2).sum(axis=1).mean() + 4 * np.log(2 * np.pi))
-    else:
-        share = data.mean(axis=0)
-        independent = float((share * np.log(share) + (1 - share) * np.log(1 - share)).sum())
-    assert after > before + 0.5
-    assert after > independent + 0.5
-
-
-# The sum over the batch
-
-
-def _saturated(gaussian: bool) -> RBM:
-    """Hidden units that are surely on or off, so that a step has no chance in it."""
-    machine = _machine(3, 4, gaussian=gaussian, seed=12)
-    machine.hidden_bias[:] = torch.tensor([400.0, -400.0, 400.0, -400.0])
-    return machine
-
-
-def _moves(gaussian: bool, data: torch.Tensor) -> list[np.ndarray]:
-    machine, start = _saturated(gaussian), _saturated(gaussian)
-    learner = ContrastiveDivergence(
-        machine, rate=1e-3, sample_visible=False, generator=torch.Generator().manual_seed(0)
-    )
-    learner.step(data)
-    return [
-        (getattr(machine, name) - getattr(start, name)).numpy() for name in ("weight", "visible_bias", "hidden_bias")
-    ]
-
-
-@pytest.mark.parametrize("gaussian", [True, False])
-def test_identical_examples_move_as_often_as_they_stand(gaussian: bool) -> None:
-    one = torch.tensor([[0.5, -1.0, 2.0]], dtype=torch.float64)
-    single, many = _moves(gaussian, one), _moves(gaussian, one.repeat(17, 1))
-    assert np.abs(single[0]).max() > 1e-5
-    for alone, together in zip(single, many, strict=True):
-        np.testing.assert_allclose(together, 17 * alone, rtol=1e-8, atol=1e-14)
-
-
-@pytest.mark.parametrize("gaussian", [True, False])
-def test_half_batches_add_up_to_the_whole(gaussian: bool) -> None:
-    data = _tensor(np.random.default_rng(13).normal(size=(10, 3)))
-    whole, left, right = (_moves(gaussian, part) for part in (data, data[:4], data[4:]))
-    for together, first, second in zip(whole, left, right, strict=True):
-        np.testing.assert_allclose(together, first + second, rtol=1e-8, atol=1e-14)
-
-
-def test_an_empty_batch_changes_nothing() -> None:
-    for move in _moves(True, torch.zeros(0, 3, dtype=torch.float64)):
-        assert not move.any()
-
-
-# Randomness and wrong input
-
-
-def _trained(seed: int, *, sample_visible: bool) -> RBM:
-    generator = torch.Generator().manual_seed(seed)
-    machine = RBM.create(5, 4, gaussian=True, scale=0.1, generator=generator)
-    learner = ContrastiveDivergence(machine, rate=0.01, sample_visible=sample_visible, generator=generator)
-    data = torch.linspace(-1, 1, 50).reshape(10, 5)
-    # Batches of two sizes, as the last one of an epoch has another.
-    for batch in (data[:4], data[4:8], data[8:], data[:4]):
-        learner.step(batch)
-    return machine
-
-
-@pytest.mark.parametrize("sample_visible", [False, True])
-def test_the_seed_decides(sample_visible: bool) -> None:
-    first, again, other = (_trained(seed, sample_visible=sample_visible) for seed in (3, 3, 4))
-    for name in ("weight", "visible_bias", "hidden_bias"):
-        assert torch.equal(getattr(first, name), getattr(again, name))
-        assert not torch.equal(getattr(first, name), getattr(other, name))
-
-
-def test_the_global_generator_is_neither_used_nor_moved() -> None:
-    torch.manual_seed(1)
-    before = torch.get_rng_state()
-    first = _trained(3, sample_visible=True)
-    assert torch.equal(torch.get_rng_state(), before)
-    torch.manual_seed(2)
-    assert torch.equal(first.weight, _trained(3, sample_visible=True).weight)
+# Beginnings
 
 
 def test_fresh_machine() -> None:
@@ -376,12 +200,3 @@ def test_fresh_machine() -> None:
     assert not machine.hidden_bias.any()
     assert machine.visible_bias.shape == (200,)
     assert machine.hidden_bias.shape == (150,)
-
-
-def test_data_of_another_width_are_refused() -> None:
-    machine = _machine(3, 2, gaussian=True)
-    learner = ContrastiveDivergence(machine, rate=0.1, sample_visible=False, generator=torch.Generator())
-    kept = machine.weight.clone()
-    with pytest.raises(RuntimeError):
-        learner.step(torch.zeros(5, 4, dtype=torch.float64))
-    assert torch.equal(machine.weight, kept)

@@ -1,0 +1,40 @@
+"""The state of a training that may end at any moment: one file, written beside its place and renamed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from ..files import replacing
+
+NAME = ".checkpoint.safetensors"
+
+
+def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
+    """Write the state: tensors by name, and facts that JSON can hold."""
+    from safetensors.torch import save_file
+
+    with replacing(folder / NAME) as temporary:
+        contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
+        save_file(contiguous, temporary, metadata={"facts": json.dumps(facts)})
+
+
+def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
+    """Read the state; None where there is none or it cannot be read."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(folder / NAME, framework="pt") as stored:
+            names = list(stored.keys())
+            return {name: stored.get_tensor(name) for name in names}, json.loads(stored.metadata()["facts"])
+    except (OSError, SafetensorError, ValueError, KeyError, TypeError):
+        return None
+
+
+def remove(folder: Path) -> None:
+    """Remove the state."""
+    (folder / NAME).unlink(missing_ok=True)

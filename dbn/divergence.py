@@ -1,0 +1,331 @@
+"""Contrastive divergence (Hinton, Neural Computation 14(8), 2002), the gradient summed over the batch.
+
+Also with more steps of Gibbs sampling (CD-k), and with chains that persist from batch to batch (Tieleman, ICML
+2008). On the processor a step is five matrix products and a few passes of compiled code over buffers that are used
+again; on a GPU the same arithmetic in tensors, with the same random numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy.linalg.blas import sgemm
+from torch import Tensor
+
+from . import kernels
+from .rbm import RBM
+
+FloatArray = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class DivergenceConfig:
+    """Settings of contrastive divergence, the paper's by default.
+
+    Attributes
+    ----------
+    rate : float
+        Learning rate of the summed gradient.
+    steps : int
+        Steps of Gibbs sampling (CD-k).
+    persistent : bool
+        Whether the chains go on from batch to batch, instead of beginning at the data.
+    sample_visible : bool
+        Draw reconstructions instead of taking their mean (Hinton 2010, section 3.2, advises the mean).
+    momentum : float
+        Share of the last change that is added to the next (Hinton 2010, section 9).
+    weight_decay : float
+        Of the squared weights, for each example (Hinton 2010, section 10).
+    sparsity_target : float, optional
+        Mean activation towards which the hidden biases are drawn (Lee, Ekanadham and Ng, NIPS 2007).
+    sparsity_cost : float
+        How strongly, for each example.
+    """
+
+    rate: float = 1e-5
+    steps: int = 1
+    persistent: bool = False
+    sample_visible: bool = False
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    sparsity_target: float | None = None
+    sparsity_cost: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.rate < np.inf or self.steps < 1:
+            raise ValueError(f"rate={self.rate}, steps={self.steps}: expected a rate above 0 and at least 1 step")
+        if not 0 <= self.momentum < 1 or not 0 <= self.weight_decay < np.inf:
+            raise ValueError(
+                f"momentum={self.momentum}, weight_decay={self.weight_decay}: expected from 0 to below 1, and from 0 on"
+            )
+        if self.sparsity_target is not None and not 0 < self.sparsity_target < 1:
+            raise ValueError(f"sparsity_target={self.sparsity_target}: expected a number between 0 and 1")
+        if not 0 <= self.sparsity_cost < np.inf:
+            raise ValueError(f"sparsity_cost={self.sparsity_cost}: expected a number from 0 on")
+
+
+class _Statistics(Protocol):
+    """Both phases for a part of a batch.
+
+    ``weight``, ``visible`` and ``hidden`` are the sums of the gradient, ``active`` that of the hidden probabilities
+    on the data, ``error`` the squared error of the reconstruction of each visible unit. ``chains`` (n, n_hidden) are
+    the hidden states that persist.
+    """
+
+    weight: Tensor
+    visible: Tensor
+    hidden: Tensor
+    active: Tensor
+    error: Tensor
+
+    def __call__(self, data: Any, first: int, chains: Tensor | None) -> None: ...
+
+
+class _CompiledStatistics:
+    """On the processor: BLAS and compiled passes."""
+
+    def __init__(self, machine: RBM, config: DivergenceConfig, streams: Callable[[str], np.uint64]) -> None:
+        self._config, self._streams, self._gaussian = config, streams, machine.gaussian
+        self._weights = machine.weight.numpy()
+        self._visible_bias, self._hidden_bias = machine.visible_bias.numpy(), machine.hidden_bias.numpy()
+        n_visible, n_hidden = self._weights.shape
+        self._gradient = np.empty((n_visible, n_hidden), np.float32)
+        self._sums = np.zeros((2, n_visible), np.float32)
+        self._hidden_sums = np.zeros((2, n_hidden), np.float32)
+        self.weight = torch.from_numpy(self._gradient)
+        self.visible, self.error = torch.from_numpy(self._sums)
+        self.hidden, self.active = torch.from_numpy(self._hidden_sums)
+        self._rows = -1
+
+    def _room(self, rows: int) -> None:
+        if rows != self._rows:
+            n_visible, n_hidden = self._weights.shape
+            self._rows = rows
+            self._values, self._positive, self._negative, self._states = np.empty((4, rows, n_hidden), np.float32)
+            self._means, self._model = np.empty((2, rows, n_visible), np.float32)
+
+    # Training that runs away is noticed by its error.
+    @np.errstate(over="ignore", invalid="ignore")
+    def __call__(self, data: FloatArray, first: int, chains: Tensor | None) -> None:
+        self._room(len(data))
+        config, streams = self._config, self._streams
+        np.dot(data, self._weights, out=self._values)
+        kernels.sample_hidden(self._values, self._hidden_bias, streams("hidden 0"), first, self._positive, self._states)
+        states = self._states if chains is None else chains.numpy()
+        for step in range(1, config.steps + 1):
+            np.dot(states, self._weights.T, out=self._means)
+            kernels.reconstruct(self._means, self._visible_bias, self._gaussian, self._model)
+            if config.sample_visible:
+                _sample_visible(self._model, streams, step, first, self._gaussian)
+            np.dot(self._model, self._weights, out=self._values)
+            if step < config.steps or chains is not None:
+                kernels.sample_hidden(
+                    self._values, self._hidden_bias, streams(f"hidden {step}"), first, self._negative, states
+                )
+            else:
+                kernels.sigmoid(self._values, self._hidden_bias, self._negative)
+        self._sums[...] = 0.0
+        self._hidden_sums[...] = 0.0
+        if len(data) == 0:
+            self._gradient[...] = 0.0
+            return
+        # All are column by column in Fortran's eyes, so nothing is copied.
+        target = self._gradient.T
+        sgemm(1.0, self._positive.T, data.T, 0.0, target, 0, 1, 1)
+        sgemm(-1.0, self._negative.T, self._model.T, 1.0, target, 0, 1, 1)
+        kernels.difference(data, self._model, self._sums[1], self._sums[0])
+        kernels.hidden_difference(self._positive, self._negative, self._hidden_sums[1], self._hidden_sums[0])
+
+
+def _sample_visible(
+    mean: FloatArray, streams: Callable[[str], np.uint64], step: int, first: int, gaussian: bool
+) -> None:
+    """Draw visible units, in place; normal ones by Box and Muller's transform."""
+    uniform = np.empty_like(mean)
+    kernels.fill_uniforms(streams(f"visible {step}"), first, uniform)
+    if not gaussian:
+        mean[...] = uniform < mean
+        return
+    angle = np.empty_like(mean)
+    kernels.fill_uniforms(streams(f"angle {step}"), first, angle)
+    mean += np.sqrt(-2.0 * np.log1p(-uniform)) * np.cos(np.float32(2.0 * np.pi) * angle)
+
+
+class _TensorStatistics:
+    """On any device, in tensors."""
+
+    def __init__(self, machine: RBM, config: DivergenceConfig, streams: Callable[[str], np.uint64]) -> None:
+        self._machine, self._config, self._streams = machine, config, streams
+
+    def _draw(self, name: str, first: int, mean: Tensor) -> Tensor:
+        return (kernels.uniform_tensor(self._streams(name), first, mean) < mean).to(mean.dtype)
+
+    def __call__(self, data: Tensor, first: int, chains: Tensor | None) -> None:
+        machine, config = self._machine, self._config
+        positive = machine.hidden(data)
+        states = self._draw("hidden 0", first, positive) if chains is None else chains
+        model, negative = data, positive
+        for step in range(1, config.steps + 1):
+            model = machine.visible(states)
+            if config.sample_visible and machine.gaussian:
+                uniform = kernels.uniform_tensor(self._streams(f"visible {step}"), first, model)
+                angle = kernels.uniform_tensor(self._streams(f"angle {step}"), first, model)
+                model = model + torch.sqrt(-2.0 * torch.log1p(-uniform)) * torch.cos(2.0 * np.pi * angle)
+            elif config.sample_visible:
+                model = self._draw(f"visible {step}", first, model)
+            negative = machine.hidden(model)
+            if step < config.steps or chains is not None:
+                states = self._draw(f"hidden {step}", first, negative)
+        if chains is not None:
+            chains.copy_(states)
+        self.weight = data.T @ positive - model.T @ negative
+        self.visible = data.sum(0) - model.sum(0)
+        self.hidden, self.active = positive.sum(0) - negative.sum(0), positive.sum(0)
+        self.error = ((data - model) ** 2).sum(0)
+
+
+class ContrastiveDivergence:
+    """Trains one machine, changed in place.
+
+    Parameters
+    ----------
+    machine : RBM
+        In float32 on the processor it is trained by compiled code, else by tensors.
+    config : DivergenceConfig
+        Settings.
+    seed : int
+        Of all samples.
+    name : str
+        Tells the samples of this machine from those of others.
+    threads : int
+        Each takes a part of every batch; on the processor only.
+    reduce : callable, optional
+        Sums a tensor over processes, in place; each of them has a part of every batch.
+    compiled : bool, optional
+        Whether to use compiled code; by default where that is possible.
+
+    Attributes
+    ----------
+    velocity : list of Tensor
+        Last changes of weights, visible and hidden biases.
+    chains : Tensor or None
+        Hidden states that persist, one row for each example of a full batch.
+    """
+
+    def __init__(
+        self,
+        machine: RBM,
+        config: DivergenceConfig,
+        *,
+        seed: int,
+        name: str = "",
+        threads: int = 1,
+        reduce: Callable[[Tensor], object] | None = None,
+        compiled: bool | None = None,
+    ) -> None:
+        self.machine = machine
+        self.config = config
+        self.velocity = [torch.zeros_like(part) for part in self._parameters]
+        self.chains: Tensor | None = None
+        self._seed, self._name, self._reduce = seed, name, reduce
+        self._epoch, self._streams = 0, {}
+        able = machine.weight.device.type == "cpu" and machine.weight.dtype == torch.float32
+        self.compiled = able if compiled is None else compiled
+        kind = _CompiledStatistics if self.compiled else _TensorStatistics
+        self._parts: list[_Statistics] = [kind(machine, config, self._stream) for _ in range(threads)]
+        self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
+
+    @property
+    def _parameters(self) -> list[Tensor]:
+        return [self.machine.weight, self.machine.visible_bias, self.machine.hidden_bias]
+
+    def _stream(self, use: str) -> np.uint64:
+        if use not in self._streams:
+            self._streams[use] = kernels.stream(self._seed, self._name, self._epoch, use)
+        return self._streams[use]
+
+    def begin_epoch(self, epoch: int) -> None:
+        """Take the random numbers of another epoch."""
+        self._epoch, self._streams = epoch, {}
+
+    def step(
+        self, fetch: Callable[[int, int], Any], first: int, last: int, *, total: int = 0, rate: float = 0.0
+    ) -> Tensor:
+        """Take one step up the approximate gradient.
+
+        Parameters
+        ----------
+        fetch : callable
+            Gives the examples from one place of the epoch up to another, float32 (n, n_visible): an array where
+            the machine is trained by compiled code, else a tensor.
+        first, last : int
+            Places of this process's part of the batch in the epoch.
+        total : int
+            Examples of the batch in all processes; by default those from ``first`` to ``last``.
+        rate : float
+            Learning rate of this step; by default the configured one.
+
+        Returns
+        -------
+        Tensor
+            Squared error of the reconstruction, summed over units and examples, of all processes.
+        """
+        edges = np.linspace(first, last, len(self._parts) + 1).astype(int).tolist()
+        if self.config.persistent and self.chains is None:
+            self.chains = self._first_chains(fetch, first, last)
+
+        def part(number: int) -> None:
+            low, high = edges[number], edges[number + 1]
+            chains = None if self.chains is None else self.chains[low - first : high - first]
+            self._parts[number](fetch(low, high), low, chains)
+
+        if self._pool:
+            list(self._pool.map(part, range(len(self._parts))))
+        else:
+            part(0)
+        sums = self._parts[0]
+        gradient = [sums.weight, sums.visible, sums.hidden]
+        watched = torch.cat([sums.error, sums.active])
+        for other in self._parts[1:]:
+            for mine, theirs in zip(gradient, (other.weight, other.visible, other.hidden), strict=True):
+                mine.add_(theirs)
+            watched += torch.cat([other.error, other.active])
+        if self._reduce:
+            parts = [*gradient, watched]
+            flat = torch.cat([each.reshape(-1) for each in parts])
+            self._reduce(flat)
+            *gradient, watched = (
+                each.reshape(like.shape)
+                for each, like in zip(flat.split([each.numel() for each in parts]), parts, strict=True)
+            )
+        self._apply(gradient, watched[len(sums.error) :], total or last - first, rate or self.config.rate)
+        return watched[: len(sums.error)].sum()
+
+    def _first_chains(self, fetch: Callable[[int, int], Any], first: int, last: int) -> Tensor:
+        data = torch.as_tensor(fetch(first, last))
+        hidden = self.machine.hidden(data)
+        return (kernels.uniform_tensor(self._stream("chains"), first, hidden) < hidden).to(hidden.dtype)
+
+    def _apply(self, gradient: list[Tensor], active: Tensor, count: int, rate: float) -> None:
+        config = self.config
+        if config.weight_decay:
+            gradient[0].add_(self.machine.weight, alpha=-config.weight_decay * count)
+        if config.sparsity_target is not None:
+            gradient[2].add_(count * config.sparsity_target - active, alpha=config.sparsity_cost)
+        for parameter, change, velocity in zip(self._parameters, gradient, self.velocity, strict=True):
+            if config.momentum:
+                velocity.mul_(config.momentum).add_(change, alpha=rate)
+                parameter.add_(velocity)
+            else:
+                parameter.add_(change, alpha=rate)
+
+    def close(self) -> None:
+        """End the threads."""
+        if self._pool:
+            self._pool.shutdown()

@@ -1,0 +1,206 @@
+"""What a step of training does beside its matrix products, in one pass each over float32 matrices.
+
+Random numbers are a function of where they are used (seed, machine, epoch, example, unit), not of what was drawn
+before: so they are the same whatever the number of processors, after an interruption, and on a GPU.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from ..audio import _jit
+from ..files import digest
+
+FloatArray = npt.NDArray[np.float32]
+
+_LOG2E = np.float32(np.log2(np.e))
+_LARGEST = np.float32(126.0)
+_EXPONENT_BIAS = np.float32(127.0)
+
+# 2^f on [0, 1], to the last bit but one of float32: interpolated at Chebyshev's points.
+_P0, _P1, _P2, _P3, _P4, _P5, _P6 = (
+    np.float32(value)
+    for value in np.polynomial.Chebyshev.interpolate(lambda f: 2.0**f, 6, domain=[0, 1])
+    .convert(kind=np.polynomial.Polynomial)
+    .coef
+)
+
+_TO_UNIT = np.float32(2.0**-24)
+
+
+@_jit.njit
+def _mixed(value: np.uint32) -> np.uint32:
+    """Wellons' integer hash ``lowbias32``: every bit of the argument changes each bit of the result half the time."""
+    value = np.uint32(value ^ np.uint32(value >> np.uint32(16)))
+    value = np.uint32(value * np.uint32(0x7FEB352D))
+    value = np.uint32(value ^ np.uint32(value >> np.uint32(15)))
+    value = np.uint32(value * np.uint32(0x846CA68B))
+    return np.uint32(value ^ np.uint32(value >> np.uint32(16)))
+
+
+@_jit.njit
+def _row_key(start: np.uint64, row: int) -> np.uint64:
+    """The output of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) at a place of its sequence."""
+    value = np.uint64(start + np.uint64(row + 1) * np.uint64(0x9E3779B97F4A7C15))
+    value = np.uint64((value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9))
+    value = np.uint64((value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB))
+    return np.uint64(value ^ (value >> np.uint64(31)))
+
+
+@_jit.njit
+def _uniform_row(key: np.uint64, out: FloatArray) -> None:
+    first = np.uint32(key & np.uint64(0xFFFFFFFF))
+    second = np.uint32(key >> np.uint64(32))
+    for unit in range(len(out)):
+        bits = _mixed(np.uint32(_mixed(np.uint32(np.uint32(unit) * np.uint32(0x9E3779B9) + first)) ^ second))
+        out[unit] = np.float32(np.int32(bits >> np.uint32(8))) * _TO_UNIT
+
+
+@_jit.njit
+def fill_uniforms(start: np.uint64, first: int, out: FloatArray) -> None:
+    """Fill ``out`` (n, units) with numbers in [0, 1): those of the rows from ``first`` on of a stream."""
+    for row in range(out.shape[0]):
+        _uniform_row(_row_key(start, first + row), out[row])
+
+
+@_jit.njit
+def _sigmoid_row(values: FloatArray, bias: FloatArray, powers: npt.NDArray[np.int32], out: FloatArray) -> None:
+    """``1 / (1 + exp(-(values + bias)))``; ``powers`` is room for a row."""
+    scales = powers.view(np.float32)
+    for unit in range(len(out)):
+        exponent = -(values[unit] + bias[unit]) * _LOG2E
+        exponent = exponent if exponent < _LARGEST else _LARGEST
+        exponent = exponent if exponent > -_LARGEST else -_LARGEST
+        # The conversion rounds towards zero; shifted by float32's own bias, the exponent is above it.
+        biased = np.int32(exponent + _EXPONENT_BIAS)
+        part = np.float32(exponent - np.float32(np.int32(biased - np.int32(127))))
+        powers[unit] = np.int32(biased << np.int32(23))
+        power = _P5 + part * _P6
+        power = _P4 + part * power
+        power = _P3 + part * power
+        power = _P2 + part * power
+        power = _P1 + part * power
+        out[unit] = _P0 + part * power
+    for unit in range(len(out)):
+        out[unit] = np.float32(1.0) / (np.float32(1.0) + out[unit] * scales[unit])
+
+
+@_jit.njit
+def sigmoid(values: FloatArray, bias: FloatArray, out: FloatArray) -> None:
+    """Write ``sigmoid(values + bias)``, shape (n, units), to ``out``, which may be ``values``."""
+    powers = np.empty(values.shape[1], np.int32)
+    for row in range(values.shape[0]):
+        _sigmoid_row(values[row], bias, powers, out[row])
+
+
+@_jit.njit
+def sample_hidden(
+    values: FloatArray, bias: FloatArray, start: np.uint64, first: int, hidden: FloatArray, sample: FloatArray
+) -> None:
+    """Write ``sigmoid(values + bias)`` to ``hidden`` and a draw from it, 0 or 1, to ``sample``."""
+    powers = np.empty(values.shape[1], np.int32)
+    for row in range(values.shape[0]):
+        _sigmoid_row(values[row], bias, powers, hidden[row])
+        _uniform_row(_row_key(start, first + row), sample[row])
+        for unit in range(values.shape[1]):
+            sample[row, unit] = np.float32(1.0) if sample[row, unit] < hidden[row, unit] else np.float32(0.0)
+
+
+@_jit.njit
+def reconstruct(values: FloatArray, bias: FloatArray, gaussian: bool, out: FloatArray) -> None:
+    """Write the means of visible units, ``values + bias`` or its sigmoid, to ``out``."""
+    if not gaussian:
+        sigmoid(values, bias, out)
+        return
+    for row in range(values.shape[0]):
+        for unit in range(values.shape[1]):
+            out[row, unit] = values[row, unit] + bias[unit]
+
+
+@_jit.njit
+def difference(data: FloatArray, model: FloatArray, squares: FloatArray, total: FloatArray) -> None:
+    """Add the columns' sums of ``data - model`` to ``total``, and of its squares to ``squares``."""
+    for row in range(data.shape[0]):
+        for unit in range(data.shape[1]):
+            own = data[row, unit] - model[row, unit]
+            total[unit] += own
+            squares[unit] += own * own
+
+
+@_jit.njit
+def hidden_difference(data: FloatArray, model: FloatArray, active: FloatArray, total: FloatArray) -> None:
+    """Add the columns' sums of ``data - model`` to ``total``, and of ``data`` to ``active``."""
+    for row in range(data.shape[0]):
+        for unit in range(data.shape[1]):
+            total[unit] += data[row, unit] - model[row, unit]
+            active[unit] += data[row, unit]
+
+
+@_jit.njit
+def gather(
+    rows: FloatArray,
+    starts: npt.NDArray[np.int64],
+    chosen: npt.NDArray[np.int64],
+    mean: FloatArray,
+    rate: FloatArray,
+    out: FloatArray,
+) -> None:
+    """Write the examples that are ``chosen``, normalised, to ``out`` (n, dims).
+
+    ``rows`` is flat; ``starts`` are places in it. An example is ``(x - mean) * rate``.
+    """
+    for row in range(len(chosen)):
+        first = starts[chosen[row]]
+        for unit in range(out.shape[1]):
+            out[row, unit] = (rows[first + unit] - mean[unit]) * rate[unit]
+
+
+@_jit.njit
+def moments(
+    rows: FloatArray,
+    starts: npt.NDArray[np.int64],
+    shift: npt.NDArray[np.float64],
+    sums: npt.NDArray[np.float64],
+    squares: npt.NDArray[np.float64],
+) -> None:
+    """Add the sums of ``example - shift`` over all examples to ``sums``, and of its squares to ``squares``."""
+    for row in range(len(starts)):
+        first = starts[row]
+        for unit in range(len(shift)):
+            value = rows[first + unit] - shift[unit]
+            sums[unit] += value
+            squares[unit] += value * value
+
+
+_MASK = 0xFFFFFFFF
+
+
+def _mixed_tensor(value: Tensor) -> Tensor:
+    value = value ^ (value >> 16)
+    value = (value * 0x7FEB352D) & _MASK
+    value = value ^ (value >> 15)
+    value = (value * 0x846CA68B) & _MASK
+    return value ^ (value >> 16)
+
+
+def uniform_tensor(start: np.uint64, first: int, like: Tensor) -> Tensor:
+    """The numbers of :func:`fill_uniforms` for a tensor (n, units) on any device."""
+    count, units = like.shape
+    with np.errstate(over="ignore"):
+        value = start + np.arange(first + 1, first + count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        value = (value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+        value = (value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+        value = value ^ (value >> np.uint64(31))
+    words = np.stack([value & np.uint64(_MASK), value >> np.uint64(32)], axis=1).astype(np.int64)
+    keys = torch.from_numpy(words).to(like.device)
+    unit = (torch.arange(units, device=like.device) * 0x9E3779B9) & _MASK
+    bits = _mixed_tensor(_mixed_tensor((unit + keys[:, :1]) & _MASK) ^ keys[:, 1:])
+    return ((bits >> 8).to(torch.float32) * float(_TO_UNIT)).to(like.dtype)
+
+
+def stream(*names: object) -> np.uint64:
+    """Where the numbers of one use begin: a hash of the names that tell it from others, such as seed and epoch."""
+    return np.uint64(int(digest([str(name) for name in names])[:16], 16))
