@@ -11,6 +11,7 @@ from ..builders.audio_files import audio_hashes
 from ..builders.release import load_manifest
 from ..dbn.domains import NAMES, Domain
 from ..dbn.network import Model
+from ..dbn.ranks import joined
 from ..errors import InputError
 from .networks import NetworkConfig, Networks, choose_device, ensure_model
 from .task import load_task
@@ -24,6 +25,7 @@ def pretrain_domains(
     models: Path,
     device: str,
     pool: Executor,
+    threads: int = 1,
 ) -> list[Model]:
     """Train the model of each domain, where it is not there yet.
 
@@ -41,6 +43,8 @@ def pretrain_domains(
         ``cpu``, ``cuda`` or ``auto``.
     pool : Executor
         Of :func:`emobench.parallel.executor`, for the audio.
+    threads : int
+        Threads of training, each on a part of every batch.
 
     Returns
     -------
@@ -57,6 +61,7 @@ def pretrain_domains(
     if unknown:
         raise InputError(f"pretrain --features {unknown[0]}: no such domain; expected {', '.join(NAMES)}.")
     where = choose_device(device)
+    own_clips, identity, source = list, None, data
     if load_manifest(data)["kind"] == "labelled":
         dataset = labelled.load(data)
         folder = dataset.audio_folder()
@@ -73,16 +78,19 @@ def pretrain_domains(
             device=where,
             pool=pool,
         )
-        return [bank.model(name) for name in names]
-    return [
-        ensure_model(
-            Domain(name, config.pretraining.window),
-            config.pretraining,
-            data=data,
-            own_clips=list,
-            identity=None,
-            models=models,
-            device=where,
-        )
-        for name in names
-    ]
+        own_clips, identity, source = (lambda: bank.analyses), bank.audio_identity, None
+    with joined(where) as ranks:
+        return [
+            ensure_model(
+                Domain(name, config.pretraining.window),
+                config.pretraining,
+                data=source,
+                own_clips=own_clips,
+                identity=identity,
+                models=models,
+                device=where,
+                threads=threads,
+                ranks=ranks,
+            )
+            for name in names
+        ]

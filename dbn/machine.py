@@ -18,6 +18,7 @@ from . import kernels
 from .divergence import ContrastiveDivergence, DivergenceConfig
 from .feed import Feed
 from .network import Layer
+from .ranks import Ranks
 from .rbm import RBM
 
 # A mean squared error that no data of unit variance have unless training runs away.
@@ -25,29 +26,6 @@ _RUNAWAY = 1e4
 
 # Epochs that end within so many seconds of a state that was kept are not kept themselves.
 _SECONDS_BETWEEN_STATES = 1.0
-
-
-@dataclass(frozen=True)
-class Ranks:
-    """Processes that train together, each on a part of every batch.
-
-    Attributes
-    ----------
-    rank, size : int
-        Number of this one, and how many there are.
-    """
-
-    rank: int = 0
-    size: int = 1
-
-    def reduce(self, values: Tensor) -> None:
-        """Sum over all, in place."""
-        torch.distributed.all_reduce(values)
-
-    def wait(self) -> None:
-        """Wait until all are here."""
-        if self.size > 1:
-            torch.distributed.barrier()
 
 
 @dataclass

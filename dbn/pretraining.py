@@ -25,8 +25,9 @@ from . import checkpoint
 from .divergence import DivergenceConfig
 from .domains import Domain, Examples, examples
 from .feed import Feed, input_statistics
-from .machine import Machine, Ranks, train
+from .machine import Machine, train
 from .network import WEIGHTS, Layer, Network, save_model
+from .ranks import Ranks
 
 FloatArray = npt.NDArray[np.float32]
 

@@ -1,0 +1,30 @@
+"""Pre-train on made-up clips: python pretrain_driver.py FOLDER SETTINGS (fields of PretrainingConfig, as JSON)."""
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from emobench.dbn import machine
+from emobench.dbn.domains import Domain
+from emobench.dbn.pretraining import PretrainingConfig, pretrain
+from emobench.dbn.ranks import joined
+
+
+def clips() -> list[np.ndarray]:
+    """Clips whose bands follow one hidden switch."""
+    rng = np.random.default_rng(0)
+    switches = [np.where(rng.random((60, 1)) < 0.5, -1.0, 1.0) for _ in range(60)]
+    return [(5 + 3 * (switch + 0.2 * rng.normal(size=(60, 6)))).astype(np.float32) for switch in switches]
+
+
+if __name__ == "__main__":
+    # Every epoch, however short.
+    machine._SECONDS_BETWEEN_STATES = -1.0
+    torch.set_num_threads(1)
+    config = PretrainingConfig(**{"window": 2, "held_out": 0.1, **json.loads(sys.argv[2])})
+    device = torch.device("cpu")
+    with joined(device) as ranks:
+        place = Path(sys.argv[1])
+        pretrain(clips(), Domain("rhythm", 2), config, folder=place, provenance={}, device=device, ranks=ranks)
