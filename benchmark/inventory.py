@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from ..cards.tables import Table
 from ..dbn.domains import NAMES as DOMAINS
 from ..errors import EmobenchError, InputError
 from ..files import read_json
-from .results import read_results
+from .results import phase_shown, read_results
 from .spec import BASELINES, known_names, registered
 from .tables import display_name
 
@@ -40,7 +41,7 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
                 "dataset": f"{result['dataset']['name']}@{result['dataset']['version']}",
                 "features": result["features"],
                 "layer": result["layer"],
-                "phase": result["phase"],
+                "phase": phase_shown(result),
                 "mean_distance": result["scores"]["mean_distance"]["mean"],
                 "signature": result["signature"],
             }
@@ -55,6 +56,90 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
         records=records,
         text_columns=len(columns),
     )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures of the models of a folder.
+
+    Attributes
+    ----------
+    pictures : dict of str to list of Path
+        Folder of a model to the files written of it.
+    problems : list of str
+        One line for each model that could not be drawn.
+    """
+
+    pictures: dict[str, list[Path]]
+    problems: list[str]
+
+
+def draw_models(models: Path, out: Path) -> Drawn:
+    """Draw the training curves and the first layer of every model, ``<model>-curves.png`` and ``<model>-rows.png``.
+
+    The first layer is that after the most epochs.
+
+    Parameters
+    ----------
+    models : Path
+        Folder of models.
+    out : Path
+        Folder of pictures, made where it is missing.
+
+    Returns
+    -------
+    Drawn
+        A model that cannot be read is named there, and the others are drawn.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is not installed, or ``out`` is no folder.
+    """
+    from ..cards.model_plots import require_matplotlib
+
+    require_matplotlib()
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is no folder; name another for the pictures.")
+    drawn = Drawn({}, [])
+    folders = {path.parent for name in ("config.json", "weights.safetensors") for path in models.glob(f"*/{name}")}
+    for folder in sorted(folders):
+        try:
+            drawn.pictures[str(folder)] = _draw(folder, out)
+        except EmobenchError as error:
+            drawn.problems.append(str(error))
+    return drawn
+
+
+def _draw(folder: Path, out: Path) -> list[Path]:
+    import librosa
+    import torch
+
+    from ..audio.analysis import AnalysisConfig
+    from ..cards.model_plots import FirstLayer, draw_curves, draw_rows
+    from ..dbn.network import TRAINING, load_model
+
+    model = load_model(folder, device=torch.device("cpu"))
+    epochs = max(model.networks)
+    network = model.networks[epochs]
+    config = AnalysisConfig()
+    # The bands of librosa's mel bank, which has one edge more at either end.
+    edges = librosa.mel_frequencies(n_mels=config.timbre.n_mels + 2, fmin=0.0, fmax=config.sample_rate / 2)
+    try:
+        layer = FirstLayer(
+            domain=model.domain.name,
+            window=model.domain.window,
+            weight=network.layers[0].weight.numpy(),
+            scale=network.scale.numpy(),
+            mel_hz=tuple(edges[1:-1].tolist()),
+            lowest_hz=config.pitch.f_min,
+        )
+        curves, rows = out / f"{folder.name}-curves.png", out / f"{folder.name}-rows.png"
+        draw_curves(read_json(folder / TRAINING, "training log")["machines"], curves, title=folder.name)
+        draw_rows(layer, rows, title=f"{folder.name}: first layer after {epochs} epochs")
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise InputError(f"{folder}: cannot be drawn ({error}); train it again with 'emobench pretrain'.") from error
+    return [curves, rows]
 
 
 def _origin(name: str) -> str:

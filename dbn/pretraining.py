@@ -18,8 +18,9 @@ import numpy.typing as npt
 import torch
 from tqdm import tqdm
 
+from ..cards.model import ModelFacts, model_card
 from ..errors import InputError
-from ..files import digest
+from ..files import digest, plain, write_text
 from ..parallel import bars_wanted
 from . import checkpoint
 from .divergence import DivergenceConfig
@@ -171,7 +172,21 @@ def pretrain(
     networks, logs = run.machines()
     if run.ranks.rank == 0:
         described = {"training": config, "examples": len(training), "device": device.type, **provenance}
-        save_model(folder, domain=domain, config=described, networks=networks, log={"machines": logs})
+        log = {"machines": logs}
+        facts = ModelFacts(
+            name=folder.name,
+            domain=domain.name,
+            window=domain.window,
+            layers=config.layers,
+            epochs=(0, *config.epochs),
+            examples=len(training),
+            data=str(provenance.get("data", "unknown")),
+            settings=plain(config),
+            log=log,
+            data_sha256=provenance.get("manifest_sha256") or provenance.get("clips_sha256"),
+        )
+        write_text(folder / "README.md", model_card(facts))
+        save_model(folder, domain=domain, config=described, networks=networks, log=log)
         checkpoint.remove(folder)
     run.ranks.wait()
 

@@ -1,0 +1,398 @@
+"""Pictures of a model: how its training went, and what its first layer has learned. Plain data in, PNG out.
+
+The picture of a hidden unit is what it adds to the input where it is on. By equation (2) of Schmidt and
+Kim (2013) the visible units of the lowest machine have the mean ``b + W h``, in standard deviations from the
+mean of the pre-training set, so unit j adds ``scale * W[:, j]`` in the units of the features:
+
+- ``rhythm``: cepstral coefficients, turned back by the inverse of the orthonormal DCT-II that made them
+  into decibels of the mel bands (those above the last coefficient count as 0, which makes it smooth);
+- ``pitch``: magnitudes of semitones;
+- ``pitch2d``: magnitudes of the 2-d FFT of patches of semitones and beats.
+
+Matplotlib is imported when something is drawn, always with its own defaults and never with a display, so
+that the same input and version give the same bytes.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.fft
+
+from ..errors import InputError
+from ..files import replacing
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import Normalize
+    from matplotlib.figure import Figure
+
+FloatArray = npt.NDArray[np.float64]
+
+_NOTES = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
+_CURVES = {
+    "reconstruction_error": ("Reconstruction error", "squared, per unit and example"),
+    "free_energy_gap": ("Free-energy gap", "held out − training, nats"),
+    "hidden_mean": ("Hidden activations: mean", "probability"),
+    "hidden_std": ("Hidden activations: spread", "standard deviation"),
+    "weight_norm": ("Weights", "norm"),
+    "examples_per_second": ("Speed", "examples a second"),
+}
+_COLUMNS = 5
+
+
+@dataclass(frozen=True)
+class FirstLayer:
+    """The lowest machine of a model.
+
+    Attributes
+    ----------
+    domain : {"rhythm", "pitch", "pitch2d"}
+        What the network is shown.
+    window : int
+        Beats, or patches, a window.
+    weight : ndarray, shape (dims, n_hidden)
+        W, for inputs in standard deviations; row ``k`` of a window lies at ``[k * dims / window, …)``.
+    scale : ndarray, shape (dims,)
+        Standard deviation of each input.
+    mel_hz : sequence of float
+        Centres of the mel bands in hertz, rising; for ``rhythm``.
+    lowest_hz : float
+        Centre of the lowest semitone, for ``pitch``.
+    """
+
+    domain: str
+    window: int
+    weight: npt.NDArray[Any]
+    scale: npt.NDArray[Any]
+    mel_hz: Sequence[float] = ()
+    lowest_hz: float = 98.0
+
+    def __post_init__(self) -> None:
+        if self.weight.ndim != 2 or self.scale.shape != self.weight.shape[:1] or len(self.scale) % self.window:
+            raise ValueError(
+                f"weight of {self.weight.shape} and scale of {self.scale.shape} for a window of {self.window}"
+            )
+        if not (np.isfinite(self.weight).all() and np.isfinite(self.scale).all()):
+            raise ValueError("a weight or scale is not finite")
+        if self.domain == "rhythm" and len(self.mel_hz) < self.row:
+            raise ValueError(f"{len(self.mel_hz)} mel bands for {self.row} cepstral coefficients")
+        if self.domain == "pitch2d" and self.row % self.window:
+            raise ValueError(f"rows of {self.row} are no patches of {self.window} beats")
+
+    @property
+    def row(self) -> int:
+        """Numbers in one row of the window."""
+        return len(self.scale) // self.window
+
+
+def require_matplotlib() -> None:
+    """Raise InputError, with what to do, unless matplotlib is installed."""
+    try:
+        import matplotlib as _  # noqa: F401
+    except ImportError as error:
+        raise InputError("drawing needs matplotlib; install it with: pip install 'emobench[plots]'.") from error
+
+
+def most_used(layer: FirstLayer) -> npt.NDArray[np.intp]:
+    """Hidden units, those with the longest weight vector first, shape (n_hidden,).
+
+    The length is that in standard deviations of the inputs, so that no dimension counts more for its unit.
+    Training starts from weights near 0 and lengthens those that the data call for. Equals stay in order.
+    """
+    return np.argsort(-np.linalg.norm(layer.weight, axis=0), kind="stable")
+
+
+def receptive_fields(layer: FirstLayer) -> FloatArray:
+    """Pictures of the hidden units in the units of the features.
+
+    Parameters
+    ----------
+    layer : FirstLayer
+        The machine.
+
+    Returns
+    -------
+    ndarray of float64, shape (n_hidden, height, width)
+        ``rhythm``: mel bands by beats, decibels. ``pitch``: semitones by beats. ``pitch2d``: modulation
+        over pitch by modulation over beats, the patches side by side, each with the frequencies of the
+        beats rising from -1/2 (-1/4, 0, 1/4 for four beats) cycles a beat.
+    """
+    added = (layer.weight * layer.scale[:, None]).astype(np.float64).T.reshape(-1, layer.window, layer.row)
+    if layer.domain == "rhythm":
+        whole = np.zeros((*added.shape[:2], len(layer.mel_hz)))
+        whole[:, :, : layer.row] = added
+        return np.asarray(scipy.fft.idct(whole, type=2, norm="ortho", axis=2)).transpose(0, 2, 1)
+    if layer.domain == "pitch":
+        return added.transpose(0, 2, 1)
+    patches = added.reshape(len(added), layer.window, layer.row // layer.window, layer.window)
+    return np.concatenate(np.split(np.fft.fftshift(patches, axes=3), layer.window, axis=1), axis=3)[:, 0]
+
+
+def draw_rows(layer: FirstLayer, path: Path, *, title: str, limit: int = 25) -> None:
+    """Draw the most used hidden units of the lowest machine as a PNG.
+
+    Parameters
+    ----------
+    layer : FirstLayer
+        The machine.
+    path : Path
+        File to write.
+    title : str
+        Above it.
+    limit : int
+        Pictures at most.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is not installed.
+    """
+    shown = most_used(layer)[:limit]
+    fields = receptive_fields(layer)[shown]
+    norms = np.linalg.norm(layer.weight, axis=0)
+    rows = -(-len(shown) // _COLUMNS)
+    size = (15.0 if layer.domain == "pitch2d" else 11.0, 2.1 + 2.2 * rows)
+    with _figure(path, size) as figure:
+        norm = _colours(fields, wide=layer.domain == "pitch2d")
+        axes = figure.subplots(rows, _COLUMNS, squeeze=False, sharex=True, sharey=True)
+        image = None
+        for place, axis in enumerate(axes.flat):
+            if place >= len(shown):
+                axis.set_visible(False)
+                continue
+            image = axis.imshow(
+                fields[place],
+                cmap="RdBu_r",
+                norm=norm,
+                aspect="auto",
+                origin="lower",
+                interpolation="nearest",
+            )
+            axis.set_title(f"unit {shown[place]}   |w| {norms[shown[place]]:.2f}", fontsize=8, pad=3)
+            # Where the last row is not full, the numbers stand below the row above it.
+            axis.tick_params(labelbottom=place + _COLUMNS >= len(shown), labelsize=7, length=2)
+        heading, across, up, unit = _label(axes[0, 0], layer)
+        figure.suptitle(
+            f"{_text(title)}\n{heading}\nred: more where the unit is on, blue: less; longest weight vectors first",
+            fontsize=11,
+        )
+        figure.supxlabel(across, fontsize=10)
+        figure.supylabel(up, fontsize=10)
+        assert image is not None
+        bar = figure.colorbar(image, ax=axes, extend="both", fraction=0.02, pad=0.01, aspect=45)
+        if layer.domain == "pitch2d":
+            bar.set_ticks(_ratios(norm), minor=False)
+            bar.ax.minorticks_off()
+            bar.ax.yaxis.set_major_formatter("{x:g}")
+        bar.set_label(unit, fontsize=9)
+        bar.ax.tick_params(labelsize=8)
+        for axis in axes.flat[: len(shown)]:
+            _divide(axis, layer)
+
+
+def _colours(fields: FloatArray, *, wide: bool) -> Normalize:
+    """One scale of colours for all pictures, 0 in the middle, or a weak unit would look as strong as any."""
+    from matplotlib.colors import Normalize, SymLogNorm
+
+    sizes = np.abs(fields)
+    # The few extremes give way.
+    bound = float(np.quantile(sizes, 0.995)) or 1.0
+    if wide:
+        # What does not change over time is tens of times as large as what does: equal steps of colour are
+        # equal ratios, but for the small half of the values.
+        return SymLogNorm(float(np.median(sizes)) or bound / 10, linscale=0.5, vmin=-bound, vmax=bound, base=10)
+    return Normalize(-bound, bound)
+
+
+def _ratios(norm: Normalize) -> list[float]:
+    """Ticks 1, 3, 10 and so on, to both sides of 0, where the scale is logarithmic."""
+    bound, small = float(norm.vmax or 1.0), float(getattr(norm, "linthresh", 1.0))
+    decades = range(int(np.floor(np.log10(small))), int(np.floor(np.log10(bound))) + 1)
+    above = [value for decade in decades for value in (10.0**decade, 3 * 10.0**decade) if small <= value <= bound]
+    return [*(-value for value in reversed(above)), 0.0, *above]
+
+
+def _label(axis: Axes, layer: FirstLayer) -> tuple[str, str, str, str]:
+    """Set the ticks that all pictures share; heading, names of the axes, and unit of the colours."""
+    beats = np.arange(layer.window)
+    if layer.domain == "pitch2d":
+        height = layer.row // layer.window
+        # Row k has k cycles over all semitones, of which the rows are the first half.
+        octave = 2 * height / 12
+        cycles = np.arange(int((height - 1) / octave) + 1)
+        axis.set_yticks(cycles * octave, [str(number) for number in cycles])
+        frequencies = np.fft.fftshift(np.fft.fftfreq(layer.window))
+        columns = [
+            (patch * layer.window + place, _fraction(float(value)))
+            for patch in range(layer.window)
+            for place, value in enumerate(frequencies)
+            if value == 0 or (value == -0.5 and layer.window <= 4)
+        ]
+        places, names = zip(*columns, strict=True)
+        axis.set_xticks(places, names)
+        axis.set_xticks(np.arange(layer.window**2) if layer.window <= 4 else [], minor=True)
+        steps = f"{_fraction(float(frequencies[0]))} to {_fraction(float(frequencies[-1]))}"
+        if layer.window <= 4:
+            steps = ", ".join(_fraction(float(value)) for value in frequencies)
+        return (
+            f"pitch2d: 2-d FFT of {layer.window}-beat patches, {layer.window} successive patches side by side",
+            f"modulation over time, cycles a beat: {steps} in each patch "
+            "(left of 0: rising patterns, right of it: falling; ½: alternating from beat to beat)",
+            "modulation over pitch, cycles an octave",
+            "added magnitude of the 2-d FFT",
+        )
+    step = -(-layer.window // 8)
+    axis.set_xticks(beats[::step], [str(beat + 1) for beat in beats[::step]])
+    across = f"beat of the window ({layer.window}: the one that closes it)"
+    if layer.domain == "pitch":
+        lowest = round(69 + 12 * np.log2(layer.lowest_hz / 440.0))
+        ends = {0, layer.row - 1}
+        ticks = [place for place in range(layer.row) if (lowest + place) % 12 == 0 or place in ends]
+        axis.set_yticks(ticks, [note_name(lowest + place) for place in ticks])
+        return "pitch: semitones over beats", across, "note", "added magnitude"
+    wanted = [hertz for hertz in (100, 300, 1000, 2000, 4000, 8000) if layer.mel_hz[0] <= hertz <= layer.mel_hz[-1]]
+    axis.set_yticks(
+        np.interp(wanted, layer.mel_hz, np.arange(len(layer.mel_hz))),
+        [f"{hertz // 1000}k" if hertz >= 1000 else str(hertz) for hertz in wanted],
+    )
+    return "rhythm: spectrum of the percussion over beats", across, "centre of the mel band, Hz", "added level, dB"
+
+
+def _divide(axis: Axes, layer: FirstLayer) -> None:
+    """Lines between beats, or between patches."""
+    for place in range(1, layer.window):
+        at = place * layer.window if layer.domain == "pitch2d" else place
+        axis.axvline(at - 0.5, color="0.35" if layer.domain == "pitch2d" else "0.85", linewidth=0.6)
+
+
+def note_name(midi: int) -> str:
+    """Scientific name of a note, such as ``G2`` for 43."""
+    return f"{_NOTES[midi % 12]}{midi // 12 - 1}"
+
+
+def _fraction(value: float) -> str:
+    names = {0.0: "0", 0.25: "¼", 0.5: "½"}
+    shown = names.get(abs(value), f"{abs(value):.2g}")
+    return f"−{shown}" if value < 0 else shown
+
+
+def draw_curves(machines: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, title: str) -> None:
+    """Draw the training log of a model as a PNG: a curve a machine, in a panel each what was measured.
+
+    Parameters
+    ----------
+    machines : mapping of str to sequence of mapping
+        Name of a machine to its epochs, as ``machines`` of ``training.json``. What an epoch lacks is left
+        out, and so is a panel that no machine has a value for.
+    path : Path
+        File to write.
+    title : str
+        Above it.
+
+    Raises
+    ------
+    InputError
+        If there is nothing to draw, or matplotlib is not installed.
+    """
+    found = {
+        key: {name: curve for name, epochs in machines.items() if (curve := _curve(epochs, key))} for key in _CURVES
+    }
+    panels = [key for key, curves in found.items() if curves]
+    if not panels:
+        raise InputError(f"{title}: its training log has no curve; train it again with 'emobench pretrain'.")
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    with _figure(path, (4.2 * columns + 2.2, 3.3 * rows + 0.6)) as figure:
+        axes = figure.subplots(rows, columns, squeeze=False)
+        styles = _styles(figure, list(machines))
+        lines = {}
+        for place, axis in enumerate(axes.flat):
+            if place >= len(panels):
+                axis.set_visible(False)
+                continue
+            heading, unit = _CURVES[panels[place]]
+            for name, curve in found[panels[place]].items():
+                (lines[name],) = axis.plot(
+                    *zip(*curve, strict=True), markersize=3.5, markevery=-(-len(curve) // 10), **styles[name]
+                )
+            axis.set_title(heading, fontsize=10)
+            axis.set_ylabel(unit, fontsize=8)
+            axis.set_xlabel("epoch", fontsize=8)
+            axis.tick_params(labelsize=8)
+            axis.grid(color="0.92")
+            axis.xaxis.get_major_locator().set_params(integer=True)
+            _stretch(axis, panels[place])
+        names = [name for name in styles if name in lines]
+        figure.legend(
+            [lines[name] for name in names], [_text(name) for name in names], loc="outside right upper", fontsize=8
+        )
+        figure.suptitle(_text(title), fontsize=11)
+
+
+def _stretch(axis: Axes, key: str) -> None:
+    """Scales that leave the small curves of the upper machines legible beside those of the lowest."""
+    values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axis.get_lines()])
+    if key == "reconstruction_error" and (values > 0).all():
+        axis.set_yscale("log")
+    if key == "free_energy_gap":
+        axis.set_yscale("symlog", linthresh=0.1)
+        # Held-out examples as likely as training ones; a gap that grows tells of overfitting (Hinton 2010).
+        axis.axhline(0.0, color="0.5", linewidth=0.8, linestyle=":")
+
+
+def _curve(epochs: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, float]]:
+    return [(epoch["epoch"], float(epoch[key])) for epoch in epochs if epoch.get(key) is not None]
+
+
+def _styles(figure: Figure, names: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """A hue a layer, and a shade and a mark for each machine of it, the longest trained the darkest."""
+    from matplotlib import colormaps
+
+    hues = [colormaps[name] for name in ("Greys", "Blues", "Oranges", "Greens", "Purples", "Reds")]
+    layers: dict[str, list[str]] = {}
+    for name in names:
+        layers.setdefault((re.findall(r"\d+", name) or [name])[0], []).append(name)
+    styles: dict[str, dict[str, Any]] = {}
+    for number, members in enumerate(layers.values()):
+        shades = np.linspace(0.45, 0.95, len(members)) if len(members) > 1 else [0.85]
+        for place, (name, shade) in enumerate(zip(members, shades, strict=True)):
+            styles[name] = {
+                "color": hues[number % len(hues)](shade),
+                "marker": "os^Dv<>p"[place % 8],
+                "linewidth": 1.3,
+            }
+    return styles
+
+
+def _text(text: str) -> str:
+    """Text that matplotlib does not take for mathematics."""
+    return text.replace("$", r"\$")
+
+
+@contextmanager
+def _figure(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
+    """Give a figure in matplotlib's own style; write it when the block ends well."""
+    require_matplotlib()
+    from matplotlib import rc_context, rcdefaults
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure as NewFigure
+
+    with rc_context(), warnings.catch_warnings():
+        # A letter that the font lacks is drawn as a box, which says enough.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        rcdefaults()
+        figure = NewFigure(figsize=size, dpi=110, layout="constrained")
+        FigureCanvasAgg(figure)
+        yield figure
+        with replacing(path) as temporary:
+            # Without the name and version that matplotlib would write into it.
+            figure.savefig(temporary, format="png", metadata={"Software": None})

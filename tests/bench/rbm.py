@@ -1,0 +1,286 @@
+"""Contrastive divergence against scikit-learn, a plain torch loop, and its matrix products alone; scale and memory.
+
+All in one run, one thread unless said. Ends with a training of the paper's 4,645,595 examples of each domain on
+generated beat matrices: rate, peak memory, and the time that 50 epochs of all layers will take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+os.environ.update(THREADS)
+
+import numpy as np
+import polars as pl
+import torch
+from emobench.builders.pretraining import Segments
+from emobench.dbn.divergence import ContrastiveDivergence, DivergenceConfig
+from emobench.dbn.domains import Domain, examples
+from emobench.dbn.feed import Feed, input_statistics
+from emobench.dbn.machine import Machine
+from emobench.dbn.network import Layer
+from emobench.dbn.ranks import Ranks
+from emobench.dbn.rbm import RBM
+from emobench.environment import peak_memory_mb
+from emobench.files import write_json
+from threadpoolctl import threadpool_limits
+
+PAPER_EXAMPLES = 4_645_595
+PAPER_CLIPS = 50_000
+CPU = torch.device("cpu")
+CASES = ((80, 75, 100), (80, 75, 1024), (384, 75, 100))
+
+
+def rate_of(step: Callable[[int, int], object], count: int, batch: int, seconds: float = 2.0) -> float:
+    """Examples a second of ``step(first, last)`` over batches of the data, warm."""
+    places = [(first, first + batch) for first in range(0, count - batch + 1, batch)]
+    for first, last in places[:5]:
+        step(first, last)
+    done, began = 0, time.perf_counter()
+    while time.perf_counter() - began < seconds:
+        for first, last in places[:200]:
+            step(first, last)
+        done += batch * len(places[:200])
+    return done / (time.perf_counter() - began)
+
+
+def ours(data: np.ndarray, hidden: int, threads: int) -> Callable[[int, int], object]:
+    """A step of ours."""
+    machine = RBM.create(data.shape[1], hidden, gaussian=True, scale=0.01, generator=torch.Generator().manual_seed(0))
+    learner = ContrastiveDivergence(machine, DivergenceConfig(), seed=0, threads=threads)
+    learner.begin_epoch(1)
+    return lambda first, last: learner.step(lambda low, high: data[low:high], first, last)
+
+
+def products(data: np.ndarray, hidden: int) -> Callable[[int, int], object]:
+    """The five matrix products of a step alone."""
+    from scipy.linalg.blas import sgemm
+
+    weights = np.full((data.shape[1], hidden), 0.01, np.float32)
+    gradient = np.zeros_like(weights)
+    room: dict[int, tuple[np.ndarray, np.ndarray]] = {}
+
+    def step(first: int, last: int) -> None:
+        batch = data[first:last]
+        if len(batch) not in room:
+            room[len(batch)] = np.empty((len(batch), hidden), np.float32), np.empty_like(batch)
+        values, model = room[len(batch)]
+        np.dot(batch, weights, out=values)
+        np.dot(values, weights.T, out=model)
+        np.dot(model, weights, out=values)
+        sgemm(1.0, values.T, batch.T, 0.0, gradient.T, 0, 1, 1)
+        sgemm(-1.0, values.T, model.T, 1.0, gradient.T, 0, 1, 1)
+
+    return step
+
+
+def scikit(data: np.ndarray, hidden: int) -> Callable[[int, int], object]:
+    """A step of scikit-learn's BernoulliRBM, on data scaled to [0, 1] as it wants them."""
+    from sklearn.neural_network import BernoulliRBM
+
+    scaled = ((data - data.min()) / np.ptp(data)).astype(np.float32)
+    machine = BernoulliRBM(n_components=hidden, learning_rate=1e-3, random_state=0)
+    return lambda first, last: machine.partial_fit(scaled[first:last])
+
+
+def plain_torch(data: np.ndarray, hidden: int, batch: int, seconds: float = 2.0) -> float:
+    """Examples a second of the loop anyone would write: a DataLoader, and tensors for everything."""
+    from torch.utils.data import DataLoader, TensorDataset
+
+    weights, visible, biases = (
+        torch.randn(data.shape[1], hidden) * 0.01,
+        torch.zeros(data.shape[1]),
+        torch.zeros(hidden),
+    )
+    loader = DataLoader(TensorDataset(torch.from_numpy(data)), batch_size=batch, shuffle=True)
+    done, began = 0, 0.0
+    while True:
+        for number, (v,) in enumerate(loader):
+            if number == 5 and not began:
+                began = time.perf_counter()
+            positive = torch.sigmoid(v @ weights + biases)
+            model = torch.bernoulli(positive) @ weights.T + visible
+            negative = torch.sigmoid(model @ weights + biases)
+            weights += 1e-5 * (v.T @ positive - model.T @ negative)
+            visible += 1e-5 * (v - model).sum(0)
+            biases += 1e-5 * (positive - negative).sum(0)
+            done += len(v) if began else 0
+            if began and time.perf_counter() - began > seconds:
+                return done / (time.perf_counter() - began)
+
+
+def speed() -> list[dict[str, Any]]:
+    """Rates of all, in examples a second."""
+    found = []
+    for visible, hidden, batch in CASES:
+        data = np.random.default_rng(0).normal(size=(50_000, visible)).astype(np.float32)
+        rates: dict[str, list[float]] = {}
+        # Interleaved, so that a slow moment hits all.
+        for _ in range(3):
+            with threadpool_limits(1):
+                rates.setdefault("ours", []).append(rate_of(ours(data, hidden, 1), len(data), batch, 1.0))
+                rates.setdefault("ours, two threads", []).append(rate_of(ours(data, hidden, 2), len(data), batch, 1.0))
+                rates.setdefault("products", []).append(rate_of(products(data, hidden), len(data), batch, 1.0))
+                rates.setdefault("scikit-learn", []).append(rate_of(scikit(data, hidden), len(data), batch, 1.0))
+                rates.setdefault("torch", []).append(plain_torch(data, hidden, batch, 1.0))
+            with threadpool_limits(2):
+                rates.setdefault("products, two threads", []).append(
+                    rate_of(products(data, hidden), len(data), batch, 1.0)
+                )
+        row = {name: float(np.median(values)) for name, values in rates.items()}
+        found.append({"visible": visible, "hidden": hidden, "batch": batch, **row})
+    return found
+
+
+def write_set(folder: Path, table: str) -> Segments:
+    """Generated beat matrices of the paper's size as a pre-training set has them: files of 250,000 rows."""
+    bands = 20 if table == "rhythm" else 48
+    total = PAPER_EXAMPLES + 3 * PAPER_CLIPS
+    lengths = np.full(PAPER_CLIPS, total // PAPER_CLIPS)
+    lengths[: total - lengths.sum()] += 1
+    generator = np.random.default_rng(0)
+    files, written, number = [], 0, 0
+    (folder / table).mkdir()
+    while number < PAPER_CLIPS:
+        taken = lengths[number : number + 2600]
+        values = generator.normal(size=(taken.sum(), bands)).astype(np.float32)
+        rows = pl.DataFrame(
+            {
+                "track_id": np.repeat(np.arange(number, number + len(taken)), taken).astype(str),
+                "features": pl.Series(values, dtype=pl.Array(pl.Float32, bands)).cast(pl.List(pl.Float32)),
+            }
+        )
+        files.append(folder / table / f"train-{written:05}.parquet")
+        rows.write_parquet(files[-1], compression="zstd")
+        number, written = number + len(taken), written + 1
+    return Segments(files, lengths.tolist())
+
+
+def full_size(name: str, folder: Path, seconds: float) -> dict[str, Any]:
+    """Read and train the paper's number of examples for some seconds a layer; in a process of its own."""
+    domain = Domain(name)
+    segments = Segments(sorted((folder / domain.table).iterdir()), json.loads((folder / "lengths.json").read_text()))
+    began = time.perf_counter()
+    data = examples(domain, segments, lengths=segments.lengths)
+    reading = time.perf_counter() - began
+    mean, scale = (torch.from_numpy(part) for part in input_statistics(data))
+    statistics = time.perf_counter() - began - reading
+    layers, rates = [], []
+    widths = [data.dims, 75, 50, 25]
+    with threadpool_limits(1):
+        order = np.random.default_rng(0).permutation(len(data))
+        for number in range(3):
+            feed = Feed(data, mean, scale, list(layers), compiled=True)
+            machine = Machine.create(
+                f"layer {number}",
+                widths[number],
+                widths[number + 1],
+                gaussian=number == 0,
+                config=DivergenceConfig(),
+                init_scale=0.01,
+                seed=0,
+                threads=1,
+                ranks=Ranks(),
+                device=CPU,
+            )
+            machine.learner.begin_epoch(1)
+
+            def step(first: int, last: int, feed: Feed = feed, machine: Machine = machine) -> None:
+                machine.learner.step(lambda low, high: feed(order[low:high]), first, last)
+
+            step(0, 100)
+            done, began = 0, time.perf_counter()
+            while time.perf_counter() - began < seconds and done + 100 <= len(order):
+                step(done, done + 100)
+                done += 100
+            rates.append(done / (time.perf_counter() - began))
+            layers.append(Layer(machine.rbm.weight, machine.rbm.hidden_bias))
+    hours = 50 * len(data) * sum(1 / rate for rate in rates) / 3600
+    return {
+        "domain": name,
+        "examples": len(data),
+        "dims": data.dims,
+        "read_per_second": len(data) / reading,
+        "statistics_seconds": statistics,
+        "rates": rates,
+        "hours_of_50_epochs": hours,
+        "peak_mb": peak_memory_mb(),
+    }
+
+
+def goals(rows: list[dict[str, Any]], sizes: list[dict[str, Any]]) -> list[tuple[str, str, float, bool]]:
+    """What is promised, what was measured, and whether it is kept."""
+    small, large, wide = rows
+    found = [
+        ("80/75, batch 100, against scikit-learn", ">= 2.5", small["ours"] / small["scikit-learn"], 2.5),
+        ("80/75, batch 100, against torch with a DataLoader", ">= 3", small["ours"] / small["torch"], 3.0),
+        (
+            "80/75, batch 1,024, two threads, against the products on two",
+            ">= 0.6",
+            large["ours, two threads"] / large["products, two threads"],
+            0.6,
+        ),
+        ("384/75, batch 100, against scikit-learn", ">= 1.9", wide["ours"] / wide["scikit-learn"], 1.9),
+    ]
+    kept = [(what, goal, value, value >= least) for what, goal, value, least in found]
+    for size in sizes:
+        kept.append((f"{size['domain']}: peak memory, MB", "<= 3000", size["peak_mb"], size["peak_mb"] <= 3000))
+        ratio = size["read_per_second"] / size["rates"][0]
+        kept.append((f"{size['domain']}: reading Parquet against training", ">= 1", ratio, ratio >= 1))
+    return kept
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--results", type=Path)
+    parser.add_argument("--seconds", type=float, default=10.0, help="of training a layer at full size")
+    parser.add_argument("--one", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.one:
+        print(json.dumps(full_size(options.one[0], Path(options.one[1]), float(options.one[2]))))
+        return
+    rows = speed()
+    names = ["products", "products, two threads", "ours", "ours, two threads", "scikit-learn", "torch"]
+    print("| examples a second | " + " | ".join(f"{r['visible']}/{r['hidden']}, {r['batch']}" for r in rows) + " |")
+    print("|---" * (len(rows) + 1) + "|")
+    for name in names:
+        print(f"| {name} | " + " | ".join(f"{row[name]:,.0f}" for row in rows) + " |", flush=True)
+    sizes = []
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for table, domains in (("rhythm", ["rhythm"]), ("pitch", ["pitch", "pitch2d"])):
+            segments = write_set(folder, table)
+            (folder / "lengths.json").write_text(json.dumps(segments.lengths))
+            for name in domains:
+                call = [sys.executable, __file__, "--one", name, str(folder), str(options.seconds)]
+                ran = subprocess.run(call, capture_output=True, text=True, check=True)
+                sizes.append(json.loads(ran.stdout))
+    print("\n| domain | examples | read a second | layers, a second | 50 epochs, all layers | peak, MB |")
+    print("|---|---|---|---|---|---|")
+    for size in sizes:
+        rates = ", ".join(f"{rate:,.0f}" for rate in size["rates"])
+        print(
+            f"| {size['domain']} | {size['examples']:,} | {size['read_per_second']:,.0f} | {rates} | "
+            f"{size['hours_of_50_epochs']:.2f} h | {size['peak_mb']:.0f} |"
+        )
+    print("\n| what | goal | measured | met |\n|---|---|---|---|")
+    for what, goal, value, kept in goals(rows, sizes):
+        print(f"| {what} | {goal} | {value:,.2f} | {'yes' if kept else '**NO**'} |")
+    if options.results:
+        write_json(options.results, {"speed": rows, "full_size": sizes})
+
+
+if __name__ == "__main__":
+    main()
