@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from . import __version__
 from .console import Commands, State, print_json, print_tables, say, settle
 from .errors import InputError
+from .options import AsJson, Device, Features, Models, Quiet, Scheduler, Seed, Verbose, Workers, network_config
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -40,23 +41,6 @@ def _version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"emobench {__version__}")
         raise typer.Exit
-
-
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no remarks.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say which versions and which cache are used.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
-Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: the processors there are.")]
-Scheduler = Annotated[
-    str | None,
-    typer.Option("--scheduler", help="Address of a Dask cluster that does the work, such as tcp://host:8786."),
-]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Root of all randomness.")]
-Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
-Models = Annotated[Path, typer.Option("--models", help="Folder of pre-trained models.")]
-Features = Annotated[
-    list[str] | None,
-    typer.Option("--features", "-f", help="Names joined by +, such as mfcc or rhythm+pitch. May be repeated."),
-]
 
 
 @app.callback()
@@ -137,29 +121,6 @@ def _report_built(built: list[Built], as_json: bool) -> None:
             say(f"  {each.tally.summary()}")
 
 
-def _network_config(seed: int, epochs: str | None, layers: str | None) -> Any:
-    from .benchmark.networks import NetworkConfig
-    from .dbn.finetuning import FinetuningConfig
-    from .dbn.pretraining import PretrainingConfig
-
-    changes: dict[str, Any] = {"seed": seed}
-    if epochs:
-        changes["epochs"] = _whole_numbers(epochs, "--epochs")
-    if layers:
-        changes["layers"] = _whole_numbers(layers, "--layers")
-    try:
-        return NetworkConfig(pretraining=PretrainingConfig(**changes), finetuning=FinetuningConfig(seed=seed))
-    except ValueError as error:
-        raise InputError(str(error)) from error
-
-
-def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
-    try:
-        return tuple(int(part) for part in text.split(","))
-    except ValueError:
-        raise InputError(f"{option} {text}: expected whole numbers joined by commas.") from None
-
-
 def _pretrain_data(asked: Path | None, dataset: Path | None) -> Path | None:
     """The pre-training dataset: the one asked for, else that beside the labelled one where it exists."""
     if asked is not None or dataset is None:
@@ -173,8 +134,22 @@ def pretrain(
     features: Features = None,
     pretrain_data: Annotated[Path | None, typer.Option(help="Pre-training or labelled dataset.")] = None,
     models: Models = Path("models"),
+    window: Annotated[int, typer.Option(min=1, max=16, help="Beats an input window.")] = 4,
+    layers: Annotated[str | None, typer.Option(help="Hidden units, any number of layers, such as 75,50,25.")] = None,
     epochs: Annotated[str | None, typer.Option(help="Epochs to keep, such as 5,10,20,50.")] = None,
-    layers: Annotated[str | None, typer.Option(help="Hidden units, such as 75,50,25.")] = None,
+    rate: Annotated[float, typer.Option(help="Learning rate of the summed gradient.")] = 1e-5,
+    schedule: Annotated[str, typer.Option(help="Of the rate: constant, linear or cosine.")] = "constant",
+    batch: Annotated[int, typer.Option(help="Examples a step.")] = 100,
+    steps: Annotated[int, typer.Option(help="Steps of Gibbs sampling (CD-k).")] = 1,
+    persistent: Annotated[bool, typer.Option("--persistent", help="Chains that persist from batch to batch.")] = False,
+    momentum: Annotated[float, typer.Option(help="Share of the last change in the next.")] = 0.0,
+    weight_decay: Annotated[float, typer.Option(help="Of the squared weights, an example.")] = 0.0,
+    sparsity_target: Annotated[float | None, typer.Option(help="Mean activation to draw hidden units to.")] = None,
+    sparsity_cost: Annotated[float, typer.Option(help="How strongly, an example.")] = 0.1,
+    likelihood: Annotated[
+        bool, typer.Option("--ais", help="Estimate the log-likelihood of the binary layers, for training.json.")
+    ] = False,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of training; they gain with large batches only.")] = 1,
     device: Device = "cpu",
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -190,8 +165,14 @@ def pretrain(
       emobench pretrain --features rhythm
 
       emobench pretrain --features rhythm --features pitch --pretrain-data data/synthetic-pretrain
+
+      torchrun --nproc-per-node 2 -m emobench pretrain --features pitch2d --batch 1000
     """
-    settle(quiet=quiet, verbose=verbose)
+    from .dbn.ranks import started_by_torchrun
+
+    # Of several processes the first speaks for all.
+    first = not started_by_torchrun() or os.environ.get("RANK") == "0"
+    settle(quiet=quiet or not first, verbose=verbose and first)
     from .benchmark.pretrain import pretrain_domains
 
     names = [name for spec in features or [] for name in spec.split("+")]
@@ -199,11 +180,29 @@ def pretrain(
         made = pretrain_domains(
             names,
             pretrain_data or _data() / "synthetic-pretrain",
-            config=_network_config(seed, epochs, layers),
+            config=network_config(
+                seed,
+                epochs,
+                layers,
+                window=window,
+                rate=rate,
+                schedule=schedule,
+                batch=batch,
+                steps=steps,
+                persistent=persistent,
+                momentum=momentum,
+                weight_decay=weight_decay,
+                sparsity_target=sparsity_target,
+                sparsity_cost=sparsity_cost,
+            ),
             models=models,
             device=device,
             pool=pool,
+            threads=threads,
+            likelihood=likelihood,
         )
+    if not first:
+        return
     if as_json:
         print_json(
             [{"domain": model.domain.name, "model": str(model.folder), "sha256": model.sha256} for model in made]
@@ -223,10 +222,19 @@ def run(
     audio: Annotated[Path | None, typer.Option(help="Folder of the clips' audio, instead of the known one.")] = None,
     out: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
     models: Models = Path("models"),
+    model: Annotated[
+        list[Path] | None,
+        typer.Option(help="A model that was trained elsewhere, for its domain. May be repeated, one a domain."),
+    ] = None,
     regressor: Annotated[str, typer.Option(help="mlr (the paper's) or ridge.")] = "mlr",
-    layer: Annotated[list[int] | None, typer.Option(help="Only this layer of networks (0, 1, 2).")] = None,
+    layer: Annotated[list[int] | None, typer.Option(help="Only this layer of networks (0, 1, 2 …).")] = None,
     phase: Annotated[list[str] | None, typer.Option(help="Only this phase: pre-trained or fine-tuned.")] = None,
     control: Annotated[bool, typer.Option("--control", help="Also rows with random weights.")] = False,
+    carry_over: Annotated[
+        bool,
+        typer.Option("--carry-over", help="Ablation that leaks: keep fine-tuned weights from fold to fold."),
+    ] = False,
+    window: Annotated[int, typer.Option(min=1, max=16, help="Beats an input window of networks.")] = 4,
     epochs: Annotated[str | None, typer.Option(help="Pre-training epochs to choose from, such as 5,10,20,50.")] = None,
     layers: Annotated[str | None, typer.Option(help="Hidden units, such as 75,50,25.")] = None,
     device: Device = "cpu",
@@ -247,23 +255,35 @@ def run(
       emobench run --features mfcc --features chroma --dataset data/moodswings
 
       emobench run --features file:my_features.csv --dataset data/moodswings --regressor ridge
+
+      emobench run --features rhythm --model elsewhere/rhythm-0bfac3ec9725
     """
     settle(quiet=quiet, verbose=verbose)
     if not features:
         raise InputError("run: names no features; give some, such as --features mfcc or --features rhythm+pitch.")
+    from dataclasses import replace
+
     from .benchmark import runs, tables
-    from .benchmark.spec import choose_layers, choose_phases
+    from .benchmark.spec import choose_phases
 
     place = dataset or _data() / "synthetic"
-    network_config = _network_config(seed, epochs, layers)
+    network_config = network_config(seed, epochs, layers)
+    network_config = replace(network_config, pretraining=replace(network_config.pretraining, window=window))
     config = runs.RunConfig(
         regressor=regressor,
-        layers=choose_layers(layer, len(network_config.pretraining.layers)),
+        layers=tuple(layer) if layer else None,
         phases=choose_phases(phase, control=control),
     )
     places = runs.Places(
-        dataset=place, out=out, models=models, audio=audio, pretrain_data=_pretrain_data(pretrain_data, place)
+        dataset=place,
+        out=out,
+        models=models,
+        audio=audio,
+        pretrain_data=_pretrain_data(pretrain_data, place),
+        trained=tuple(model or ()),
     )
+    if carry_over:
+        network_config = replace(network_config, carry_over=True)
     with _pool(workers, scheduler) as pool:
         outcome = runs.run(features, places, config, network_config, device=device, pool=pool, force=force)
     if as_json:
@@ -322,8 +342,10 @@ def leaderboard(
 @app.command("list")
 def list_things(
     what: Annotated[str, typer.Argument(help="features, datasets, models or results.")] = "features",
+    folder: Annotated[Path | None, typer.Argument(help="With --plot: where pictures go. Default: plots.")] = None,
     results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
     models: Models = Path("models"),
+    plot: Annotated[bool, typer.Option("--plot", help="models: draw training curves and learned rows as PNG.")] = False,
     as_json: AsJson = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -335,15 +357,30 @@ def list_things(
       emobench list
 
       emobench list datasets --json
+
+      emobench list models --plot pictures/
     """
     settle(quiet=quiet, verbose=verbose)
-    from .benchmark.inventory import inventory
+    from .benchmark.inventory import draw_models, inventory
 
+    if plot and what != "models":
+        raise InputError(f"list {what} --plot: only models have pictures; write 'emobench list models --plot'.")
+    if folder is not None and not plot:
+        raise InputError(f"list {what} {folder}: a folder goes with --plot; write 'emobench list models --plot DIR'.")
     found = inventory(what, data=_data(), models=models, results=results)
+    drawn = draw_models(models, folder or Path("plots")) if plot else None
+    pictures = drawn.pictures if drawn else {}
+    for problem in drawn.problems if drawn else []:
+        typer.echo(f"left out: {problem}", err=True)
     if as_json:
-        print_json(found.records)
-    else:
-        print_tables([found])
+        records = [dict(record) for record in found.records]
+        for record in records if plot else []:
+            record["plots"] = [str(path) for path in pictures.get(record["folder"], [])]
+        print_json(records)
+        return
+    print_tables([found])
+    for path in (path for paths in pictures.values() for path in paths):
+        say(f"wrote {path}")
 
 
 def main() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import cached_property
@@ -29,6 +29,7 @@ from .spec import Row, is_file, registered
 from .task import Fold, Task
 
 if TYPE_CHECKING:
+    from ..dbn.network import Model
     from .networks import NetworkConfig, Networks
 
 FloatArray = npt.NDArray[np.float64]
@@ -36,13 +37,26 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Places:
-    """Where a run finds and leaves things."""
+    """Where a run finds and leaves things.
+
+    Attributes
+    ----------
+    dataset, out, models : Path
+        Labelled dataset, folder of results, folder of the models that are trained here.
+    audio : Path or None
+        Audio of the clips, where it is not where the dataset keeps it.
+    pretrain_data : Path or None
+        Pre-training dataset; None for the labelled clips without their labels.
+    trained : tuple of Path
+        Models that were trained elsewhere, one a domain.
+    """
 
     dataset: Path
     out: Path
     models: Path
     audio: Path | None = None
     pretrain_data: Path | None = None
+    trained: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -78,7 +92,9 @@ class Features:
     device : str
         ``cpu``, ``cuda`` or ``auto``.
     pool : Executor
-        Of :func:`emobench.parallel.executor`, for the audio.
+        Of :func:`emobench.parallel.executor`, for the audio and the folds.
+    trained : mapping of str to Model, optional
+        Models that were trained elsewhere, by their domains.
     """
 
     def __init__(
@@ -90,6 +106,7 @@ class Features:
         networks: NetworkConfig,
         device: str,
         pool: Executor,
+        trained: Mapping[str, Model] | None = None,
     ) -> None:
         self.task = task
         self.places = places
@@ -98,6 +115,7 @@ class Features:
         self.network_config = networks
         self.device = device
         self.pool = pool
+        self.trained = trained or {}
         self._baselines: dict[str, baseline_features.Computed] = {}
         self._arrays: dict[str, tuple[FloatArray, object, float | None]] = {}
 
@@ -149,15 +167,21 @@ class Features:
             models=self.places.models,
             device=choose_device(self.device),
             pool=self.pool,
+            trained=self.trained,
         )
 
-    @property
-    def pretrained_on(self) -> str | None:
-        """What networks were pre-trained on; None where there were none."""
-        if "networks" not in self.__dict__:
-            return None
+    def pretrained_on(self, names: Iterable[str]) -> str | None:
+        """What the networks among some features were pre-trained on; None where there are none."""
         folder = self.places.pretrain_data
-        return str(folder) if folder else "the dataset's own clips without their labels"
+        here = str(folder) if folder else "the dataset's own clips without their labels"
+        found = [
+            f"{self.trained[name].config.get('data', 'unknown data')} (elsewhere: {self.trained[name].folder})"
+            if name in self.trained
+            else here
+            for name in names
+            if name in DOMAINS
+        ]
+        return "; ".join(dict.fromkeys(found)) or None
 
     def parts(self, row: Row) -> list[Part]:
         """The features of a row; raises where one cannot be had."""
@@ -235,11 +259,19 @@ class Features:
         identity = ["registered", point.value, version, digest(self.audio_hashes)]
         return np.concatenate(found), identity, (time.process_time() - began) / len(self.sources)
 
-    def models(self, row: Row) -> list[dict[str, str]] | None:
-        """Path below the folder of models and SHA-256 of the weights behind a row."""
+    def weights(self, row: Row) -> list[Path]:
+        """Files of weights behind a row."""
         from ..dbn.network import WEIGHTS
 
+        return [self.networks.model(name).folder / WEIGHTS for name in row.parts if name in DOMAINS]
+
+    def models(self, row: Row) -> list[dict[str, str]] | None:
+        """Path below the folder of models and SHA-256 of the weights behind a row."""
         if row.layer is None:
             return None
         models = [self.networks.model(name) for name in row.parts if name in DOMAINS]
-        return [{"path": f"{model.folder.name}/{WEIGHTS}", "sha256": model.sha256} for model in models]
+        # The folder's own name, however it was named: where it lies is this machine's.
+        return [
+            {"path": "/".join(path.resolve().parts[-2:]), "sha256": model.sha256}
+            for model, path in zip(models, self.weights(row), strict=True)
+        ]

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -13,25 +12,25 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm import tqdm
 
-from ..audio import cache
 from ..audio.analysis import REVISION, Analysis, AnalysisConfig
-from ..audio.seconds import mean_per_second
 from ..builders.audio_files import ClipSource
 from ..builders.labelled import analyse_clip
 from ..builders.pretraining import load_segments
 from ..builders.release import MANIFEST
-from ..builders.targets import targets_at
-from ..dbn.domains import Domain, Examples, examples
-from ..dbn.finetuning import FinetuningConfig, finetune
-from ..dbn.network import Model, Network, load_model
+from ..dbn.domains import Domain
+from ..dbn.finetuning import FinetuningConfig
+from ..dbn.network import Model, load_model
 from ..dbn.pretraining import PretrainingConfig, model_folder, pretrain
+from ..dbn.ranks import Ranks
 from ..errors import InputError
 from ..files import digest, sha256_file
-from ..parallel import bars_wanted, ordered_map
+from ..parallel import ordered_map
+from . import tuning
+from .clip_examples import ClipExamples, clip_examples
 from .regression import fit_mlr
 from .task import Fold, Task
+from .tuning import FoldWork, arrays_of, network_of, tune_carried, tune_folds
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -40,11 +39,25 @@ CONTROL = 0
 
 @dataclass(frozen=True)
 class NetworkConfig:
-    """Settings of everything about networks."""
+    """Settings of everything about networks.
+
+    Attributes
+    ----------
+    analysis : AnalysisConfig
+        From audio to beat-synchronous features.
+    pretraining : PretrainingConfig
+        Of the networks that are trained here.
+    finetuning : FinetuningConfig
+        Of each fold.
+    carry_over : bool
+        An ablation that leaks: each fold starts from the fine-tuned weights of the last one, not from the
+        pre-trained ones, so clips that are tested in one fold were trained on in an earlier one.
+    """
 
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
     finetuning: FinetuningConfig = field(default_factory=FinetuningConfig)
+    carry_over: bool = False
 
 
 def choose_device(name: str) -> torch.device:
@@ -75,6 +88,9 @@ def ensure_model(
     identity: object,
     models: Path,
     device: torch.device,
+    threads: int = 1,
+    ranks: Ranks | None = None,
+    likelihood: bool = False,
 ) -> Model:
     """Load the model of a domain, trained first where it is not there.
 
@@ -94,6 +110,8 @@ def ensure_model(
         Folder of models.
     device : torch.device
         Where to compute.
+    threads, ranks, likelihood
+        As in :func:`.pretraining.pretrain`.
 
     Returns
     -------
@@ -105,11 +123,24 @@ def ensure_model(
         described = {"data": "the labelled clips without their labels", "clips_sha256": digest(identity)}
     folder = model_folder(models, domain, config, digest(described))
     if not (folder / "weights.safetensors").is_file():
+        lengths = None
         if data is not None:
             segments = load_segments(data, domain.table)
+            lengths = segments.lengths
         else:
             segments = [getattr(clip, domain.table) for clip in own_clips()]
-        pretrain(segments, domain, config, folder=folder, provenance=described, device=device)
+        pretrain(
+            segments,
+            domain,
+            config,
+            folder=folder,
+            provenance=described,
+            device=device,
+            lengths=lengths,
+            threads=threads,
+            ranks=ranks,
+            likelihood=likelihood,
+        )
     return load_model(folder, device=device)
 
 
@@ -118,28 +149,6 @@ def _manifest_hash(folder: Path) -> str:
     if not path.is_file():
         raise InputError(f"{folder}: no dataset there (no {MANIFEST}); build one or name another with --pretrain-data.")
     return sha256_file(path)
-
-
-@dataclass(frozen=True)
-class _Shown:
-    """Examples of the labelled clips of one domain.
-
-    Attributes
-    ----------
-    data : Examples
-        The examples.
-    clips : ndarray of int, shape (n_examples,)
-        Clip of each.
-    times : ndarray, shape (n_examples,)
-        When each is closed, in seconds.
-    targets : ndarray of float32, shape (n_examples, 2)
-        Means interpolated at these times.
-    """
-
-    data: Examples
-    clips: npt.NDArray[np.intp]
-    times: FloatArray
-    targets: npt.NDArray[np.float32]
 
 
 class Networks:
@@ -162,7 +171,9 @@ class Networks:
     device : torch.device
         Where to compute.
     pool : Executor
-        Of :func:`emobench.parallel.executor`, for the audio.
+        Of :func:`emobench.parallel.executor`, for the audio and the folds.
+    trained : mapping of str to Model, optional
+        Models that were trained elsewhere, by their domains; checked already (:mod:`.trained`).
     """
 
     def __init__(
@@ -176,20 +187,22 @@ class Networks:
         models: Path,
         device: torch.device,
         pool: Executor,
+        trained: Mapping[str, Model] | None = None,
     ) -> None:
         self.task = task
         self.config = config
+        self.trained = trained or {}
         self._sources = sources
-        self._audio = [audio_hashes, REVISION, config.analysis, [[s.start, s.duration] for s in sources]]
+        self.audio_identity = [audio_hashes, REVISION, config.analysis, [[s.start, s.duration] for s in sources]]
         self._data = data
         self._models = models
         self._device = device
         self._pool = pool
-        self._model: dict[str, Model] = {}
-        self._shown: dict[str, _Shown] = {}
+        self._model: dict[str, Model] = dict(self.trained)
+        self._shown: dict[str, ClipExamples] = {}
         self._tables: dict[tuple[str, int], list[FloatArray]] = {}
-        self._choices: dict[str, dict[int, int]] = {}
-        self._tuned: dict[tuple[str, int, int], tuple[list[FloatArray], dict[str, float]]] = {}
+        self._distances: dict[str, dict[int, dict[int, float]]] = {}
+        self._tuned: dict[tuple[str, bool], dict[int, _TunedFold]] = {}
 
     @cached_property
     def analyses(self) -> list[Analysis]:
@@ -222,7 +235,7 @@ class Networks:
                 self.config.pretraining,
                 data=self._data,
                 own_clips=lambda: self.analyses,
-                identity=self._audio,
+                identity=self.audio_identity,
                 models=self._models,
                 device=self._device,
             )
@@ -233,30 +246,41 @@ class Networks:
         decided: dict[str, Any] = {
             "domain": name,
             "model_sha256": self.model(name).sha256,
-            "audio": digest(self._audio),
+            "audio": digest(self.audio_identity),
         }
         if phase.endswith("fine-tuned"):
             decided["finetuning"] = self.config.finetuning
+            if self.config.carry_over:
+                decided["carry_over"] = True
         return decided
 
     def values(self, name: str, layer: int, phase: str, fold: Fold) -> FloatArray:
         """Features of a domain at the labels' rate for one fold, shape (n_rows, width of the layer)."""
-        epochs = CONTROL if phase.startswith("random") else self.choice(name)[fold.repeat]
+        control = phase.startswith("random")
         if phase.endswith("fine-tuned"):
-            return self._finetuned(name, epochs, fold)[0][layer]
-        return self._pretrained(name, epochs)[layer]
+            return self._finetuned(name, control)[fold.repeat].layers[layer]
+        return self._pretrained(name, self._epochs(name, fold, control))[layer]
 
     def training_record(self, name: str, phase: str) -> dict[str, Any]:
         """What was chosen and reached in each repeat, and the seconds of training."""
-        record: dict[str, Any] = {"model": self.model(name).folder.name}
-        folds = self.task.folds
-        if not phase.startswith("random"):
-            record["epochs"] = [self.choice(name)[fold.repeat] for fold in folds]
+        record: dict[str, Any] = {"model": self.model(name).folder.resolve().name}
+        if name in self.trained:
+            record["trained_elsewhere"] = self.model(name).config
+        control = phase.startswith("random")
+        if not control:
+            record["epochs"] = [self._epochs(name, fold, control) for fold in self.task.folds]
+            record["verification_distance"] = [self.distances(name)[fold.repeat] for fold in self.task.folds]
         if phase.endswith("fine-tuned"):
-            epochs = [CONTROL if phase.startswith("random") else self.choice(name)[fold.repeat] for fold in folds]
-            facts = [self._finetuned(name, count, fold)[1] for count, fold in zip(epochs, folds, strict=True)]
+            tuned = self._finetuned(name, control)
+            facts = [tuned[fold.repeat].facts for fold in self.task.folds]
             for fact in ("epoch", "error", "seconds"):
                 record[f"finetuning_{fact}"] = [each[fact] for each in facts]
+            if self.config.carry_over:
+                # The first fold alone starts from pre-trained weights.
+                record["carried_over"] = True
+                if not control:
+                    record["epochs"] = record["epochs"][:1]
+                    record["verification_distance"] = record["verification_distance"][:1]
         return record
 
     def train_seconds(self, name: str, phase: str) -> float:
@@ -264,118 +288,101 @@ class Networks:
         seconds = 0.0 if phase.startswith("random") else self.model(name).seconds
         return seconds + sum(self.training_record(name, phase).get("finetuning_seconds", []))
 
-    def choice(self, name: str) -> dict[int, int]:
-        """Pre-training epochs chosen for each repeat: the least mean distance on its verification part.
+    def distances(self, name: str) -> dict[int, dict[int, float]]:
+        """Of each repeat, the mean distance on its verification part after each number of pre-training epochs.
 
         The distance is that of linear regression on the pre-trained features, averaged over the layers;
         training and verification targets alone decide.
         """
-        if name not in self._choices:
+        if name not in self._distances:
             counts = [count for count in self.model(name).networks if count != CONTROL]
-            chosen: dict[int, int] = {}
-            for fold in self.task.folds:
-                errors = [
-                    np.mean([_verification_distance(table, self.task, fold) for table in self._pretrained(name, count)])
+            self._distances[name] = {
+                fold.repeat: {
+                    count: float(
+                        np.mean(
+                            [_verification_distance(table, self.task, fold) for table in self._pretrained(name, count)]
+                        )
+                    )
                     for count in counts
-                ]
-                chosen[fold.repeat] = counts[int(np.argmin(errors))]
-            self._choices[name] = chosen
-        return self._choices[name]
+                }
+                for fold in self.task.folds
+            }
+        return self._distances[name]
 
-    def _examples(self, name: str) -> _Shown:
+    def choice(self, name: str) -> dict[int, int]:
+        """Pre-training epochs chosen for each repeat: the least mean distance on its verification part."""
+        return {repeat: min(found, key=found.__getitem__) for repeat, found in self.distances(name).items()}
+
+    def _epochs(self, name: str, fold: Fold, control: bool) -> int:
+        return CONTROL if control else self.choice(name)[fold.repeat]
+
+    def _examples(self, name: str) -> ClipExamples:
         if name not in self._shown:
-            domain = self.model(name).domain
-            data = examples(domain, [getattr(clip, domain.table) for clip in self.analyses], pad=True)
-            clips = np.repeat(np.arange(len(self.task.clips)), data.counts)
-            times, targets = np.empty(len(data)), np.empty((len(data), 2), np.float32)
-            rows = np.searchsorted(self.task.songs, np.arange(len(self.task.clips) + 1))
-            for clip, analysis in enumerate(self.analyses):
-                own = clips == clip
-                times[own] = analysis.beats[data.beats[own]]
-                means = self.task.targets[rows[clip] : rows[clip + 1], :2]
-                targets[own] = targets_at(times[own], self.task.seconds[clip], means)
-            self._shown[name] = _Shown(data, clips, times, targets)
+            self._shown[name] = clip_examples(self.model(name).domain, self.analyses, self.task)
         return self._shown[name]
-
-    def _per_second(self, name: str, layers: Sequence[npt.NDArray[np.float32]]) -> list[FloatArray]:
-        """Average the activations of each clip over its past seconds, all layers at once."""
-        shown = self._examples(name)
-        # A saturated unit is constant: regression must not blow up its last digits.
-        stacked = np.round(np.hstack(layers), 6)
-        bounds = np.searchsorted(shown.clips, np.arange(len(self.task.clips) + 1))
-        rows = [
-            mean_per_second(stacked[low:high], shown.times[low:high], seconds)
-            for low, high, seconds in zip(bounds[:-1], bounds[1:], self.task.seconds, strict=True)
-        ]
-        edges = np.cumsum([layer.shape[1] for layer in layers])[:-1]
-        return np.split(np.concatenate(rows), edges, axis=1)
 
     def _pretrained(self, name: str, epochs: int) -> list[FloatArray]:
         if (name, epochs) not in self._tables:
-            network = self.model(name).networks[epochs]
-            self._tables[name, epochs] = self._per_second(name, network.features(self._examples(name).data))
+            network, shown = self.model(name).networks[epochs], self._examples(name)
+            self._tables[name, epochs] = shown.per_second(network.features(shown.data), self.task)
         return self._tables[name, epochs]
 
-    def _finetuned(self, name: str, epochs: int, fold: Fold) -> tuple[list[FloatArray], dict[str, float]]:
-        memory = (name, epochs, fold.repeat)
-        if memory not in self._tuned:
-            # Folds are made in one go, for one bar.
-            for each in tqdm(
-                self.task.folds,
-                desc=f"fine-tuning {name}" + (" from random weights" if epochs == CONTROL else ""),
-                unit="fold",
-                disable=not bars_wanted(),
-            ):
-                count = epochs if epochs == CONTROL else self.choice(name)[each.repeat]
-                if (name, count, each.repeat) not in self._tuned:
-                    self._tuned[name, count, each.repeat] = self._finetune(name, count, each)
-        return self._tuned[memory]
-
-    def _finetune(self, name: str, epochs: int, fold: Fold) -> tuple[list[FloatArray], dict[str, float]]:
-        shown = self._examples(name)
-        songs = self.task.songs
-        parts = [np.isin(shown.clips, songs[rows]) for rows in (fold.train, fold.verification)]
-        network = self.model(name).networks[epochs]
-
-        def compute() -> cache.Arrays:
-            began = time.perf_counter()
-            matrix = shown.data.matrix()
-            training, verification = ((matrix[part], shown.targets[part]) for part in parts)
-            tuned = finetune(
-                network,
-                training=training,
-                verification=verification,
-                config=self.config.finetuning,
-                repeat=fold.repeat,
+    def _finetuned(self, name: str, control: bool) -> dict[int, _TunedFold]:
+        """All folds of a network, made in one go: on all processors, unless each needs the one before."""
+        if (name, control) not in self._tuned:
+            shown = self._examples(name)
+            tune = tune_carried if self.config.carry_over else tune_folds
+            made = tune(
+                [self._work(name, self._epochs(name, fold, control), fold) for fold in self.task.folds],
+                pool=self._pool,
+                device=self._device,
+                description=f"fine-tuning {name}" + (" from random weights" if control else ""),
             )
-            facts = np.array([tuned.epoch, tuned.error, time.perf_counter() - began])
-            found: cache.Arrays = {"facts": facts}
-            for number, layer in enumerate(tuned.network.layers):
-                found[f"weight{number}"] = layer.weight.cpu().numpy()
-                found[f"bias{number}"] = layer.bias.cpu().numpy()
-            return found
+            found = {}
+            for fold, arrays in zip(self.task.folds, made, strict=True):
+                layers = shown.per_second(network_of(arrays, self._device).features(shown.data), self.task)
+                epoch, error, seconds = (float(value) for value in arrays["facts"])
+                found[fold.repeat] = _TunedFold(layers, {"epoch": epoch, "error": error, "seconds": seconds})
+            self._tuned[name, control] = found
+        return self._tuned[name, control]
 
+    def _work(self, name: str, epochs: int, fold: Fold) -> FoldWork:
+        shown = self._examples(name)
+        training, verification = (
+            np.isin(shown.clips, self.task.songs[rows]) for rows in (fold.train, fold.verification)
+        )
+        targets = (shown.targets[training], shown.targets[verification])
         key = {
-            **self.identity(name, "fine-tuned"),
+            "revision": tuning.REVISION,
+            "domain": name,
+            "model_sha256": self.model(name).sha256,
+            "audio": digest(self.audio_identity),
+            "finetuning": self.config.finetuning,
             "epochs": epochs,
             "repeat": fold.repeat,
-            "targets": digest([shown.targets[part].tobytes().hex() for part in parts]),
+            "targets": digest([part.tobytes().hex() for part in targets]),
             "torch": torch.__version__,
             "device": self._device.type,
         }
-        stored = cache.cached("finetuned", key, compute)
-        tuned = _with_weights(network, stored)
-        epoch, error, seconds = (float(value) for value in stored["facts"])
-        layers = self._per_second(name, tuned.features(shown.data))
-        return layers, {"epoch": epoch, "error": error, "seconds": seconds}
+        return FoldWork(
+            name=name,
+            key=key,
+            start=arrays_of(self.model(name).networks[epochs]),
+            rows=shown.data.rows,
+            window=shown.data.window,
+            firsts=(shown.data.starts[training], shown.data.starts[verification]),
+            targets=targets,
+            config=self.config.finetuning,
+            repeat=fold.repeat,
+        )
 
 
-def _with_weights(network: Network, stored: cache.Arrays) -> Network:
-    layers = []
-    for number, layer in enumerate(network.layers):
-        weight, bias = (torch.from_numpy(stored[f"{kind}{number}"]).to(network.device) for kind in ("weight", "bias"))
-        layers.append(type(layer)(weight, bias))
-    return Network(network.mean, network.scale, tuple(layers))
+@dataclass(frozen=True)
+class _TunedFold:
+    """Features per second of each layer, and what fine-tuning reached, of one repeat."""
+
+    layers: list[FloatArray]
+    facts: dict[str, float]
 
 
 def _verification_distance(features: FloatArray, task: Task, fold: Fold) -> float:

@@ -22,6 +22,9 @@ from .task import Task
 SCHEMA = 1
 DRAWS = 1000
 
+# What marks a row whose fine-tuned weights were kept from fold to fold.
+CARRIED = "carried over (leaks)"
+
 REQUIRED = ("schema", "signature", "dataset", "features", "layer", "phase", "scores", "created")
 
 
@@ -120,6 +123,16 @@ def write_result(path: Path, result: dict[str, Any], predictions: pl.DataFrame) 
     return whole
 
 
+def carried_over(result: dict[str, Any]) -> bool:
+    """Whether the weights behind a row were kept from fold to fold, so that tested clips were trained on."""
+    return bool(result.get("config", {}).get("carry_over"))
+
+
+def phase_shown(result: dict[str, Any]) -> str | None:
+    """The phase of a row as every table shows it."""
+    return f"{result['phase']}, {CARRIED}" if carried_over(result) else result["phase"]
+
+
 def read_results(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
     """Read all results below a folder.
 
@@ -151,6 +164,7 @@ def read_results(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
         key = (
             *(result["dataset"][part] for part in ("name", "version", "manifest_sha256")),
             *(result[part] for part in ("features", "layer", "phase", "regressor")),
+            carried_over(result),
         )
         if key not in found or found[key]["created"] <= result["created"]:
             found[key] = result

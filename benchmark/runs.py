@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from ..baselines.frames import FrameConfig
@@ -26,13 +28,19 @@ from .baseline_features import FAMILIES
 from .features import Features, Part, Places, UnavailableError
 from .metrics import repaired
 from .regression import REGRESSORS, fit_mlr, fit_ridge
-from .spec import Row, rows_of
+from .spec import Row, domains_of, rows_of
 from .task import Task, load_task
 
 if TYPE_CHECKING:
+    from ..dbn.network import Model
     from .networks import NetworkConfig
 
 FloatArray = npt.NDArray[np.float64]
+
+LEAKS = (
+    "--carry-over keeps fine-tuned weights from fold to fold: clips that are tested in a later fold were trained on in "
+    "an earlier one, so these scores leak; their rows are marked so."
+)
 
 # Rows that stand beside the features: the training mean, and the mean of each clip's own targets.
 CONSTANT = Row(("constant",))
@@ -47,8 +55,10 @@ class RunConfig:
     ----------
     regressor : {"mlr", "ridge"}
         Multiple linear regression, or ridge with its strength chosen on the verification part.
-    layers, phases : tuple
-        Of the rows with networks.
+    layers : tuple of int or None
+        Of the rows with networks; None for all there are.
+    phases : tuple of str
+        Of these rows.
     frames : FrameConfig
         Of the standard features.
     bootstrap_seed : int
@@ -56,7 +66,7 @@ class RunConfig:
     """
 
     regressor: str = "mlr"
-    layers: tuple[int, ...] = (0, 1, 2)
+    layers: tuple[int, ...] | None = None
     phases: tuple[str, ...] = ("pre-trained", "fine-tuned")
     frames: FrameConfig = field(default_factory=FrameConfig)
     bootstrap_seed: int = 0
@@ -111,7 +121,7 @@ def run(
     specs : sequence of str
         Features, as :mod:`emobench.benchmark.spec` reads them.
     places : Places
-        Dataset, results, models, audio and pre-training data.
+        Dataset, results, models, audio and pre-training data, models that were trained elsewhere.
     config : RunConfig
         Settings.
     networks : NetworkConfig
@@ -119,7 +129,7 @@ def run(
     device : str
         ``cpu``, ``cuda`` or ``auto``.
     pool : Executor
-        Of :func:`emobench.parallel.executor`, for the audio.
+        Of :func:`emobench.parallel.executor`, for the audio and the folds.
     force : bool
         Compute finished rows again.
 
@@ -130,37 +140,74 @@ def run(
     Raises
     ------
     InputError
-        If a SPEC, the dataset, its audio or a feature file cannot be used, or no SPEC gives a row.
+        If a SPEC, the dataset, its audio, a model or a feature file cannot be used, no SPEC gives a row, or
+        weights shall be carried over and no row is fine-tuned.
     """
-    rows = [row for spec in specs for row in rows_of(spec, layers=config.layers, phases=config.phases)]
+    trained = _trained(specs, places, config, networks, device)
+    own = len(networks.pretraining.layers)
+    depths = {
+        name: len(next(iter(trained[name].networks.values())).layers) if name in trained else own
+        for name in domains_of(specs)
+    }
+    rows = [
+        row
+        for spec in specs
+        for row in rows_of(
+            spec, layers=config.layers, phases=config.phases, depths=depths, carry_over=networks.carry_over
+        )
+    ]
+    if networks.carry_over and not any(row.carry_over for row in rows):
+        raise InputError("--carry-over: expected fine-tuned rows of networks; --features and --phase ask for none.")
+    if networks.carry_over:
+        print(f"emobench: warning: {LEAKS}", file=sys.stderr)
     task = load_task(load(places.dataset))
     families = sorted({part for row in rows for part in row.parts if part in FAMILIES})
-    features = Features(task, places, families, config.frames, networks, device, pool)
+    features = Features(task, places, families, config.frames, networks, device, pool, trained)
     scorer = _Scorer(task, config, features)
     outcome = Outcome()
     wanted = list(dict.fromkeys([*rows, CONSTANT, ORACLE]))
     unavailable: list[InputError] = []
-    for row in tqdm(wanted, desc="rows", unit="row", disable=not bars_wanted(), leave=False):
-        try:
-            parts = [] if row == ORACLE else features.parts(row)
-        except UnavailableError as error:
-            unavailable.append(error)
-            outcome.notes.append(str(error))
-            continue
-        signature = scorer.signature(row, parts)
-        path = results.results_folder(places.out, task) / f"{row.label}-{signature}.json"
-        result = None if force else results.finished(path)
-        if result is None:
-            result = scorer.compute(row, parts, signature, path)
-            outcome.computed += 1
-        outcome.results.append(result)
-        outcome.paths.append(path)
+    # The number of threads would change the rounding.
+    with threadpool_limits(1):
+        for row in tqdm(wanted, desc="rows", unit="row", disable=not bars_wanted(), leave=False):
+            try:
+                parts = [] if row == ORACLE else features.parts(row)
+            except UnavailableError as error:
+                unavailable.append(error)
+                outcome.notes.append(str(error))
+                continue
+            signature = scorer.signature(row, parts)
+            path = results.results_folder(places.out, task) / f"{row.label}-{signature}.json"
+            result = None if force else results.finished(path)
+            if result is None:
+                result = scorer.compute(row, parts, signature, path)
+                outcome.computed += 1
+            outcome.results.append(result)
+            outcome.paths.append(path)
     if unavailable and len(unavailable) == len(rows):
         raise unavailable[0]
-    outcome.pretrained_on = features.pretrained_on
-    weights = {model["path"] for result in outcome.results for model in result["model"] or ()}
-    outcome.models = [places.models / path for path in sorted(weights)]
+    outcome.pretrained_on = features.pretrained_on(part for row in rows for part in row.parts)
+    outcome.models = sorted({path for row in rows if row.layer is not None for path in features.weights(row)})
     return outcome
+
+
+def _trained(
+    specs: Sequence[str], places: Places, config: RunConfig, networks: NetworkConfig, device: str
+) -> Mapping[str, Model]:
+    """The models that were trained elsewhere, checked."""
+    if not places.trained:
+        return {}
+    from .networks import choose_device
+    from .trained import trained_models
+
+    return trained_models(
+        places.trained,
+        domains_of(specs),
+        analysis=networks.analysis,
+        window=networks.pretraining.window,
+        control=any(phase.startswith("random") for phase in config.phases),
+        device=choose_device(device),
+    )
 
 
 class _Scorer:
@@ -178,6 +225,8 @@ class _Scorer:
     def _decided(self, row: Row, parts: Sequence[Part]) -> dict[str, Any]:
         return plain(
             {
+                # Only where it is so, for good: every table marks such a row.
+                **({"carry_over": True} if row.carry_over else {}),
                 "schema": results.SCHEMA,
                 "manifest": sha256_file(self.task.dataset.folder / MANIFEST),
                 "row": [row.features, row.layer, row.phase],
@@ -231,7 +280,7 @@ class _Scorer:
                     **self._decided(row, parts),
                     "run": self.config,
                     "networks": self.features.network_config if row.layer is not None else None,
-                    "pretrained_on": self.features.pretrained_on if row.layer is not None else None,
+                    "pretrained_on": self.features.pretrained_on(row.parts),
                     "training": records,
                     "ridge_strength": strengths if self._regressor(row) == "ridge" else None,
                 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import PurePath
@@ -28,11 +29,14 @@ class Row:
         Layer of the networks among them.
     phase : str or None
         ``pre-trained``, ``fine-tuned``, or the control ``random``, ``random-fine-tuned``.
+    carry_over : bool
+        Whether fine-tuned weights were kept from fold to fold, which leaks.
     """
 
     parts: tuple[str, ...]
     layer: int | None = None
     phase: str | None = None
+    carry_over: bool = False
 
     @property
     def features(self) -> str:
@@ -44,7 +48,7 @@ class Row:
         """What the row is called in files: features, layer and phase, without signs that a path cannot hold."""
         text = "+".join(PurePath(part[5:]).stem if is_file(part) else part for part in self.parts)
         if self.layer is not None:
-            text += f"-layer{self.layer}-{self.phase}"
+            text += f"-layer{self.layer}-{self.phase}" + ("-carried-over" if self.carry_over else "")
         return "".join(letter if letter.isalnum() or letter in "+-_." else "_" for letter in text)
 
 
@@ -96,26 +100,56 @@ def _split(spec: str) -> list[str]:
     return parts
 
 
-def rows_of(spec: str, *, layers: tuple[int, ...], phases: tuple[str, ...]) -> list[Row]:
-    """Rows that a SPEC makes: one, or one a layer and phase where a network is among its parts."""
-    parts = parse(spec)
-    if not any(part in DOMAINS for part in parts):
-        return [Row(parts)]
-    return [Row(parts, layer, phase) for phase in phases for layer in layers]
+def domains_of(specs: Sequence[str]) -> list[str]:
+    """Domains of networks that SPECs name, each once."""
+    return list(dict.fromkeys(part for spec in specs for part in parse(spec) if part in DOMAINS))
 
 
-def choose_layers(asked: list[int] | None, depth: int) -> tuple[int, ...]:
-    """Layers of rows: those asked for, or all.
+def rows_of(
+    spec: str,
+    *,
+    layers: Sequence[int] | None,
+    phases: Sequence[str],
+    depths: Mapping[str, int],
+    carry_over: bool = False,
+) -> list[Row]:
+    """Rows that a SPEC makes: one, or one a layer and phase where a network is among its parts.
+
+    Parameters
+    ----------
+    spec : str
+        Features.
+    layers : sequence of int or None
+        Layers asked for; None for all that each of its networks has.
+    phases : sequence of str
+        Phases asked for.
+    depths : mapping of str to int
+        Layers of the network of each domain.
+    carry_over : bool
+        Whether the fine-tuned rows keep weights from fold to fold.
+
+    Returns
+    -------
+    list of Row
 
     Raises
     ------
     InputError
-        If the network has no such layer.
+        If the SPEC cannot be read, or one of its networks has no such layer.
     """
-    wrong = [layer for layer in asked or [] if not 0 <= layer < depth]
+    parts = parse(spec)
+    deep = [part for part in parts if part in DOMAINS]
+    if not deep:
+        return [Row(parts)]
+    depth = min(depths[part] for part in deep)
+    wrong = [layer for layer in layers or () if not 0 <= layer < depth]
     if wrong:
-        raise InputError(f"--layer {wrong[0]}: expected 0 to {depth - 1}.")
-    return tuple(asked) if asked else tuple(range(depth))
+        raise InputError(f"--layer {wrong[0]}: expected 0 to {depth - 1}, the layers of {'+'.join(deep)}.")
+    return [
+        Row(parts, layer, phase, carry_over and phase.endswith("fine-tuned"))
+        for phase in phases
+        for layer in (layers if layers is not None else range(depth))
+    ]
 
 
 def choose_phases(asked: list[str] | None, *, control: bool) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from ..cards.tables import Table
 from ..dbn.domains import NAMES as DOMAINS
+from .results import CARRIED, carried_over, phase_shown
 
 Result = dict[str, Any]
 
@@ -28,6 +29,10 @@ NO_ENT = (
     "beside the clips' audio."
 )
 SYNTHETIC = "Synthetic music and ratings: these numbers say nothing about music by people."
+LEAKS = (
+    f"{CARRIED[0].upper()}{CARRIED[1:]}: each fold was fine-tuned from the weights of the one before, so clips tested "
+    "in a later fold were trained on in an earlier one. These rows are no measure of anything else."
+)
 PLUS_MINUS = "± is the sample standard deviation over the repeats."
 
 
@@ -49,7 +54,7 @@ def _record(result: Result) -> dict[str, Any]:
         "dataset": f"{result['dataset']['name']}@{result['dataset']['version']}",
         "features": result["features"],
         "layer": result["layer"],
-        "phase": result["phase"],
+        "phase": phase_shown(result),
         "regressor": result["regressor"],
         "dims": result["dims"],
         "n_clips": result["n_clips"],
@@ -150,32 +155,38 @@ def _single_table(results: Sequence[Result], name: str) -> Table:
 
 
 def _deep_table(results: Sequence[Result], name: str) -> Table:
-    by_row: dict[tuple[str, str, bool, int], dict[str, Result]] = {}
+    by_row: dict[tuple[str, str, bool, bool, int], dict[str, Result]] = {}
     for result in results:
         control = result["phase"].startswith("random")
         column = "fine-tuned" if result["phase"].endswith("fine-tuned") else "pre-trained"
-        by_row.setdefault((result["features"], result["regressor"], control, result["layer"]), {})[column] = result
+        key = (result["features"], result["regressor"], control, carried_over(result), result["layer"])
+        by_row.setdefault(key, {})[column] = result
 
-    def place(key: tuple[str, str, bool, int]) -> tuple[int, list[int], str, bool, int]:
+    def place(key: tuple[str, str, bool, bool, int]) -> tuple[int, list[int], str, bool, bool, int]:
         parts = key[0].split("+")
         ranks = [DOMAINS.index(part) if part in DOMAINS else len(DOMAINS) for part in parts]
-        return len(parts), ranks, key[0] + key[1], key[2], key[3]
+        return len(parts), ranks, key[0] + key[1], *key[2:]
 
     rows, records = [], []
     for key in sorted(by_row, key=place):
-        features, _, control, layer = key
+        features, _, control, carried, layer = key
         found = by_row[key]
         cells = []
         for column in ("pre-trained", "fine-tuned"):
             scores = found[column]["scores"] if column in found else None
-            cells += [_number(scores[metric]) if scores else "not run" for metric in ("mean_distance", "kl_divergence")]
+            # What is carried over are fine-tuned weights: the pre-trained ones have their own row.
+            nothing = "–" if carried and column == "pre-trained" else "not run"
+            cells += [_number(scores[metric]) if scores else nothing for metric in ("mean_distance", "kl_divergence")]
         first = next(iter(found.values()))
-        label = display_name(features) + (", random weights" if control else "") + _regressor(first)
+        label = display_name(features) + (", random weights" if control else "")
+        label += (f", fine-tuned, {CARRIED}" if carried else "") + _regressor(first)
         rows.append((f"Layer {layer}", label, *cells))
         records += [_record(found[column]) for column in ("pre-trained", "fine-tuned") if column in found]
     notes = _notes(results)
     if any(key[2] for key in by_row):
         notes.append("Random weights: the control, never pre-trained.")
+    if any(key[3] for key in by_row):
+        notes.append(LEAKS)
     return Table(
         title=f"Emotion regression from deep belief networks: {name}",
         slug=_slug(results[0], "networks"),

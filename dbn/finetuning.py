@@ -3,10 +3,14 @@
 Every fold starts again from the pre-trained weights. Examples are beats, targets the means of arousal and
 valence interpolated at them, the loss is the mean squared error; training stops early on the verification
 part, and its best weights are restored.
+
+The networks are so small that the bookkeeping of automatic differentiation takes longer than the arithmetic,
+so the derivatives are written out (Rumelhart, Hinton and Williams 1986).
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -62,6 +66,58 @@ class Tuned:
     error: float
 
 
+class Regressor:
+    """Sigmoid layers and a linear one on top; the gradient of the mean squared error by back-propagation.
+
+    Parameters
+    ----------
+    parameters : sequence of Tensor
+        Weights (n_in, n_out) and biases (n_out,) by turns, from the bottom up, the linear layer's last. Copied.
+
+    Attributes
+    ----------
+    values, gradient : Tensor, shape (n,)
+        All parameters one after another, so that a step is one operation over them, and the gradient.
+    """
+
+    def __init__(self, parameters: Sequence[Tensor]) -> None:
+        self.values = torch.cat([parameter.reshape(-1) for parameter in parameters])
+        self.gradient = torch.zeros_like(self.values)
+        self._shapes = [parameter.shape for parameter in parameters]
+        views, slopes = self.split(self.values), self.split(self.gradient)
+        self._layers = list(zip(views[::2], views[1::2], strict=True))
+        self._slopes = list(zip(slopes[::2], slopes[1::2], strict=True))
+
+    def split(self, vector: Tensor) -> list[Tensor]:
+        """Views of a vector like ``values``, of the shapes of the parameters."""
+        parts = vector.split([shape.numel() for shape in self._shapes])
+        return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
+
+    def forward(self, inputs: Tensor) -> list[Tensor]:
+        """Inputs (n, dims), the activations of each sigmoid layer, and the predictions (n, outputs)."""
+        values = [inputs]
+        for weight, bias in self._layers[:-1]:
+            values.append(torch.addmm(bias, values[-1], weight).sigmoid_())
+        weight, bias = self._layers[-1]
+        values.append(torch.addmm(bias, values[-1], weight))
+        return values
+
+    def error(self, inputs: Tensor, targets: Tensor) -> float:
+        """Mean squared error."""
+        return torch.nn.functional.mse_loss(self.forward(inputs)[-1], targets).item()
+
+    def differentiate(self, inputs: Tensor, targets: Tensor) -> None:
+        """Set ``gradient`` to that of the mean squared error for inputs (n, dims) and targets (n, outputs)."""
+        values = self.forward(inputs)
+        slope = values[-1].sub_(targets).mul_(2.0 / targets.numel())
+        for number in range(len(self._layers) - 1, -1, -1):
+            below = values[number]
+            torch.mm(below.t(), slope, out=self._slopes[number][0])
+            torch.sum(slope, 0, out=self._slopes[number][1])
+            if number:
+                slope = torch.mm(slope, self._layers[number][0].t()).mul_(1.0 - below).mul_(below)
+
+
 def finetune(
     network: Network,
     *,
@@ -87,46 +143,36 @@ def finetune(
     -------
     Tuned
         Epoch 0 where no epoch was better than the pre-trained weights with the mean as prediction.
+
+    Raises
+    ------
+    ValueError
+        If a part has no example: nothing could be learnt, or no epoch be chosen.
     """
+    if not len(training[0]) or not len(verification[0]):
+        raise ValueError("training and verification: expected at least one example each")
     device = network.device
     inputs, targets = (torch.from_numpy(part).to(device) for part in training)
     checked, wanted = (torch.from_numpy(part).to(device) for part in verification)
     inputs = (inputs - network.mean) / network.scale
     checked = (checked - network.mean) / network.scale
     width = network.layers[-1].bias.shape[0]
-    parameters: list[Tensor] = []
-    for layer in network.layers:
-        parameters += [layer.weight.clone(), layer.bias.clone()]
     # The linear layer starts at the best constant: no weight, the mean as bias.
-    parameters += [torch.zeros(width, 2, device=device), targets.mean(0)]
-    for parameter in parameters:
-        parameter.requires_grad_(True)
-    optimiser = torch.optim.SGD(parameters, lr=config.rate, momentum=config.momentum)
+    top = [torch.zeros(width, 2, device=device), targets.mean(0)]
+    model = Regressor([*(part for layer in network.layers for part in (layer.weight, layer.bias)), *top])
+    velocity = torch.zeros_like(model.values)
     generator = torch.Generator(device=device).manual_seed(config.seed + repeat)
-
-    def predict(batch: Tensor) -> Tensor:
-        hidden = batch
-        for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
-            hidden = torch.addmm(bias, hidden, weight).sigmoid()
-        return torch.addmm(parameters[-1], hidden, parameters[-2])
-
-    def verification_error() -> float:
-        with torch.no_grad():
-            return torch.nn.functional.mse_loss(predict(checked), wanted).item()
-
-    best = [parameter.detach().clone() for parameter in parameters]
-    best_error, best_epoch = verification_error(), 0
+    best, best_error, best_epoch = model.values.clone(), model.error(checked, wanted), 0
     for epoch in range(1, config.epochs + 1):
         for chosen in torch.randperm(len(inputs), generator=generator, device=device).split(config.batch):
-            loss = torch.nn.functional.mse_loss(predict(inputs[chosen]), targets[chosen])
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-        error = verification_error()
+            model.differentiate(inputs.index_select(0, chosen), targets.index_select(0, chosen))
+            velocity.mul_(config.momentum).add_(model.gradient)
+            model.values.add_(velocity, alpha=-config.rate)
+        error = model.error(checked, wanted)
         if error < best_error:
-            best = [parameter.detach().clone() for parameter in parameters]
-            best_error, best_epoch = error, epoch
+            best, best_error, best_epoch = model.values.clone(), error, epoch
         elif epoch - best_epoch >= config.patience:
             break
-    layers = tuple(Layer(weight, bias) for weight, bias in zip(best[:-2:2], best[1:-2:2], strict=True))
+    kept = [part.clone() for part in model.split(best)[:-2]]
+    layers = tuple(Layer(weight, bias) for weight, bias in zip(kept[::2], kept[1::2], strict=True))
     return Tuned(Network(network.mean, network.scale, layers), best_epoch, best_error)

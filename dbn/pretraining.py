@@ -120,6 +120,7 @@ def pretrain(
     lengths: Sequence[int] | None = None,
     threads: int = 1,
     ranks: Ranks | None = None,
+    likelihood: bool = False,
 ) -> None:
     """Train a deep belief network greedily and write its folder.
 
@@ -144,6 +145,8 @@ def pretrain(
         On the processor; each takes a part of every batch.
     ranks : Ranks, optional
         The processes that train together; this one alone by default.
+    likelihood : bool
+        Estimate the log-likelihood of the binary machines by annealed importance sampling, for the log.
 
     Raises
     ------
@@ -168,7 +171,7 @@ def pretrain(
     training, held_out = everything.of_clips(~held), everything.of_clips(held)
     if not len(training):
         raise nothing
-    run = _Run(training, held_out, domain, config, folder, device, threads, ranks or Ranks())
+    run = _Run(training, held_out, domain, config, folder, device, threads, ranks or Ranks(), likelihood)
     networks, logs = run.machines()
     if run.ranks.rank == 0:
         described = {"training": config, "examples": len(training), "device": device.type, **provenance}
@@ -204,7 +207,9 @@ class _Run:
         device: torch.device,
         threads: int,
         ranks: Ranks,
+        likelihood: bool,
     ) -> None:
+        self.likelihood = likelihood
         self.training, self.held_out, self.domain, self.config = training, held_out, domain, config
         self.folder, self.device, self.threads, self.ranks = folder, device, threads, ranks
         self.mean, self.scale = (torch.from_numpy(part).to(device) for part in input_statistics(training))
@@ -272,6 +277,7 @@ class _Run:
             rate=lambda step: config.rate * _schedule(config.schedule, step),
             seen=source.tensor(watched),
             held_out=feed(self.held_out).tensor(held) if len(held) else None,
+            likelihood=self.likelihood,
             save=lambda: self._save(machine),
             done=done,
         )

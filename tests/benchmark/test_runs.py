@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import Executor
+from dataclasses import replace
 from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark import features, runs, spec
+from emobench.benchmark.inventory import inventory
 from emobench.benchmark.leaderboard import load_tables, rendered
 from emobench.benchmark.networks import NetworkConfig
 from emobench.benchmark.task import load_task
@@ -20,10 +22,12 @@ from emobench.builders import labelled, pretraining, synthetic
 from emobench.builders.labelled import LabelledConfig
 from emobench.builders.pretraining import PretrainConfig
 from emobench.builders.synthesis import SynthesisConfig
+from emobench.cli import app
 from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.pretraining import PretrainingConfig
 from emobench.errors import InputError
 from emobench.parallel import executor
+from typer.testing import CliRunner
 
 NETWORKS = NetworkConfig(
     pretraining=PretrainingConfig(layers=(8, 6, 4), epochs=(1, 2), rate=1e-4),
@@ -62,8 +66,9 @@ def with_audio(tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path
 def _run(specs: list[str], dataset: Path, out: Path, **options: Any) -> runs.Outcome:
     places = Places(dataset=dataset, out=out / "results", models=out / "models", **options.pop("places", {}))
     config = runs.RunConfig(**options.pop("config", {}))
+    networks = replace(NETWORKS, carry_over=options.pop("carry_over", False))
     with executor(1) as pool:
-        return runs.run(specs, places, config, NETWORKS, device="cpu", pool=pool, **options)
+        return runs.run(specs, places, config, networks, device="cpu", pool=pool, **options)
 
 
 def _feature_file(path: Path, dataset: Path, dims: int = 3) -> Path:
@@ -212,35 +217,105 @@ def test_wrong_audio_folder(with_audio: Path, tmp_path: Path) -> None:
         _run(["mfcc"], with_audio / "syn", tmp_path, places={"audio": tmp_path})
 
 
-def test_test_targets_never_decide(with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Shuffle the targets of the test part: choice, weights and predictions stay the same."""
-    options: dict[str, Any] = {"config": {"layers": (2,)}, "places": {"pretrain_data": with_audio / "syn-pretrain"}}
-    plain = _run(["rhythm"], with_audio / "syn", tmp_path / "plain", **options)
+# Weights carried over
 
-    def only_first_repeat(task: Any, *, shuffle: bool) -> Any:
-        targets = task.targets.copy()
-        if shuffle:
-            targets[task.folds[0].test] = targets[task.folds[0].test][::-1]
-        return type(task)(**{**task.__dict__, "targets": targets, "folds": task.folds[:1]})
 
-    original = runs.load_task
-    monkeypatch.setenv("EMOBENCH_CACHE", str(tmp_path / "cache"))
-    found = []
-    for shuffle in (False, True):
-        monkeypatch.setattr(
-            runs, "load_task", lambda dataset, shuffle=shuffle: only_first_repeat(original(dataset), shuffle=shuffle)
-        )
-        outcome = _run(["rhythm"], with_audio / "syn", tmp_path / str(shuffle), **options)
-        predicted = [
-            pl.read_parquet(path.with_suffix(".parquet")).select("arousal", "valence", "arousal_var").to_numpy()
-            for path in outcome.paths[:2]
-        ]
-        trained = outcome.results[1]["config"]["training"][0]
-        found.append((predicted, trained["epochs"], trained["finetuning_epoch"], trained["finetuning_error"]))
-    assert found[0][1:] == found[1][1:]
-    for one, other in zip(found[0][0], found[1][0], strict=True):
-        assert np.array_equal(one, other)
-    assert plain.results[1]["config"]["training"][0]["epochs"][0] == found[0][1][0]
+def test_carried_over_rows_are_marked_for_good(
+    with_audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options: dict[str, Any] = {"places": {"pretrain_data": with_audio / "syn-pretrain"}}
+    settings = {"layers": (0, 2), "phases": ("pre-trained", "fine-tuned", "random-fine-tuned")}
+    apart = _run(["rhythm"], with_audio / "syn", tmp_path, config=settings, **options)
+    assert capsys.readouterr().err == ""
+    carried = _run(["rhythm"], with_audio / "syn", tmp_path, config=settings, carry_over=True, **options)
+    (warning,) = capsys.readouterr().err.splitlines()
+    assert warning.startswith("emobench: warning: --carry-over keeps fine-tuned weights from fold to fold")
+    assert "clips that are tested in a later fold were trained on in an earlier one" in warning
+
+    # Pre-trained rows are the same as ever; of the others each is one more.
+    assert carried.computed == 4
+    assert len({path.name for path in (*apart.paths, *carried.paths)}) == 6 + 4 + 2
+    for phase in ("fine-tuned", "random-fine-tuned"):
+        one, other = ({r["layer"]: r for r in outcome.results if r["phase"] == phase} for outcome in (apart, carried))
+        for layer in (0, 2):
+            assert one[layer]["signature"] != other[layer]["signature"]
+            assert "carry_over" not in one[layer]["config"]
+            assert other[layer]["config"]["carry_over"] is True
+            assert other[layer]["config"]["networks"]["carry_over"] is True
+            # The first fold starts where it always does, the others elsewhere.
+            first, *rest = zip(*(r[layer]["scores"]["mean_distance"]["per_repeat"] for r in (one, other)), strict=True)
+            assert first[0] == first[1]
+            assert any(alone != kept for alone, kept in rest)
+    names = [path.name.rsplit("-", 1)[0] for path in carried.paths]
+    assert names[:6] == [
+        "rhythm-layer0-pre-trained",
+        "rhythm-layer2-pre-trained",
+        "rhythm-layer0-fine-tuned-carried-over",
+        "rhythm-layer2-fine-tuned-carried-over",
+        "rhythm-layer0-random-fine-tuned-carried-over",
+        "rhythm-layer2-random-fine-tuned-carried-over",
+    ]
+
+    # Every table shows them beside the others, never in their place.
+    found, problems = load_tables(tmp_path / "results")
+    assert problems == []
+    mark = "carried over (leaks)"
+    for form in ("rich", "markdown", "latex", "csv", "json"):
+        assert mark in rendered(found, form), form
+    lines = rendered(found, "markdown").splitlines()
+    rows = [line for line in lines if line.startswith("| Layer 0 |")]
+    assert [line.split("|")[2].strip() for line in rows] == [
+        "Rhythm",
+        f"Rhythm, fine-tuned, {mark}",
+        "Rhythm, random weights",
+        f"Rhythm, random weights, fine-tuned, {mark}",
+    ]
+    assert rows[1].split("|")[3].strip() == "–"
+    assert "not run" not in rows[0]
+    assert any("clips tested in a later fold were trained on in an earlier one" in line for line in lines)
+    (deep,) = (table for table in found if "networks" in table.title)
+    phases = [record["phase"] for record in deep.records if record["layer"] == 0]
+    assert phases == [
+        "pre-trained",
+        "fine-tuned",
+        f"fine-tuned, {mark}",
+        "random-fine-tuned",
+        f"random-fine-tuned, {mark}",
+    ]
+    listed = inventory("results", data=tmp_path, models=tmp_path, results=tmp_path / "results")
+    assert sum(mark in record["phase"] for record in listed.records if record["phase"]) == 4
+    only_apart = load_tables(_without(tmp_path, "carried-over"))[0]
+    assert "leaks" not in rendered(only_apart, "markdown")
+
+
+def _without(folder: Path, mark: str) -> Path:
+    for path in (folder / "results").rglob(f"*{mark}*"):
+        path.unlink()
+    return folder / "results"
+
+
+def test_carry_over_without_a_fine_tuned_row(with_audio: Path, tmp_path: Path) -> None:
+    message = "--carry-over: expected fine-tuned rows of networks"
+    with pytest.raises(InputError, match=message):
+        _run(["mfcc"], with_audio / "syn", tmp_path, carry_over=True)
+    with pytest.raises(InputError, match=message):
+        _run(["rhythm"], with_audio / "syn", tmp_path, carry_over=True, config={"phases": ("pre-trained", "random")})
+
+
+def test_carry_over_by_the_command(with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    options = ["--layers", "5,4", "--epochs", "1", "--layer", "1", "--phase", "fine-tuned", "--workers", "2"]
+    data = ["--dataset", str(with_audio / "syn"), "--pretrain-data", str(with_audio / "syn-pretrain")]
+    ran = CliRunner().invoke(app, ["run", "--features", "rhythm", "--carry-over", *options, *data])
+    assert ran.exit_code == 0, ran.stderr
+    assert len(ran.stderr.splitlines()) == 1
+    assert "emobench: warning: --carry-over" in ran.stderr
+    assert "carried over (leaks)" in ran.stdout
+    assert len(list((tmp_path / "results").rglob("rhythm-layer1-fine-tuned-carried-over-*.json"))) == 1
+    wrong = CliRunner().invoke(app, ["run", "--features", "rhythm", "--carry-over", "--phase", "random", *data])
+    assert wrong.exit_code == 2
+    assert wrong.stderr.startswith("emobench: --carry-over: expected fine-tuned rows")
+    assert len(wrong.stderr.splitlines()) == 1
 
 
 def test_echo_nest_timbre_from_companions(labels_only: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from emobench.dbn.finetuning import FinetuningConfig, Tuned, finetune
+from emobench.dbn.finetuning import FinetuningConfig, Regressor, Tuned, finetune
 from emobench.dbn.network import Layer, Network
 
 Part = tuple[np.ndarray, np.ndarray]
@@ -128,6 +128,58 @@ def test_back_propagation_by_hand(widths: tuple[int, ...], momentum: float) -> N
     # All layers learn, not the top alone.
     for before, after in zip(_weights(network)[::2], _weights(tuned.network)[::2], strict=True):
         assert np.abs(after - before).max() > 1e-4
+
+
+@pytest.mark.parametrize("widths", [(4, 2), (4, 3, 2), (4, 9, 6, 5, 2)])
+def test_gradient_is_that_of_automatic_differentiation(widths: tuple[int, ...]) -> None:
+    generator = torch.Generator().manual_seed(1)
+    shapes = [shape for below, above in pairwise(widths) for shape in ((below, above), (above,))]
+    parameters = [torch.randn(*shape, generator=generator, requires_grad=True) for shape in shapes]
+    inputs, targets = torch.randn(11, 4, generator=generator), torch.randn(11, 2, generator=generator)
+    hidden = inputs
+    for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
+        hidden = torch.sigmoid(hidden @ weight + bias)
+    loss = ((hidden @ parameters[-2] + parameters[-1] - targets) ** 2).mean()
+    loss.backward()
+    model = Regressor([parameter.detach() for parameter in parameters])
+    assert model.error(inputs, targets) == pytest.approx(loss.item(), rel=1e-6)
+    kept = targets.clone()
+    for _ in range(2):  # gradients are set, not summed up
+        model.differentiate(inputs, targets)
+    assert torch.equal(targets, kept)
+    for found, parameter in zip(model.split(model.gradient), parameters, strict=True):
+        assert parameter.grad is not None
+        np.testing.assert_allclose(found.numpy(), parameter.grad.numpy(), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_batches_are_those_of_a_plain_torch_loop(momentum: float) -> None:
+    network, training, verification = _network(4, 9, 6, 5), _part(107, seed=1), _part(40, seed=2)
+    top = [torch.zeros(5, 2), torch.from_numpy(training[1]).mean(0)]
+    parameters = [part.clone() for layer in network.layers for part in (layer.weight, layer.bias)] + top
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    optimiser = torch.optim.SGD(parameters, lr=0.3, momentum=momentum)
+    generator = torch.Generator().manual_seed(7 + 2)
+    inputs, targets = (torch.from_numpy(part) for part in training)
+    inputs = (inputs - network.mean) / network.scale
+    history = []
+    for _ in range(6):
+        # 107 examples: the last batch is smaller.
+        for chosen in torch.randperm(107, generator=generator).split(10):
+            hidden = inputs[chosen]
+            for weight, bias in zip(parameters[:-2:2], parameters[1:-2:2], strict=True):
+                hidden = torch.sigmoid(hidden @ weight + bias)
+            optimiser.zero_grad()
+            torch.nn.functional.mse_loss(hidden @ parameters[-2] + parameters[-1], targets[chosen]).backward()
+            optimiser.step()
+        history.append([parameter.detach().numpy().copy() for parameter in parameters])
+    tuned = _tune(
+        network, training, verification, rate=0.3, momentum=momentum, batch=10, epochs=6, patience=6, seed=7, repeat=2
+    )
+    assert tuned.epoch > 1
+    for found, wanted in zip(_weights(tuned.network), history[tuned.epoch - 1][:-2], strict=True):
+        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
 
 
 def test_early_stopping_restores_the_best_weights() -> None:
@@ -303,3 +355,11 @@ def test_wrong_settings(changes: dict[str, Any]) -> None:
 def test_inputs_of_another_width() -> None:
     with pytest.raises(RuntimeError):
         _tune(_network(4, 5), _part(20, seed=1, dims=7), _part(20, seed=2, dims=7))
+
+
+@pytest.mark.parametrize("empty", ["training", "verification"])
+def test_a_part_without_examples(empty: str) -> None:
+    parts = {"training": _part(20, seed=1), "verification": _part(20, seed=2)}
+    parts[empty] = (parts[empty][0][:0], parts[empty][1][:0])
+    with pytest.raises(ValueError, match="training and verification: expected at least one example each"):
+        _tune(_network(4, 5), parts["training"], parts["verification"])

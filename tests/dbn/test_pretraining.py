@@ -255,7 +255,7 @@ def test_an_existing_model_is_kept(tmp_path: Path) -> None:
     kept = {path.name: path.read_bytes() for path in folder.iterdir()}
     _pretrain(folder, _config(seed=5), _clips(3, seed=5))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
-    assert sorted(kept) == ["config.json", "training.json", WEIGHTS]
+    assert sorted(kept) == ["README.md", "config.json", "training.json", WEIGHTS]
 
 
 def test_a_model_without_weights_is_trained_again(tmp_path: Path) -> None:

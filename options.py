@@ -1,0 +1,50 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from .errors import InputError
+
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no remarks.")]
+Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say which versions and which cache are used.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: the processors there are.")]
+Scheduler = Annotated[
+    str | None,
+    typer.Option("--scheduler", help="Address of a Dask cluster that does the work, such as tcp://host:8786."),
+]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="Root of all randomness.")]
+Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
+Models = Annotated[Path, typer.Option("--models", help="Folder of pre-trained models.")]
+Features = Annotated[
+    list[str] | None,
+    typer.Option("--features", "-f", help="Names joined by +, such as mfcc or rhythm+pitch. May be repeated."),
+]
+
+
+def network_config(seed: int, epochs: str | None, layers: str | None, **changes: Any) -> Any:
+    """Settings of networks, from what was typed; InputError where they cannot be."""
+    from .benchmark.networks import NetworkConfig
+    from .dbn.finetuning import FinetuningConfig
+    from .dbn.pretraining import PretrainingConfig
+
+    changes["seed"] = seed
+    if epochs:
+        changes["epochs"] = _whole_numbers(epochs, "--epochs")
+    if layers:
+        changes["layers"] = _whole_numbers(layers, "--layers")
+    try:
+        return NetworkConfig(pretraining=PretrainingConfig(**changes), finetuning=FinetuningConfig(seed=seed))
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
+    try:
+        return tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise InputError(f"{option} {text}: expected whole numbers joined by commas.") from None
