@@ -267,8 +267,7 @@ def run(
     from .benchmark.spec import choose_phases
 
     place = dataset or _data() / "synthetic"
-    network_config = network_config(seed, epochs, layers)
-    network_config = replace(network_config, pretraining=replace(network_config.pretraining, window=window))
+    networks = network_config(seed, epochs, layers, window=window)
     config = runs.RunConfig(
         regressor=regressor,
         layers=tuple(layer) if layer else None,
@@ -283,9 +282,9 @@ def run(
         trained=tuple(model or ()),
     )
     if carry_over:
-        network_config = replace(network_config, carry_over=True)
+        networks = replace(networks, carry_over=True)
     with _pool(workers, scheduler) as pool:
-        outcome = runs.run(features, places, config, network_config, device=device, pool=pool, force=force)
+        outcome = runs.run(features, places, config, networks, device=device, pool=pool, force=force)
     if as_json:
         print_json({"results": outcome.results, "notes": outcome.notes})
         return

@@ -15,7 +15,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.linalg.blas import sgemm
+from scipy.linalg.blas import sgemm  # pyright: ignore[reportAttributeAccessIssue]
 from torch import Tensor
 
 from . import kernels

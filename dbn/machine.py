@@ -122,7 +122,7 @@ class Machine:
         Of at most 1,000 examples each; ``ais_error`` is three standard errors of the logarithm of the partition
         function.
         """
-        rbm = RBM(*(part.cpu() for part in (self.rbm.weight, self.rbm.visible_bias, self.rbm.hidden_bias)), False)
+        rbm = RBM(self.rbm.weight.cpu(), self.rbm.visible_bias.cpu(), self.rbm.hidden_bias.cpu(), gaussian=False)
         drawn = {}
         for name, inputs in (("log_likelihood", seen), ("held_out_log_likelihood", held_out)):
             if inputs is not None:

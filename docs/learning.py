@@ -10,6 +10,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 HERE = Path(__file__).parent
 DOMAINS = ("rhythm", "pitch", "pitch2d")
@@ -23,7 +24,7 @@ PHASES = {
 }
 
 
-def emobench(folder: Path, *arguments: str) -> list | dict:
+def emobench(folder: Path, *arguments: str) -> Any:
     """Run a command and give its JSON."""
     call = [sys.executable, "-m", "emobench", *arguments, "--json", "--quiet"]
     environment = {**os.environ, "EMOBENCH_CACHE": str(folder / "cache")}

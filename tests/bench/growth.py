@@ -46,8 +46,15 @@ def make_clips(folder: Path, *, seconds: float, mp3: bool) -> None:
         ).audio
         if mp3:
             stereo = pl.DataFrame({"left": sound, "right": sound * 0.9}).to_numpy()
-            options = {"format": "MP3", "subtype": "MPEG_LAYER_III", "bitrate_mode": "CONSTANT"}
-            soundfile.write(folder / f"{number}.mp3", stereo, rate, compression_level=2 / 3, **options)
+            soundfile.write(
+                folder / f"{number}.mp3",
+                stereo,
+                rate,
+                format="MP3",
+                subtype="MPEG_LAYER_III",
+                bitrate_mode="CONSTANT",
+                compression_level=2 / 3,
+            )
         else:
             soundfile.write(folder / f"{number}.wav", sound, rate, subtype="PCM_16")
 

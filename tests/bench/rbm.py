@@ -17,8 +17,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-os.environ.update(THREADS)
+for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ[name] = "1"
 
 import numpy as np
 import polars as pl
@@ -64,7 +64,7 @@ def ours(data: np.ndarray, hidden: int, threads: int) -> Callable[[int, int], ob
 
 def products(data: np.ndarray, hidden: int) -> Callable[[int, int], object]:
     """The five matrix products of a step alone."""
-    from scipy.linalg.blas import sgemm
+    from scipy.linalg.blas import sgemm  # pyright: ignore[reportAttributeAccessIssue]
 
     weights = np.full((data.shape[1], hidden), 0.01, np.float32)
     gradient = np.zeros_like(weights)

@@ -48,7 +48,7 @@ def _moved(
 ) -> list[np.ndarray]:
     """Changes of weights and biases by one step at the rate 1."""
     before = [getattr(machine, name).clone() for name in NAMES]
-    _step(_learner(machine, compiled=compiled, **({"rate": 1.0} | settings)), data)
+    _step(_learner(machine, compiled=compiled, **{"rate": 1.0, **settings}), data)
     return [(getattr(machine, name) - kept).numpy() for name, kept in zip(NAMES, before, strict=True)]
 
 
@@ -240,7 +240,8 @@ def test_many_steps_raise_the_exact_likelihood(compiled: bool, gaussian: bool, s
 def test_momentum_decay_and_sparsity_by_hand(compiled: bool) -> None:
     data = np.random.default_rng(3).normal(size=(20, 6)).astype(np.float32)
     plain, other = (_machine(6, 4, gaussian=True, seed=5) for _ in range(2))
-    settings = {"momentum": 0.5, "weight_decay": 0.01, "sparsity_target": 0.1, "sparsity_cost": 0.3, "rate": 0.01}
+    settings: dict[str, Any] = {"momentum": 0.5, "weight_decay": 0.01, "rate": 0.01}
+    settings |= {"sparsity_target": 0.1, "sparsity_cost": 0.3}
     start = {name: getattr(plain, name).clone().numpy() for name in NAMES}
     active = _sigmoid(data @ start["weight"] + start["hidden_bias"]).sum(0)
     change = dict(zip(NAMES, _moved(plain, {"rate": 0.01}, data, compiled=compiled), strict=True))
@@ -255,7 +256,8 @@ def test_momentum_decay_and_sparsity_by_hand(compiled: bool) -> None:
     before = [getattr(other, name).clone() for name in NAMES]
     twin = RBM(*(part.clone() for part in before), gaussian=True)
     _step(learner, data)
-    _step(_learner(twin, compiled=compiled, **(settings | {"momentum": 0.0})), data)
+    settings["momentum"] = 0.0
+    _step(_learner(twin, compiled=compiled, **settings), data)
     for name, moved, kept in zip(NAMES, velocity, before, strict=True):
         alone = getattr(twin, name) - kept
         torch.testing.assert_close(getattr(other, name), kept + 0.5 * moved + alone, atol=1e-5, rtol=0)
