@@ -14,7 +14,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 DOMAINS = ("rhythm", "pitch", "pitch2d")
-RATES = ("1e-5", "1e-3")
+RATES = ("1e-5", "1e-4")
 SEEDS = (0, 1, 2)
 PHASES = {
     "random": "random weights",

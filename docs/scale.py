@@ -1,4 +1,4 @@
-"""Write docs/scale.md and docs/scale.svg from what ``make bench`` measured: python docs/scale.py build/bench."""
+"""Write the figures of ``make bench`` into docs/scale.md and docs/training.md: python docs/scale.py build/bench."""
 
 import json
 import sys
@@ -64,24 +64,64 @@ def main(folder: Path) -> None:
         + " |"
         for clips in CLIPS
     ]
-    text = (HERE / "scale.md").read_text()
-    for name, lines in (
-        ("growth", growth),
-        ("estimates", estimates),
-        (
-            "measured",
-            [
-                f"Measured on {features['processor']}, two cores: a 30-second stereo MP3 takes a worker {busy:.3f} s; "
-                f"two workers finish {many['clips'] / many['seconds']:.1f} clips a second, one "
-                f"{one['clips'] / one['seconds']:.1f} (with starting up). What the main process does alone "
-                f"(checksums, tables, card) takes {1000 * alone:.2f} ms a clip."
-            ],
+    insert(
+        HERE / "scale.md",
+        growth=growth,
+        estimates=estimates,
+        measured=[
+            f"Measured on {features['processor']}, two cores: a 30-second stereo MP3 takes a worker {busy:.3f} s; "
+            f"two workers finish {many['clips'] / many['seconds']:.1f} clips a second, one "
+            f"{one['clips'] / one['seconds']:.1f} (with starting up). What the main process does alone "
+            f"(checksums, tables, card) takes {1000 * alone:.2f} ms a clip."
+        ],
+    )
+    insert(HERE / "training.md", speed=speed(json.loads((folder / "rbm.json").read_text()), features["processor"]))
+
+
+def speed(results: dict, processor: str) -> list[str]:
+    """Tables of the speed of training."""
+    rows, sizes = results["speed"], results["full_size"]
+    names = ["products", "ours", "ours, two threads", "scikit-learn", "torch"]
+    labels = [
+        "the five matrix products alone",
+        "emobench",
+        "emobench, two threads",
+        "scikit-learn",
+        "torch, DataLoader",
+    ]
+    return [
+        "",
+        f"Examples a second of CD-1 on {processor} (visible/hidden units, batch):",
+        "",
+        "| | " + " | ".join(f"{row['visible']}/{row['hidden']}, {row['batch']:,}" for row in rows) + " |",
+        "| --- |" + " ---: |" * len(rows),
+        *(
+            f"| {label} | " + " | ".join(f"{row[name]:,.0f}" for row in rows) + " |"
+            for name, label in zip(names, labels, strict=True)
         ),
-    ):
+        "",
+        "The paper's number of examples, from generated Parquet files, batches of 100:",
+        "",
+        "| domain | examples | read a second | trained a second, by layer | 50 epochs of all layers | peak memory |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+        *(
+            f"| `{size['domain']}` | {size['examples']:,} | {size['read_per_second']:,.0f} | "
+            f"{', '.join(f'{rate:,.0f}' for rate in size['rates'])} | {60 * size['hours_of_50_epochs']:.0f} min | "
+            f"{size['peak_mb']:,.0f} MB |"
+            for size in sizes
+        ),
+        "",
+    ]
+
+
+def insert(path: Path, **parts: list[str]) -> None:
+    """Put lines between the marks of their names."""
+    text = path.read_text()
+    for name, lines in parts.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, rest = text.split(begin)
         text = before + begin + "\n".join(lines) + "\n" + end + rest.split(end, 1)[1]
-    (HERE / "scale.md").write_text(text)
+    path.write_text(text)
 
 
 if __name__ == "__main__":
