@@ -153,7 +153,7 @@ def stop_with(stop: Stop) -> None:
     _local.stop = stop
 
 
-def isolated(function: Callable[[_Item], _Result], item: _Item) -> _Result:
+def isolated(function: Callable[[_Item], _Result], item: _Item, *, limited: bool = True) -> _Result:
     """Call ``function(item)`` in a child process.
 
     Parameters
@@ -162,6 +162,8 @@ def isolated(function: Callable[[_Item], _Result], item: _Item) -> _Result:
         Importable by name; its argument and result can be pickled.
     item : object
         Its argument.
+    limited : bool
+        Whether the call may take no longer than ``TIME_LIMIT``.
 
     Returns
     -------
@@ -171,12 +173,12 @@ def isolated(function: Callable[[_Item], _Result], item: _Item) -> _Result:
     Raises
     ------
     CrashError
-        If the call ended the process, or took longer than ``TIME_LIMIT``.
+        If the call ended the process, or took too long.
     EmobenchError
         If something outside killed the process again and again.
     """
     settings = {name: value for name, value in os.environ.items() if name.startswith("EMOBENCH_")}
-    message = (str(Path.cwd()), settings, TIME_LIMIT, pickle.dumps((function, item)))
+    message = (str(Path.cwd()), settings, TIME_LIMIT if limited else 0.0, pickle.dumps((function, item)))
     stop: Stop | None = getattr(_local, "stop", None)
     status, words = 0, ""
     for _attempt in range(_ATTEMPTS):

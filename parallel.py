@@ -150,6 +150,7 @@ def ordered_map(
     description: str,
     unit: str = "clip",
     crashed: _Result | None = None,
+    limited: bool = True,
 ) -> Iterator[_Result]:
     """Apply a function to every item, each call isolated, and give the results in the items' order.
 
@@ -165,6 +166,8 @@ def ordered_map(
         Of the progress bar.
     crashed : object, optional
         The result for an item that ends the process that works on it, or never ends itself.
+    limited : bool
+        Whether a call that takes very long is one that never ends.
 
     Yields
     ------
@@ -176,14 +179,16 @@ def ordered_map(
     EmobenchError
         If an item ends its process, and there is no result for that.
     """
-    work = partial(guarded, function, crashed=crashed)
+    work = partial(guarded, function, crashed=crashed, limited=limited)
     yield from progress(pool.map(work, items), total=len(items), description=description, unit=unit)
 
 
-def guarded(function: Callable[[_Item], _Result], item: _Item, *, crashed: _Result | None) -> _Result:
+def guarded(
+    function: Callable[[_Item], _Result], item: _Item, *, crashed: _Result | None, limited: bool = True
+) -> _Result:
     """Call ``function(item)`` isolated; ``crashed`` where that ends the process, unless it is None."""
     try:
-        return isolated(function, item)
+        return isolated(function, item, limited=limited)
     except CrashError as error:
         if crashed is None:
             raise CrashError(f"{item}: {error}.") from error

@@ -174,7 +174,7 @@ def _on_all_processors(
     works: Sequence[FoldWork], pool: Executor, device: torch.device, description: str
 ) -> Iterator[cache.Arrays]:
     if device.type == "cpu":
-        yield from ordered_map(pool, tune_fold, works, description=description, unit="fold")
+        yield from ordered_map(pool, tune_fold, works, description=description, unit="fold", limited=False)
         return
     for work in progress(works, total=len(works), description=description, unit="fold"):
         yield tune_fold(work, str(device))

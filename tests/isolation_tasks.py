@@ -66,3 +66,8 @@ def die_so_often(item):
 def slow_square(number):
     time.sleep(0.02 * (10 - number))
     return number**2
+
+
+def slow(seconds):
+    time.sleep(seconds)
+    return "done"

@@ -92,6 +92,7 @@ def test_what_hangs_is_ended(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> No
         with pytest.raises(CrashError, match=r"longer than 0\.5 s"):
             isolated(_task("hang"), how)
         assert time.monotonic() - began < 5
+    assert isolated(_task("slow"), 0.8, limited=False) == "done"
     # The clock of one call does not run on in the next.
     assert isolated(_task("die"), "not") == "lived"
     time.sleep(0.6)

@@ -124,7 +124,8 @@ def test_several_folds_are_under_way_at_once(monkeypatch: pytest.MonkeyPatch) ->
     folds = Folds()
     both = threading.Barrier(2, timeout=30)
 
-    def call(function: Any, item: FoldWork) -> Any:
+    def call(function: Any, item: FoldWork, limited: bool) -> Any:
+        assert not limited
         # Broken, after its time, unless another fold comes here too.
         both.wait()
         return function(item)
