@@ -161,10 +161,11 @@ def finetune(
     top = [torch.zeros(width, 2, device=device), targets.mean(0)]
     model = Regressor([*(part for layer in network.layers for part in (layer.weight, layer.bias)), *top])
     velocity = torch.zeros_like(model.values)
-    generator = torch.Generator(device=device).manual_seed(config.seed + repeat)
+    # The same order on every device.
+    generator = torch.Generator().manual_seed(config.seed + repeat)
     best, best_error, best_epoch = model.values.clone(), model.error(checked, wanted), 0
     for epoch in range(1, config.epochs + 1):
-        for chosen in torch.randperm(len(inputs), generator=generator, device=device).split(config.batch):
+        for chosen in torch.randperm(len(inputs), generator=generator).to(device).split(config.batch):
             model.differentiate(inputs.index_select(0, chosen), targets.index_select(0, chosen))
             velocity.mul_(config.momentum).add_(model.gradient)
             model.values.add_(velocity, alpha=-config.rate)

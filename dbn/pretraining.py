@@ -310,11 +310,11 @@ def _schedule(name: str, done: float) -> float:
 
 def _random_layers(dims: int, config: PretrainingConfig, device: torch.device) -> tuple[Layer, ...]:
     """Layers that were never trained: the control, scaled as Glorot and Bengio (2010)."""
-    generator = torch.Generator(device=device).manual_seed(config.seed + 1)
+    generator = torch.Generator().manual_seed(config.seed + 1)
     widths = [dims, *config.layers]
     layers = []
     for below, above in pairwise(widths):
         bound = (6.0 / (below + above)) ** 0.5
-        weight = (torch.rand(below, above, generator=generator, device=device) * 2 - 1) * bound
-        layers.append(Layer(weight, torch.zeros(above, device=device)))
+        weight = (torch.rand(below, above, generator=generator) * 2 - 1) * bound
+        layers.append(Layer(weight.to(device), torch.zeros(above, device=device)))
     return tuple(layers)
