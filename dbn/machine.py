@@ -225,6 +225,10 @@ def train(
             entry = {"epoch": epoch, "reconstruction_error": mean, **machine.watch(seen, held_out)}
             if not np.isfinite(list(entry.values())).all():
                 _check(machine, epoch, float("inf"), good, save)
+            if learner.config.persistent:
+                # The chains reconstruct no examples.
+                again = machine.rbm.visible(machine.rbm.hidden(seen))
+                entry["reconstruction_error"] = torch.mean((seen - again) ** 2).item()
             entry |= {"examples_per_second": count / seconds, "seconds": seconds}
             if likelihood and epoch == epochs and not machine.rbm.gaussian:
                 entry |= machine.likelihood(seen, held_out)

@@ -173,6 +173,17 @@ def test_a_schedule_changes_the_weights(tmp_path: Path, schedule: str) -> None:
         PretrainingConfig(schedule="square")
 
 
+def test_the_reconstruction_error_with_persistent_chains(tmp_path: Path) -> None:
+    for name, settings in (("cd", {}), ("pcd", {"persistent": True})):
+        _pretrain(tmp_path / name, rate=1e-7, epochs=(1,), **settings)
+    errors = [
+        json.loads((tmp_path / name / "training.json").read_text())["machines"]["layer 0"][0]["reconstruction_error"]
+        for name in ("cd", "pcd")
+    ]
+    # Of machines that have learned nothing: the variance of normalised data.
+    assert errors == pytest.approx([1.0, 1.0], abs=0.05)
+
+
 @pytest.mark.parametrize("window", [1, 16])
 @pytest.mark.parametrize("layers", [(7,), (6, 5, 4, 3, 2)])
 def test_any_window_and_depth(tmp_path: Path, window: int, layers: tuple[int, ...]) -> None:
