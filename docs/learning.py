@@ -56,6 +56,17 @@ def measure(folder: Path) -> dict[str, dict[tuple[str, int, str], list[tuple[flo
     return found
 
 
+def apart(rows: dict[tuple[str, int, str], list[tuple[float, float]]], better: str, worse: str) -> str:
+    """Domains and layers where all seeds of one phase score less than all of another."""
+    found = [
+        f"`{domain}` {layer}"
+        for domain in DOMAINS
+        for layer in range(3)
+        if max(rows[domain, layer, better])[0] < min(rows[domain, layer, worse])[0]
+    ]
+    return ", ".join(found) or "nowhere"
+
+
 def main(folder: Path) -> None:
     """Measure and write."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -87,6 +98,10 @@ def main(folder: Path) -> None:
                     values = [value for value, _ in rows[domain, layer, phase]]
                     cells.append(f"{mean(values):.4f} ({min(values):.4f} to {max(values):.4f})")
                 lines.append(f"| `{domain}` | {layer} | " + " | ".join(cells) + " |")
+        for better, worse in (("pre-trained", "random"), ("fine-tuned", "random-fine-tuned")):
+            above, below = apart(rows, better, worse), apart(rows, worse, better)
+            told = f"Every seed of *{PHASES[better]}* is better than every seed of *{PHASES[worse]}* in"
+            lines += ["", f"{told} {above}; worse in {below}."]
         lines.append("")
     (HERE / "learning.md").write_text("\n".join(lines))
 

@@ -103,7 +103,8 @@ def test_pretrain_by_itself(built: Path) -> None:
     ran = _emobench("pretrain", "--features", "pitch2d", *options, cwd=built)
     assert ran.returncode == 0, ran.stderr
     folder = built / ran.stdout.split(": ")[1].split(" ")[0]
-    assert {path.name for path in folder.iterdir()} == {"config.json", "weights.safetensors", "training.json"}
+    files = {"README.md", "config.json", "weights.safetensors", "training.json"}
+    assert {path.name for path in folder.iterdir()} == files
     labelled = ("--pretrain-data", "data/synthetic")
     ran = _emobench("pretrain", "--features", "rhythm", *labelled, *options, cwd=built)
     assert ran.returncode == 0, ran.stderr
