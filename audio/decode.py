@@ -14,6 +14,7 @@ import soundfile
 import soxr
 
 from ..errors import AudioError
+from .mpeg import walk
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -94,9 +95,9 @@ def decode(path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration
     info = probe(path)
     first = round(start * info.sample_rate)
     wanted = -1 if duration is None else round(duration * info.sample_rate)
-    promised = round(info.duration * info.sample_rate) - first
-    if promised <= 0:
+    if round(info.duration * info.sample_rate) <= first:
         return np.zeros(0, np.float32)
+    promised = _length(path, info) - first
     if wanted >= 0:
         promised = min(promised, wanted)
     try:
@@ -121,6 +122,19 @@ def decode(path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration
     if info.sample_rate == sample_rate or len(mono) == 0:
         return mono
     return np.asarray(soxr.resample(mono, info.sample_rate, sample_rate, quality="HQ"), np.float32)
+
+
+def _length(path: Path, info: AudioInfo) -> int:
+    """Samples that a file must give; of MPEG audio without a count of its frames libsndfile only guesses them."""
+    promised = round(info.duration * info.sample_rate)
+    if not info.codec.startswith("MPEG"):
+        return promised
+    try:
+        frames = walk(path)
+    except AudioError:
+        return promised
+    samples = (frames.frames - 1) * frames.samples_per_frame - sum(frames.gapless or ())
+    return max(0, min(promised, samples))
 
 
 def rms_db(samples: FloatArray) -> float:

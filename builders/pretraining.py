@@ -15,6 +15,7 @@ import polars as pl
 
 from ..audio.analysis import REVISION, AnalysisConfig, analyse
 from ..audio.decode import decode, probe
+from ..audio.mpeg import walk
 from ..cards.dataset import PretrainFacts, pretrain_card
 from ..environment import package_versions
 from ..errors import AudioError, EmobenchError, InputError
@@ -35,6 +36,12 @@ class PretrainConfig:
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     quality: QualityConfig = field(default_factory=QualityConfig)
 
+
+# Raise it when a clip gives another row of a shard than before.
+_EXAMINED = 2
+
+# Seconds by which decoded music may fall short of its frames: a decoder's delay takes some hundredths.
+_LOST = 0.15
 
 # Files that are hashed in one call.
 _HASHED_AT_ONCE = 64
@@ -84,18 +91,23 @@ def _examine(clip: _Clip, config: AnalysisConfig) -> dict[str, Any]:
         raise EmobenchError(f"{path}: was there when the build began, and cannot be seen now; {SHARED}")
     try:
         info = probe(path)
+        # Headers lie and decoders pass over damage; frames do neither.
+        frames = walk(path) if info.codec.startswith("MPEG") else None
         samples = decode(path, sample_rate=config.sample_rate)
         if len(samples) == 0:
             return _unusable("too_short", clip)
     except AudioError as error:
         return _unusable(error.reason, clip)
+    decoded = len(samples) / config.sample_rate
+    if frames and decoded < frames.duration - sum(frames.gapless or ()) / frames.sample_rate - _LOST:
+        return _unusable("truncated", clip)
     found = analyse(samples, config)
     facts = ClipFacts(
         codec=info.codec,
-        bit_rate=round(path.stat().st_size * 8 / info.duration),
+        bit_rate=frames.bit_rate if frames else round(path.stat().st_size * 8 / info.duration),
         sample_rate=info.sample_rate,
         channels=info.channels,
-        duration=found.duration,
+        duration=frames.duration if frames else found.duration,
         rms_db=max(found.rms_db, -200.0),
         n_beats=len(found.beats),
     )
@@ -159,7 +171,7 @@ def build(
             clips = _clips(corpus.clips, audio, pool)
         if audio is None:
             raise InputError(f"{corpus.about.title}: a pre-training set needs audio.")
-        key = digest(["pretrain", REVISION, config.analysis, package_versions(heavy=False)])
+        key = digest(["pretrain", _EXAMINED, REVISION, config.analysis, package_versions(heavy=False)])
         work = Work(
             function=partial(_examine, config=config.analysis),
             crashed=partial(_unusable, "undecodable"),

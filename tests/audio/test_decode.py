@@ -272,3 +272,13 @@ def test_level() -> None:
 @pytest.mark.parametrize("count", [0, 100])
 def test_level_of_silence(count: int) -> None:
     assert rms_db(np.zeros(count, np.float32)) == -np.inf
+
+
+def test_mpeg_audio_whose_length_libsndfile_guesses(tmp_path: Path) -> None:
+    # Without an Info frame the guess is longer than the music.
+    path = tmp_path / "a.mp3"
+    samples = np.random.default_rng(0).normal(0, 0.1, 31 * 44_100).astype(np.float32)
+    options = {"bitrate_mode": "CONSTANT", "compression_level": 0.95}
+    soundfile.write(path, samples, 44_100, format="MP3", subtype="MPEG_LAYER_III", **options)
+    assert soundfile.info(path).frames > 1188 * 1152
+    assert len(decode(path, sample_rate=44_100)) == 1188 * 1152

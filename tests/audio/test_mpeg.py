@@ -1,0 +1,462 @@
+"""The frame walk against files of LAME and of a writer made from the standard's tables, and against damage."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import struct
+import subprocess
+import time
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from emobench.audio.mpeg import FrameWalk, walk
+from emobench.errors import AudioError
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+REASONS = {"bad_frames", "truncated", "undecodable"}
+
+# ISO/IEC 11172-3, 2.4.2.3 and 13818-3, 2.4.2.3, as the standard prints them: kbit/s by index.
+TABLES = {
+    ("1", 1): "free 32 64 96 128 160 192 224 256 288 320 352 384 416 448",
+    ("1", 2): "free 32 48 56 64 80 96 112 128 160 192 224 256 320 384",
+    ("1", 3): "free 32 40 48 56 64 80 96 112 128 160 192 224 256 320",
+    ("2", 1): "free 32 48 56 64 80 96 112 128 144 160 176 192 224 256",
+    ("2", 2): "free 8 16 24 32 40 48 56 64 80 96 112 128 144 160",
+    ("2", 3): "free 8 16 24 32 40 48 56 64 80 96 112 128 144 160",
+}
+RATES = {"1": (44100, 48000, 32000), "2": (22050, 24000, 16000), "2.5": (11025, 12000, 8000)}
+VERSION_BITS = {"1": "11", "2": "10", "2.5": "00"}
+LAYER_BITS = {1: "11", 2: "10", 3: "01"}
+MODE_BITS = {"stereo": "00", "joint": "01", "dual": "10", "mono": "11"}
+
+
+def _frame(
+    version: str = "1",
+    layer: int = 3,
+    rate: int = 44100,
+    kbits: int | str = 128,
+    *,
+    padding: int = 0,
+    mode: str = "stereo",
+    crc: bool = False,
+    length: int | None = None,
+    body: bytes = b"",
+) -> bytes:
+    """One frame of silence: the header's bits one after the other, the length by the standard's formula."""
+    index = TABLES["2" if version == "2.5" else version, layer].split().index(str(kbits))
+    bits = "1" * 11 + VERSION_BITS[version] + LAYER_BITS[layer] + ("0" if crc else "1")
+    bits += f"{index:04b}{RATES[version].index(rate):02b}{padding}0" + MODE_BITS[mode] + "00" + "0" + "1" + "00"
+    header = int(bits, 2).to_bytes(4, "big")
+    if length is None:
+        assert isinstance(kbits, int)
+        if layer == 1:
+            length = (12 * kbits * 1000 // rate + padding) * 4
+        else:
+            length = (72 if layer == 3 and version != "1" else 144) * kbits * 1000 // rate + padding
+    else:
+        length += padding * (4 if layer == 1 else 1)
+    return (header + body).ljust(length, b"\0")
+
+
+def _crc(data: bytes) -> int:
+    """Bit by bit, as the standard's figure has it."""
+    register = 0xFFFF
+    for byte in data:
+        for place in range(7, -1, -1):
+            carry = register >> 15 ^ (byte >> place & 1)
+            register = register << 1 & 0xFFFF ^ (0x8005 if carry else 0)
+    return register
+
+
+def _samples(version: str, layer: int) -> int:
+    return {1: 384, 2: 1152, 3: 1152 if version == "1" else 576}[layer]
+
+
+@cache
+def _lame(
+    rate: int = 44100, channels: int = 2, mode: str = "CONSTANT", level: float = 0.7, seconds: float = 1.0
+) -> bytes:
+    """A file as libsndfile and LAME make it."""
+    times = np.arange(round(rate * seconds))[:, None] / rate
+    noise = 0.05 * np.random.default_rng(0).normal(size=(len(times), channels))
+    sound = noise * (times > seconds / 2) + 0.3 * np.sin(2 * np.pi * 440 * times)
+    file = io.BytesIO()
+    soundfile.write(
+        file, sound, rate, format="MP3", subtype="MPEG_LAYER_III", bitrate_mode=mode, compression_level=level
+    )
+    return file.getvalue()
+
+
+def _offsets(data: bytes) -> list[int]:
+    """Where the frames of a file of LAME begin, by the test's own tables: MPEG 1 layer III, 44,100 Hz."""
+    rates, found, at = TABLES["1", 3].split(), [], 0
+    while at < len(data):
+        found.append(at)
+        at += 144 * int(rates[data[at + 2] >> 4]) * 1000 // 44100 + (data[at + 2] >> 1 & 1)
+    assert at == len(data)
+    return found
+
+
+def _bare() -> bytes:
+    """A file of LAME without the Info frame."""
+    data = _lame()
+    return data[_offsets(data)[1] :]
+
+
+def _reason(data: bytes) -> str:
+    with pytest.raises(AudioError) as caught:
+        walk(data)
+    assert "\n" not in str(caught.value)
+    assert "expected" in str(caught.value)
+    return caught.value.reason
+
+
+def _synchsafe(size: int) -> bytes:
+    return bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
+
+
+def _id3v2(body: bytes, *, footer: bool = False) -> bytes:
+    rest = b"\x04\x00" + (b"\x10" if footer else b"\x00") + _synchsafe(len(body))
+    return b"ID3" + rest + body + (b"3DI" + rest if footer else b"")
+
+
+def _ape(*, header: bool = True, footer: bool = True) -> bytes:
+    item = struct.pack("<II", 5, 0) + b"Title\0Album"
+    size = len(item) + 32 * footer
+
+    def block(is_header: bool) -> bytes:
+        flags = (header << 31) | ((not footer) << 30) | (is_header << 29)
+        return b"APETAGEX" + struct.pack("<IIII", 2000, size, 1, flags) + b"\0" * 8
+
+    return (block(True) if header else b"") + item + (block(False) if footer else b"")
+
+
+def _lyrics() -> bytes:
+    body = b"LYRICSBEGININD00002" + b"10" + b"LYR00005Words"
+    return body + b"%06d" % len(body) + b"LYRICS200"
+
+
+ID3V1 = b"TAG" + b"Title".ljust(124, b"\0") + b"\x11"
+
+
+# Sound files
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
+def test_files_of_lame(rate: int, channels: int, mode: str, tmp_path: Path) -> None:
+    data = _lame(rate, channels, mode)
+    (tmp_path / "a.mp3").write_bytes(data)
+    found = walk(tmp_path / "a.mp3")
+    assert found == walk(data) == walk(memoryview(data))
+    assert (found.sample_rate, found.channels, found.layer) == (rate, channels, 3)
+    assert found.version == ("1" if rate >= 32000 else "2" if rate >= 16000 else "2.5")
+    decoded = found.frames * found.samples_per_frame
+    if found.gapless is None:  # LAME leaves the Info frame out where it would not fit
+        assert (mode, rate in (11025, 12000, 24000), found.header_frames) == ("CONSTANT", True, None)
+        assert rate + 576 <= decoded < rate + 576 + 2 * found.samples_per_frame + 529
+    else:
+        assert decoded - sum(found.gapless) == rate
+        assert found.header_frames == found.frames
+    assert found.duration == found.frames * found.samples_per_frame / rate
+    assert found.bit_rate == pytest.approx(len(data) * 8 / found.duration, rel=0.1)
+    if mode == "CONSTANT":
+        assert not found.vbr
+
+
+def test_variable_bit_rate() -> None:
+    assert walk(_lame(mode="VARIABLE", seconds=3.0)).vbr
+    without = walk(b"".join(_frame(kbits=kbits) for kbits in (32, 128, 320)))
+    assert without.vbr
+    assert without.bit_rate == 160_000
+    assert without.header_frames is None
+
+
+@pytest.mark.parametrize("command", ["ffprobe", "mpg123"])
+def test_other_programs_count_the_same(command: str, tmp_path: Path) -> None:
+    if shutil.which(command) is None:
+        pytest.skip(f"{command} is not installed")
+    path = tmp_path / "a.mp3"
+    path.write_bytes(_bare())
+    if command == "ffprobe":
+        options = ["-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"]
+        done = subprocess.run([command, *options, str(path)], capture_output=True, text=True, check=True)
+        frames = int(done.stdout.strip().strip(","))
+    else:
+        options = ["-q", "--no-gapless", "--no-control", "-s", str(path)]
+        done = subprocess.run([command, *options], capture_output=True, check=True)
+        frames = len(done.stdout) // (2 * 2 * 1152)
+    assert frames == walk(path).frames
+
+
+@pytest.mark.parametrize(
+    ("version", "layer", "rate", "kbits"),
+    [
+        (version, layer, rate, int(kbits))
+        for (version, layer), row in TABLES.items()
+        for rate in RATES[version]
+        for kbits in row.split()[1:]
+    ]
+    + [("2.5", layer, rate, 64) for layer in (1, 2, 3) for rate in RATES["2.5"]],
+)
+def test_every_length_of_the_standard(version: str, layer: int, rate: int, kbits: int) -> None:
+    frames = [_frame(version, layer, rate, kbits, padding=number % 2) for number in range(5)]
+    found = walk(b"".join(frames))
+    samples = _samples(version, layer)
+    assert (found.version, found.layer, found.sample_rate, found.frames) == (version, layer, rate, 5)
+    assert (found.samples_per_frame, found.bit_rate, found.vbr) == (samples, kbits * 1000, False)
+    assert found.duration == 5 * samples / rate
+
+
+@pytest.mark.parametrize("layer", [1, 2, 3])
+@pytest.mark.parametrize("version", ["1", "2", "2.5"])
+def test_free_format(version: str, layer: int) -> None:
+    rate = RATES[version][0]
+    frames = [_frame(version, layer, rate, "free", padding=number % 2, length=840) for number in range(6)]
+    found = walk(b"".join(frames))
+    assert found.frames == 6
+    assert found.bit_rate == round(840 * 8 * rate / _samples(version, layer))
+    assert _reason(b"".join(frames)[:-830]) == "truncated"
+    assert _reason(b"".join(frames[:3]) + b"\1" + b"".join(frames[3:])) == "bad_frames"
+    assert _reason(b"".join(frames) + _frame(version, layer, rate, 64)) == "bad_frames"
+
+
+def test_modes() -> None:
+    for mode, name, channels in (("stereo", "stereo", 2), ("dual", "dual channel", 2), ("mono", "mono", 1)):
+        found = walk(_frame(mode=mode) * 3)
+        assert (found.mode, found.channels) == (name, channels)
+    assert walk(_frame() + _frame(mode="joint") + _frame()).frames == 3
+    assert _reason(_frame() * 3 + _frame(mode="mono")) == "bad_frames"
+    assert _reason(_frame() * 3 + _frame(mode="dual")) == "bad_frames"
+
+
+@pytest.mark.parametrize("mode", ["stereo", "mono"])
+@pytest.mark.parametrize(("version", "rate"), [("1", 44100), ("2", 22050)])
+def test_xing(version: str, rate: int, mode: str) -> None:
+    side = {("1", "stereo"): 32, ("1", "mono"): 17, ("2", "stereo"): 17, ("2", "mono"): 9}[version, mode]
+    audio = _frame(version, 3, rate, 64, mode=mode) * 10
+
+    def promise(frames: int, tag: bytes = b"") -> bytes:
+        fields = struct.pack(">III", 3, frames, 0)
+        return _frame(version, 3, rate, 128, mode=mode, body=b"\0" * side + b"Xing" + fields + tag) + audio
+
+    assert (walk(promise(10)).frames, walk(promise(10)).header_frames) == (10, 10)
+    assert walk(promise(10)).bit_rate == 64000
+    assert walk(promise(10)).gapless is None
+    assert walk(promise(11)).frames == 10
+    assert walk(promise(0)).frames == walk(promise(5)).frames == 10
+    assert _reason(promise(12)) == "truncated"
+    assert _reason(promise(10)[:-1]) == "truncated"
+    lame = b"LAME3.100".ljust(21, b"\0") + (576 << 12 | 1000).to_bytes(3, "big")
+    assert walk(promise(10, lame)).gapless == (576, 1000)
+    assert _reason(promise(11, lame)) == "truncated"
+    assert _reason(promise(2**31)[: -len(audio)]) == "truncated"
+
+
+def test_vbri() -> None:
+    body = b"\0" * 32 + b"VBRI" + struct.pack(">HHHII", 1, 1000, 75, 0, 7)
+    assert walk(_frame(body=body) + _frame() * 7).header_frames == 7
+    assert walk(_frame(body=body) + _frame() * 7).frames == 7
+    assert _reason(_frame(body=body) + _frame() * 5) == "truncated"
+    assert _reason(_frame(body=body[:-4] + b"\0" * 4)) == "undecodable"
+
+
+TAIL = [ID3V1, _ape(), _ape(header=False), _lyrics(), _lyrics() + ID3V1, _ape() + _lyrics() + ID3V1, b"\0" * 5000]
+TAIL += [_id3v2(b"x" * 99, footer=True), _ape(header=False) + ID3V1, ID3V1 + b"\0" * 77, b"TAG+" + b"e" * 223 + ID3V1]
+TAIL += [b"\0" * 99 + ID3V1, _ape() + b"\0" * 9, b"LYRICSBEGINla la laLYRICSEND" + ID3V1]
+HEAD = [_id3v2(b""), _id3v2(b"y" * 300), _id3v2(b"y" * 300, footer=True), _id3v2(b"a") + _id3v2(b"b"), _ape()]
+HEAD += [_id3v2(b"a") + b"\0" * 1000, _ape(footer=False), _id3v2(b"\xff\xfb\x90\x00" * 5000)]
+
+
+@pytest.mark.parametrize("audio", [_lame(), _bare(), _frame("1", 2), _frame("2", 2, 24000, 64) * 3])
+def test_tags(audio: bytes) -> None:
+    wanted = walk(audio)
+    for tag in HEAD:
+        assert walk(tag + audio) == wanted
+    for tag in TAIL:
+        assert walk(audio + tag) == wanted
+        assert walk(HEAD[1] + audio + tag) == wanted
+        if audio != _bare() and tag[0] != 0 and tag[-1] != 0:  # zeros may fill the cut frame
+            assert _reason(audio[:-140] + tag) in ("truncated", "bad_frames")
+        assert _reason(audio + b"junk" + tag) in ("bad_frames", "undecodable")
+    assert _reason(HEAD[1][:-1]) == "truncated"
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+def test_crc(channels: int) -> None:
+    mode = "mono" if channels == 1 else "stereo"
+    side = bytes(17 if channels == 1 else 32)
+    header = _frame(mode=mode, crc=True)[:4]
+    right = _crc(header[2:] + side)
+    good = _frame(mode=mode, crc=True, body=right.to_bytes(2, "big"))
+    assert walk(good * 3 + _frame(mode=mode)).frames == 4
+    assert _reason(good * 3 + _frame(mode=mode, crc=True, body=(right ^ 1).to_bytes(2, "big"))) == "bad_frames"
+
+
+# Damage
+
+
+@pytest.mark.parametrize("place", [0, 1, 12, -1])
+@pytest.mark.parametrize("byte", [0, 1, 2, 3])
+def test_a_byte_of_a_header_flipped(byte: int, place: int) -> None:
+    data = bytearray(_bare())
+    data[_offsets(bytes(data))[place] + byte] ^= 0xFF
+    if data[_offsets(_bare())[place] + 3] >> 6 == 0:
+        pytest.skip("joint stereo became stereo")
+    assert _reason(bytes(data)) in REASONS
+
+
+@pytest.mark.parametrize("bit", range(24))
+def test_a_bit_of_a_header_flipped(bit: int) -> None:
+    data = bytearray(_lame())
+    data[_offsets(_lame())[9] + bit // 8] ^= 0x80 >> bit % 8
+    if bit == 23:
+        assert walk(bytes(data)).frames == walk(_lame()).frames  # private
+    else:  # twice the bit rate may lead over just two frames, but then their number is wrong
+        assert _reason(bytes(data)) in ("bad_frames", "truncated")
+
+
+@pytest.mark.parametrize("bytes_", [1, 3, 100, 417, 418])
+def test_bytes_missing_or_too_many(bytes_: int) -> None:
+    data, offsets = _lame(), _offsets(_lame())
+    for at in (offsets[9], offsets[9] + 2, offsets[9] + 200):
+        assert _reason(data[:at] + data[at + bytes_ :]) in ("bad_frames", "truncated")
+        assert _reason(data[:at] + b"\x55" * bytes_ + data[at:]) == "bad_frames"
+        assert _reason(data[:at] + b"\0" * bytes_ + data[at:]) == "bad_frames"
+    assert _reason(data[: offsets[9]] + data[offsets[10] :]) in ("truncated", "bad_frames")
+    assert _reason(data[:-bytes_]) == "truncated"
+    assert _reason(b"\x55" * bytes_ + data) == "bad_frames"
+
+
+def test_cut_everywhere() -> None:
+    data, offsets = _lame(), _offsets(_lame())
+    for cut in [*range(1, 600), *offsets[1:], *(at + 2 for at in offsets), *(at + 40 for at in offsets)]:
+        assert _reason(data[:cut]) in ("truncated", "undecodable")
+
+
+def test_a_cut_frame_whose_main_data_are_whole() -> None:
+    # 100 bits of main data in the first granule's first channel.
+    side = int("0" * 20 + f"{100:012b}" + "0" * 224, 2).to_bytes(32, "big")
+    audio = _frame() * 3 + _frame(body=side)[: 36 + 13]
+    assert walk(audio).frames == 3
+    assert _reason(audio[:-1]) == "truncated"
+
+
+@pytest.mark.parametrize(
+    "bits",
+    [
+        "0" * 20 + f"{4095:012b}",  # main data that reach beyond the frame
+        "0" * 20 + "0" * 12 + f"{289:09b}",
+        "0" * 20 + "0" * 33 + "100",
+        f"{300:09b}" + "0" * 11 + "0" * 12,  # begins within the frame before, whose data fill it
+    ],
+)
+def test_impossible_side_information(bits: str) -> None:
+    full = int(f"{'0' * 20 + f'{3000:012b}':0<256}", 2).to_bytes(32, "big")
+    broken = int(f"{bits:0<256}", 2).to_bytes(32, "big")
+    assert walk(_frame(body=full) * 3).frames == 3
+    assert _reason(_frame(body=full) * 2 + _frame(body=broken) + _frame()) == "bad_frames"
+
+
+def test_files_joined() -> None:
+    assert _reason(_lame() + _lame(22050)) == "bad_frames"
+    assert _reason(_lame() + _lame(48000)) == "bad_frames"
+    assert _reason(_lame() + ID3V1 + _lame()) == "bad_frames"
+    assert walk(_bare() + _bare()).frames == 2 * walk(_bare()).frames
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"abcd",
+        b"\xff\xfb\x90",
+        b"<!DOCTYPE html><html><body>404 not found</body></html>" * 50,
+        b'<?xml version="1.0"?><response status="error"><error code="1001"/></response>',
+        b"\0" * 5000,
+        b"\xff" * 5000,
+        np.random.default_rng(3).bytes(50_000),
+        _id3v2(b"\xff\xfb\x90\x00" * 5000),
+        b"RIFF\0\0\0\0WAVEfmt ",
+    ],
+)
+def test_no_mpeg_audio(data: bytes) -> None:
+    assert _reason(data) == "undecodable"
+
+
+def test_four_bytes_of_a_header_and_no_file(tmp_path: Path) -> None:
+    assert _reason(b"\xff\xfb\x90\x00") == "truncated"
+    with pytest.raises(AudioError, match="no such audio file") as caught:
+        walk(tmp_path / "none.mp3")
+    assert caught.value.reason == "missing"
+
+
+_PIECES = [b"", b"\xff", b"\xff\xfb\x90\x00", b"\0" * 600, ID3V1, _ape(), b"ID3\4\0\0\0\0\2\1", _frame()]
+_PIECES += [_frame(kbits="free", length=99) * 3, b"\xff\xfb\0" * 3000, b"\xff\xfb\x90" * 9000, b"LYRICS200"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_mutation_gets_a_verdict(data: st.DataObject) -> None:
+    file = bytearray(data.draw(st.sampled_from([_lame(), _bare(), _frame("2", 2, 24000, 64) * 20, HEAD[1] + _lame()])))
+    for _ in range(data.draw(st.integers(1, 4))):
+        at = data.draw(st.integers(0, len(file)))
+        change = data.draw(st.sampled_from(["cut", "flip", "insert", "end"]))
+        if change == "cut":
+            del file[at : at + data.draw(st.integers(1, 2000))]
+        elif change == "flip" and at < len(file):
+            file[at] ^= data.draw(st.integers(1, 255))
+        elif change == "insert":
+            file[at:at] = data.draw(st.one_of(st.sampled_from(_PIECES), st.binary(max_size=50)))
+        elif change == "end":
+            del file[at:]
+    began = time.perf_counter()
+    try:
+        assert isinstance(walk(bytes(file)), FrameWalk)
+    except AudioError as error:
+        assert error.reason in REASONS
+    assert time.perf_counter() - began < 1.0
+
+
+# Files that nobody here made
+
+SOUND = "M2L3_bitrate_16_all M2L3_bitrate_22_all M2L3_bitrate_24_all M2L3_compl24 M2L3_noise ILL2_layer3"
+SOUND += " l3-compl l3-he_32khz l3-he_44khz l3-he_48khz l3-he_free l3-hecommon l3-si l3-si_block l3-si_huff l3-test45"
+SOUND += " l3-test46 l3-nonstandard-sin1k0db_lame_vbrtag l3-nonstandard-id3v1 l3-nonstandard-id3v2"
+SOUND += " l3-nonstandard-apetag l3-nonstandard-id3v1-apetag"
+# sin1k0db begins in the middle of a frame, and he_mode changes between one and two channels.
+BROKEN = "big-iscf compl-sideinfo-bigvalues compl-sideinfo-blocktype compl-sideinfo-size he_44_48khz id3v2-only"
+BROKEN += " sideinfo-size small vbrtag-corrupted vbrtag-empty vbrtag-noframes vbrtag-only vbrtag-oob-read"
+
+
+def test_conformance_files(real_data: Path) -> None:
+    verdicts: dict[str, str] = {}
+    files = [*(real_data / "odd_mp3").glob("*.bit"), *(real_data / "odd_mp3").glob("*.mp3")]
+    for path in [*files, *(real_data / "audio").glob("*.mp3")]:
+        try:
+            found = walk(path)
+            assert found.duration > 0
+            verdicts[path.stem] = "sound"
+        except AudioError as error:
+            assert str(path) in str(error)
+            verdicts[path.stem] = error.reason
+    assert {name: verdicts[name] for name in SOUND.split()} == dict.fromkeys(SOUND.split(), "sound")
+    assert verdicts["Just_Plain_Ant_-_05_-_Stumble"] == "sound"
+    for name in [*(f"l3-nonstandard-{name}" for name in BROKEN.split()), "l3-sin1k0db", "l3-he_mode"]:
+        assert verdicts[name] in REASONS
+    assert verdicts["performance__MEANDR90"] == "truncated"
+
+
+@pytest.mark.parametrize("fraction", [0.1, 0.37, 0.9])
+def test_real_music_damaged(real_data: Path, fraction: float) -> None:
+    data = next((real_data / "audio").glob("*.mp3")).read_bytes()
+    at = round(len(data) * fraction)
+    assert _reason(data[:at]) == "truncated"
+    assert _reason(data[:at] + data[at + 500 :]) in ("bad_frames", "truncated")
+    assert _reason(data[:at] + b"\0" * 3000 + data[at + 3000 :]) == "bad_frames"
