@@ -10,15 +10,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from . import __version__
-from .console import Commands, State, print_json, print_tables, say, settle
+from .console import Commands, State, print_json, print_tables, say, settle, tell_built, tell_found
 from .errors import InputError
 from .options import AsJson, Device, Features, Models, Quiet, Scheduler, Seed, Verbose, Workers, network_config
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
     from contextlib import AbstractContextManager
-
-    from .builders.sources import Built
 
 
 app = typer.Typer(
@@ -58,10 +56,12 @@ def _pool(workers: int | None, scheduler: str | None) -> AbstractContextManager[
 
 @app.command("build-data")
 def build_data(
-    source: Annotated[str, typer.Argument(help="synthetic, moodswings or table.")] = "synthetic",
+    source: Annotated[str, typer.Argument(help="synthetic, moodswings, fma, deam or table.")] = "synthetic",
     labels: Annotated[Path | None, typer.Option(help="moodswings: msLiteTurk.mat; table: labels.csv.")] = None,
-    clips: Annotated[Path | None, typer.Option(help="table: clips.csv.")] = None,
+    clips: Annotated[Path | None, typer.Option(help="table: clips.csv; fma: folder of the clips.")] = None,
     audio: Annotated[Path | None, typer.Option(help="Folder of the clips' audio.")] = None,
+    metadata: Annotated[Path | None, typer.Option(help="fma: folder of tracks.csv.")] = None,
+    annotations: Annotated[Path | None, typer.Option(help="deam: folder of annotations and metadata.")] = None,
     audio_kind: Annotated[
         str, typer.Option(help="moodswings: whether the audio is clips, songs, or auto (told by length).")
     ] = "auto",
@@ -70,6 +70,7 @@ def build_data(
     dataset_version: Annotated[str, typer.Option("--version", help="Version of the dataset, X.Y.Z.")] = "1.0.0",
     size: Annotated[int, typer.Option(min=3, help="synthetic: labelled clips.")] = 240,
     pretrain_size: Annotated[int, typer.Option(min=1, help="synthetic: clips for pre-training.")] = 200,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what was found and would be built.")] = False,
     seed: Seed = 0,
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -85,6 +86,10 @@ def build_data(
 
       emobench build-data moodswings --labels msLiteTurk.mat --audio songs/
 
+      emobench build-data fma --metadata fma_metadata/ --clips fma_small/
+
+      emobench build-data deam --annotations DEAM/ --audio MEMD_audio/ --dry-run
+
       emobench build-data table --clips clips.csv --labels labels.csv --audio music/ --scale 1,9
     """
     settle(quiet=quiet, verbose=verbose)
@@ -94,31 +99,20 @@ def build_data(
         labels=labels,
         clips=clips,
         audio=audio,
+        metadata=metadata,
+        annotations=annotations,
         audio_kind=audio_kind,
         scale=scale,
         size=size,
         pretrain_size=pretrain_size,
     )
-    with _pool(workers, scheduler) as pool:
-        built = sources.build(source, options, out or _data() / source, version=dataset_version, seed=seed, pool=pool)
-    _report_built(built, as_json)
-
-
-def _report_built(built: list[Built], as_json: bool) -> None:
-    if as_json:
-        print_json([{"folder": str(each.folder), "built": each.fresh, "manifest": each.manifest} for each in built])
+    place = out or _data() / source
+    if dry_run:
+        tell_found(sources.survey(source, options, place, seed=seed), as_json)
         return
-    for each in built:
-        manifest = each.manifest
-        state = "built" if each.fresh else "is there already, whole and the same:"
-        counts = ", ".join(f"{value} {name}" for name, value in manifest["counts"].items() if isinstance(value, int))
-        say(f"{state} {each.folder} ({manifest['name']} {manifest['version']}; {counts})")
-        for clip, reason in manifest.get("excluded", {}).items():
-            say(f"  excluded: clip {clip}: {reason}")
-        for reason, count in manifest["counts"].get("rejected", {}).items():
-            say(f"  rejected: {count} {reason}")
-        if each.tally:
-            say(f"  {each.tally.summary()}")
+    with _pool(workers, scheduler) as pool:
+        built = sources.build(source, options, place, version=dataset_version, seed=seed, pool=pool)
+    tell_built(built, as_json)
 
 
 def _pretrain_data(asked: Path | None, dataset: Path | None) -> Path | None:

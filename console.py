@@ -14,6 +14,7 @@ from .errors import EmobenchError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from .builders.sources import Built
     from .cards.tables import Table
 
 
@@ -92,3 +93,35 @@ def print_tables(tables: Sequence[Table]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 132)
     for table in tables:
         console.print(to_rich(table))
+
+
+def tell_found(found: list[dict[str, Any]], as_json: bool) -> None:
+    """Tell what a source holds and would become."""
+    if as_json:
+        print_json(found)
+        return
+    for each in found:
+        counts = ", ".join(f"{value} {name}" for name, value in each["counts"].items())
+        say(f"would build {each['folder']} ({each['kind']}; {counts})")
+        for name, value in each["source"].items():
+            lines = [f"{part}: {number}" for part, number in value.items()] if isinstance(value, dict) else [str(value)]
+            for line in lines:
+                say(f"  {name}: {line}")
+
+
+def tell_built(built: list[Built], as_json: bool) -> None:
+    """Tell which datasets were built, and what was left out of them."""
+    if as_json:
+        print_json([{"folder": str(each.folder), "built": each.fresh, "manifest": each.manifest} for each in built])
+        return
+    for each in built:
+        manifest = each.manifest
+        state = "built" if each.fresh else "is there already, whole and the same:"
+        counts = ", ".join(f"{value} {name}" for name, value in manifest["counts"].items() if isinstance(value, int))
+        say(f"{state} {each.folder} ({manifest['name']} {manifest['version']}; {counts})")
+        for clip, reason in manifest.get("excluded", {}).items():
+            say(f"  excluded: clip {clip}: {reason}")
+        for reason, count in manifest["counts"].get("rejected", {}).items():
+            say(f"  rejected: {count} {reason}")
+        if each.tally:
+            say(f"  {each.tally.summary()}")

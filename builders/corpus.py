@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +14,20 @@ from ..cards.dataset import About
 from ..errors import InputError
 
 Render = Callable[[Path, Executor], None]
+
+
+def few(names: Iterable[str], most: int = 5) -> str:
+    """List the first names, and say how many more there are."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
+def refuse(what: str, problems: Sequence[str]) -> None:
+    """Raise InputError that lists all problems of an input at once, if there are any."""
+    if problems:
+        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
+        raise InputError(f"{what}: {count}: {'; '.join(problems)}.")
 
 
 @dataclass(frozen=True)
@@ -40,6 +54,11 @@ class LabelledCorpus:
     render : callable, optional
         Makes the audio of a source that has none of its own: takes the folder to fill and what runs
         calls. What it finds there already is kept.
+    targets : DataFrame, optional
+        Targets of the clips of which only statistics were published, in the columns of ``targets``; they
+        are not computed from ``annotations``, which hold the means.
+    grouping : DataFrame, optional
+        ``clip_id, artist, album`` by which folds keep clips together, where these are not the clips' own.
     """
 
     clips: pl.DataFrame
@@ -50,6 +69,8 @@ class LabelledCorpus:
     problems: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     render: Render | None = None
+    targets: pl.DataFrame | None = None
+    grouping: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         if self.clips.is_empty():

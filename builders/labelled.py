@@ -112,7 +112,7 @@ def build(
     if release.already_built(out, wanted):
         release.check_files(out, release.load_manifest(out))
         return False
-    targets = target_table(corpus.annotations, config.targets)
+    targets = _targets(corpus, config.targets)
     with release.building(out, wanted) as folder:
         audio = corpus.audio_folder
         if corpus.render:
@@ -131,6 +131,16 @@ def build(
         if audio:
             release.write_local(folder, Path("audio") if corpus.render else audio.resolve())
     return True
+
+
+def _targets(corpus: LabelledCorpus, config: TargetConfig) -> pl.DataFrame:
+    """Targets of all clips, in their order: computed from ratings, or given where there are none."""
+    if corpus.targets is None:
+        return target_table(corpus.annotations, config)
+    rated = corpus.annotations.filter(~pl.col("clip_id").is_in(corpus.targets["clip_id"].unique().implode()))
+    tables = [corpus.targets] if rated.is_empty() else [target_table(rated, config), corpus.targets]
+    order = {clip: place for place, clip in enumerate(corpus.clips["clip_id"])}
+    return pl.concat(tables).sort(pl.col("clip_id").replace_strict(order, return_dtype=pl.Int64), "time")
 
 
 def _analyse(
@@ -181,6 +191,9 @@ def _tables(
     if usable.is_empty():
         reasons = clips["excluded"].value_counts().sort("excluded").rows()
         raise InputError(f"no clip can be used: {', '.join(f'{count} {reason}' for reason, count in reasons)}.")
+    dealt = usable
+    if corpus.grouping is not None:
+        dealt = usable.select("clip_id").join(corpus.grouping, on="clip_id", maintain_order="left")
     beat_tables = [_beat_table(targets, clip, found) for clip, found in analyses.items()]
     schema = {
         "clip_id": pl.String,
@@ -194,7 +207,7 @@ def _tables(
         "annotations": corpus.annotations,
         "targets": targets,
         "beats": pl.concat(beat_tables) if beat_tables else pl.DataFrame(schema=schema),
-        "folds": fold_table(usable, config.folds),
+        "folds": fold_table(dealt, config.folds),
     }
 
 

@@ -9,12 +9,13 @@ from typing import Any
 
 from ..errors import InputError
 from ..shards import Tally
-from . import labelled, moodswings, pretraining, synthetic, table
+from . import deam, fma, labelled, moodswings, pretraining, synthetic, table
+from .corpus import LabelledCorpus, PretrainCorpus
 from .folds import FoldConfig
 from .release import load_manifest
 from .synthesis import SynthesisConfig
 
-SOURCES = ("synthetic", "moodswings", "table")
+SOURCES = ("synthetic", "moodswings", "fma", "deam", "table")
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,8 @@ class Options:
     labels: Path | None = None
     clips: Path | None = None
     audio: Path | None = None
+    metadata: Path | None = None
+    annotations: Path | None = None
     audio_kind: str = "auto"
     scale: str = "-0.5,0.5"
     size: int = 240
@@ -79,33 +82,67 @@ def build(source: str, options: Options, place: Path, *, version: str, seed: int
     InputError
         If the source is unknown, lacks something, or cannot be used.
     """
-    if source not in SOURCES:
-        raise InputError(f"build-data {source}: no such source; expected {', '.join(SOURCES)}.")
-    corpus = _load(source, options, seed)
-    config = labelled.LabelledConfig(folds=FoldConfig(seed=seed))
-    fresh = labelled.build(corpus, place, name=place.name, version=version, config=config, pool=pool)
-    built = [Built(place, fresh, load_manifest(place))]
-    if source == "synthetic":
-        beside = place.with_name(f"{place.name}-pretrain")
-        music = synthetic.load_pretraining(_synthesis(options, seed))
-        settings = pretraining.PretrainConfig()
-        tally = pretraining.build(music, beside, name=beside.name, version=version, config=settings, pool=pool)
-        built.append(Built(beside, tally is not None, load_manifest(beside), tally))
+    built = []
+    for corpus, folder in _load(source, options, place, seed):
+        if isinstance(corpus, LabelledCorpus):
+            config = labelled.LabelledConfig(folds=FoldConfig(seed=seed))
+            fresh = labelled.build(corpus, folder, name=folder.name, version=version, config=config, pool=pool)
+            built.append(Built(folder, fresh, load_manifest(folder)))
+        else:
+            settings = pretraining.PretrainConfig()
+            tally = pretraining.build(corpus, folder, name=folder.name, version=version, config=settings, pool=pool)
+            built.append(Built(folder, tally is not None, load_manifest(folder), tally))
     return built
 
 
-def _load(source: str, options: Options, seed: int) -> labelled.LabelledCorpus:
+def survey(source: str, options: Options, place: Path, *, seed: int) -> list[dict[str, Any]]:
+    """Read and check a source as :func:`build` does, and say what it would build, without building.
+
+    Returns
+    -------
+    list of dict
+        For each dataset its ``folder`` and ``kind``, the ``source`` and the counts of what was found.
+
+    Raises
+    ------
+    InputError
+        As :func:`build` while it reads the source.
+    """
+    found = []
+    for corpus, folder in _load(source, options, place, seed):
+        counts = {"clips": len(corpus.clips), "artists": corpus.clips["artist"].n_unique()}
+        if corpus.audio_folder is not None:
+            counts["clips with audio"] = corpus.clips["audio"].count()
+        kind = "pre-training"
+        if isinstance(corpus, LabelledCorpus):
+            kind = "labelled"
+            counts["annotations"] = len(corpus.annotations)
+            counts["annotators"] = corpus.annotations["annotator_id"].n_unique()
+            if corpus.problems:
+                counts["clips to exclude"] = len(corpus.problems)
+        found.append({"folder": str(folder), "kind": kind, "source": corpus.source, "counts": counts})
+    return found
+
+
+def _load(source: str, options: Options, place: Path, seed: int) -> list[tuple[LabelledCorpus | PretrainCorpus, Path]]:
+    """The corpora of a source, and the folders of the datasets that they become."""
+    if source not in SOURCES:
+        raise InputError(f"build-data {source}: no such source; expected {', '.join(SOURCES)}.")
     if source == "synthetic":
-        return synthetic.load(_synthesis(options, seed))
+        config = _synthesis(options, seed)
+        beside = place.with_name(f"{place.name}-pretrain")
+        return [(synthetic.load(config), place), (synthetic.load_pretraining(config), beside)]
     if source == "moodswings":
         settings = moodswings.MoodSwingsConfig(audio_kind=options.audio_kind)
-        return moodswings.load(_given(options.labels, "--labels"), options.audio, settings)
-    return table.load(
-        _given(options.clips, "--clips"),
-        _given(options.labels, "--labels"),
-        options.audio,
-        table.parse_scale(options.scale),
-    )
+        corpus = moodswings.load(_given(options.labels, "--labels"), options.audio, settings)
+    elif source == "fma":
+        corpus = fma.load(_given(options.metadata, "--metadata"), _given(options.clips, "--clips"))
+    elif source == "deam":
+        corpus = deam.load(_given(options.annotations, "--annotations"), options.audio)
+    else:
+        clips, labels = _given(options.clips, "--clips"), _given(options.labels, "--labels")
+        corpus = table.load(clips, labels, options.audio, table.parse_scale(options.scale))
+    return [(corpus, place)]
 
 
 def _synthesis(options: Options, seed: int) -> SynthesisConfig:
@@ -114,5 +151,5 @@ def _synthesis(options: Options, seed: int) -> SynthesisConfig:
 
 def _given(path: Path | None, option: str) -> Path:
     if path is None:
-        raise InputError(f"{option}: is needed here; give the file.")
+        raise InputError(f"{option}: is needed here; give the file or folder.")
     return path

@@ -1,0 +1,290 @@
+"""The files of DEAM: found by their names, read, and checked; what is wrong is collected, not raised."""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from .corpus import few
+from .folds import normalised
+
+AXES = ("arousal", "valence")
+
+_SAMPLE = re.compile(r"sample_(\d+)ms")
+_SONG = re.compile(r"0*(\d+)(\.0*)?")
+_WORKER = ("workerid", "worker")
+
+# Problems of one file that are told one by one.
+_TOLD = 3
+
+# The wider scale of some versions of the workers' files; the published means are on -1 to 1.
+WIDE = 10.0
+
+
+@dataclass
+class Found:
+    """Where the files lie; by axis, and the workers' by song.
+
+    Attributes
+    ----------
+    means, deviations : dict
+        Tables of all songs: ``arousal.csv``, and ``arousal_std.csv`` or ``arousal_cont_std.csv``.
+    workers : dict
+        Tables of one song each, in a folder called ``arousal`` or ``valence``.
+    static : list of Path
+        ``static_annotations_averaged_songs_*.csv``.
+    metadata : list of Path
+        ``metadata*.csv``.
+    """
+
+    means: dict[str, Path] = field(default_factory=dict)
+    deviations: dict[str, Path] = field(default_factory=dict)
+    workers: dict[str, dict[str, Path]] = field(default_factory=lambda: {axis: {} for axis in AXES})
+    static: list[Path] = field(default_factory=list)
+    metadata: list[Path] = field(default_factory=list)
+
+    def files(self) -> list[Path]:
+        """All of them."""
+        owned = [path for songs in self.workers.values() for path in songs.values()]
+        return [*self.means.values(), *self.deviations.values(), *owned, *self.static, *self.metadata]
+
+
+@dataclass(frozen=True)
+class Grid:
+    """A table of labels every half second.
+
+    Attributes
+    ----------
+    names : list of str
+        Of the rows: songs or workers; empty where the workers have no names.
+    stamps : ndarray of int, shape (s,)
+        Milliseconds in the excerpt, rising.
+    values : ndarray, shape (r, s)
+        On the scale of the file; NaN where there is none.
+    """
+
+    names: list[str]
+    stamps: npt.NDArray[np.int64]
+    values: npt.NDArray[np.float64]
+
+
+def song_id(text: str) -> str | None:
+    """Song id as a number without zeros before it; None where it is none, and could be part of a path."""
+    match = _SONG.fullmatch(text.strip())
+    return match[1] if match else None
+
+
+def find_files(folder: Path, problems: list[str]) -> Found:
+    """Find the files below a folder; the metadata also in the folder ``metadata`` beside it."""
+    found = Found()
+    for path in sorted(folder.rglob("*.csv")):
+        name, above = path.stem.lower(), path.parent.name.lower()
+        axis = name.split("_")[0]
+        if name in AXES:
+            _only(found.means, axis, path, problems)
+        elif axis in AXES and name in (f"{axis}_std", f"{axis}_cont_std"):
+            _only(found.deviations, axis, path, problems)
+        elif name.startswith("static_annotations_averaged_songs"):
+            found.static.append(path)
+        elif name.startswith("metadata"):
+            found.metadata.append(path)
+        elif above in AXES:
+            song = song_id(path.stem)
+            if song is None:
+                problems.append(f"{path}: expected the song's number as the file's name")
+            else:
+                _only(found.workers[above], song, path, problems)
+    if not found.metadata:
+        found.metadata = sorted((folder.parent / "metadata").rglob("metadata*.csv"))
+    return found
+
+
+def _only(places: dict[str, Path], key: str, path: Path, problems: list[str]) -> None:
+    if key in places:
+        problems.append(f"{places[key]} and {path}: two files for {key}; expected one")
+    places.setdefault(key, path)
+
+
+def _read_rows(path: Path, problems: list[str]) -> list[list[str]]:
+    """Rows of a CSV file without padding; in UTF-8, or in Windows-1252 where it cannot be UTF-8.
+
+    The metadata were written by hand in spreadsheets, which save in the code page of their machine.
+    """
+    try:
+        content = path.read_bytes()
+        try:
+            text = content.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = content.decode("cp1252")
+        lines = csv.reader(StringIO(text, newline=""), skipinitialspace=True)
+        rows = [[cell.strip() for cell in row] for row in lines]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        problems.append(f"{path}: not readable as CSV ({error})")
+        return []
+    rows = [row for row in rows if any(row)]
+    if len(rows) < 2:
+        problems.append(f"{path}: has no rows; expected a header and at least one")
+        return []
+    return rows
+
+
+def read_songs(path: Path, problems: list[str], *, low: float = -1.0) -> Grid | None:
+    """Read a table with a row a song and columns such as ``sample_15000ms``.
+
+    Parameters
+    ----------
+    path : Path
+        The table.
+    problems : list of str
+        Takes what is wrong.
+    low : float
+        Lowest value; the highest is 1.
+
+    Returns
+    -------
+    Grid or None
+        None where the table cannot be used.
+    """
+    rows = _read_rows(path, problems)
+    grid = _grid(path, rows, ("songid",), (low, 1.0), problems) if rows else None
+    if grid is None:
+        return None
+    if not grid.names:
+        problems.append(f"{path}: lacks the column song_id")
+        return None
+    songs = [song_id(name) for name in grid.names]
+    wrong = [repr(name) for name, song in zip(grid.names, songs, strict=True) if song is None]
+    doubled = [song for song, count in Counter(songs).items() if song and count > 1]
+    if wrong:
+        problems.append(f"{path}: {len(wrong)} song_id are no number ({few(wrong)})")
+    if doubled:
+        problems.append(f"{path}: {len(doubled)} songs stand more than once ({few(doubled)})")
+    return None if wrong or doubled else Grid([song or "" for song in songs], grid.stamps, grid.values)
+
+
+def read_workers(path: Path, problems: list[str]) -> Grid | None:
+    """Read the table of one song, with a row a worker, and perhaps a column ``WorkerId``; None if it is of no use.
+
+    Values are given as they are, at most from -10 to 10.
+    """
+    rows = _read_rows(path, problems)
+    return _grid(path, rows, _WORKER, (-WIDE, WIDE), problems) if rows else None
+
+
+def _grid(
+    path: Path, rows: list[list[str]], keys: Sequence[str], scale: tuple[float, float], problems: list[str]
+) -> Grid | None:
+    low, high = scale
+    header, *body = rows
+    samples = {place: int(match[1]) for place, cell in enumerate(header) if (match := _SAMPLE.fullmatch(cell.lower()))}
+    named = next((place for place, cell in enumerate(header) if normalised(cell) in keys), None)
+    if not samples or len(set(samples.values())) < len(samples):
+        problems.append(f"{path}: expected the columns sample_15000ms, sample_15500ms and so on, once each")
+        return None
+    places = sorted(samples, key=samples.__getitem__)
+    values = np.full((len(body), len(places)), np.nan)
+    wrong: list[str] = []
+    for number, row in enumerate(body):
+        if any(row[len(header) :]):
+            wrong.append(f"row {number + 2}: {len(row)} cells, and {len(header)} columns")
+        for column, place in enumerate(places):
+            cell = row[place] if place < len(row) else ""
+            if not cell or cell.lower() == "nan":
+                continue
+            value = _number(cell)
+            # Averages may pass the ends of the scale by a rounding.
+            if low - 1e-6 <= value <= high + 1e-6:
+                values[number, column] = min(max(value, low), high)
+            else:
+                wrong.append(f"row {number + 2}, {header[place]}: {cell!r}")
+    if wrong:
+        problems.append(f"{path}: expected numbers from {low:g} to {high:g}, one a column ({few(wrong, _TOLD)})")
+        return None
+    names = [row[named] if named < len(row) else "" for row in body] if named is not None else []
+    # A column without a name in it tells nobody apart.
+    names = names if any(names) else []
+    return Grid(names, np.array([samples[place] for place in places], np.int64), values)
+
+
+def read_static(paths: Sequence[Path], problems: list[str]) -> dict[str, dict[str, float]]:
+    """Means and deviations of whole songs, 1 to 9: ``arousal_mean, arousal_std, valence_mean, valence_std``."""
+    wanted = [f"{axis}_{what}" for axis in AXES for what in ("mean", "std")]
+    columns = {name: (normalised(name),) for name in ("song_id", *wanted)}
+    songs: dict[str, dict[str, float]] = {}
+    for path in paths:
+        wrong: list[str] = []
+        for number, cells in _records(path, columns, (), problems):
+            song = song_id(cells["song_id"])
+            values = {name: _number(cells[name]) for name in wanted}
+            if song is None or song in songs:
+                wrong.append(f"row {number}: song_id {cells['song_id']!r} is no number, or stands twice")
+            elif not all(1 <= values[f"{axis}_mean"] <= 9 and 0 <= values[f"{axis}_std"] <= 8 for axis in AXES):
+                wrong.append(f"row {number}: song {song}: expected means from 1 to 9, deviations from 0 to 8")
+            else:
+                songs[song] = values
+        if wrong:
+            problems.append(f"{path}: {few(wrong, _TOLD)}")
+    return songs
+
+
+def read_metadata(paths: Sequence[Path], problems: list[str]) -> dict[str, dict[str, str]]:
+    """``artist``, ``album`` and ``title`` of songs, empty where unknown; no album where the file has none."""
+    columns = {"song_id": ("songid", "id"), "artist": ("artist",), "title": ("songtitle", "track", "title")}
+    songs: dict[str, dict[str, str]] = {}
+    for path in paths:
+        wrong: list[str] = []
+        for number, cells in _records(path, {**columns, "album": ("album",)}, ("album",), problems):
+            text = cells.pop("song_id")
+            song = song_id(text)
+            if song is None or song in songs:
+                wrong.append(f"row {number}: song id {text!r} is no number, or stands twice")
+            else:
+                songs[song] = {name: "" if cell.lower() == "n/a" else cell for name, cell in cells.items()}
+        if wrong:
+            problems.append(f"{path}: {few(wrong, _TOLD)}")
+    return songs
+
+
+def _records(
+    path: Path, columns: dict[str, tuple[str, ...]], optional: Sequence[str], problems: list[str]
+) -> list[tuple[int, dict[str, str]]]:
+    """Number of each row, and its cells by the names wanted; a row may be longer than the header.
+
+    DEAM's metadata of 2014 and 2015 have any number of tags at the end of a row.
+    """
+    rows = _read_rows(path, problems)
+    if not rows:
+        return []
+    header = [normalised(cell) for cell in rows[0]]
+    places = {
+        name: next((header.index(spelling) for spelling in spellings if spelling in header), None)
+        for name, spellings in columns.items()
+    }
+    lacking = [name for name, place in places.items() if place is None and name not in optional]
+    if lacking:
+        problems.append(f"{path}: lacks the column {', '.join(lacking)}")
+        return []
+    return [
+        (
+            number,
+            {name: row[place] if place is not None and place < len(row) else "" for name, place in places.items()},
+        )
+        for number, row in enumerate(rows[1:], start=2)
+    ]
+
+
+def _number(text: str) -> float:
+    """The number; NaN, which lies within no bounds, where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan

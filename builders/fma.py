@@ -1,0 +1,247 @@
+"""FMA: Creative Commons music with 30-second clips, the open stand-in for the paper's previews.
+
+Citation: Defferrard, Benzi, Vandergheynst and Bresson, "FMA: A Dataset for Music Analysis", ISMIR 2017.
+Licence: the metadata CC BY 4.0; each track that of its artist, named in ``tracks.csv``.
+Source: https://github.com/mdeff/fma (``fma_metadata.zip`` and one of ``fma_small|medium|large.zip``).
+
+``tracks.csv`` has three rows of header: the two levels of the columns, and one that begins with
+``track_id``. The clip of track 2 is ``000/000002.mp3``. A track's licence has no column in the dataset: the
+card and the manifest count the tracks of each, and ``tracks.csv`` is known by its SHA-256.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import polars as pl
+
+from ..cards.dataset import About
+from ..errors import InputError
+from ..files import sha256_file
+from .corpus import PretrainCorpus, few, refuse
+from .folds import normalised
+
+COLUMNS = {
+    "artist": ("artist", "name"),
+    "album": ("album", "title"),
+    "title": ("track", "title"),
+    "licence": ("track", "license"),
+    "subset": ("set", "subset"),
+}
+
+# Each holds those before it; a track of none of them has a clip in the largest only.
+SUBSETS = ("small", "medium", "large")
+
+ABOUT = About(
+    title="FMA clips",
+    summary="Music of the Free Music Archive in 30-second clips, without labels, for pre-training.",
+    license="other",
+    citation="""@inproceedings{defferrard2017fma,
+  author    = {Defferrard, Micha{\\"e}l and Benzi, Kirell and Vandergheynst, Pierre and Bresson, Xavier},
+  title     = {{FMA}: A Dataset for Music Analysis},
+  booktitle = {Proceedings of the 18th International Society for Music Information Retrieval Conference},
+  year      = {2017}
+}""",
+    terms="The metadata are under CC BY 4.0. Each track is under the licence that its artist chose; the music is not "
+    "part of this dataset. Source: https://github.com/mdeff/fma.",
+)
+
+# Parts of names of licences, without case, spaces and punctuation. What matches neither list is not open:
+# a licence that nobody has read gives no permission.
+_OPEN = ("attribution", "creativecommons", "ccby", "cc0", "publicdomain", "freeartlicense")
+_CLOSED = ("fmalimited", "downloadonly", "sampling", "allrightsreserved")
+
+_CLIP = re.compile(r"(\d{3})(\d{3})\.mp3", re.IGNORECASE)
+
+
+def allows_redistribution(licence: str) -> bool:
+    """Whether a licence, by its name, allows everyone to pass on verbatim copies without asking.
+
+    Creative Commons licences (NC and ND too: copies as they are, without profit), CC0, the public domain and
+    the Free Art License do; FMA's own limited licences, sampling licences, orphan works, an empty name and one
+    that is not known do not.
+    """
+    name = normalised(licence)
+    return any(part in name for part in _OPEN) and not any(part in name for part in _CLOSED)
+
+
+def load(metadata: Path, clips: Path) -> PretrainCorpus:
+    """Read the tracks and find their clips.
+
+    Parameters
+    ----------
+    metadata : Path
+        ``tracks.csv``, or a folder with it.
+    clips : Path
+        ``fma_small``, ``fma_medium`` or ``fma_large``, or a folder with one of them.
+
+    Returns
+    -------
+    PretrainCorpus
+        The tracks of the smallest subset that holds all clips found, in the order of their numbers; one of
+        them that has no clip is ``missing`` to the quality filter.
+
+    Raises
+    ------
+    InputError
+        Listing every problem of both.
+    """
+    problems: list[str] = []
+    path = _tracks_path(metadata, problems)
+    tracks = None if path is None else _read_tracks(path, problems)
+    found = _find_clips(clips, problems)
+    if tracks is not None and found:
+        unknown = sorted(set(found) - set(tracks["number"]))
+        if unknown:
+            problems.append(f"{clips}: {len(unknown)} clips are of no track in {path} ({few(map(str, unknown))})")
+    refuse("build-data fma", problems)
+    if path is None or tracks is None:
+        raise InputError(f"{metadata}: no tracks.csv.")  # refused above
+    rank = pl.col("subset").replace_strict({name: rank for rank, name in enumerate(SUBSETS)}, default=2)
+    tracks = tracks.with_columns(rank=rank.cast(pl.Int8))
+    largest = int(tracks.filter(pl.col("number").is_in(list(found)))["rank"].to_numpy().max())
+    tracks = tracks.filter(pl.col("rank") <= largest).sort("number")
+    counts = tracks["licence"].value_counts().sort(["count", "licence"], descending=[True, False])
+    licences = {str(name): int(count) for name, count in counts.iter_rows()}
+    open_tracks = sum(count for name, count in licences.items() if allows_redistribution(name))
+    return PretrainCorpus(
+        clips=tracks.select(
+            pl.col("number").cast(pl.String).alias("track_id"),
+            "artist",
+            "album",
+            "title",
+            pl.lit(None, dtype=pl.String).alias("seven_digital_id"),
+            pl.Series("audio", [found.get(number) for number in tracks["number"]], dtype=pl.String),
+        ),
+        about=replace(ABOUT, notes=_notes(licences, SUBSETS[largest])),
+        source={
+            "type": "fma",
+            "sha256": sha256_file(path),
+            "subset": SUBSETS[largest],
+            "licences": licences,
+            "redistributable": open_tracks,
+        },
+        audio_folder=clips,
+    )
+
+
+def _tracks_path(metadata: Path, problems: list[str]) -> Path | None:
+    if metadata.is_file():
+        return metadata
+    if not metadata.is_dir():
+        problems.append(f"{metadata}: no such folder; expected fma_metadata, with tracks.csv")
+        return None
+    found = sorted(metadata.rglob("tracks.csv"))
+    if len(found) != 1:
+        listed = f" ({few(map(str, found))})" if found else ""
+        problems.append(f"{metadata}: holds {len(found)} files tracks.csv{listed}; expected one, of fma_metadata.zip")
+        return None
+    return found[0]
+
+
+def _read_tracks(path: Path, problems: list[str]) -> pl.DataFrame | None:
+    """Columns ``number, artist, album, title, licence, subset``; None where the file cannot be read."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            header = [[cell.strip() for cell in row] for row in islice(csv.reader(file), 3)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        problems.append(f"{path}: not readable as CSV in UTF-8 ({error})")
+        return None
+    if len(header) < 3 or len(header[0]) != len(header[1]) or not header[2] or header[2][0] != "track_id":
+        problems.append(f"{path}: expected three rows of header, the third beginning with track_id, as FMA ships it")
+        return None
+    levels = list(zip(header[0], header[1], strict=True))
+    lacking = [", ".join(pair) for pair in COLUMNS.values() if pair not in levels]
+    if lacking:
+        listed = "; ".join(f"({columns})" for columns in lacking)
+        problems.append(f"{path}: lacks the columns {listed} of its two-level header")
+        return None
+    columns = [pl.nth(levels.index(wanted)).str.strip_chars().alias(name) for name, wanted in COLUMNS.items()]
+    try:
+        table = (
+            pl.scan_csv(
+                path,
+                has_header=False,
+                skip_rows=3,
+                schema={str(place): pl.String for place in range(len(levels))},
+            )
+            .select(pl.nth(0).str.strip_chars().alias("text"), *columns)
+            .with_columns(pl.all().fill_null(""))
+            .collect()
+        )
+    except (pl.exceptions.PolarsError, OSError) as error:
+        problems.append(f"{path}: not readable as CSV in UTF-8 ({str(error).splitlines()[0]})")
+        return None
+    return _checked(path, table, problems)
+
+
+def _checked(path: Path, table: pl.DataFrame, problems: list[str]) -> pl.DataFrame | None:
+    if table.is_empty():
+        problems.append(f"{path}: has no tracks")
+        return None
+    # Six digits, as in the names of clips; nothing else can become a part of a path.
+    sound = table["text"].str.contains(r"^\d{1,6}$")
+    if not sound.all():
+        wrong = [repr(text) for text in table.filter(~sound)["text"]]
+        problems.append(f"{path}: {len(wrong)} track_id are no number of up to six digits ({few(wrong)})")
+    table = table.filter(sound).with_columns(number=pl.col("text").cast(pl.Int64))
+    doubled = table.filter(pl.col("number").is_duplicated())["number"].unique().sort()
+    if len(doubled):
+        problems.append(f"{path}: {len(doubled)} track_id stand more than once ({few(map(str, doubled))})")
+    return table
+
+
+def _find_clips(folder: Path, problems: list[str]) -> dict[int, str]:
+    """Path of each clip below the folder, by the number of its track."""
+    if not folder.is_dir():
+        problems.append(f"{folder}: no such folder; expected fma_small, fma_medium or fma_large")
+        return {}
+    found: dict[int, list[str]] = {}
+    astray: list[str] = []
+    for place, folders, names in os.walk(folder):
+        folders.sort()
+        for name in names:
+            if not name.lower().endswith(".mp3"):
+                continue
+            relative = Path(place, name).relative_to(folder).as_posix()
+            match = _CLIP.fullmatch(name)
+            if match is None or Path(place).name != match[1]:
+                astray.append(relative)
+            else:
+                found.setdefault(int(match[1] + match[2]), []).append(relative)
+    if astray:
+        problems.append(f"{folder}: {len(astray)} files are not laid out as 000/000002.mp3 ({few(sorted(astray))})")
+    doubled = {number: paths for number, paths in sorted(found.items()) if len(paths) > 1}
+    if doubled:
+        listed = few(f"{number}: {' and '.join(sorted(paths))}" for number, paths in doubled.items())
+        problems.append(f"{folder}: {len(doubled)} tracks have more than one clip ({listed})")
+    if not found:
+        problems.append(f"{folder}: holds no clip; expected files such as 000/000002.mp3")
+    return {number: paths[0] for number, paths in found.items()}
+
+
+def _notes(licences: Mapping[str, int], subset: str) -> str:
+    rows = [
+        f"| {name.replace('|', '/') or '(none stated)'} | {count} | {'yes' if allows_redistribution(name) else 'no'} |"
+        for name, count in licences.items()
+    ]
+    return "\n".join(
+        [
+            "## Licences",
+            "",
+            f"Of all {sum(licences.values())} tracks of `fma_{subset}`, as `tracks.csv` names them. Redistribution "
+            "means verbatim copies by anyone, without asking: Creative Commons licences (with NC or ND too), CC0, the "
+            "public domain and the Free Art License allow it; FMA's limited licences, sampling licences, orphan "
+            "works and any other name are not counted as allowing it.",
+            "",
+            "| licence | tracks | redistribution |",
+            "| --- | ---: | --- |",
+            *rows,
+        ]
+    )

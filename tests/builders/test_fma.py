@@ -1,0 +1,210 @@
+"""FMA: tracks.csv with its three rows of header, the layout of its clips, and everything that may be wrong."""
+
+from __future__ import annotations
+
+import csv
+import json
+from concurrent.futures import Executor
+from pathlib import Path
+
+import polars as pl
+import pytest
+import soundfile
+from emobench.builders import fma, pretraining, sources
+from emobench.builders.synthesis import render_excerpt
+from emobench.cli import app
+from emobench.errors import InputError
+from typer.testing import CliRunner
+
+HEADER = [
+    ["", "album", "album", "artist", "artist", "set", "set", "track", "track", "track"],
+    ["", "information", "title", "id", "name", "split", "subset", "duration", "license", "title"],
+    ["track_id"] + [""] * 9,
+]
+BY, NC_ND = "Attribution", "Attribution-Noncommercial-No Derivative Works 3.0 United States"
+TRACKS = {
+    "2": ("音楽図鑑", "坂本龍一", "small", BY, 'A "quoted" title'),
+    "5": ("Ágætis, byrjun", "Sigur Rós", "small", NC_ND, "two\nlines"),
+    "1010": ("", "Şivan Perwer", "medium", "FMA-Limited: Download Only", "Low | high"),
+    "99999": ("Album", "Artist", "large", "", "Title"),
+}
+
+
+def _write(folder: Path, tracks: dict[str, tuple[str, ...]] | list | None = None, header: list | None = None) -> Path:
+    rows = list((TRACKS if tracks is None else tracks).items()) if not isinstance(tracks, list) else tracks
+    path = folder / "fma_metadata" / "tracks.csv"
+    path.parent.mkdir(exist_ok=True)
+    with path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerows(HEADER if header is None else header)
+        for number, (album, artist, subset, licence, title) in rows:
+            writer.writerow([number, "<p>About,\n\nit</p>", album, 7, artist, "training", subset, 200, licence, title])
+    return path.parent
+
+
+def _clip(folder: Path, name: str) -> None:
+    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+    (folder / name).write_bytes(b"")
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    for name in ("000/000002.mp3", "000/000005.mp3"):
+        _clip(tmp_path / "fma_small", name)
+    return tmp_path / "fma_small"
+
+
+def test_reads_two_level_columns_in_any_script(tmp_path: Path, clips: Path) -> None:
+    corpus = fma.load(_write(tmp_path), clips)
+    assert corpus.clips.rows(named=True) == [
+        {
+            "track_id": "2",
+            "artist": "坂本龍一",
+            "album": "音楽図鑑",
+            "title": 'A "quoted" title',
+            "seven_digital_id": None,
+            "audio": "000/000002.mp3",
+        },
+        {
+            "track_id": "5",
+            "artist": "Sigur Rós",
+            "album": "Ágætis, byrjun",
+            "title": "two\nlines",
+            "seven_digital_id": None,
+            "audio": "000/000005.mp3",
+        },
+    ]
+    assert corpus.clips.schema["seven_digital_id"] == pl.String
+    assert corpus.source["subset"] == "small"
+
+
+def test_tracks_of_the_subset_without_a_clip_are_missing(tmp_path: Path, clips: Path) -> None:
+    _clip(clips, "001/001010.mp3")
+    (clips / "000/000005.mp3").unlink()
+    corpus = fma.load(_write(tmp_path) / "tracks.csv", tmp_path)
+    audio = dict(corpus.clips.select("track_id", "audio").iter_rows())
+    assert audio == {"2": "fma_small/000/000002.mp3", "5": None, "1010": "fma_small/001/001010.mp3"}
+
+
+def test_licences_are_counted(tmp_path: Path, clips: Path) -> None:
+    _clip(clips, "099/099999.mp3")
+    corpus = fma.load(_write(tmp_path), clips)
+    assert corpus.source["licences"] == {"": 1, BY: 1, NC_ND: 1, "FMA-Limited: Download Only": 1}
+    assert corpus.source["redistributable"] == 2
+    assert "| (none stated) | 1 | no |" in corpus.about.notes
+    assert f"| {NC_ND} | 1 | yes |" in corpus.about.notes
+
+
+@pytest.mark.parametrize(
+    ("licence", "allowed"),
+    [
+        ("Creative Commons Attribution-ShareAlike 4.0 International", True),
+        ("CC BY-NC 3.0", True),
+        ("CC0 1.0 Universal", True),
+        ("Public Domain Mark 1.0", True),
+        ("Free Art License", True),
+        ("Noncommercial Sampling Plus 1.0", False),
+        ("Creative Commons Sampling Plus 1.0", False),
+        ("Orphan Work", False),
+        ("All Rights Reserved", False),
+        ("a licence that nobody has read", False),
+    ],
+)
+def test_which_licences_allow_redistribution(licence: str, allowed: bool) -> None:
+    assert fma.allows_redistribution(licence) is allowed
+
+
+def test_builds_a_dataset_that_lists_what_is_missing_or_broken(tmp_path: Path, pool: Executor) -> None:
+    clips = tmp_path / "fma_large"
+    sound = render_excerpt(tempo=120, style="rock", drums=True, duration=30, seed=1).audio
+    for name in ("000/000002.mp3", "001/001010.mp3"):
+        _clip(clips, name)
+    soundfile.write(clips / "000/000002.mp3", sound, 22050, format="MP3", bitrate_mode="CONSTANT", compression_level=0)
+    tracks = {number: TRACKS[number] for number in ("2", "5", "1010")}
+    options = sources.Options(metadata=_write(tmp_path, tracks), clips=clips)
+    [built] = sources.build("fma", options, tmp_path / "fma", version="1.0.0", seed=0, pool=pool)
+    assert built.manifest["kind"] == "pretrain"
+    table = pl.read_parquet(tmp_path / "fma" / "clips" / "*.parquet")
+    assert table["rejected"].to_list() == [None, "missing", "undecodable"]
+    assert built.manifest["source"]["licences"] == {BY: 1, NC_ND: 1, "FMA-Limited: Download Only": 1}
+    assert "FMA-Limited: Download Only" in (tmp_path / "fma" / "README.md").read_text(encoding="utf-8")
+    assert len(pretraining.load_segments(tmp_path / "fma", "rhythm")) == 1
+
+
+def test_dry_run_says_what_it_would_build(tmp_path: Path, clips: Path) -> None:
+    place = tmp_path / "out"
+    given = ["build-data", "fma", "--metadata", str(_write(tmp_path)), "--clips", str(clips), "--out", str(place)]
+    ran = CliRunner().invoke(app, [*given, "--dry-run"])
+    assert ran.exit_code == 0
+    assert f"would build {place} (pre-training; 2 clips, 2 artists, 2 clips with audio)" in ran.output
+    assert f"licences: {NC_ND}: 1" in ran.output
+    as_json = CliRunner().invoke(app, [*given, "--dry-run", "--json"])
+    assert json.loads(as_json.output)[0]["counts"]["clips with audio"] == 2
+    assert not place.exists()
+
+
+def _wrong_tracks(tmp_path: Path, clips: Path, tracks: list) -> str:
+    with pytest.raises(InputError) as caught:
+        fma.load(_write(tmp_path, tracks), clips)
+    return str(caught.value)
+
+
+def test_every_problem_is_listed_at_once(tmp_path: Path, clips: Path) -> None:
+    for name in ("000/000777.mp3", "copy/000/000002.mp3", "001/000005.mp3", "song.mp3"):
+        _clip(clips, name)
+    message = _wrong_tracks(tmp_path, clips, [*TRACKS.items(), ("2", TRACKS["5"]), ("../2", TRACKS["5"])])
+    assert message.startswith("build-data fma: 5 problems: ")
+    assert "1 track_id are no number of up to six digits ('../2')" in message
+    assert "1 track_id stand more than once (2)" in message
+    assert "2 files are not laid out as 000/000002.mp3 (001/000005.mp3, song.mp3)" in message
+    assert "1 tracks have more than one clip (2: 000/000002.mp3 and copy/000/000002.mp3)" in message
+    assert "1 clips are of no track in" in message
+    assert "(777)" in message
+    assert "\n" not in message
+
+
+@pytest.mark.parametrize("number", ["/etc/passwd", "../../2", "1234567", "2.5", "-2", ""])
+def test_no_track_id_can_become_another_path(tmp_path: Path, clips: Path, number: str) -> None:
+    assert "no number of up to six digits" in _wrong_tracks(tmp_path, clips, [*TRACKS.items(), (number, TRACKS["2"])])
+
+
+def test_wrong_tables(tmp_path: Path, clips: Path) -> None:
+    wrong = [
+        ([["track_id", "title"], ["2", "x"]], "expected three rows of header"),
+        ([row[:-2] for row in HEADER], r"lacks the columns \(track, title\); \(track, license\)"),
+        ([*HEADER[:2], ["2"] + [""] * 9], "expected three rows of header"),
+    ]
+    for header, message in wrong:
+        with pytest.raises(InputError, match=message):
+            fma.load(_write(tmp_path, header=header), clips)
+    with pytest.raises(InputError, match="has no tracks"):
+        fma.load(_write(tmp_path, tracks={}), clips)
+    (tmp_path / "fma_metadata" / "tracks.csv").write_bytes(b"\xff\xfe\x00,\n")
+    with pytest.raises(InputError, match="not readable as CSV in UTF-8"):
+        fma.load(tmp_path / "fma_metadata", clips)
+    with (_write(tmp_path) / "tracks.csv").open("ab") as file:
+        file.write(b"7,\xff\xfe,,,,,,,,\n")
+    with pytest.raises(InputError, match="not readable as CSV in UTF-8"):
+        fma.load(tmp_path / "fma_metadata", clips)
+
+
+def test_missing_files_and_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"2 problems: .*nowhere: no such folder.*; .*nothing: no such folder"):
+        fma.load(tmp_path / "nowhere", tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"2 problems: .*holds 0 files tracks\.csv; .*; .*holds no clip"):
+        fma.load(tmp_path / "empty", tmp_path / "empty")
+    _write(tmp_path)
+    (tmp_path / "again").mkdir()
+    (tmp_path / "again" / "tracks.csv").write_text("x", encoding="utf-8")
+    with pytest.raises(InputError, match=r"holds 2 files tracks\.csv"):
+        fma.load(tmp_path, tmp_path / "empty")
+    with pytest.raises(InputError, match="--metadata: is needed here"):
+        sources.survey("fma", sources.Options(), tmp_path / "out", seed=0)
+
+
+def test_a_table_of_the_real_size_is_read_in_a_second_or_two(tmp_path: Path, clips: Path) -> None:
+    rows = [(str(number), TRACKS["5"]) for number in range(1, 106_575)]
+    corpus = fma.load(_write(tmp_path, rows), clips)
+    assert len(corpus.clips) == 106_574
+    assert corpus.source["redistributable"] == 106_574
