@@ -110,8 +110,6 @@ class _CompiledStatistics:
             self._values, self._positive, self._negative, self._states = np.empty((4, rows, n_hidden), np.float32)
             self._means, self._model = np.empty((2, rows, n_visible), np.float32)
 
-    # Training that runs away is noticed by its error.
-    @np.errstate(over="ignore", invalid="ignore")
     def __call__(self, data: FloatArray, first: int, chains: Tensor | None) -> None:
         self._room(len(data))
         config, streams = self._config, self._streams
@@ -276,36 +274,35 @@ class ContrastiveDivergence:
         Tensor
             Squared error of the reconstruction, summed over units and examples, of all processes.
         """
-        edges = np.linspace(first, last, len(self._parts) + 1).astype(int).tolist()
         if self.config.persistent and self.chains is None:
             self.chains = self._first_chains(fetch, first, last)
 
+        count, parts = last - first, len(self._parts)
+
         def part(number: int) -> None:
-            low, high = edges[number], edges[number + 1]
+            low, high = first + count * number // parts, first + count * (number + 1) // parts
             chains = None if self.chains is None else self.chains[low - first : high - first]
             self._parts[number](fetch(low, high), low, chains)
 
         if self._pool:
-            list(self._pool.map(part, range(len(self._parts))))
+            list(self._pool.map(part, range(parts)))
         else:
             part(0)
-        sums = self._parts[0]
-        gradient = [sums.weight, sums.visible, sums.hidden]
-        watched = torch.cat([sums.error, sums.active])
-        for other in self._parts[1:]:
-            for mine, theirs in zip(gradient, (other.weight, other.visible, other.hidden), strict=True):
+        sums = [[each.weight, each.visible, each.hidden, each.active, each.error] for each in self._parts]
+        for others in sums[1:]:
+            for mine, theirs in zip(sums[0], others, strict=True):
                 mine.add_(theirs)
-            watched += torch.cat([other.error, other.active])
-        if self._reduce:
-            parts = [*gradient, watched]
-            flat = torch.cat([each.reshape(-1) for each in parts])
-            self._reduce(flat)
-            *gradient, watched = (
-                each.reshape(like.shape)
-                for each, like in zip(flat.split([each.numel() for each in parts]), parts, strict=True)
-            )
-        self._apply(gradient, watched[len(sums.error) :], total or last - first, rate or self.config.rate)
-        return watched[: len(sums.error)].sum()
+        *gradient, active, error = self._reduced(sums[0]) if self._reduce else sums[0]
+        self._apply(gradient, active, total or count, rate or self.config.rate)
+        return error.sum()
+
+    def _reduced(self, sums: list[Tensor]) -> list[Tensor]:
+        """The sums over all processes, which meet once."""
+        assert self._reduce
+        flat = torch.cat([each.reshape(-1) for each in sums])
+        self._reduce(flat)
+        parts = flat.split([each.numel() for each in sums])
+        return [part.reshape(like.shape) for part, like in zip(parts, sums, strict=True)]
 
     def _first_chains(self, fetch: Callable[[int, int], Any], first: int, last: int) -> Tensor:
         data = torch.as_tensor(fetch(first, last))

@@ -54,6 +54,7 @@ class Feed:
         self._local = threading.local()
         width = data.rows.shape[1]
         if compiled:
+            self._normal = self._mean.numpy(), self._rate.numpy()
             self._flat, self._first = data.rows.reshape(-1), data.starts * width
         else:
             rows = torch.from_numpy(data.rows).to(mean.device)
@@ -69,7 +70,7 @@ class Feed:
                 hidden = layer(hidden)
             return hidden
         first, *others = self._room(len(chosen))
-        kernels.gather(self._flat, self._first, chosen, self._mean.numpy(), self._rate.numpy(), first)
+        kernels.gather(self._flat, self._first, chosen, *self._normal, first)
         for layer, (values, hidden) in zip(self.layers, others, strict=True):
             np.dot(first, layer.weight.numpy(), out=values)
             kernels.sigmoid(values, layer.bias.numpy(), hidden)

@@ -202,6 +202,8 @@ def train(
         if learner.compiled:
             # The matrices are small, and the number of threads would change the rounding.
             stack.enter_context(threadpool_limits(1))
+            # Training that runs away is noticed by its error.
+            stack.enter_context(np.errstate(over="ignore", invalid="ignore"))
         for epoch in range(len(machine.log) + 1, epochs + 1):
             began, mean = time.perf_counter(), float("nan")
             seed = int(kernels.stream(machine.seed, machine.label, epoch, "order"))

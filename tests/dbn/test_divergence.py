@@ -1,4 +1,4 @@
-"""Contrastive divergence, compiled and in tensors, against formulas, enumeration and each other"""
+"""Contrastive divergence, compiled and in tensors, against formulas, enumeration and each other."""
 
 from __future__ import annotations
 
