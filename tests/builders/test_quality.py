@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -35,7 +36,7 @@ GOOD = ClipFacts("MPEG_LAYER_III", 128_000, 22_050, 2, 30.07, -20.0, 60)
     ],
     ids=str,
 )
-def test_each_rule(changes: dict[str, object], reason: str | None) -> None:
+def test_each_rule(changes: dict[str, Any], reason: str | None) -> None:
     assert rejection(ClipFacts(**(vars(GOOD) | changes)), QualityConfig()) == reason
 
 
