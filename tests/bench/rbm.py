@@ -231,9 +231,10 @@ def goals(rows: list[dict[str, Any]], sizes: list[dict[str, Any]]) -> list[tuple
         ("80/75, batch 100, against scikit-learn", ">= 2.5", small["ours"] / small["scikit-learn"], 2.5),
         ("80/75, batch 100, against torch with a DataLoader", ">= 3", small["ours"] / small["torch"], 3.0),
         (
-            "80/75, batch 1,024, two threads, against the products on two",
+            "80/75, batch 1,024, two threads, against the products on one or two",
             ">= 0.6",
-            large["ours, two threads"] / large["products, two threads"],
+            # On a busy machine two threads of BLAS wait for each other and are slower than one.
+            large["ours, two threads"] / max(large["products"], large["products, two threads"]),
             0.6,
         ),
         ("384/75, batch 100, against scikit-learn", ">= 1.9", wide["ours"] / wide["scikit-learn"], 1.9),
