@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import __version__
-from .console import Commands, State, print_json, print_tables, say, settle, tell_built, tell_found
+from . import __version__, cli_results
+from .console import Commands, State, data_folder, print_json, print_tables, say, settle, tell_built, tell_found
 from .errors import InputError
 from .options import AsJson, Device, Features, Models, Quiet, Scheduler, Seed, Verbose, Workers, network_config
 
@@ -29,10 +29,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-
-
-def _data() -> Path:
-    return Path(os.environ.get("EMOBENCH_DATA", "data"))
 
 
 def _version(wanted: bool) -> None:
@@ -106,7 +102,7 @@ def build_data(
         size=size,
         pretrain_size=pretrain_size,
     )
-    place = out or _data() / source
+    place = out or data_folder() / source
     if dry_run:
         tell_found(sources.survey(source, options, place, seed=seed), as_json)
         return
@@ -173,7 +169,7 @@ def pretrain(
     with _pool(workers, scheduler) as pool:
         made = pretrain_domains(
             names,
-            pretrain_data or _data() / "synthetic-pretrain",
+            pretrain_data or data_folder() / "synthetic-pretrain",
             config=network_config(
                 seed,
                 epochs,
@@ -260,7 +256,7 @@ def run(
     from .benchmark import runs, tables
     from .benchmark.spec import choose_phases
 
-    place = dataset or _data() / "synthetic"
+    place = dataset or data_folder() / "synthetic"
     networks = network_config(seed, epochs, layers, window=window)
     config = runs.RunConfig(
         regressor=regressor,
@@ -296,84 +292,8 @@ def run(
         say(f"  {path}")
 
 
-@app.command()
-def leaderboard(
-    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
-    form: Annotated[str, typer.Option("--format", help="rich, markdown, latex, csv or json.")] = "rich",
-    out: Annotated[
-        str | None, typer.Option(help="Write to this file instead of printing; to one file a table in FOLDER/.")
-    ] = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Render what was run, one section a dataset.
-
-    For example:
-
-      emobench leaderboard
-
-      emobench leaderboard --format markdown --out leaderboard.md
-    """
-    settle(quiet=quiet, verbose=verbose)
-    from .benchmark.leaderboard import load_tables, rendered, save
-
-    form = "json" if as_json else form
-    tables, problems = load_tables(results)
-    for problem in problems:
-        typer.echo(f"left out: {problem}", err=True)
-    if form == "rich" and out is None:
-        print_tables(tables)
-        return
-    if out is None:
-        typer.echo(rendered(tables, form), nl=False)
-        return
-    for path in save(tables, form, out):
-        say(f"wrote {path}")
-
-
-@app.command("list")
-def list_things(
-    what: Annotated[str, typer.Argument(help="features, datasets, models or results.")] = "features",
-    folder: Annotated[Path | None, typer.Argument(help="With --plot: where pictures go. Default: plots.")] = None,
-    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
-    models: Models = Path("models"),
-    plot: Annotated[bool, typer.Option("--plot", help="models: draw training curves and learned rows as PNG.")] = False,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """List features, datasets, models or results.
-
-    For example:
-
-      emobench list
-
-      emobench list datasets --json
-
-      emobench list models --plot pictures/
-    """
-    settle(quiet=quiet, verbose=verbose)
-    from .benchmark.inventory import draw_models, inventory
-
-    if plot and what != "models":
-        raise InputError(f"list {what} --plot: only models have pictures; write 'emobench list models --plot'.")
-    if folder is not None and not plot:
-        raise InputError(f"list {what} {folder}: a folder goes with --plot; write 'emobench list models --plot DIR'.")
-    found = inventory(what, data=_data(), models=models, results=results)
-    drawn = draw_models(models, folder or Path("plots")) if plot else None
-    pictures = drawn.pictures if drawn else {}
-    for problem in drawn.problems if drawn else []:
-        typer.echo(f"left out: {problem}", err=True)
-    if as_json:
-        records = [dict(record) for record in found.records]
-        for record in records if plot else []:
-            record["plots"] = [str(path) for path in pictures.get(record["folder"], [])]
-        print_json(records)
-        return
-    print_tables([found])
-    for path in (path for paths in pictures.values() for path in paths):
-        say(f"wrote {path}")
+app.command("leaderboard")(cli_results.leaderboard)
+app.command("list")(cli_results.list_things)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import typer
@@ -55,6 +56,11 @@ class Commands(TyperGroup):
             line, status = _failure(error)
             typer.echo(f"emobench: {line}", err=True)
             raise typer.Exit(status) from None
+
+
+def data_folder() -> Path:
+    """Folder of datasets."""
+    return Path(os.environ.get("EMOBENCH_DATA", "data"))
 
 
 def settle(*, quiet: bool, verbose: bool) -> None:

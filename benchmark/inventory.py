@@ -45,7 +45,7 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
                 "mean_distance": result["scores"]["mean_distance"]["mean"],
                 "signature": result["signature"],
             }
-            for result in read_results(results)[0]
+            for result in read_results(results).rows
         ]
     columns = list(records[0]) if records else ["nothing yet"]
     return Table(

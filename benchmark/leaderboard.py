@@ -21,11 +21,11 @@ def load_tables(folder: Path) -> tuple[list[Table], list[str]]:
     InputError
         If there is no result.
     """
-    found, problems = read_results(folder)
-    if not found:
-        lines = "".join(f" {problem}" for problem in problems[:1])
+    found = read_results(folder)
+    if not found.rows:
+        lines = "".join(f" {problem}" for problem in found.problems[:1])
         raise InputError(f"{folder}: no results yet.{lines} Make some with 'emobench run --features mfcc'.")
-    return tables(found), problems
+    return tables(found.rows), found.problems
 
 
 def save(made: Sequence[Table], form: str, out: str) -> list[Path]:

@@ -133,7 +133,26 @@ def phase_shown(result: dict[str, Any]) -> str | None:
     return f"{result['phase']}, {CARRIED}" if carried_over(result) else result["phase"]
 
 
-def read_results(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+@dataclass(frozen=True)
+class Results:
+    """Results below a folder.
+
+    Attributes
+    ----------
+    rows : list of dict
+        In the order of their paths, the latest where a row stands twice on one dataset.
+    paths : dict of str to Path
+        Where the result of each signature lies; its predictions are beside it, ending in ``.parquet``.
+    problems : list of str
+        One line for each file that is no result of this schema.
+    """
+
+    rows: list[dict[str, Any]]
+    paths: dict[str, Path]
+    problems: list[str]
+
+
+def read_results(folder: Path) -> Results:
     """Read all results below a folder.
 
     Parameters
@@ -143,12 +162,10 @@ def read_results(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
 
     Returns
     -------
-    results : list of dict
-        In the order of their paths, the latest where a row stands twice on one dataset.
-    problems : list of str
-        One line for each file that is no result of this schema.
+    Results
     """
     found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    paths = {}
     problems = []
     for path in sorted(folder.glob("*/*.json")):
         try:
@@ -168,4 +185,6 @@ def read_results(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
         )
         if key not in found or found[key]["created"] <= result["created"]:
             found[key] = result
-    return list(found.values()), problems
+            paths[result["signature"]] = path
+    rows = list(found.values())
+    return Results(rows, {row["signature"]: paths[row["signature"]] for row in rows}, problems)
