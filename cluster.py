@@ -43,6 +43,7 @@ class ClusterExecutor(Executor):
     def __init__(self, client: Any, address: str) -> None:
         self._client = client
         self._address = address
+        self._versions = package_versions(heavy=False)
         self._inner = client.get_executor(pure=False, retries=_RETRIES)
         self._futures: weakref.WeakSet[Future[Any]] = weakref.WeakSet()
         self._ended = threading.Event()
@@ -51,7 +52,7 @@ class ClusterExecutor(Executor):
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Have the cluster call a function."""
         outer: Future[Any] = Future()
-        inner = self._inner.submit(_on_worker, package_versions(heavy=False), function, *args, **kwargs)
+        inner = self._inner.submit(_on_worker, self._versions, function, *args, **kwargs)
         outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
         inner.add_done_callback(lambda done: self._hand_over(done, outer))
         self._futures.add(outer)

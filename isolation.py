@@ -286,8 +286,10 @@ def _answer(connection: Connection, outcome: tuple[str, Any]) -> None:
     peak = peak_memory_mb()
     try:
         encoded = pickle.dumps((outcome, peak))
-        pickle.loads(encoded)
-    except Exception as error:  # neither results nor errors need be fit to be sent
+        if outcome[0] == "error":
+            # An exception may fail to come out of what it went into; a result of ours does not.
+            pickle.loads(encoded)
+    except Exception as error:
         told = EmobenchError(f"{outcome[1]!r} cannot be sent between processes ({error}).")
         encoded = pickle.dumps((("error", told), peak))
     connection.send_bytes(encoded)

@@ -1,8 +1,8 @@
 """Contrastive divergence (Hinton, Neural Computation 14(8), 2002), the gradient summed over the batch.
 
 Also with more steps of Gibbs sampling (CD-k), and with chains that persist from batch to batch (Tieleman, ICML
-2008). On the processor a step is five matrix products and a few passes of compiled code over buffers that are used
-again; on a GPU the same arithmetic in tensors, with the same random numbers.
+2008). On the processor a step is one call of compiled code: five matrix products, and a few passes over buffers
+that are used again; on a GPU the same arithmetic in tensors, with the same random numbers.
 """
 
 from __future__ import annotations
@@ -15,13 +15,16 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.linalg.blas import sgemm  # pyright: ignore[reportAttributeAccessIssue]
 from torch import Tensor
 
 from . import kernels
 from .rbm import RBM
 
 FloatArray = npt.NDArray[np.float32]
+
+# Where the random numbers of each Gibbs step begin, shape (steps + 1, 3): of hidden units, visible ones, and angles.
+_Streams = npt.NDArray[np.uint64]
+_USES = ("hidden", "visible", "angle")
 
 
 @dataclass(frozen=True)
@@ -90,96 +93,70 @@ class _Statistics(Protocol):
 class _CompiledStatistics:
     """On the processor: BLAS and compiled passes."""
 
-    def __init__(self, machine: RBM, config: DivergenceConfig, streams: Callable[[str], np.uint64]) -> None:
+    def __init__(self, machine: RBM, config: DivergenceConfig, streams: Callable[[], _Streams]) -> None:
         self._config, self._streams, self._gaussian = config, streams, machine.gaussian
-        self._weights = machine.weight.numpy()
-        self._visible_bias, self._hidden_bias = machine.visible_bias.numpy(), machine.hidden_bias.numpy()
-        n_visible, n_hidden = self._weights.shape
-        self._gradient = np.empty((n_visible, n_hidden), np.float32)
-        self._sums = np.zeros((2, n_visible), np.float32)
-        self._hidden_sums = np.zeros((2, n_hidden), np.float32)
-        self.weight = torch.from_numpy(self._gradient)
-        self.visible, self.error = torch.from_numpy(self._sums)
-        self.hidden, self.active = torch.from_numpy(self._hidden_sums)
+        self._parameters = (machine.weight.numpy(), machine.visible_bias.numpy(), machine.hidden_bias.numpy())
+        n_visible, n_hidden = machine.weight.shape
+        self._weight = np.empty((2, n_visible, n_hidden), np.float32)
+        self._visible, self._hidden = np.empty((2, n_visible), np.float32), np.empty((2, n_hidden), np.float32)
+        self.weight = torch.from_numpy(self._weight[0])
+        self.visible, self.error = torch.from_numpy(self._visible)
+        self.hidden, self.active = torch.from_numpy(self._hidden)
         self._rows = -1
 
     def _room(self, rows: int) -> None:
         if rows != self._rows:
-            n_visible, n_hidden = self._weights.shape
             self._rows = rows
-            self._values, self._positive, self._negative, self._states = np.empty((4, rows, n_hidden), np.float32)
-            self._means, self._model = np.empty((2, rows, n_visible), np.float32)
+            self._states, *_ = self._room_hidden = np.empty((4, rows, self._hidden.shape[1]), np.float32)
+            self._model = np.empty((rows, self._visible.shape[1]), np.float32)
 
     def __call__(self, data: FloatArray, first: int, chains: Tensor | None) -> None:
         self._room(len(data))
-        config, streams = self._config, self._streams
-        np.dot(data, self._weights, out=self._values)
-        kernels.sample_hidden(self._values, self._hidden_bias, streams("hidden 0"), first, self._positive, self._states)
-        states = self._states if chains is None else chains.numpy()
-        for step in range(1, config.steps + 1):
-            np.dot(states, self._weights.T, out=self._means)
-            kernels.reconstruct(self._means, self._visible_bias, self._gaussian, self._model)
-            if config.sample_visible:
-                _sample_visible(self._model, streams, step, first, self._gaussian)
-            np.dot(self._model, self._weights, out=self._values)
-            if step < config.steps or chains is not None:
-                kernels.sample_hidden(
-                    self._values, self._hidden_bias, streams(f"hidden {step}"), first, self._negative, states
-                )
-            else:
-                kernels.sigmoid(self._values, self._hidden_bias, self._negative)
-        self._sums[...] = 0.0
-        self._hidden_sums[...] = 0.0
-        if len(data) == 0:
-            self._gradient[...] = 0.0
-            return
-        # All are column by column in Fortran's eyes, so nothing is copied.
-        target = self._gradient.T
-        sgemm(1.0, self._positive.T, data.T, 0.0, target, 0, 1, 1)
-        sgemm(-1.0, self._negative.T, self._model.T, 1.0, target, 0, 1, 1)
-        kernels.difference(data, self._model, self._sums[1], self._sums[0])
-        kernels.hidden_difference(self._positive, self._negative, self._hidden_sums[1], self._hidden_sums[0])
-
-
-def _sample_visible(
-    mean: FloatArray, streams: Callable[[str], np.uint64], step: int, first: int, gaussian: bool
-) -> None:
-    """Draw visible units, in place; normal ones by Box and Muller's transform."""
-    uniform = np.empty_like(mean)
-    kernels.fill_uniforms(streams(f"visible {step}"), first, uniform)
-    if not gaussian:
-        mean[...] = uniform < mean
-        return
-    angle = np.empty_like(mean)
-    kernels.fill_uniforms(streams(f"angle {step}"), first, angle)
-    mean += np.sqrt(-2.0 * np.log1p(-uniform)) * np.cos(np.float32(2.0 * np.pi) * angle)
+        kernels.phases(
+            data,
+            self._parameters,
+            self._gaussian,
+            self._config.sample_visible,
+            chains is not None,
+            self._streams(),
+            first,
+            self._states if chains is None else chains.numpy(),
+            self._room_hidden[1:],
+            self._model,
+            self._weight,
+            self._visible,
+            self._hidden,
+        )
 
 
 class _TensorStatistics:
     """On any device, in tensors."""
 
-    def __init__(self, machine: RBM, config: DivergenceConfig, streams: Callable[[str], np.uint64]) -> None:
+    def __init__(self, machine: RBM, config: DivergenceConfig, streams: Callable[[], _Streams]) -> None:
         self._machine, self._config, self._streams = machine, config, streams
 
-    def _draw(self, name: str, first: int, mean: Tensor) -> Tensor:
-        return (kernels.uniform_tensor(self._streams(name), first, mean) < mean).to(mean.dtype)
+    def _uniforms(self, use: str, step: int, first: int, like: Tensor) -> Tensor:
+        return kernels.uniform_tensor(self._streams()[step, _USES.index(use)], first, like)
+
+    def _draw(self, use: str, step: int, first: int, mean: Tensor) -> Tensor:
+        return (self._uniforms(use, step, first, mean) < mean).to(mean.dtype)
 
     def __call__(self, data: Tensor, first: int, chains: Tensor | None) -> None:
         machine, config = self._machine, self._config
         positive = machine.hidden(data)
-        states = self._draw("hidden 0", first, positive) if chains is None else chains
+        states = self._draw("hidden", 0, first, positive) if chains is None else chains
         model, negative = data, positive
         for step in range(1, config.steps + 1):
             model = machine.visible(states)
             if config.sample_visible and machine.gaussian:
-                uniform = kernels.uniform_tensor(self._streams(f"visible {step}"), first, model)
-                angle = kernels.uniform_tensor(self._streams(f"angle {step}"), first, model)
+                uniform = self._uniforms("visible", step, first, model)
+                angle = self._uniforms("angle", step, first, model)
                 model = model + torch.sqrt(-2.0 * torch.log1p(-uniform)) * torch.cos(2.0 * np.pi * angle)
             elif config.sample_visible:
-                model = self._draw(f"visible {step}", first, model)
+                model = self._draw("visible", step, first, model)
             negative = machine.hidden(model)
             if step < config.steps or chains is not None:
-                states = self._draw(f"hidden {step}", first, negative)
+                states = self._draw("hidden", step, first, negative)
         if chains is not None:
             chains.copy_(states)
         self.weight = data.T @ positive - model.T @ negative
@@ -232,25 +209,26 @@ class ContrastiveDivergence:
         self.velocity = [torch.zeros_like(part) for part in self._parameters]
         self.chains: Tensor | None = None
         self._seed, self._name, self._reduce = seed, name, reduce
-        self._epoch, self._streams = 0, {}
+        self.begin_epoch(0)
         able = machine.weight.device.type == "cpu" and machine.weight.dtype == torch.float32
         self.compiled = able if compiled is None else compiled
         kind = _CompiledStatistics if self.compiled else _TensorStatistics
-        self._parts: list[_Statistics] = [kind(machine, config, self._stream) for _ in range(threads)]
+        self._parts: list[_Statistics] = [kind(machine, config, lambda: self._streams) for _ in range(threads)]
         self._pool = ThreadPoolExecutor(threads) if threads > 1 else None
 
     @property
     def _parameters(self) -> list[Tensor]:
         return [self.machine.weight, self.machine.visible_bias, self.machine.hidden_bias]
 
-    def _stream(self, use: str) -> np.uint64:
-        if use not in self._streams:
-            self._streams[use] = kernels.stream(self._seed, self._name, self._epoch, use)
-        return self._streams[use]
-
     def begin_epoch(self, epoch: int) -> None:
         """Take the random numbers of another epoch."""
-        self._epoch, self._streams = epoch, {}
+        self._epoch = epoch
+        self._streams = np.array(
+            [[self._stream(f"{use} {step}") for use in _USES] for step in range(self.config.steps + 1)]
+        )
+
+    def _stream(self, use: str) -> np.uint64:
+        return kernels.stream(self._seed, self._name, self._epoch, use)
 
     def step(
         self, fetch: Callable[[int, int], Any], first: int, last: int, *, total: int = 0, rate: float = 0.0

@@ -1,4 +1,4 @@
-"""What a step of training does beside its matrix products, in one pass each over float32 matrices.
+"""The compiled code of training, over float32 matrices: products by BLAS, and all else in one pass each.
 
 Random numbers are a function of where they are used (seed, machine, epoch, example, unit), not of what was drawn
 before: so they are the same whatever the number of processors, after an interruption, and on a GPU.
@@ -8,6 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+
+# numba's products are scipy's BLAS; loaded here, so that whoever limits its threads finds it.
+import scipy.linalg.cython_blas  # noqa: F401  # pyright: ignore[reportMissingImports]
 import torch
 from torch import Tensor
 
@@ -28,7 +31,11 @@ _P0, _P1, _P2, _P3, _P4, _P5, _P6 = (
     .coef
 )
 
+# Numbers in a line of the processor's cache.
+_LINE = 16
+
 _TO_UNIT = np.float32(2.0**-24)
+_TURN = np.float32(2.0 * np.pi)
 
 
 @_jit.njit
@@ -97,7 +104,7 @@ def sigmoid(values: FloatArray, bias: FloatArray, out: FloatArray) -> None:
 
 
 @_jit.njit
-def sample_hidden(
+def _sample_hidden(
     values: FloatArray, bias: FloatArray, start: np.uint64, first: int, hidden: FloatArray, sample: FloatArray
 ) -> None:
     """Write ``sigmoid(values + bias)`` to ``hidden`` and a draw from it, 0 or 1, to ``sample``."""
@@ -110,19 +117,37 @@ def sample_hidden(
 
 
 @_jit.njit
-def reconstruct(values: FloatArray, bias: FloatArray, gaussian: bool, out: FloatArray) -> None:
-    """Write the means of visible units, ``values + bias`` or its sigmoid, to ``out``."""
-    if not gaussian:
-        sigmoid(values, bias, out)
-        return
-    for row in range(values.shape[0]):
-        for unit in range(values.shape[1]):
-            out[row, unit] = values[row, unit] + bias[unit]
+def _sample_visible(mean: FloatArray, starts: npt.NDArray[np.uint64], first: int, gaussian: bool) -> None:
+    """Draw visible units with these means in place; normal ones by Box and Muller's transform of two uniforms."""
+    uniform, angle = np.empty(mean.shape[1], np.float32), np.empty(mean.shape[1], np.float32)
+    for row in range(mean.shape[0]):
+        _uniform_row(_row_key(starts[0], first + row), uniform)
+        if gaussian:
+            _uniform_row(_row_key(starts[1], first + row), angle)
+        for unit in range(mean.shape[1]):
+            if gaussian:
+                radius = np.sqrt(np.float32(-2.0) * np.log1p(-uniform[unit]))
+                mean[row, unit] += radius * np.cos(_TURN * angle[unit])
+            else:
+                mean[row, unit] = np.float32(1.0) if uniform[unit] < mean[row, unit] else np.float32(0.0)
 
 
 @_jit.njit
-def difference(data: FloatArray, model: FloatArray, squares: FloatArray, total: FloatArray) -> None:
-    """Add the columns' sums of ``data - model`` to ``total``, and of its squares to ``squares``."""
+def _reconstruct(means: FloatArray, bias: FloatArray, gaussian: bool) -> None:
+    """Turn products into the means of visible units, ``means + bias`` or its sigmoid, in place."""
+    if not gaussian:
+        sigmoid(means, bias, means)
+        return
+    for row in range(means.shape[0]):
+        for unit in range(means.shape[1]):
+            means[row, unit] += bias[unit]
+
+
+@_jit.njit
+def _difference(data: FloatArray, model: FloatArray, squares: FloatArray, total: FloatArray) -> None:
+    """Write the columns' sums of ``data - model`` to ``total``, and of its squares to ``squares``."""
+    total[:] = np.float32(0.0)
+    squares[:] = np.float32(0.0)
     for row in range(data.shape[0]):
         for unit in range(data.shape[1]):
             own = data[row, unit] - model[row, unit]
@@ -131,12 +156,81 @@ def difference(data: FloatArray, model: FloatArray, squares: FloatArray, total: 
 
 
 @_jit.njit
-def hidden_difference(data: FloatArray, model: FloatArray, active: FloatArray, total: FloatArray) -> None:
-    """Add the columns' sums of ``data - model`` to ``total``, and of ``data`` to ``active``."""
+def _hidden_difference(data: FloatArray, model: FloatArray, active: FloatArray, total: FloatArray) -> None:
+    """Write the columns' sums of ``data - model`` to ``total``, and of ``data`` to ``active``."""
+    total[:] = np.float32(0.0)
+    active[:] = np.float32(0.0)
     for row in range(data.shape[0]):
         for unit in range(data.shape[1]):
             total[unit] += data[row, unit] - model[row, unit]
             active[unit] += data[row, unit]
+
+
+@_jit.njit
+def phases(
+    data: FloatArray,
+    parameters: tuple[FloatArray, FloatArray, FloatArray],
+    gaussian: bool,
+    sample_visible: bool,
+    persistent: bool,
+    streams: npt.NDArray[np.uint64],
+    first: int,
+    states: FloatArray,
+    hidden: FloatArray,
+    model: FloatArray,
+    weight: FloatArray,
+    visible_sums: FloatArray,
+    hidden_sums: FloatArray,
+) -> None:
+    """Both phases of contrastive divergence for a batch.
+
+    Parameters
+    ----------
+    data : array, shape (n, n_visible)
+        Examples.
+    parameters : tuple of array
+        Weights (n_visible, n_hidden), visible and hidden biases.
+    gaussian, sample_visible, persistent : bool
+        Of the visible units; whether they are drawn; whether ``states`` are chains that go on.
+    streams : array, shape (steps + 1, 3)
+        Where the random numbers of each Gibbs step begin: of hidden units, of visible ones, of their angles.
+    first : int
+        Place of the first example in the epoch.
+    states : array, shape (n, n_hidden)
+        Chains, or room for them.
+    hidden : array, shape (3, n, n_hidden)
+        Room.
+    model : array, shape (n, n_visible)
+        Room for reconstructions.
+    weight : array, shape (2, n_visible, n_hidden)
+        The first is the gradient of the weights afterwards; the second is room.
+    visible_sums, hidden_sums : array, shape (2, units)
+        Afterwards the gradients of the biases; beside them squared errors and sums of activations of each unit.
+    """
+    weights, visible_bias, hidden_bias = parameters
+    values, positive, negative = hidden[0], hidden[1], hidden[2]
+    steps = len(streams) - 1
+    np.dot(data, weights, values)
+    # The first states of chains that go on are the last ones of the batch before.
+    drawn = negative if persistent else states
+    _sample_hidden(values, hidden_bias, streams[0, 0], first, positive, drawn)
+    for step in range(1, steps + 1):
+        np.dot(states, weights.T, model)
+        _reconstruct(model, visible_bias, gaussian)
+        if sample_visible:
+            _sample_visible(model, streams[step, 1:], first, gaussian)
+        np.dot(model, weights, values)
+        if step < steps or persistent:
+            _sample_hidden(values, hidden_bias, streams[step, 0], first, negative, states)
+        else:
+            sigmoid(values, hidden_bias, negative)
+    np.dot(data.T, positive, weight[0])
+    np.dot(model.T, negative, weight[1])
+    for unit in range(weight.shape[1]):
+        for other in range(weight.shape[2]):
+            weight[0, unit, other] -= weight[1, unit, other]
+    _difference(data, model, visible_sums[1], visible_sums[0])
+    _hidden_difference(positive, negative, hidden_sums[1], hidden_sums[0])
 
 
 @_jit.njit
@@ -152,6 +246,11 @@ def gather(
 
     ``rows`` is flat; ``starts`` are places in it. An example is ``(x - mean) * rate``.
     """
+    # The rows lie far apart. To touch them all first has the processor wait for many at a time.
+    for row in range(len(chosen)):
+        first = starts[chosen[row]]
+        for unit in range(0, out.shape[1], _LINE):
+            out[0, 0] += rows[first + unit]
     for row in range(len(chosen)):
         first = starts[chosen[row]]
         for unit in range(out.shape[1]):

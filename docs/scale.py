@@ -99,6 +99,8 @@ def speed(results: dict, processor: str) -> list[str]:
             f"| {label} | " + " | ".join(f"{row[name]:,.0f}" for row in rows) + " |"
             for name, label in zip(names, labels, strict=True)
         ),
+        # Left empty until one is measured; then with its name.
+        "| emobench, one GPU |" + " |" * len(rows),
         "",
         "The paper's number of examples, from generated Parquet files, batches of 100:",
         "",
