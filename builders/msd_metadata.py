@@ -1,0 +1,319 @@
+"""The Million Song Dataset's tables of tracks, in each of the forms in which people have them.
+
+``track_metadata.db`` (SQLite), ``msd_summary_file.h5``, ``unique_tracks.txt`` with a list of 7digital ids beside
+it, or a tree of per-track ``.h5`` files. A million rows go from the file to columns; none becomes an object.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import polars as pl
+from tqdm import tqdm
+
+from ..files import digest, sha256_file
+from ..parallel import bars_wanted
+from .corpus import few
+
+TRACK_ID = r"TR[A-Z]{5}[0-9A-F]{11}"
+
+COLUMNS = ("track_id", "artist", "album", "title", "seven_digital_id")
+
+# Rows of the summary file that are in memory at a time; each takes 5,540 bytes.
+_BLOCK = 8192
+
+_DATABASE = {
+    "track_id": "track_id",
+    "artist": "artist_name",
+    "album": "release",
+    "title": "title",
+    "seven_digital_id": "track_7digitalid",
+}
+_SONGS = {name: column for name, column in _DATABASE.items() if name != "track_id"}
+
+_IDS = "7digital_ids.csv"
+_ID_LINES = ("msd_id.txt", "7digital_id.txt")
+
+_EXPECTED = (
+    "expected track_metadata.db, msd_summary_file.h5, unique_tracks.txt or per-track files TR….h5 of the Million "
+    "Song Dataset"
+)
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """Tracks as they were read.
+
+    Attributes
+    ----------
+    tracks : DataFrame
+        Columns ``track_id, artist, album, title, seven_digital_id``, strings, sorted by ``track_id``;
+        ``seven_digital_id`` is null where there is none.
+    source : dict
+        Form of the metadata and its SHA-256.
+    """
+
+    tracks: pl.DataFrame
+    source: dict[str, Any]
+
+
+def read(place: Path, problems: list[str]) -> Metadata | None:
+    """Read the tracks.
+
+    Parameters
+    ----------
+    place : Path
+        A file, or a folder with one or with a tree of per-track files. Of several forms in one folder the first
+        is read, in the order of this module's docstring.
+    problems : list of str
+        Every problem that is found is added.
+
+    Returns
+    -------
+    Metadata or None
+        None where nothing can be read.
+    """
+    if not place.exists():
+        problems.append(f"{place}: no such file or folder; {_EXPECTED}")
+        return None
+    for reader, names in _FORMS:
+        for path in [place] if place.is_file() else sorted(found for name in names for found in place.glob(name)):
+            if place.is_dir() or any(path.match(name) for name in names) or reader is _form_of(path):
+                before = len(problems)
+                metadata = reader(path, problems)
+                return None if metadata is None or len(problems) > before else _checked(path, metadata, problems)
+    paths = [place] if place.is_file() else sorted(place.rglob("*.h5"))
+    if not paths or (place.is_file() and place.suffix != ".h5"):
+        problems.append(f"{place}: {'is none' if place.is_file() else 'holds no metadata'}; {_EXPECTED}")
+        return None
+    metadata = _read_tree(place, paths, problems)
+    return None if metadata is None else _checked(place, metadata, problems)
+
+
+def _form_of(path: Path) -> Callable[..., Any] | None:
+    """Reader of a file by what it begins with or holds."""
+    with path.open("rb") as file:
+        start = file.read(64)
+    if start.startswith(b"SQLite format 3\0"):
+        return _read_database
+    if start.startswith(b"\x89HDF"):
+        with suppress(OSError, KeyError), h5py.File(path) as file:
+            return _read_summary if len(file["metadata/songs"]) > 1 else None  # pyright: ignore[reportArgumentType]
+        return None
+    return _read_lines if re.match(rb"[^\n]*<SEP>", start) else None
+
+
+def _checked(path: Path, metadata: Metadata, problems: list[str]) -> Metadata | None:
+    """The same without impossible ids; adds a problem for each kind."""
+    tracks = metadata.tracks
+    if tracks.is_empty():
+        problems.append(f"{path}: has no tracks")
+        return None
+    sound = tracks["track_id"].str.contains(f"^{TRACK_ID}$").fill_null(False)
+    if not sound.all():
+        wrong = tracks.filter(~sound)["track_id"]
+        problems.append(
+            f"{path}: {len(wrong)} track ids are none of the Million Song Dataset ({few(map(repr, wrong.head(6)))}); "
+            "expected such as TRAAAAW128F429D538"
+        )
+    doubled = tracks.filter(pl.col("track_id").is_duplicated())["track_id"].unique().sort()
+    if len(doubled):
+        problems.append(f"{path}: {len(doubled)} track ids stand more than once ({few(doubled)})")
+    # Nothing but digits can become a part of a path; MSD writes 0 or -1 where there is no id.
+    ids = pl.col("seven_digital_id").str.strip_chars().replace(["", "0", "-1"], None)
+    tracks = tracks.with_columns(ids).sort("track_id")
+    wrong = tracks.filter(~pl.col("seven_digital_id").str.contains(r"^[1-9]\d{0,11}$"))
+    if len(wrong):
+        row = wrong.row(0, named=True)
+        problems.append(
+            f"{path}: {len(wrong)} 7digital ids are no numbers (track {row['track_id']}: {row['seven_digital_id']!r})"
+        )
+    return Metadata(tracks, metadata.source)
+
+
+def _source(form: str, path: Path) -> dict[str, Any]:
+    return {"type": "msd", "metadata": form, "sha256": sha256_file(path)}
+
+
+# Forms
+
+
+def _read_database(path: Path, problems: list[str]) -> Metadata | None:
+    from adbc_driver_manager import Error
+    from adbc_driver_sqlite import dbapi
+
+    try:
+        with dbapi.connect(f"file:{_escaped(path)}?mode=ro") as connection, connection.cursor() as cursor:
+            cursor.execute("SELECT name FROM pragma_table_info('songs')")
+            present = cursor.fetch_arrow_table().column(0).to_pylist()
+            lacking = [column for column in _DATABASE.values() if column not in present]
+            if lacking:
+                what = f"lacks the columns {', '.join(lacking)}" if present else "does not exist"
+                problems.append(f"{path}: table songs {what}; expected track_metadata.db of the Million Song Dataset")
+                return None
+            columns = ", ".join(f"COALESCE(CAST({old} AS TEXT), '') AS {new}" for new, old in _DATABASE.items())
+            cursor.execute(f"SELECT {columns} FROM songs")
+            tracks = pl.from_arrow(cursor.fetch_arrow_table())
+    except (Error, OSError) as error:
+        problems.append(f"{path}: not readable as SQLite ({str(error).splitlines()[0]})")
+        return None
+    assert isinstance(tracks, pl.DataFrame)
+    return Metadata(tracks.cast(pl.String), _source("track_metadata.db", path))
+
+
+def _escaped(path: Path) -> str:
+    """A path as a part of a URI of SQLite."""
+    return re.sub("[%?#]", lambda match: f"%{ord(match[0]):02x}", str(path.resolve()))
+
+
+def _read_summary(path: Path, problems: list[str]) -> Metadata | None:
+    parts = []
+    try:
+        with h5py.File(path) as file:
+            songs, analysis = _songs(file)
+            if len(songs) != len(analysis):
+                problems.append(f"{path}: {len(songs)} rows of metadata, {len(analysis)} of analysis; expected as many")
+                return None
+            starts = range(0, len(songs), _BLOCK)
+            for first in tqdm(starts, desc="metadata", unit="block", disable=not bars_wanted()):
+                last = min(first + _BLOCK, len(songs))
+                parts.append(_columns(songs[first:last], analysis.fields("track_id")[first:last]))
+    except (OSError, KeyError, ValueError, RuntimeError, UnicodeDecodeError) as error:
+        problems.append(f"{path}: not readable as a summary file of the Million Song Dataset ({_first(error)})")
+        return None
+    return Metadata(pl.concat(parts) if parts else _empty(), _source("msd_summary_file.h5", path))
+
+
+def _songs(file: h5py.File) -> tuple[Any, Any]:
+    """The tables ``/metadata/songs`` and ``/analysis/songs``; KeyError where they are not as the MSD has them."""
+    songs: Any = file["metadata/songs"]
+    analysis: Any = file["analysis/songs"]
+    lacking = [name for name in _SONGS.values() if name not in (songs.dtype.names or ())]
+    lacking += [] if "track_id" in (analysis.dtype.names or ()) else ["track_id"]
+    if lacking:
+        raise KeyError(f"no column {', '.join(lacking)}")
+    return songs, analysis
+
+
+def _columns(songs: Any, track_ids: Any) -> pl.DataFrame:
+    """Columns of rows of the HDF5 tables; their text is UTF-8 of fixed width."""
+    text = {"track_id": _text(track_ids)}
+    text |= {name: _text(songs[column]) for name, column in _SONGS.items() if name != "seven_digital_id"}
+    ids = pl.Series(np.ascontiguousarray(songs["track_7digitalid"])).cast(pl.String)
+    return pl.DataFrame({**text, "seven_digital_id": ids})
+
+
+def _text(values: Any) -> pl.Series:
+    import pyarrow as pa
+
+    return pl.Series(pl.from_arrow(pa.array(np.ascontiguousarray(values)).cast(pa.string())))
+
+
+def _empty() -> pl.DataFrame:
+    return pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String))
+
+
+def _first(error: BaseException) -> str:
+    return (str(error).strip("'\"") or type(error).__name__).splitlines()[0]
+
+
+def _read_lines(path: Path, problems: list[str]) -> Metadata | None:
+    rows = _lines(path, problems)
+    if rows is None:
+        return None
+    parts = rows["line"].str.split("<SEP>").alias("parts")
+    wrong = rows.with_row_index("number", 1).filter(parts.list.len() != 4)
+    if len(wrong):
+        numbers = few(str(number) for number in wrong["number"].head(6))
+        problems.append(
+            f"{path}: {len(wrong)} lines have not four parts with <SEP> between them (line {numbers}); expected "
+            "unique_tracks.txt of the Million Song Dataset"
+        )
+        return None
+    part = {name: parts.list.get(place).alias(name) for place, name in ((0, "track_id"), (2, "artist"), (3, "title"))}
+    tracks = pl.DataFrame([part["track_id"], part["artist"], pl.Series("album", [""]).new_from_index(0, len(rows))])
+    tracks = tracks.with_columns(part["title"])
+    source = _source("unique_tracks.txt", path)
+    ids = _read_ids(path.parent, problems)
+    if ids is None:
+        return Metadata(tracks.with_columns(seven_digital_id=pl.lit("")), source)
+    joined = tracks.join(ids, on="track_id", how="left", maintain_order="left")
+    source["seven_digital_ids_sha256"] = digest(ids.sort("track_id").to_dict(as_series=False))
+    return Metadata(joined.with_columns(pl.col("seven_digital_id").fill_null("")), source)
+
+
+def _lines(path: Path, problems: list[str]) -> pl.DataFrame | None:
+    """Column ``line``; None where the file is no text in UTF-8."""
+    try:
+        return pl.read_csv(
+            path, has_header=False, new_columns=["line"], schema={"line": pl.String}, separator="\x01", quote_char=None
+        ).with_columns(pl.col("line").str.strip_chars_end("\r"))
+    except (pl.exceptions.PolarsError, OSError) as error:
+        problems.append(f"{path}: not readable as text in UTF-8 ({_first(error)})")
+        return None
+
+
+def _read_ids(folder: Path, problems: list[str]) -> pl.DataFrame | None:
+    """Columns ``track_id, seven_digital_id`` of the list beside ``unique_tracks.txt``; None where there is none."""
+    table, lists = folder / _IDS, [folder / name for name in _ID_LINES]
+    if table.is_file():
+        try:
+            ids = pl.read_csv(table, infer_schema=False).select("track_id", "seven_digital_id")
+        except (pl.exceptions.PolarsError, OSError) as error:
+            problems.append(f"{table}: expected a CSV with the columns track_id, seven_digital_id ({_first(error)})")
+            return None
+    elif any(path.is_file() for path in lists):
+        lacking = [path for path in lists if not path.is_file()]
+        if lacking:
+            problems.append(f"{lacking[0]}: missing; {' and '.join(_ID_LINES)} belong together, line by line")
+            return None
+        tracks, numbers = (_lines(path, problems) for path in lists)
+        if tracks is None or numbers is None:
+            return None
+        if len(tracks) != len(numbers):
+            problems.append(
+                f"{lists[0]}: {len(tracks)} lines, {lists[1].name} has {len(numbers)}; expected as many, line by line"
+            )
+            return None
+        ids = pl.DataFrame({"track_id": tracks["line"], "seven_digital_id": numbers["line"]})
+    else:
+        return None
+    doubled = ids.filter(pl.col("track_id").is_duplicated())["track_id"].unique().sort()
+    if len(doubled):
+        problems.append(f"{folder}: the list of 7digital ids names {len(doubled)} tracks twice ({few(doubled)})")
+        return None
+    return ids
+
+
+def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metadata | None:
+    parts, damaged = [], []
+    for path in tqdm(paths, desc="metadata", unit="file", disable=not bars_wanted()):
+        try:
+            with h5py.File(path) as file:
+                songs, analysis = _songs(file)
+                parts.append(_columns(songs[:], analysis.fields("track_id")[:]))
+        except (OSError, KeyError, ValueError, RuntimeError, UnicodeDecodeError) as error:
+            damaged.append(f"{path.name}: {_first(error)}")
+    if damaged:
+        problems.append(
+            f"{place}: {len(damaged)} .h5 files are damaged or none of the Million Song Dataset ({few(damaged)})"
+        )
+    if not parts:
+        return None
+    tracks = pl.concat(parts)
+    digested = digest(tracks.sort("track_id").to_dict(as_series=False)) if len(tracks) else ""
+    return Metadata(tracks, {"type": "msd", "metadata": "per-track .h5", "sha256": digested})
+
+
+_FORMS: tuple[tuple[Callable[[Path, list[str]], Metadata | None], tuple[str, ...]], ...] = (
+    (_read_database, ("track_metadata.db",)),
+    (_read_summary, ("msd_summary_file.h5",)),
+    (_read_lines, ("unique_tracks*.txt",)),
+)
