@@ -12,7 +12,22 @@ import typer
 from . import __version__, cli_results
 from .console import Commands, State, data_folder, print_json, print_tables, say, settle, tell_built, tell_found
 from .errors import InputError
-from .options import AsJson, Device, Features, Models, Quiet, Scheduler, Seed, Verbose, Workers, network_config
+from .options import (
+    AsJson,
+    Device,
+    Features,
+    MinBitRate,
+    MinDuration,
+    MinSampleRate,
+    Models,
+    Quiet,
+    Scheduler,
+    Seed,
+    SilenceDb,
+    Verbose,
+    Workers,
+    network_config,
+)
 
 if TYPE_CHECKING:
     from concurrent.futures import Executor
@@ -52,11 +67,13 @@ def _pool(workers: int | None, scheduler: str | None) -> AbstractContextManager[
 
 @app.command("build-data")
 def build_data(
-    source: Annotated[str, typer.Argument(help="synthetic, moodswings, fma, deam or table.")] = "synthetic",
+    source: Annotated[str, typer.Argument(help="synthetic, moodswings, msd, fma, deam or table.")] = "synthetic",
     labels: Annotated[Path | None, typer.Option(help="moodswings: msLiteTurk.mat; table: labels.csv.")] = None,
-    clips: Annotated[Path | None, typer.Option(help="table: clips.csv; fma: folder of the clips.")] = None,
+    clips: Annotated[Path | None, typer.Option(help="table: clips.csv; msd, fma: folder of the clips.")] = None,
     audio: Annotated[Path | None, typer.Option(help="Folder of the clips' audio.")] = None,
-    metadata: Annotated[Path | None, typer.Option(help="fma: folder of tracks.csv.")] = None,
+    metadata: Annotated[
+        Path | None, typer.Option(help="msd: file or folder of the Million Song Dataset; fma: folder of tracks.csv.")
+    ] = None,
     annotations: Annotated[Path | None, typer.Option(help="deam: folder of annotations and metadata.")] = None,
     audio_kind: Annotated[
         str, typer.Option(help="moodswings: whether the audio is clips, songs, or auto (told by length).")
@@ -66,6 +83,13 @@ def build_data(
     dataset_version: Annotated[str, typer.Option("--version", help="Version of the dataset, X.Y.Z.")] = "1.0.0",
     size: Annotated[int, typer.Option(min=3, help="synthetic: labelled clips.")] = 240,
     pretrain_size: Annotated[int, typer.Option(min=1, help="synthetic: clips for pre-training.")] = 200,
+    sample: Annotated[
+        int | None, typer.Option(help="msd, fma: clips to draw among those that pass; 0: all. [msd: 50000; fma: 0]")
+    ] = None,
+    min_bit_rate: MinBitRate = 128_000,
+    min_sample_rate: MinSampleRate = 22_050,
+    min_duration: MinDuration = 30.0,
+    silence_db: SilenceDb = -60.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what was found and would be built.")] = False,
     seed: Seed = 0,
     workers: Workers = None,
@@ -82,6 +106,8 @@ def build_data(
 
       emobench build-data moodswings --labels msLiteTurk.mat --audio songs/
 
+      emobench build-data msd --metadata track_metadata.db --clips previews/ --sample 50000
+
       emobench build-data fma --metadata fma_metadata/ --clips fma_small/
 
       emobench build-data deam --annotations DEAM/ --audio MEMD_audio/ --dry-run
@@ -90,6 +116,7 @@ def build_data(
     """
     settle(quiet=quiet, verbose=verbose)
     from .builders import sources
+    from .builders.quality import QualityConfig
 
     options = sources.Options(
         labels=labels,
@@ -101,6 +128,13 @@ def build_data(
         scale=scale,
         size=size,
         pretrain_size=pretrain_size,
+        sample=sample,
+        quality=QualityConfig(
+            min_bit_rate=min_bit_rate,
+            min_sample_rate=min_sample_rate,
+            min_duration=min_duration,
+            silence_db=silence_db,
+        ),
     )
     place = out or data_folder() / source
     if dry_run:

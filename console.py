@@ -127,6 +127,9 @@ def tell_built(built: list[Built], as_json: bool) -> None:
         say(f"{state} {each.folder} ({manifest['name']} {manifest['version']}; {counts})")
         for clip, reason in manifest.get("excluded", {}).items():
             say(f"  excluded: clip {clip}: {reason}")
+        sample, kept = manifest["config"].get("dataset", {}).get("sample"), manifest["counts"].get("kept", 0)
+        if sample and kept < sample:
+            say(f"  {kept} clips pass the quality filter, of {sample} that were to be drawn")
         for reason, count in manifest["counts"].get("rejected", {}).items():
             say(f"  rejected: {count} {reason}")
         if each.tally:

@@ -8,7 +8,7 @@ import sys
 from importlib import metadata
 from pathlib import Path
 
-PACKAGES = ("numpy", "scipy", "polars", "soundfile", "soxr", "librosa", "numba", "torch", "datasets")
+PACKAGES = ("numpy", "scipy", "polars", "soundfile", "soxr", "librosa", "numba", "matplotlib", "torch", "datasets")
 
 
 def package_versions(*, heavy: bool = True) -> dict[str, str]:
@@ -27,7 +27,7 @@ def package_versions(*, heavy: bool = True) -> dict[str, str]:
     from . import __version__
 
     found = {"emobench": __version__, "python": platform.python_version()}
-    for name in PACKAGES if heavy else PACKAGES[:7]:
+    for name in PACKAGES if heavy else PACKAGES[:8]:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:

@@ -20,6 +20,10 @@ Scheduler = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, help="Root of all randomness.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
 Models = Annotated[Path, typer.Option("--models", help="Folder of pre-trained models.")]
+MinBitRate = Annotated[int, typer.Option("--min-bit-rate", help="Quality filter: bits a second.")]
+MinSampleRate = Annotated[int, typer.Option("--min-sample-rate", help="Quality filter: hertz.")]
+MinDuration = Annotated[float, typer.Option("--min-duration", help="Quality filter: seconds.")]
+SilenceDb = Annotated[float, typer.Option("--silence-db", help="Quality filter: quieter is silent; decibels.")]
 Features = Annotated[
     list[str] | None,
     typer.Option("--features", "-f", help="Names joined by +, such as mfcc or rhythm+pitch. May be repeated."),

@@ -11,9 +11,9 @@ import hashlib
 import io
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor, as_completed
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -200,6 +200,11 @@ class Tally:
     busy: float = 0.0
     peak_rss_mb: float = 0.0
 
+    def __add__(self, other: Tally) -> Tally:
+        """Of two computations, one after the other."""
+        sums = {name: value + getattr(other, name) for name, value in asdict(self).items()}
+        return Tally(**{**sums, "peak_rss_mb": max(self.peak_rss_mb, other.peak_rss_mb)})
+
     def summary(self) -> str:
         """One line for people."""
         if self.items == self.kept_before:
@@ -220,7 +225,7 @@ def compute(
     *,
     pool: Executor,
     description: str,
-    tell: Callable[[pl.DataFrame], tuple[float, int]],
+    tell: Callable[[Path], tuple[float, int]],
 ) -> tuple[list[Path], Tally]:
     """Compute all shards that are not finished.
 
@@ -237,7 +242,7 @@ def compute(
     description : str
         Of the progress bar.
     tell : callable
-        Gives hours of music and number of rejected items of a shard's rows, for the bar.
+        Gives hours of music and number of rejected items of a shard's file, for the bar.
 
     Returns
     -------
@@ -259,7 +264,7 @@ def compute(
     with tqdm(total=len(items), desc=description, unit="clip", disable=not bars_wanted()) as bar:
 
         def count(shard: Shard, path: Path) -> None:
-            hours, rejected = tell(pl.read_parquet(path))
+            hours, rejected = tell(path)
             so_far.items += len(shard.items)
             so_far.hours += hours
             so_far.rejected += rejected
@@ -296,9 +301,3 @@ def _seen(path: Path, host: str) -> Path:
             return path
         time.sleep(0.1)
     raise EmobenchError(f"{path}: written by the worker on {host} and not to be seen here; {SHARED}")
-
-
-def read(paths: Sequence[Path]) -> Iterator[pl.DataFrame]:
-    """The rows of the shards, one shard at a time."""
-    for path in paths:
-        yield pl.read_parquet(path)

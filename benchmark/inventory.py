@@ -96,9 +96,6 @@ def draw_models(models: Path, out: Path) -> Drawn:
     InputError
         If matplotlib is not installed, or ``out`` is no folder.
     """
-    from ..cards.model_plots import require_matplotlib
-
-    require_matplotlib()
     if out.exists() and not out.is_dir():
         raise InputError(f"{out}: is no folder; name another for the pictures.")
     drawn = Drawn({}, [])

@@ -16,8 +16,8 @@ import torch
 from ..audio.analysis import REVISION, Analysis, AnalysisConfig
 from ..builders.audio_files import ClipSource
 from ..builders.labelled import analyse_clip
-from ..builders.pretraining import load_segments
 from ..builders.release import MANIFEST
+from ..builders.segments import load_segments
 from ..dbn.domains import Domain
 from ..dbn.finetuning import FinetuningConfig
 from ..dbn.network import Model, load_model

@@ -30,6 +30,14 @@ def refuse(what: str, problems: Sequence[str]) -> None:
         raise InputError(f"{what}: {count}: {'; '.join(problems)}.")
 
 
+def _check_clips(clips: pl.DataFrame, key: str, about: About) -> None:
+    if clips.is_empty():
+        raise InputError(f"{about.title}: the corpus is empty; expected at least one clip.")
+    doubled = clips.filter(pl.col(key).is_duplicated())[key]
+    if len(doubled):
+        raise InputError(f"{key} {doubled[0]}: stands twice among the clips; expected one row a clip.")
+
+
 @dataclass(frozen=True)
 class LabelledCorpus:
     """A corpus before it is built.
@@ -73,11 +81,7 @@ class LabelledCorpus:
     grouping: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
-        if self.clips.is_empty():
-            raise InputError(f"{self.about.title}: the corpus is empty; expected at least one clip.")
-        doubled = self.clips.filter(pl.col("clip_id").is_duplicated())["clip_id"]
-        if len(doubled):
-            raise InputError(f"clip_id {doubled[0]}: stands twice among the clips; expected one row a clip.")
+        _check_clips(self.clips, "clip_id", self.about)
         self._check_range()
 
     def _check_range(self) -> None:
@@ -107,6 +111,8 @@ class PretrainCorpus:
         Where the audio lies.
     render : callable, optional
         As in :class:`LabelledCorpus`.
+    found : dict
+        Further counts of what was found, for people.
     """
 
     clips: pl.DataFrame
@@ -115,7 +121,7 @@ class PretrainCorpus:
     audio_folder: Path | None = None
     settings: dict[str, Any] = field(default_factory=dict)
     render: Render | None = None
+    found: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        if self.clips.is_empty():
-            raise InputError(f"{self.about.title}: the corpus is empty; expected at least one clip.")
+        _check_clips(self.clips, "track_id", self.about)

@@ -262,34 +262,43 @@ def _lines(path: Path, problems: list[str]) -> pl.DataFrame | None:
 
 def _read_ids(folder: Path, problems: list[str]) -> pl.DataFrame | None:
     """Columns ``track_id, seven_digital_id`` of the list beside ``unique_tracks.txt``; None where there is none."""
-    table, lists = folder / _IDS, [folder / name for name in _ID_LINES]
-    if table.is_file():
-        try:
-            ids = pl.read_csv(table, infer_schema=False).select("track_id", "seven_digital_id")
-        except (pl.exceptions.PolarsError, OSError) as error:
-            problems.append(f"{table}: expected a CSV with the columns track_id, seven_digital_id ({_first(error)})")
-            return None
-    elif any(path.is_file() for path in lists):
-        lacking = [path for path in lists if not path.is_file()]
-        if lacking:
-            problems.append(f"{lacking[0]}: missing; {' and '.join(_ID_LINES)} belong together, line by line")
-            return None
-        tracks, numbers = (_lines(path, problems) for path in lists)
-        if tracks is None or numbers is None:
-            return None
-        if len(tracks) != len(numbers):
-            problems.append(
-                f"{lists[0]}: {len(tracks)} lines, {lists[1].name} has {len(numbers)}; expected as many, line by line"
-            )
-            return None
-        ids = pl.DataFrame({"track_id": tracks["line"], "seven_digital_id": numbers["line"]})
+    if (folder / _IDS).is_file():
+        ids = _read_id_table(folder / _IDS, problems)
     else:
+        ids = _read_id_lines([folder / name for name in _ID_LINES], problems)
+    if ids is None:
         return None
     doubled = ids.filter(pl.col("track_id").is_duplicated())["track_id"].unique().sort()
     if len(doubled):
         problems.append(f"{folder}: the list of 7digital ids names {len(doubled)} tracks twice ({few(doubled)})")
         return None
     return ids
+
+
+def _read_id_table(path: Path, problems: list[str]) -> pl.DataFrame | None:
+    try:
+        return pl.read_csv(path, infer_schema=False).select("track_id", "seven_digital_id")
+    except (pl.exceptions.PolarsError, OSError) as error:
+        problems.append(f"{path}: expected a CSV with the columns track_id, seven_digital_id ({_first(error)})")
+        return None
+
+
+def _read_id_lines(paths: Sequence[Path], problems: list[str]) -> pl.DataFrame | None:
+    """Two files that belong together line by line: tracks, and their 7digital ids."""
+    lacking = [path for path in paths if not path.is_file()]
+    if len(lacking) == 1:
+        problems.append(f"{lacking[0]}: missing; {' and '.join(_ID_LINES)} belong together, line by line")
+    if lacking:
+        return None
+    tracks, numbers = (_lines(path, problems) for path in paths)
+    if tracks is None or numbers is None:
+        return None
+    if len(tracks) != len(numbers):
+        problems.append(
+            f"{paths[0]}: {len(tracks)} lines, {paths[1].name} has {len(numbers)}; expected as many, line by line"
+        )
+        return None
+    return pl.DataFrame({"track_id": tracks["line"], "seven_digital_id": numbers["line"]})
 
 
 def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metadata | None:

@@ -6,8 +6,11 @@ under 22,050 Hz, under 30 s, silent ones, and ones with bad frames or corrupt fi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+
+from ..errors import InputError
 
 LOSSLESS = ("PCM_", "FLOAT", "DOUBLE", "ALAC")
 
@@ -38,6 +41,16 @@ class QualityConfig:
     duration_tolerance: float = 0.1
     silence_db: float = -60.0
     min_beats: int = 4
+
+    def __post_init__(self) -> None:
+        if self.min_bit_rate < 0 or 0 < self.min_bit_rate < 1000:
+            raise InputError(f"--min-bit-rate {self.min_bit_rate}: expected bits a second, such as 128000, or 0.")
+        if self.min_sample_rate < 0 or 0 < self.min_sample_rate < 1000:
+            raise InputError(f"--min-sample-rate {self.min_sample_rate}: expected hertz, such as 22050, or 0.")
+        if not 0 <= self.min_duration < math.inf:
+            raise InputError(f"--min-duration {self.min_duration:g}: expected seconds, such as 30, or 0.")
+        if not self.silence_db <= 0:
+            raise InputError(f"--silence-db {self.silence_db:g}: expected decibels of full scale, such as -60.")
 
 
 @dataclass(frozen=True)

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
 from ..shards import Tally
-from . import deam, fma, labelled, moodswings, pretraining, synthetic, table
+from . import deam, fma, labelled, moodswings, msd, pretraining, synthetic, table
 from .corpus import LabelledCorpus, PretrainCorpus
 from .folds import FoldConfig
+from .quality import QualityConfig
 from .release import load_manifest
 from .synthesis import SynthesisConfig
 
-SOURCES = ("synthetic", "moodswings", "fma", "deam", "table")
+SOURCES = ("synthetic", "moodswings", "msd", "fma", "deam", "table")
+
+# Clips that the paper draws among those that pass its filter (Schmidt and Kim 2013, section 3.1).
+PAPER_SAMPLE = 50_000
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,12 @@ class Options:
     scale: str = "-0.5,0.5"
     size: int = 240
     pretrain_size: int = 200
+    sample: int | None = None
+    quality: QualityConfig = field(default_factory=QualityConfig)
+
+    def __post_init__(self) -> None:
+        if self.sample is not None and self.sample < 0:
+            raise InputError(f"--sample {self.sample}: expected a number of clips, or 0 for all that pass.")
 
 
 @dataclass(frozen=True)
@@ -89,7 +99,7 @@ def build(source: str, options: Options, place: Path, *, version: str, seed: int
             fresh = labelled.build(corpus, folder, name=folder.name, version=version, config=config, pool=pool)
             built.append(Built(folder, fresh, load_manifest(folder)))
         else:
-            settings = pretraining.PretrainConfig()
+            settings = pretraining.PretrainConfig(quality=options.quality, sample=_sample(source, options), seed=seed)
             tally = pretraining.build(corpus, folder, name=folder.name, version=version, config=settings, pool=pool)
             built.append(Built(folder, tally is not None, load_manifest(folder), tally))
     return built
@@ -113,6 +123,8 @@ def survey(source: str, options: Options, place: Path, *, seed: int) -> list[dic
         counts = {"clips": len(corpus.clips), "artists": corpus.clips["artist"].n_unique()}
         if corpus.audio_folder is not None:
             counts["clips with audio"] = corpus.clips["audio"].count()
+        if isinstance(corpus, PretrainCorpus):
+            counts |= corpus.found
         kind = "pre-training"
         if isinstance(corpus, LabelledCorpus):
             kind = "labelled"
@@ -135,6 +147,8 @@ def _load(source: str, options: Options, place: Path, seed: int) -> list[tuple[L
     if source == "moodswings":
         settings = moodswings.MoodSwingsConfig(audio_kind=options.audio_kind)
         corpus = moodswings.load(_given(options.labels, "--labels"), options.audio, settings)
+    elif source == "msd":
+        corpus = msd.load(_given(options.metadata, "--metadata"), _given(options.clips, "--clips"))
     elif source == "fma":
         corpus = fma.load(_given(options.metadata, "--metadata"), _given(options.clips, "--clips"))
     elif source == "deam":
@@ -147,6 +161,13 @@ def _load(source: str, options: Options, place: Path, seed: int) -> list[tuple[L
 
 def _synthesis(options: Options, seed: int) -> SynthesisConfig:
     return SynthesisConfig(seed=seed, n_clips=options.size, n_pretrain=options.pretrain_size)
+
+
+def _sample(source: str, options: Options) -> int | None:
+    """How many clips are drawn; None means all that pass."""
+    if options.sample is None:
+        return PAPER_SAMPLE if source == "msd" else None
+    return options.sample or None
 
 
 def _given(path: Path | None, option: str) -> Path:

@@ -78,16 +78,24 @@ class LabelledFacts:
 
 @dataclass(frozen=True)
 class PretrainFacts:
-    """What the card of a pre-training dataset tells: clips, those kept, those rejected by reason, beats, hours."""
+    """What the card of a pre-training dataset tells.
+
+    Attributes
+    ----------
+    name, version, about
+        Of the dataset.
+    sample : int or None
+        How many clips were to be drawn among those that pass the filter; None: all of them.
+    counts : mapping
+        ``clips``, ``kept``, ``rejected`` (reason to clips), ``beats``, ``hours``, and ``not examined``: tracks behind
+        the last one drawn.
+    """
 
     name: str
     version: str
     about: About
-    clips: int
-    kept: int
-    rejected: Mapping[str, int]
-    beats: int
-    hours: float
+    sample: int | None
+    counts: Mapping[str, Any]
 
 
 def size_category(rows: int) -> str:
@@ -109,7 +117,7 @@ def labelled_card(facts: LabelledFacts) -> str:
 
 def pretrain_card(facts: PretrainFacts) -> str:
     """Card of a pre-training dataset, Markdown with a YAML head."""
-    return _card("pretrain.md.j2", facts, rows=2 * facts.beats)
+    return _card("pretrain.md.j2", facts, rows=2 * facts.counts["beats"])
 
 
 def _card(template: str, facts: Any, *, rows: int) -> str:

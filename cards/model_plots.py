@@ -8,17 +8,12 @@ mean of the pre-training set, so unit j adds ``scale * W[:, j]`` in the units of
   into decibels of the mel bands (those above the last coefficient count as 0, which makes it smooth);
 - ``pitch``: magnitudes of semitones;
 - ``pitch2d``: magnitudes of the 2-d FFT of patches of semitones and beats.
-
-Matplotlib is imported when something is drawn, always with its own defaults and never with a display, so
-that the same input and version give the same bytes.
 """
 
 from __future__ import annotations
 
 import re
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,7 +23,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from ..errors import InputError
-from ..files import replacing
+from .pictures import figure_at, plain_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -94,14 +89,6 @@ class FirstLayer:
         return len(self.scale) // self.window
 
 
-def require_matplotlib() -> None:
-    """Raise InputError, with what to do, unless matplotlib is installed."""
-    try:
-        import matplotlib as _  # noqa: F401
-    except ImportError as error:
-        raise InputError("drawing needs matplotlib; install it with: pip install 'emobench[plots]'.") from error
-
-
 def most_used(layer: FirstLayer) -> npt.NDArray[np.intp]:
     """Hidden units, those with the longest weight vector first, shape (n_hidden,).
 
@@ -161,7 +148,7 @@ def draw_rows(layer: FirstLayer, path: Path, *, title: str, limit: int = 25) -> 
     norms = np.linalg.norm(layer.weight, axis=0)
     rows = -(-len(shown) // _COLUMNS)
     size = (15.0 if layer.domain == "pitch2d" else 11.0, 2.1 + 2.2 * rows)
-    with _figure(path, size) as figure:
+    with figure_at(path, size) as figure:
         norm = _colours(fields, wide=layer.domain == "pitch2d")
         axes = figure.subplots(rows, _COLUMNS, squeeze=False, sharex=True, sharey=True)
         image = None
@@ -182,7 +169,7 @@ def draw_rows(layer: FirstLayer, path: Path, *, title: str, limit: int = 25) -> 
             axis.tick_params(labelbottom=place + _COLUMNS >= len(shown), labelsize=7, length=2)
         heading, across, up, unit = _label(axes[0, 0], layer)
         figure.suptitle(
-            f"{_text(title)}\n{heading}\nred: more where the unit is on, blue: less; longest weight vectors first",
+            f"{plain_text(title)}\n{heading}\nred: more where the unit is on, blue: less; longest weight vectors first",
             fontsize=11,
         )
         figure.supxlabel(across, fontsize=10)
@@ -311,7 +298,7 @@ def draw_curves(machines: Mapping[str, Sequence[Mapping[str, Any]]], path: Path,
         raise InputError(f"{title}: its training log has no curve; train it again with 'emobench pretrain'.")
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
-    with _figure(path, (4.2 * columns + 2.2, 3.3 * rows + 0.6)) as figure:
+    with figure_at(path, (4.2 * columns + 2.2, 3.3 * rows + 0.6)) as figure:
         axes = figure.subplots(rows, columns, squeeze=False)
         styles = _styles(figure, list(machines))
         lines = {}
@@ -333,9 +320,9 @@ def draw_curves(machines: Mapping[str, Sequence[Mapping[str, Any]]], path: Path,
             _stretch(axis, panels[place])
         names = [name for name in styles if name in lines]
         figure.legend(
-            [lines[name] for name in names], [_text(name) for name in names], loc="outside right upper", fontsize=8
+            [lines[name] for name in names], [plain_text(name) for name in names], loc="outside right upper", fontsize=8
         )
-        figure.suptitle(_text(title), fontsize=11)
+        figure.suptitle(plain_text(title), fontsize=11)
 
 
 def _stretch(axis: Axes, key: str) -> None:
@@ -371,28 +358,3 @@ def _styles(figure: Figure, names: Sequence[str]) -> dict[str, dict[str, Any]]:
                 "linewidth": 1.3,
             }
     return styles
-
-
-def _text(text: str) -> str:
-    """Text that matplotlib does not take for mathematics."""
-    return text.replace("$", r"\$")
-
-
-@contextmanager
-def _figure(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
-    """Give a figure in matplotlib's own style; write it when the block ends well."""
-    require_matplotlib()
-    from matplotlib import rc_context, rcdefaults
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure as NewFigure
-
-    with rc_context(), warnings.catch_warnings():
-        # A letter that the font lacks is drawn as a box, which says enough.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        rcdefaults()
-        figure = NewFigure(figsize=size, dpi=110, layout="constrained")
-        FigureCanvasAgg(figure)
-        yield figure
-        with replacing(path) as temporary:
-            # Without the name and version that matplotlib would write into it.
-            figure.savefig(temporary, format="png", metadata={"Software": None})

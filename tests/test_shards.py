@@ -20,7 +20,7 @@ import emobench.isolation
 import polars as pl
 import pytest
 import soundfile
-from emobench.builders import pretraining
+from emobench.builders import pretraining, segments
 from emobench.builders.synthesis import STYLES, render_excerpt
 from emobench.cluster import connect
 from emobench.errors import EmobenchError, InputError
@@ -62,7 +62,7 @@ def undisturbed(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     folder = tmp_path_factory.mktemp("undisturbed")
     _run(audio, folder, "2")
     files = _files(folder)
-    assert len(files) == 5
+    assert len(files) == 8
     return files
 
 
@@ -149,6 +149,7 @@ def test_what_the_dataset_says(audio: Path, undisturbed: dict[str, bytes]) -> No
         "README.md",
         "manifest.json",
         *(f"{table}/train-00000.parquet" for table in ("clips", "rhythm", "pitch")),
+        *(f"plots/{name}.png" for name in ("duration", "bit_rate", "tempo")),
     }
     clips = pl.read_parquet(undisturbed["clips/train-00000.parquet"])
     assert dict(clips.filter(~pl.col("kept")).select("track_id", "rejected").iter_rows()) == {
@@ -175,7 +176,7 @@ def test_many_rows_make_several_files(
     assert len(parts) > 2
     whole = pl.read_parquet(undisturbed["pitch/train-00000.parquet"])
     assert pl.concat([pl.read_parquet(part) for part in parts]).equals(whole)
-    loaded = pretraining.load_segments(tmp_path / "out", "pitch")
+    loaded = segments.load_segments(tmp_path / "out", "pitch")
     assert sum(len(clip) for clip in loaded) == len(whole)
     assert len(loaded) == whole["track_id"].n_unique()
 

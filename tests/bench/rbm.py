@@ -23,7 +23,7 @@ for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import numpy as np
 import polars as pl
 import torch
-from emobench.builders.pretraining import Segments
+from emobench.builders.segments import Segments
 from emobench.dbn.divergence import ContrastiveDivergence, DivergenceConfig
 from emobench.dbn.domains import Domain, Examples, examples
 from emobench.dbn.feed import Feed, input_statistics

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 import soundfile
-from emobench.builders import fma, pretraining, sources
+from emobench.builders import fma, segments, sources
 from emobench.builders.synthesis import render_excerpt
 from emobench.cli import app
 from emobench.errors import InputError
@@ -128,7 +128,7 @@ def test_builds_a_dataset_that_lists_what_is_missing_or_broken(tmp_path: Path, p
     assert table["rejected"].to_list() == [None, "missing", "undecodable"]
     assert built.manifest["source"]["licences"] == {BY: 1, NC_ND: 1, "FMA-Limited: Download Only": 1}
     assert "FMA-Limited: Download Only" in (tmp_path / "fma" / "README.md").read_text(encoding="utf-8")
-    assert len(pretraining.load_segments(tmp_path / "fma", "rhythm")) == 1
+    assert len(segments.load_segments(tmp_path / "fma", "rhythm")) == 1
 
 
 def test_dry_run_says_what_it_would_build(tmp_path: Path, clips: Path) -> None:

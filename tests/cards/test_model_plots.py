@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,7 +31,7 @@ def _layer(domain: str, window: int = 4, hidden: int = 30, seed: int = 0) -> Fir
 def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
     """The figures that were drawn, after they were written."""
     kept: list[Figure] = []
-    inner = model_plots._figure
+    inner = model_plots.figure_at
 
     @contextmanager
     def keeping(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
@@ -40,7 +39,7 @@ def figures(monkeypatch: pytest.MonkeyPatch) -> list[Figure]:
             yield figure
         kept.append(figure)
 
-    monkeypatch.setattr(model_plots, "_figure", keeping)
+    monkeypatch.setattr(model_plots, "figure_at", keeping)
     return kept
 
 
@@ -238,14 +237,6 @@ def test_the_same_input_gives_the_same_bytes_whatever_the_users_style(tmp_path: 
 def test_titles_are_shown_as_they_stand(title: str, tmp_path: Path) -> None:
     draw_curves({title: _machines()["layer 0"]}, tmp_path / "curves.png", title=title)
     draw_rows(_layer("rhythm", hidden=2), tmp_path / "rows.png", title=title)
-
-
-def test_without_matplotlib_the_way_to_get_it_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib", None)
-    with pytest.raises(InputError, match=r"pip install 'emobench\[plots\]'"):
-        draw_rows(_layer("rhythm"), tmp_path / "rows.png", title="m")
-    with pytest.raises(InputError, match="matplotlib"):
-        draw_curves(_machines(), tmp_path / "curves.png", title="m")
 
 
 def test_parts_that_do_not_fit_are_refused() -> None:

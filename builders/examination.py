@@ -1,0 +1,190 @@
+"""What is known of a clip without labels: facts for the quality filter, and beat-synchronous features.
+
+Clips are examined in shards, which are kept beyond a build: another threshold, sample or version needs no new
+analysis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from ..audio.analysis import REVISION, AnalysisConfig, analyse
+from ..audio.decode import decode, probe
+from ..audio.mpeg import walk
+from ..environment import package_versions
+from ..errors import AudioError, EmobenchError
+from ..files import cache_folder, digest, sha256_file
+from ..parallel import progress
+from ..shards import SHARED, Tally, Work, compute
+from .quality import ClipFacts
+
+TABLES = ("rhythm", "pitch")
+
+FACTS = {
+    "codec": pl.String,
+    "bit_rate": pl.Int32,
+    "sample_rate": pl.Int32,
+    "channels": pl.Int32,
+    "duration": pl.Float64,
+    "rms_db": pl.Float64,
+    "n_beats": pl.Int32,
+}
+
+# Raise it when a clip gives another row of a shard than before.
+_EXAMINED = 2
+
+# Seconds by which decoded music may fall short of its frames: a decoder's delay takes some hundredths.
+_LOST = 0.15
+
+# Files that are hashed in one call.
+_HASHED_AT_ONCE = 64
+
+# A row of a shard: what is known of a clip, why it cannot be used, and its features, row after row.
+_SHARD = {
+    "track_id": pl.String,
+    **FACTS,
+    "unusable": pl.String,
+    **dict.fromkeys(TABLES, pl.List(pl.Float32)),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A clip that is to be examined.
+
+    Attributes
+    ----------
+    track_id : str
+        Its track.
+    path : str
+        Its audio.
+    sha256 : str or None
+        Of the audio; None where there is no such file.
+    """
+
+    track_id: str
+    path: str
+    sha256: str | None
+
+
+class Audio:
+    """The clips' audio, each file of which is read for its SHA-256 once.
+
+    Parameters
+    ----------
+    folder : Path
+        Where it lies.
+    pool : Executor
+        Of :func:`emobench.parallel.executor`.
+    """
+
+    def __init__(self, folder: Path, pool: Executor) -> None:
+        self.folder = folder
+        self._pool = pool
+        self._known: dict[str, Clip] = {}
+
+    def clips(self, tracks: pl.DataFrame) -> list[Clip]:
+        """Those of the tracks (``track_id, audio``; ``audio`` relative to the folder or null) that have audio."""
+        place = self.folder.resolve()
+        present = tracks.drop_nulls("audio").select("track_id", "audio")
+        new = [
+            Clip(track, str(place / audio), None) for track, audio in present.iter_rows() if track not in self._known
+        ]
+        parts = [new[first : first + _HASHED_AT_ONCE] for first in range(0, len(new), _HASHED_AT_ONCE)]
+        hashed = progress(self._pool.map(_hashed, parts), total=len(parts), description="reading audio", unit="part")
+        self._known |= {clip.track_id: clip for part in hashed for clip in part}
+        return [self._known[track] for track in present["track_id"]]
+
+    def digest(self, tracks: pl.DataFrame) -> str:
+        """Hash of the audio of all the tracks."""
+        known = {clip.track_id: clip.sha256 for clip in self.clips(tracks)}
+        return digest([[track, known.get(track)] for track in tracks["track_id"]])
+
+
+def _hashed(clips: list[Clip]) -> list[Clip]:
+    return [replace(clip, sha256=sha256_file(Path(clip.path))) if Path(clip.path).is_file() else clip for clip in clips]
+
+
+def examine(clips: Sequence[Clip], config: AnalysisConfig, pool: Executor) -> tuple[list[Path], Tally]:
+    """Examine clips, and keep what was found.
+
+    Parameters
+    ----------
+    clips : sequence of Clip
+        What to examine.
+    config : AnalysisConfig
+        Settings.
+    pool : Executor
+        Of :func:`emobench.parallel.executor`.
+
+    Returns
+    -------
+    paths : list of Path
+        Parquet files of ``track_id``, the facts, ``unusable`` (a reason or null) and features, in the order of
+        the clips.
+    tally : Tally
+        What it took.
+    """
+    key = digest(["pretrain", _EXAMINED, REVISION, config, package_versions(heavy=False)])
+    work = Work(
+        function=partial(_examine, config=config),
+        crashed=partial(_unusable, "undecodable"),
+        identity=_identity,
+        schema=_SHARD,
+        key=key,
+    )
+    folder = cache_folder() / "shards" / digest([key, [clip.track_id for clip in clips]])[:16]
+    return compute(clips, work, folder, pool=pool, description="features", tell=_tell)
+
+
+def _tell(path: Path) -> tuple[float, int]:
+    rows = pl.read_parquet(path, columns=["duration", "unusable"])
+    return float(rows["duration"].sum()) / 3600, rows["unusable"].count()
+
+
+def _identity(clip: Clip) -> list[str | None]:
+    return [clip.track_id, clip.sha256]
+
+
+def _examine(clip: Clip, config: AnalysisConfig) -> dict[str, Any]:
+    """Facts and features of a clip, or why it cannot be used."""
+    if clip.sha256 is None:
+        return _unusable("missing", clip)
+    path = Path(clip.path)
+    if not path.is_file():
+        raise EmobenchError(f"{path}: was there when the build began, and cannot be seen now; {SHARED}")
+    try:
+        info = probe(path)
+        # Headers lie and decoders pass over damage; frames do neither.
+        frames = walk(path) if info.codec.startswith("MPEG") else None
+        samples = decode(path, sample_rate=config.sample_rate)
+        if len(samples) == 0:
+            return _unusable("too_short", clip)
+    except AudioError as error:
+        return _unusable(error.reason, clip)
+    decoded = len(samples) / config.sample_rate
+    if frames and decoded < frames.duration - sum(frames.gapless or ()) / frames.sample_rate - _LOST:
+        return _unusable("truncated", clip)
+    found = analyse(samples, config)
+    facts = ClipFacts(
+        codec=info.codec,
+        bit_rate=frames.bit_rate if frames else round(path.stat().st_size * 8 / info.duration),
+        sample_rate=info.sample_rate,
+        channels=info.channels,
+        duration=frames.duration if frames else found.duration,
+        rms_db=max(found.rms_db, -200.0),
+        n_beats=len(found.beats),
+    )
+    features = {table: pl.Series(getattr(found, table).ravel()) for table in TABLES}
+    return {"track_id": clip.track_id, **asdict(facts), "unusable": None, **features}
+
+
+def _unusable(reason: str, clip: Clip) -> dict[str, Any]:
+    return {**dict.fromkeys(_SHARD), "track_id": clip.track_id, "unusable": reason}

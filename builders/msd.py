@@ -1,0 +1,128 @@
+"""The Million Song Dataset's tracks and their 7digital previews: the paper's pre-training music.
+
+Citation: Bertin-Mahieux, Ellis, Whitman and Lamere, "The Million Song Dataset", ISMIR 2011.
+Licence: the metadata for research (http://millionsongdataset.com/faq); the previews are 7digital's and go nowhere.
+Source: http://millionsongdataset.com/pages/getting-dataset (``track_metadata.db``, ``msd_summary_file.h5``,
+``unique_tracks.txt``, per-track ``.h5``), https://previews.7digital.com for those who have keys.
+
+Clips lie as people keep them: ``TRxxxx.mp3``, ``A/B/C/TRABC….mp3``, ``<7digital id>.clip.mp3`` or
+``d/d/<7digital id>.clip.mp3``, also side by side. Where ``unique_tracks.txt`` is the metadata, 7digital ids are
+read from ``7digital_ids.csv`` (``track_id,seven_digital_id``) beside it, or from ``msd_id.txt`` and
+``7digital_id.txt``, line by line.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import polars as pl
+
+from ..cards.dataset import About
+from .corpus import PretrainCorpus, few, refuse
+from .msd_metadata import TRACK_ID, Metadata, read
+
+ABOUT = About(
+    title="Million Song Dataset / 7digital previews",
+    summary="Beat-synchronous features of 7digital's previews of Million Song Dataset tracks, without labels, for "
+    "pre-training: the set of Schmidt and Kim (ISMIR 2013).",
+    license="other",
+    citation="""@inproceedings{bertinmahieux2011million,
+  author    = {Bertin-Mahieux, Thierry and Ellis, Daniel P. W. and Whitman, Brian and Lamere, Paul},
+  title     = {The Million Song Dataset},
+  booktitle = {Proceedings of the 12th International Society for Music Information Retrieval Conference},
+  year      = {2011}
+}""",
+    terms="The metadata come from the Million Song Dataset, for research. The previews are 7digital's; they are "
+    "not part of this dataset and must not be passed on. Source: http://millionsongdataset.com.",
+)
+
+_ROWS = {"path": pl.String, "name": pl.String}
+
+
+def load(metadata: Path, clips: Path) -> PretrainCorpus:
+    """Read the tracks and find their clips.
+
+    Parameters
+    ----------
+    metadata : Path
+        As :func:`emobench.builders.msd_metadata.read` takes it.
+    clips : Path
+        Folder of the clips, in any of the layouts.
+
+    Returns
+    -------
+    PretrainCorpus
+        All tracks of the metadata; those without a clip have no audio.
+
+    Raises
+    ------
+    InputError
+        Listing every problem of both.
+    """
+    problems: list[str] = []
+    found = read(metadata, problems)
+    files = _find_clips(clips, problems)
+    tracks = None if found is None or files is None else _matched(found, files, clips, problems)
+    refuse("build-data msd", problems)
+    assert found is not None and files is not None and tracks is not None
+    return PretrainCorpus(
+        clips=tracks,
+        about=ABOUT,
+        source=found.source | {"tracks": len(tracks)},
+        audio_folder=clips,
+        found={"clips of no track": len(files) - tracks["audio"].drop_nulls().n_unique()},
+    )
+
+
+def _find_clips(folder: Path, problems: list[str]) -> pl.DataFrame | None:
+    """Columns ``path`` (below the folder), ``track_id`` and ``seven_digital_id``, one of them null."""
+    if not folder.is_dir():
+        problems.append(f"{folder}: no such folder; expected clips such as TRAAAAW128F429D538.mp3 or 3401791.clip.mp3")
+        return None
+    paths, names = [], []
+    for place, folders, files in os.walk(folder):
+        folders.sort()
+        below = os.path.relpath(place, folder)
+        mp3 = [name for name in files if name.lower().endswith(".mp3")]
+        names += mp3
+        paths += mp3 if below == "." else [f"{below}/{name}" for name in mp3]
+    listed = pl.DataFrame({"path": paths, "name": names}, schema=_ROWS).with_columns(
+        track_id=pl.col("name").str.extract(rf"^({TRACK_ID})\.(?i:mp3)$"),
+        seven_digital_id=pl.col("name").str.extract(r"^([1-9]\d{0,11})\.(?i:clip\.mp3)$"),
+    )
+    known = pl.col("track_id").is_not_null() | pl.col("seven_digital_id").is_not_null()
+    astray = listed.filter(~known)["path"].sort()
+    if len(astray):
+        problems.append(
+            f"{folder}: {len(astray)} files are named neither TR….mp3 nor <7digital id>.clip.mp3 ({few(astray)})"
+        )
+    if len(astray) == len(listed):
+        problems.append(f"{folder}: holds no clip; expected such as TRAAAAW128F429D538.mp3 or 3401791.clip.mp3")
+        return None
+    return listed.filter(known)
+
+
+def _matched(metadata: Metadata, files: pl.DataFrame, folder: Path, problems: list[str]) -> pl.DataFrame | None:
+    """The tracks with the path of their clip."""
+    tracks = metadata.tracks
+    keys = ("track_id", "seven_digital_id")
+    parts = [
+        tracks.join(files.drop_nulls(key).select(key, "path"), on=key, how="inner").select("track_id", "path")
+        for key in keys
+    ]
+    matched = pl.concat(parts)
+    if matched.is_empty():
+        problems.append(
+            f"{folder}: none of its {len(files)} clips is of one of the {len(tracks)} tracks (such as "
+            f"{files['path'][0]}, and track {tracks['track_id'][0]})"
+        )
+        return None
+    by_track = matched.group_by("track_id").agg(pl.col("path").sort()).sort("track_id")
+    doubled = by_track.filter(pl.col("path").list.len() > 1)
+    if len(doubled):
+        listed = few(f"{track}: {' and '.join(paths)}" for track, paths in doubled.head(6).iter_rows())
+        problems.append(f"{folder}: {len(doubled)} tracks have more than one clip ({listed})")
+        return None
+    audio = by_track.select("track_id", audio=pl.col("path").list.first())
+    return tracks.join(audio, on="track_id", how="left", maintain_order="left")

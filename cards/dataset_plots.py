@@ -1,0 +1,64 @@
+"""Pictures of a pre-training dataset: how long its clips are, how well encoded, and how fast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from .pictures import figure_at
+
+# Column of values, name of the file, label of the axis, width of a bin.
+_PICTURES = (
+    ("duration", "seconds", 0.5),
+    ("bit_rate", "kbit/s", 16.0),
+    ("tempo", "beats a minute", 5.0),
+)
+
+# Bins that a picture can show; where more are needed they are wider.
+_MOST_BINS = 80
+_LEAST_BINS = 16
+
+
+def draw_clips(clips: pl.DataFrame, folder: Path) -> list[Path]:
+    """Draw the distributions of duration, bit rate and tempo.
+
+    Parameters
+    ----------
+    clips : DataFrame
+        ``duration`` in seconds, ``bit_rate`` in bits a second, ``n_beats``, ``kept``; a clip that was not
+        decoded has nulls.
+    folder : Path
+        Where ``duration.png``, ``bit_rate.png`` and ``tempo.png`` go. Tempo is beat segments over
+        duration.
+
+    Returns
+    -------
+    list of Path
+    """
+    tempo = 60.0 * pl.col("n_beats") / pl.col("duration")
+    values = clips.drop_nulls("duration").select(
+        "kept", "duration", bit_rate=pl.col("bit_rate") / 1000.0, tempo=pl.when(pl.col("duration") > 0).then(tempo)
+    )
+    return [_draw(values, name, label, width, folder / f"{name}.png") for name, label, width in _PICTURES]
+
+
+def _draw(values: pl.DataFrame, name: str, label: str, width: float, path: Path) -> Path:
+    kept, rejected = (
+        values.filter(pl.col("kept") == wanted)[name].drop_nulls().to_numpy().astype(float) for wanted in (True, False)
+    )
+    both = np.concatenate([kept, rejected])
+    low, high = both.min(), both.max()
+    width = max(width, (high - low) / _MOST_BINS)
+    # Never fewer than some bins, so that clips that are all alike are not one block.
+    first, last = np.floor(low / width), np.floor(high / width)
+    beside = max(1, (_LEAST_BINS - (last - first)) // 2)
+    edges = np.arange(max(0, first - beside), last + beside + 2) * width
+    with figure_at(path, (5.2, 3.2)) as figure:
+        axis = figure.subplots()
+        axis.hist([kept, rejected], edges, stacked=True, color=["#0072b2", "#d0d0d0"], label=["kept", "rejected"])
+        axis.set(xlabel=label, ylabel="clips", title=f"{name.replace('_', ' ').capitalize()} of the clips")
+        figure.legend(frameon=False, loc="outside lower center", ncols=2)
+        axis.spines[["top", "right"]].set_visible(False)
+    return path

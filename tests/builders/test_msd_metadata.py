@@ -1,0 +1,202 @@
+"""The Million Song Dataset's tables in each form, sound and broken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from emobench.builders.msd_metadata import Metadata, read
+
+from .msd_files import TRACKS, Track, write_database, write_h5, write_lines
+
+
+def _tree(folder: Path, tracks: list[Track]) -> Path:
+    for track in tracks:
+        write_h5(folder / "A" / f"{track[0]}.h5", [track])
+    return folder / "A"
+
+
+FORMS: dict[str, Callable[[Path], Path]] = {
+    "track_metadata.db": lambda folder: write_database(folder / "track_metadata.db"),
+    "msd_summary_file.h5": lambda folder: write_h5(folder / "msd_summary_file.h5", TRACKS),
+    "per-track .h5": lambda folder: _tree(folder, TRACKS),
+    "unique_tracks.txt": write_lines,
+    "unique_tracks.txt, table": lambda folder: write_lines(folder, ids="table"),
+}
+
+
+def _read(place: Path) -> Metadata:
+    problems: list[str] = []
+    found = read(place, problems)
+    assert not problems
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("by_folder", [True, False])
+def test_every_form_gives_the_same_tracks(tmp_path: Path, form: str, by_folder: bool) -> None:
+    path = FORMS[form](tmp_path)
+    found = _read(tmp_path if by_folder else path)
+    # unique_tracks.txt knows of no albums, and its lines of no tabs that other forms do.
+    albums = not form.startswith("unique")
+    assert found.tracks.rows(named=True) == [
+        {
+            "track_id": track,
+            "artist": artist,
+            "album": album if albums else "",
+            "title": title,
+            "seven_digital_id": str(seven) if seven else None,
+        }
+        for track, seven, artist, album, title in TRACKS
+    ]
+    assert found.source["metadata"] == form.split(",", maxsplit=1)[0]
+    assert len(found.source["sha256"]) == 64
+
+
+def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
+    write_database(tmp_path / "a.db")
+    write_database(tmp_path / "b.db", TRACKS[::-1])
+    assert _read(tmp_path / "a.db").tracks.equals(_read(tmp_path / "b.db").tracks)
+
+
+def test_without_a_list_of_ids_there_are_none(tmp_path: Path) -> None:
+    assert _read(write_lines(tmp_path, ids="none")).tracks["seven_digital_id"].to_list() == [None] * 4
+
+
+def test_a_path_that_a_uri_would_misread(tmp_path: Path) -> None:
+    odd = tmp_path / "50% ?#[x] 音楽"
+    odd.mkdir()
+    write_database(odd / "track_metadata.db")
+    assert len(_read(odd).tracks) == 4
+
+
+def test_of_several_forms_the_database_is_read(tmp_path: Path) -> None:
+    write_lines(tmp_path)
+    write_h5(tmp_path / "msd_summary_file.h5", TRACKS[:1] * 2)
+    write_database(tmp_path / "track_metadata.db")
+    assert _read(tmp_path).source["metadata"] == "track_metadata.db"
+
+
+def _nothing(folder: Path) -> Path:
+    return folder / "nothing"
+
+
+def _foreign(folder: Path) -> Path:
+    (folder / "notes.txt").write_text("hello")
+    return folder / "notes.txt"
+
+
+def _no_table(folder: Path) -> Path:
+    import sqlite3
+
+    sqlite3.connect(folder / "track_metadata.db").execute("CREATE TABLE other (x)").connection.close()
+    return folder
+
+
+def _cut(path: Path) -> Path:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    return path
+
+
+def _lines(folder: Path, change: Callable[[Path], object]) -> Path:
+    write_lines(folder)
+    change(folder)
+    return folder
+
+
+def _changed(track: str | None = None, seven: int | None = None) -> list[tuple[str, int, str, str, str]]:
+    first = (track or TRACKS[0][0], TRACKS[0][1] if seven is None else seven, *TRACKS[0][2:])
+    return [first, *TRACKS[1:]]
+
+
+WRONG: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
+    "nothing": (_nothing, ["nothing: no such file or folder", "track_metadata.db"]),
+    "empty folder": (lambda folder: folder, ["holds no metadata"]),
+    "another file": (_foreign, ["notes.txt: is none"]),
+    "another database": (_no_table, ["table songs does not exist"]),
+    "missing column": (
+        lambda folder: write_database(folder / "t.db", leave_out="track_7digitalid"),
+        ["table songs lacks the columns track_7digitalid"],
+    ),
+    "cut database": (
+        lambda folder: _cut(
+            write_database(folder / "t.db", [(f"TRAAAAA128F{n:07X}", n, "A", "B", "C") for n in range(999)])
+        ),
+        ["t.db: not readable as SQLite"],
+    ),
+    "no rows": (lambda folder: write_database(folder / "t.db", []), ["t.db: has no tracks"]),
+    "cut summary": (
+        lambda folder: _cut(write_h5(folder / "msd_summary_file.h5", TRACKS)),
+        ["msd_summary_file.h5: not readable as a summary file"],
+    ),
+    "damaged track files": (
+        lambda folder: [_cut(_tree(folder, [track]) / f"{track[0]}.h5") for track in TRACKS[1:]][-1].parents[1],
+        ["3 .h5 files are damaged", "TRAAAAV128F421A322.h5", "TRAAAED128E0783FAB.h5"],
+    ),
+    "wrong track ids": (
+        lambda folder: write_database(folder / "t.db", _changed("../../etc/passwd")),
+        ["1 track ids are none of the Million Song Dataset ('../../etc/passwd')"],
+    ),
+    "track twice": (
+        lambda folder: write_database(folder / "t.db", [*TRACKS, TRACKS[0]]),
+        ["1 track ids stand more than once (TRAAAAK128F9318786)"],
+    ),
+    "impossible 7digital id": (
+        lambda folder: write_database(folder / "t.db", _changed(seven=-7)),
+        ["1 7digital ids are no numbers (track TRAAAAK128F9318786: '-7')"],
+    ),
+    "two problems": (
+        lambda folder: write_database(folder / "t.db", [*_changed("TRX"), TRACKS[1]]),
+        ["1 track ids are none", "1 track ids stand more than once"],
+    ),
+    "lines of other parts": (
+        lambda folder: _lines(folder, lambda f: (f / "unique_tracks.txt").write_text("TRX<SEP>a<SEP>b<SEP>c\na,b\n")),
+        ["1 lines have not four parts", "line 2"],
+    ),
+    "lines in another encoding": (
+        lambda folder: _lines(folder, lambda f: (f / "unique_tracks.txt").write_bytes("é<SEP>".encode("latin-1") * 3)),
+        ["unique_tracks.txt: not readable as text in UTF-8"],
+    ),
+    "ids without tracks": (
+        lambda folder: _lines(folder, lambda f: (f / "msd_id.txt").unlink()),
+        ["msd_id.txt: missing", "belong together"],
+    ),
+    "more ids than tracks": (
+        lambda folder: _lines(folder, lambda f: (f / "7digital_id.txt").write_text("1\n2\n3\n4\n")),
+        ["msd_id.txt: 3 lines, 7digital_id.txt has 4"],
+    ),
+    "ids of a track twice": (
+        lambda folder: _lines(folder, lambda f: (f / "msd_id.txt").write_text(f"{TRACKS[0][0]}\n" * 3)),
+        ["names 1 tracks twice (TRAAAAK128F9318786)"],
+    ),
+    "a table of other columns": (
+        lambda folder: _lines(folder, lambda f: (f / "7digital_ids.csv").write_text("a,b\n1,2\n")),
+        ["7digital_ids.csv: expected a CSV with the columns track_id, seven_digital_id"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_what_is_wrong_is_named(tmp_path: Path, case: str) -> None:
+    make, wanted = WRONG[case]
+    problems: list[str] = []
+    read(make(tmp_path), problems)
+    told = "; ".join(problems)
+    for part in wanted:
+        assert part in told
+    assert "\n" not in told
+
+
+def test_real_files(real_data: Path) -> None:
+    lines = _read(real_data / "msd" / "unique_tracks_5000.txt")
+    assert len(lines.tracks) == 5000
+    problems: list[str] = []
+    tree = read(real_data / "msd" / "h5", problems)
+    assert tree is not None
+    assert len(tree.tracks) == 40
+    assert [problem.split("(")[1].split(":")[0] for problem in problems] == ["TRAAAAW128F429D538.h5"]
+    row = tree.tracks.filter(pl.col("track_id") == "TRBHLBZ128F9300586").row(0)
+    assert row == ("TRBHLBZ128F9300586", "Avril Lavigne", "My World", "Unwanted", "4416793")
