@@ -14,12 +14,15 @@ from .console import Commands, State, data_folder, print_json, print_tables, say
 from .errors import InputError
 from .options import (
     AsJson,
+    ClipUrl,
+    Country,
     Device,
     Features,
     MinBitRate,
     MinDuration,
     MinSampleRate,
     Models,
+    PerDay,
     Quiet,
     Scheduler,
     Seed,
@@ -86,6 +89,12 @@ def build_data(
     sample: Annotated[
         int | None, typer.Option(help="msd, fma: clips to draw among those that pass; 0: all. [msd: 50000; fma: 0]")
     ] = None,
+    download: Annotated[
+        bool, typer.Option("--download", help="msd: fetch the clips from 7digital; to --clips, or data/<name>-clips.")
+    ] = False,
+    clip_url: ClipUrl = "https://previews.7digital.com/clip",
+    country: Country = "US",
+    per_day: PerDay = 4000,
     min_bit_rate: MinBitRate = 128_000,
     min_sample_rate: MinSampleRate = 22_050,
     min_duration: MinDuration = 30.0,
@@ -108,6 +117,8 @@ def build_data(
 
       emobench build-data msd --metadata track_metadata.db --clips previews/ --sample 50000
 
+      SEVENDIGITAL_KEY=… SEVENDIGITAL_SECRET=… emobench build-data msd --metadata track_metadata.db --download
+
       emobench build-data fma --metadata fma_metadata/ --clips fma_small/
 
       emobench build-data deam --annotations DEAM/ --audio MEMD_audio/ --dry-run
@@ -117,6 +128,7 @@ def build_data(
     settle(quiet=quiet, verbose=verbose)
     from .builders import sources
     from .builders.quality import QualityConfig
+    from .builders.sevendigital import DownloadConfig
 
     options = sources.Options(
         labels=labels,
@@ -129,6 +141,7 @@ def build_data(
         size=size,
         pretrain_size=pretrain_size,
         sample=sample,
+        download=DownloadConfig(base_url=clip_url, country=country, per_day=per_day) if download else None,
         quality=QualityConfig(
             min_bit_rate=min_bit_rate,
             min_sample_rate=min_sample_rate,

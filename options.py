@@ -24,6 +24,9 @@ MinBitRate = Annotated[int, typer.Option("--min-bit-rate", help="Quality filter:
 MinSampleRate = Annotated[int, typer.Option("--min-sample-rate", help="Quality filter: hertz.")]
 MinDuration = Annotated[float, typer.Option("--min-duration", help="Quality filter: seconds.")]
 SilenceDb = Annotated[float, typer.Option("--silence-db", help="Quality filter: quieter is silent; decibels.")]
+ClipUrl = Annotated[str, typer.Option("--clip-url", help="msd: address of 7digital's clip endpoint.")]
+Country = Annotated[str, typer.Option("--country", help="msd: whose catalogue is asked, two letters.")]
+PerDay = Annotated[int, typer.Option("--per-day", help="msd: most requests in 24 hours; the terms allow 4000.")]
 Features = Annotated[
     list[str] | None,
     typer.Option("--features", "-f", help="Names joined by +, such as mfcc or rhythm+pitch. May be repeated."),

@@ -113,6 +113,8 @@ class PretrainCorpus:
         As in :class:`LabelledCorpus`.
     found : dict
         Further counts of what was found, for people.
+    fetch : callable, optional
+        Makes sure of the audio of some of the tracks: takes rows of ``clips``, and gives them with their ``audio``.
     """
 
     clips: pl.DataFrame
@@ -122,6 +124,7 @@ class PretrainCorpus:
     settings: dict[str, Any] = field(default_factory=dict)
     render: Render | None = None
     found: dict[str, int] = field(default_factory=dict)
+    fetch: Callable[[pl.DataFrame], pl.DataFrame] | None = None
 
     def __post_init__(self) -> None:
         _check_clips(self.clips, "track_id", self.about)

@@ -87,7 +87,7 @@ class Audio:
 
     def __init__(self, folder: Path, pool: Executor) -> None:
         self.folder = folder
-        self._pool = pool
+        self.pool = pool
         self._known: dict[str, Clip] = {}
 
     def clips(self, tracks: pl.DataFrame) -> list[Clip]:
@@ -98,7 +98,7 @@ class Audio:
             Clip(track, str(place / audio), None) for track, audio in present.iter_rows() if track not in self._known
         ]
         parts = [new[first : first + _HASHED_AT_ONCE] for first in range(0, len(new), _HASHED_AT_ONCE)]
-        hashed = progress(self._pool.map(_hashed, parts), total=len(parts), description="reading audio", unit="part")
+        hashed = progress(self.pool.map(_hashed, parts), total=len(parts), description="reading audio", unit="part")
         self._known |= {clip.track_id: clip for part in hashed for clip in part}
         return [self._known[track] for track in present["track_id"]]
 

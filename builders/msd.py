@@ -13,7 +13,9 @@ read from ``7digital_ids.csv`` (``track_id,seven_digital_id``) beside it, or fro
 
 from __future__ import annotations
 
+import math
 import os
+from functools import partial
 from pathlib import Path
 
 import polars as pl
@@ -21,6 +23,7 @@ import polars as pl
 from ..cards.dataset import About
 from .corpus import PretrainCorpus, few, refuse
 from .msd_metadata import TRACK_ID, Metadata, read
+from .sevendigital import Download
 
 ABOUT = About(
     title="Million Song Dataset / 7digital previews",
@@ -40,7 +43,7 @@ ABOUT = About(
 _ROWS = {"path": pl.String, "name": pl.String}
 
 
-def load(metadata: Path, clips: Path) -> PretrainCorpus:
+def load(metadata: Path, clips: Path, download: Download | None = None) -> PretrainCorpus:
     """Read the tracks and find their clips.
 
     Parameters
@@ -49,6 +52,8 @@ def load(metadata: Path, clips: Path) -> PretrainCorpus:
         As :func:`emobench.builders.msd_metadata.read` takes it.
     clips : Path
         Folder of the clips, in any of the layouts.
+    download : Download, optional
+        Fetches to that folder what is not there and has a 7digital id, when its turn has come.
 
     Returns
     -------
@@ -62,8 +67,10 @@ def load(metadata: Path, clips: Path) -> PretrainCorpus:
     """
     problems: list[str] = []
     found = read(metadata, problems)
-    files = _find_clips(clips, problems)
-    tracks = None if found is None or files is None else _matched(found, files, clips, problems)
+    files = _find_clips(clips, problems, may_be_empty=download is not None)
+    tracks = None
+    if found is not None and files is not None:
+        tracks = _matched(found, files, clips, problems, may_be_empty=download is not None)
     refuse("build-data msd", problems)
     assert found is not None and files is not None and tracks is not None
     return PretrainCorpus(
@@ -71,13 +78,34 @@ def load(metadata: Path, clips: Path) -> PretrainCorpus:
         about=ABOUT,
         source=found.source | {"tracks": len(tracks)},
         audio_folder=clips,
-        found={"clips of no track": len(files) - tracks["audio"].drop_nulls().n_unique()},
+        found={
+            "clips of no track": len(files) - tracks["audio"].drop_nulls().n_unique(),
+            **_to_fetch(tracks, download),
+        },
+        fetch=partial(_fetched, download=download) if download else None,
     )
 
 
-def _find_clips(folder: Path, problems: list[str]) -> pl.DataFrame | None:
+_FETCHABLE = pl.col("audio").is_null() & pl.col("seven_digital_id").is_not_null()
+
+
+def _to_fetch(tracks: pl.DataFrame, download: Download | None) -> dict[str, int]:
+    if download is None:
+        return {}
+    plan = download.plan(tracks.filter(_FETCHABLE)["seven_digital_id"].to_list())
+    return {"clips that could be fetched": plan.left, "days for all of them": math.ceil(plan.days)}
+
+
+def _fetched(tracks: pl.DataFrame, download: Download) -> pl.DataFrame:
+    """The tracks with the paths of what was fetched."""
+    paths = download(tracks.filter(_FETCHABLE)["seven_digital_id"].to_list())
+    fetched = pl.col("seven_digital_id").replace_strict(paths, default=None, return_dtype=pl.String)
+    return tracks.with_columns(pl.coalesce("audio", fetched))
+
+
+def _find_clips(folder: Path, problems: list[str], *, may_be_empty: bool) -> pl.DataFrame | None:
     """Columns ``path`` (below the folder), ``track_id`` and ``seven_digital_id``, one of them null."""
-    if not folder.is_dir():
+    if not folder.is_dir() and not (may_be_empty and not folder.exists()):
         problems.append(f"{folder}: no such folder; expected clips such as TRAAAAW128F429D538.mp3 or 3401791.clip.mp3")
         return None
     paths, names = [], []
@@ -97,13 +125,15 @@ def _find_clips(folder: Path, problems: list[str]) -> pl.DataFrame | None:
         problems.append(
             f"{folder}: {len(astray)} files are named neither TR….mp3 nor <7digital id>.clip.mp3 ({few(astray)})"
         )
-    if len(astray) == len(listed):
+    if len(astray) == len(listed) and not may_be_empty:
         problems.append(f"{folder}: holds no clip; expected such as TRAAAAW128F429D538.mp3 or 3401791.clip.mp3")
         return None
     return listed.filter(known)
 
 
-def _matched(metadata: Metadata, files: pl.DataFrame, folder: Path, problems: list[str]) -> pl.DataFrame | None:
+def _matched(
+    metadata: Metadata, files: pl.DataFrame, folder: Path, problems: list[str], *, may_be_empty: bool
+) -> pl.DataFrame | None:
     """The tracks with the path of their clip."""
     tracks = metadata.tracks
     keys = ("track_id", "seven_digital_id")
@@ -112,7 +142,7 @@ def _matched(metadata: Metadata, files: pl.DataFrame, folder: Path, problems: li
         for key in keys
     ]
     matched = pl.concat(parts)
-    if matched.is_empty():
+    if matched.is_empty() and not may_be_empty:
         problems.append(
             f"{folder}: none of its {len(files)} clips is of one of the {len(tracks)} tracks (such as "
             f"{files['path'][0]}, and track {tracks['track_id'][0]})"

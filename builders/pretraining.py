@@ -9,6 +9,7 @@ larger one. Tracks behind the last one drawn are not in the dataset, and are cou
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,9 +112,9 @@ def build(
     examined, audio, recipe = None, None, wanted(None)
     if corpus.audio_folder:
         audio = Audio(corpus.audio_folder, pool)
-        listed = _listed(order, out, config)
+        listed = _listed(order, out, config, may_grow=corpus.fetch is not None)
         if listed is None:
-            examined = _examine(order, audio, config, pool)
+            examined = _examine(order, audio, config, corpus.fetch)
             listed = examined.tracks
         recipe = wanted(audio.digest(listed))
     if release.already_built(out, recipe):
@@ -124,7 +125,7 @@ def build(
             assert corpus.render
             audio = Audio(folder / "audio", pool)
             corpus.render(audio.folder, pool)
-        examined = examined or _examine(order, audio, config, pool)
+        examined = examined or _examine(order, audio, config)
         counts = _write_tables(folder, examined)
         if config.sample is not None:
             counts["not examined"] = len(order) - len(examined.tracks)
@@ -143,9 +144,9 @@ def _order(clips: pl.DataFrame, config: PretrainConfig) -> pl.DataFrame:
     return clips.sort("track_id")[np.random.default_rng(config.seed).permutation(len(clips))]
 
 
-def _listed(order: pl.DataFrame, out: Path, config: PretrainConfig) -> pl.DataFrame | None:
+def _listed(order: pl.DataFrame, out: Path, config: PretrainConfig, *, may_grow: bool) -> pl.DataFrame | None:
     """The tracks that the dataset lists; None where that is not known before they are examined."""
-    if config.sample is None:
+    if config.sample is None and not may_grow:
         return order
     if not (out / release.MANIFEST).is_file():
         return None
@@ -153,34 +154,52 @@ def _listed(order: pl.DataFrame, out: Path, config: PretrainConfig) -> pl.DataFr
     return order.head(counts["clips"]) if isinstance(counts, dict) and "clips" in counts else None
 
 
-def _examine(order: pl.DataFrame, audio: Audio, config: PretrainConfig, pool: Executor) -> _Examined:
+def _examine(
+    order: pl.DataFrame,
+    audio: Audio,
+    config: PretrainConfig,
+    fetch: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
+) -> _Examined:
     """Examine tracks in their order until enough have passed the filter, or all of them."""
-    present = order.drop_nulls("audio")
-    verdicts: list[pl.DataFrame] = []
+    verdicts = [pl.DataFrame(schema=_VERDICT)]
     files: list[Path] = []
     tally = Tally()
+    parts: list[pl.DataFrame] = []
     first = passed = 0
-    while first < len(present) and (config.sample is None or passed < config.sample):
-        left = len(present) if config.sample is None else math.ceil(_MORE * (config.sample - passed))
-        clips = audio.clips(present[first : first + max(left, _LEAST)])
-        more, took = examine(clips, config.analysis, pool)
-        found = pl.concat([_verdict(path, config.quality) for path in more])
+    while first < len(order) and (config.sample is None or passed < config.sample):
+        part = _next(order[first:], config, passed, fetched=fetch is not None)
+        first += len(part)
+        parts.append(fetch(part) if fetch else part)
+        clips = audio.clips(parts[-1])
+        if not clips:
+            continue
+        more, took = examine(clips, config.analysis, audio.pool)
+        verdicts += [_verdict(path, config.quality) for path in more]
         files += more
         tally += took
-        verdicts.append(found)
-        first += len(clips)
-        passed += int(found["kept"].sum())
-    verdict = pl.concat(verdicts) if verdicts else pl.DataFrame(schema=_VERDICT)
+        passed = sum(int(found["kept"].sum()) for found in verdicts)
+    verdict = pl.concat(verdicts)
     drawn = verdict.filter("kept")["track_id"].head(config.sample or len(verdict))
-    tracks = order
+    tracks = pl.concat(parts)
     if config.sample is not None and len(drawn) == config.sample:
-        tracks = order.head(int((order["track_id"] == drawn[-1]).arg_max() or 0) + 1)
+        tracks = tracks.head(int((tracks["track_id"] == drawn[-1]).arg_max() or 0) + 1)
     tracks = tracks.join(verdict, on="track_id", how="left", maintain_order="left").with_columns(
         # What has no audio was not examined.
         pl.col("kept").fill_null(False),
         rejected=pl.when(pl.col("kept").is_null()).then(pl.lit("missing")).otherwise("rejected"),
     )
     return _Examined(tracks, files, tally)
+
+
+def _next(left: pl.DataFrame, config: PretrainConfig, passed: int, *, fetched: bool) -> pl.DataFrame:
+    """The tracks that are examined together: with as many clips as are still wanted, and some more."""
+    if config.sample is None:
+        return left
+    wanted = max(math.ceil(_MORE * (config.sample - passed)), _LEAST)
+    if fetched:
+        return left.head(wanted)
+    present = left["audio"].is_not_null().arg_true()
+    return left if len(present) <= wanted else left.head(int(present[wanted]))
 
 
 _VERDICT = {"track_id": pl.String, **FACTS, "kept": pl.Boolean, "rejected": pl.String}

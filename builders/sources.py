@@ -14,6 +14,7 @@ from .corpus import LabelledCorpus, PretrainCorpus
 from .folds import FoldConfig
 from .quality import QualityConfig
 from .release import load_manifest
+from .sevendigital import Download, DownloadConfig
 from .synthesis import SynthesisConfig
 
 SOURCES = ("synthetic", "moodswings", "msd", "fma", "deam", "table")
@@ -37,6 +38,7 @@ class Options:
     pretrain_size: int = 200
     sample: int | None = None
     quality: QualityConfig = field(default_factory=QualityConfig)
+    download: DownloadConfig | None = None
 
     def __post_init__(self) -> None:
         if self.sample is not None and self.sample < 0:
@@ -148,7 +150,12 @@ def _load(source: str, options: Options, place: Path, seed: int) -> list[tuple[L
         settings = moodswings.MoodSwingsConfig(audio_kind=options.audio_kind)
         corpus = moodswings.load(_given(options.labels, "--labels"), options.audio, settings)
     elif source == "msd":
-        corpus = msd.load(_given(options.metadata, "--metadata"), _given(options.clips, "--clips"))
+        metadata = _given(options.metadata, "--metadata")
+        if options.download:
+            clips = options.clips or place.with_name(f"{place.name}-clips")
+            corpus = msd.load(metadata, clips, Download(clips, options.download))
+        else:
+            corpus = msd.load(metadata, _given(options.clips, "--clips (or --download)"))
     elif source == "fma":
         corpus = fma.load(_given(options.metadata, "--metadata"), _given(options.clips, "--clips"))
     elif source == "deam":

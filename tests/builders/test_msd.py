@@ -266,7 +266,7 @@ def test_the_command(tmp_path: Path, previews: Path) -> None:
     ("arguments", "line"),
     [
         ([], "--metadata: is needed here"),
-        (["--metadata", "x"], "--clips: is needed here"),
+        (["--metadata", "x"], "--clips (or --download): is needed here"),
         (["--metadata", "x", "--clips", "y"], "2 problems"),
         (["--min-bit-rate", "128"], "--min-bit-rate 128: expected bits a second, such as 128000"),
         (["--min-sample-rate", "-1"], "--min-sample-rate -1: expected hertz"),

@@ -1,0 +1,419 @@
+"""7digital's previews: many clips, at the pace that the terms allow, over as many days as that takes.
+
+The terms of the interface allow 4,000 requests a day; every request is written down in ``downloads.log`` beside the
+clips before it is made, so that a run that ends goes on where it stopped, and never asks more often than it may.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import sys
+import threading
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from typing import IO, Any, ClassVar
+from urllib.parse import urlsplit
+
+from tqdm import tqdm
+
+from ..errors import EmobenchError, InputError
+from ..parallel import bars_wanted
+from .corpus import few
+from .preview import Client, Credentials, FailedError, RefusedError, unlogged
+
+RECORD = "downloads.log"
+KEYS = ("SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET")
+
+_DAY = 86_400.0
+
+# Longest wait between two attempts at a clip, unless the server asks for a longer one.
+_LONGEST_WAIT = 60.0
+
+# Waits that are told.
+_TOLD_FROM = 30.0
+
+# So many clips in a row that failed, and the run ends.
+_MOST_FAILURES = 20
+
+
+@dataclass(frozen=True)
+class DownloadConfig:
+    """How previews are fetched.
+
+    Attributes
+    ----------
+    base_url : str
+        Address of the clip endpoint.
+    country : str
+        Two letters.
+    per_day : int
+        Most requests in any 24 hours; the terms' by default.
+    connections : int
+        Clips that are fetched at a time.
+    attempts : int
+        Requests for a clip before it is given up.
+    backoff : float
+        Seconds before the second attempt; then twice as long each time, give or take a half.
+    timeout, time_limit : float
+        Seconds without a byte, and for a clip in all.
+    size_limit : int
+        Bytes of a clip.
+    seed : int
+        Of the jitter.
+    """
+
+    base_url: str = "https://previews.7digital.com/clip"
+    country: str = "US"
+    per_day: int = 4000
+    connections: int = 4
+    attempts: int = 5
+    backoff: float = 1.0
+    timeout: float = 20.0
+    time_limit: float = 120.0
+    size_limit: int = 20_000_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.base_url)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+            raise InputError(f"--clip-url {self.base_url}: expected such as https://previews.7digital.com/clip.")
+        if not (len(self.country) == 2 and self.country.isascii() and self.country.isalpha()):
+            raise InputError(f"--country {self.country}: expected two letters such as US.")
+        if self.per_day < 1:
+            raise InputError(f"--per-day {self.per_day}: expected at least one request a day.")
+
+
+def credentials() -> Credentials:
+    """The keys, from the environment.
+
+    Raises
+    ------
+    InputError
+        Naming the variables, if one is not set.
+    """
+    values = [os.environ.get(name, "").strip() for name in KEYS]
+    lacking = [name for name, value in zip(KEYS, values, strict=True) if not value]
+    if lacking:
+        raise InputError(
+            f"--download: {' and '.join(lacking)} not set; give the keys of 7digital's interface in the environment "
+            f"({', '.join(KEYS)}). New ones are no longer given out: whoever has none takes --clips, or fma."
+        )
+    return Credentials(*values)
+
+
+def clip_path(clip: str) -> str:
+    """Where a clip is kept below the folder: ``5/5/5504670.clip.mp3``."""
+    return f"{clip[0]}/{clip[1:2] or '0'}/{clip}.clip.mp3"
+
+
+class Record:
+    """What was asked, and what there is not; a line for each, written before anything is sent.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the clips.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / RECORD
+        self._lock = threading.Lock()
+        self._file: IO[str] | None = None
+        self.requests: deque[float] = deque()
+        self.missing: set[str] = set()
+        if self._path.is_file():
+            for line in self._path.read_text(encoding="ascii", errors="replace").splitlines():
+                self._take(line.split())
+
+    def _take(self, words: list[str]) -> None:
+        # A line that was cut by the end of a machine has no meaning.
+        if len(words) != 3 or not words[0].replace(".", "", 1).isdigit():
+            return
+        if words[1] == "missing":
+            self.missing.add(words[2])
+        elif words[1] == "request":
+            self.requests.append(float(words[0]))
+
+    @contextmanager
+    def open(self) -> Iterator[None]:
+        """Write to it; nobody else may meanwhile.
+
+        Raises
+        ------
+        InputError
+            If another run downloads to the same folder.
+        """
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        with self._path.open("a", encoding="ascii") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError:
+                raise InputError(f"{self._path.parent}: another run downloads to this folder; wait for it.") from None
+            if file.tell():
+                file.write("\n")
+            self._file = file
+            try:
+                yield
+            finally:
+                self._file = None
+
+    def write(self, now: float, what: str, clip: str) -> None:
+        """Add a line."""
+        with self._lock:
+            if self._file:
+                self._file.write(f"{now:.3f} {what} {clip}\n")
+                self._file.flush()
+            self._take([f"{now:.3f}", what, clip])
+
+
+class Pace:
+    """Lets requests through: no more a day than allowed, none while the server asks to wait.
+
+    Parameters
+    ----------
+    record : Record
+        Knows of the requests of the last days.
+    per_day : int
+        Most requests in any 24 hours.
+    wait : callable
+        Waits for so many seconds.
+    now : callable
+        Gives the time, in seconds since 1970.
+    """
+
+    def __init__(
+        self, record: Record, per_day: int, *, wait: Callable[[float], object], now: Callable[[], float] = time.time
+    ) -> None:
+        self._record, self._per_day, self._wait, self._now = record, per_day, wait, now
+        self._lock = threading.Lock()
+        self._resume = 0.0
+
+    def pause(self, seconds: float) -> None:
+        """Let nothing through for some seconds."""
+        with self._lock:
+            self._resume = max(self._resume, self._now() + seconds)
+
+    def take(self, clip: str) -> None:
+        """Wait until a request may be made, and write it down."""
+        while (seconds := self._try(clip)) > 0:
+            self._wait(seconds)
+
+    def _try(self, clip: str) -> float:
+        with self._lock:
+            now, requests = self._now(), self._record.requests
+            while requests and requests[0] <= now - _DAY:
+                requests.popleft()
+            full = requests[0] + _DAY - now if len(requests) >= self._per_day else 0.0
+            delay = max(full, self._resume - now)
+            if delay <= 0:
+                self._record.write(now, "request", clip)
+            return delay
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is left to fetch.
+
+    Attributes
+    ----------
+    left : int
+        Clips.
+    days : float
+        How long the limit makes that take; 0 where it is done today.
+    """
+
+    left: int
+    days: float
+
+    def told(self, per_day: int) -> str:
+        """One line for people."""
+        when = "today" if self.days == 0 else f"in {self.days:.1f} days"
+        return f"{self.left} clips to fetch: done {when} at most {per_day} requests a day (7digital's terms: 4000)"
+
+
+def _next(outcomes: SimpleQueue[Any]) -> Any:
+    """The next outcome; wakes up for an interrupt, which the system may give to any thread."""
+    while True:
+        try:
+            return outcomes.get(timeout=0.2)
+        except Empty:
+            continue
+
+
+def _say(line: str) -> None:
+    if "EMOBENCH_QUIET" not in os.environ:
+        tqdm.write(f"emobench: {line}", file=sys.stderr)
+
+
+class Download:
+    """Fetches the clips of tracks to a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Where they go.
+    config : DownloadConfig
+        Settings.
+    keys : Credentials, optional
+        By default those of the environment, when there is something to fetch.
+    now : callable
+        Gives the time, in seconds since 1970.
+    wait : callable, optional
+        Waits for so many seconds; by default until the run is interrupted.
+    """
+
+    refused: ClassVar[str] = (
+        f"7digital refuses the keys in {' and '.join(KEYS)}; check them and run the same command again: what was "
+        "fetched is kept."
+    )
+
+    def __init__(
+        self,
+        folder: Path,
+        config: DownloadConfig,
+        keys: Credentials | None = None,
+        *,
+        now: Callable[[], float] = time.time,
+        wait: Callable[[float], object] | None = None,
+    ) -> None:
+        self._folder, self._config = folder, config
+        self._stop = threading.Event()
+        self._wait, self._now = wait, now
+        self.record = Record(folder)
+        self._pace = Pace(self.record, config.per_day, wait=self._interruptible, now=now)
+        self._keys = keys
+        self._client: Client | None = None
+
+    def plan(self, clips: Sequence[str]) -> Plan:
+        """What of these clips is left to fetch."""
+        left = self._left(clips)
+        asked = sum(moment > self._now() - _DAY for moment in self.record.requests)
+        return Plan(len(left), max(0, len(left) + asked - self._config.per_day) / self._config.per_day)
+
+    def _left(self, clips: Sequence[str]) -> list[str]:
+        known = self.record.missing
+        return [c for c in dict.fromkeys(clips) if c not in known and not (self._folder / clip_path(c)).is_file()]
+
+    def _connect(self) -> Client:
+        config = self._config
+        return Client(
+            config.base_url,
+            config.country,
+            self._keys or credentials(),
+            timeout=config.timeout,
+            time_limit=config.time_limit,
+            size_limit=config.size_limit,
+        )
+
+    def _interruptible(self, seconds: float) -> None:
+        if seconds > _TOLD_FROM:
+            until = datetime.fromtimestamp(self._now() + seconds).isoformat(" ", "minutes")
+            _say(f"waiting until {until}, for the limit of requests or because the server asks")
+        (self._wait or self._stop.wait)(seconds)
+        if self._stop.is_set():
+            raise FailedError("stopped", again=False)
+
+    def __call__(self, clips: Sequence[str]) -> dict[str, str]:
+        """Fetch clips.
+
+        Parameters
+        ----------
+        clips : sequence of str
+            7digital ids.
+
+        Returns
+        -------
+        dict
+            Id to path below the folder, of those that there are; what there is not stays written down.
+
+        Raises
+        ------
+        InputError
+            If there are no keys, or another run downloads to the same folder.
+        RefusedError
+            If the keys are not accepted.
+        EmobenchError
+            If some could not be fetched, with the kinds of failure. What was fetched is kept.
+        """
+        left = self._left(clips)
+        if left:
+            self._client = self._connect()
+            _say(self.plan(left).told(self._config.per_day))
+            with self.record.open(), unlogged():
+                self._fetch_all(left)
+        return {clip: clip_path(clip) for clip in clips if clip not in self.record.missing}
+
+    def _fetch_all(self, clips: Sequence[str]) -> None:
+        self._stop = threading.Event()
+        jobs: SimpleQueue[str] = SimpleQueue()
+        outcomes: SimpleQueue[tuple[str, Exception | None]] = SimpleQueue()
+        for clip in clips:
+            jobs.put(clip)
+        # Daemons, so that an interrupt waits for nobody.
+        for _ in range(min(self._config.connections, len(clips))):
+            threading.Thread(target=self._work, args=(jobs, outcomes, self._stop), daemon=True).start()
+        failures: dict[str, str] = {}
+        in_a_row = 0
+        try:
+            for _ in tqdm(clips, desc="downloading", unit="clip", disable=not bars_wanted()):
+                clip, error = _next(outcomes)
+                if isinstance(error, RefusedError):
+                    raise RefusedError(self.refused)
+                if error and not isinstance(error, FailedError):
+                    raise error
+                in_a_row = in_a_row + 1 if error else 0
+                if error:
+                    failures[clip] = str(error)
+                if in_a_row >= _MOST_FAILURES:
+                    break
+        finally:
+            self._stop.set()
+        if failures:
+            kinds = ", ".join(f"{count} × {kind}" for kind, count in Counter(failures.values()).most_common())
+            raise EmobenchError(
+                f"{len(failures)} of {len(clips)} clips could not be fetched ({kinds}; {few(failures)}). Run the same "
+                "command again: what was fetched is kept."
+            )
+
+    def _work(
+        self, jobs: SimpleQueue[str], outcomes: SimpleQueue[tuple[str, Exception | None]], stop: threading.Event
+    ) -> None:
+        while not stop.is_set():
+            try:
+                clip = jobs.get_nowait()
+            except Empty:
+                return
+            try:
+                self._fetch(clip)
+                outcomes.put((clip, None))
+            except Exception as error:  # the main thread raises it
+                outcomes.put((clip, error))
+
+    def _fetch(self, clip: str) -> None:
+        assert self._client
+        path = self._folder / clip_path(clip)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        jitter = random.Random(f"{self._config.seed} {clip}")
+        for attempt in range(1, self._config.attempts + 1):
+            self._pace.take(clip)
+            try:
+                if not self._client.fetch(clip, path):
+                    self.record.write(self._now(), "missing", clip)
+                return
+            except FailedError as error:
+                if not error.again or attempt == self._config.attempts:
+                    raise
+                if error.after is not None:
+                    # What it says to one it means for all.
+                    self._pace.pause(error.after)
+                else:
+                    longest = min(_LONGEST_WAIT, self._config.backoff * 2.0 ** (attempt - 1))
+                    self._interruptible(longest * jitter.uniform(0.5, 1.5))

@@ -1,0 +1,381 @@
+"""Downloading previews from a server that checks signatures and misbehaves."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import soundfile
+from emobench.builders.preview import Credentials, RefusedError
+from emobench.builders.sevendigital import RECORD, Download, DownloadConfig, Pace, Record, clip_path
+from emobench.errors import EmobenchError, InputError
+
+from .preview_server import KEY, SECRET, PreviewServer
+
+KEYS = Credentials(KEY, SECRET)
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    path = tmp_path_factory.mktemp("clip") / "clip.mp3"
+    sound = np.random.default_rng(0).normal(0, 0.1, 22_050).astype(np.float32)
+    soundfile.write(path, sound, 22_050, format="MP3", subtype="MPEG_LAYER_III")
+    return path.read_bytes()
+
+
+@pytest.fixture
+def server(clip: bytes) -> Iterator[PreviewServer]:
+    other = PreviewServer(clip)
+    made = PreviewServer(clip, other)
+    yield made
+    made.close()
+    other.close()
+
+
+def _download(server: PreviewServer, folder: Path, **changes: Any) -> Download:
+    settings = {"backoff": 0.01, "timeout": 1.0, "time_limit": 1.0, "size_limit": 100_000, **changes}
+    return Download(folder, DownloadConfig(base_url=f"{server.url}/clip", **settings), KEYS)
+
+
+def _failure(server: PreviewServer, folder: Path, *manners: str, **changes: Any) -> str:
+    server.behave["5504670"] = list(manners)
+    with pytest.raises(EmobenchError, match="1 of 1 clips could not be fetched") as told:
+        _download(server, folder, **changes)(["5504670"])
+    assert [path.name for path in folder.rglob("*") if path.is_file()] == [RECORD]
+    return str(told.value)
+
+
+# What comes well
+
+
+def test_clips_are_signed_fetched_and_kept(tmp_path: Path, server: PreviewServer, clip: bytes) -> None:
+    found = _download(server, tmp_path)(["5504670", "77", "8", "5504670"])
+    assert found == {"5504670": "5/5/5504670.clip.mp3", "77": "7/7/77.clip.mp3", "8": "8/0/8.clip.mp3"}
+    for path in found.values():
+        assert (tmp_path / path).read_bytes() == clip
+    assert server.refused == 0
+    assert len(server.requests) == 3
+    for _, _, query, headers in server.requests:
+        assert query["country"] == ["US"]
+        assert query["oauth_signature_method"] == ["HMAC-SHA1"]
+        assert "authorization" not in headers
+    # What is there is not fetched again.
+    assert _download(server, tmp_path)(["5504670", "77", "8"]) == found
+    assert len(server.requests) == 3
+
+
+def test_several_at_a_time(tmp_path: Path, server: PreviewServer) -> None:
+    clips = [str(number) for number in range(100, 130)]
+    server.behave = {name: ["slow"] for name in clips[:6]}
+    _download(server, tmp_path, connections=3)(clips)
+    assert server.busiest == 3
+
+
+def test_404_is_written_down_and_not_asked_again(tmp_path: Path, server: PreviewServer) -> None:
+    server.behave["6"] = ["404"]
+    assert _download(server, tmp_path)(["5", "6"]) == {"5": "5/0/5.clip.mp3"}
+    assert _download(server, tmp_path)(["5", "6"]) == {"5": "5/0/5.clip.mp3"}
+    assert server.asked("6") == 1
+    assert Record(tmp_path).missing == {"6"}
+
+
+@pytest.mark.parametrize(
+    ("manner", "kept"),
+    [
+        ("500", True),
+        ("503", True),
+        ("reset", True),
+        ("truncated", True),
+        ("cut", True),
+        ("html", True),
+        ("empty", True),
+    ],
+)
+def test_passing_trouble(tmp_path: Path, server: PreviewServer, clip: bytes, manner: str, kept: bool) -> None:
+    server.behave["5504670"] = [manner, manner, "ok"]
+    found = _download(server, tmp_path)(["5504670"])
+    assert (tmp_path / found["5504670"]).read_bytes() == clip
+    assert server.asked("5504670") == 3
+
+
+def test_a_clip_that_is_damaged_at_the_server_is_kept_for_the_filter(tmp_path: Path, server: PreviewServer) -> None:
+    server.behave["5"] = ["damaged"]
+    assert _download(server, tmp_path)(["5"])
+    assert server.asked("5") == 1
+
+
+def test_a_body_without_a_length(tmp_path: Path, server: PreviewServer, clip: bytes) -> None:
+    server.behave["5"] = ["whole"]
+    assert (tmp_path / _download(server, tmp_path)(["5"])["5"]).read_bytes() == clip
+
+
+@pytest.mark.parametrize("manner", ["429:1", "503:1"])
+def test_retry_after_holds_everyone_back(tmp_path: Path, server: PreviewServer, manner: str) -> None:
+    server.behave["100"] = [manner, "ok"]
+    waited: list[float] = []
+    began = time.time()
+    now = [began]
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        now[0] += seconds
+
+    config = DownloadConfig(base_url=f"{server.url}/clip", connections=1)
+    Download(tmp_path, config, KEYS, now=lambda: now[0], wait=wait)(["100", "101"])
+    assert sum(waited) == pytest.approx(1.0)
+    assert server.asked("100") == 2
+
+
+def test_retry_after_as_a_date(tmp_path: Path, server: PreviewServer) -> None:
+    server.behave["100"] = ["429:date", "ok"]
+    began = time.time()
+    _download(server, tmp_path)(["100"])
+    assert 0.5 < time.time() - began < 10
+
+
+def test_429_without_retry_after_backs_off(tmp_path: Path, server: PreviewServer) -> None:
+    server.behave["100"] = ["429", "429", "429", "ok"]
+    waited: list[float] = []
+    config = DownloadConfig(base_url=f"{server.url}/clip", backoff=10.0)
+    Download(tmp_path, config, KEYS, wait=waited.append)(["100"])
+    # 10, 20 and 40 seconds, give or take a half.
+    assert [round(np.log2(seconds / 10)) for seconds in waited] == pytest.approx([0, 1, 2], abs=1)
+    assert all(5 * 2**place <= seconds <= 15 * 2**place for place, seconds in enumerate(waited))
+
+
+# What does not
+
+
+@pytest.mark.parametrize(
+    ("manner", "kind", "asked"),
+    [
+        ("500", "HTTP status 500", 5),
+        ("403", "HTTP status 403", 1),
+        ("400", "HTTP status 400", 1),
+        ("html", "an answer that is no MPEG audio", 5),
+        ("empty", "an answer that is no MPEG audio", 5),
+        ("cut", "an answer that was cut short", 5),
+        ("truncated", "IncompleteRead", 5),
+        ("reset", "ConnectionError", 5),
+        ("huge", "more than 100000 bytes", 1),
+        ("loop", "too many redirects", 1),
+        ("file", "redirect to no web address", 1),
+    ],
+)
+def test_lasting_trouble(tmp_path: Path, server: PreviewServer, manner: str, kind: str, asked: int) -> None:
+    told = _failure(server, tmp_path, manner)
+    assert f"1 × {kind}" in told or ("Protocol" in told and kind == "IncompleteRead")
+    assert server.asked("5504670") == (6 if manner == "loop" else asked)
+    assert "what was fetched is kept" in told
+
+
+def test_a_slow_drip_is_given_up(tmp_path: Path, server: PreviewServer) -> None:
+    began = time.monotonic()
+    assert "took longer than 0.5 s" in _failure(server, tmp_path, "drip", time_limit=0.5, attempts=2)
+    assert time.monotonic() - began < 5
+
+
+def test_nobody_answers(tmp_path: Path, server: PreviewServer) -> None:
+    server.close()
+    assert "ConnectionError" in _failure(server, tmp_path, "ok")
+
+
+def test_too_many_failures_in_a_row_end_the_run(tmp_path: Path, server: PreviewServer) -> None:
+    clips = [str(number) for number in range(100, 400)]
+    server.behave = {name: ["400"] for name in clips}
+    with pytest.raises(EmobenchError, match="20 of 300 clips could not be fetched"):
+        _download(server, tmp_path, connections=1)(clips)
+    assert len(server.requests) < 40
+
+
+@pytest.mark.parametrize("manner", ["401", "refused"])
+def test_refused_keys_end_the_run(tmp_path: Path, server: PreviewServer, manner: str) -> None:
+    clips = [str(number) for number in range(100, 150)]
+    server.behave["103"] = [manner]
+    with pytest.raises(RefusedError, match="SEVENDIGITAL_KEY and SEVENDIGITAL_SECRET") as told:
+        _download(server, tmp_path, connections=1)(clips)
+    assert "\n" not in str(told.value)
+    assert len(server.requests) == 4
+    assert len(list(tmp_path.rglob("*.mp3"))) == 3
+
+
+def test_wrong_keys(tmp_path: Path, server: PreviewServer) -> None:
+    config = DownloadConfig(base_url=f"{server.url}/clip")
+    for keys in (Credentials(KEY, "wrong"), Credentials("wrong", SECRET)):
+        with pytest.raises(RefusedError):
+            Download(tmp_path, config, keys)(["5"])
+    assert server.refused == 2
+
+
+# Redirects
+
+
+def test_a_redirect_within_the_host_is_signed_anew(tmp_path: Path, server: PreviewServer, clip: bytes) -> None:
+    server.behave["5"] = ["again", "ok"]
+    assert (tmp_path / _download(server, tmp_path)(["5"])["5"]).read_bytes() == clip
+    first, second = (query for _, _, query, _ in server.requests)
+    assert server.refused == 0
+    assert second["country"] == ["SE"]
+    assert first["oauth_nonce"] != second["oauth_nonce"]
+
+
+def test_a_redirect_to_another_host_carries_no_signature(tmp_path: Path, server: PreviewServer, clip: bytes) -> None:
+    server.behave["5"] = ["away"]
+    assert (tmp_path / _download(server, tmp_path)(["5"])["5"]).read_bytes() == clip
+    assert server.other is not None
+    ((_, path, query, headers),) = server.other.requests
+    assert path == "/clip-of/5"
+    assert not [name for name in query if name.startswith("oauth")]
+    assert not {"authorization", "cookie", "referer"} & set(headers)
+
+
+def test_no_secret_is_told_logged_or_written(
+    tmp_path: Path, server: PreviewServer, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    server.behave = {"5": ["ok"], "6": ["reset"], "7": ["500"], "8": ["404"], "9": ["away"]}
+    download = _download(server, tmp_path, attempts=2)
+    with pytest.raises(EmobenchError) as told:
+        download(["5", "6", "7", "8", "9"])
+    written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
+    out = "".join(capfd.readouterr())
+    chain = []
+    error: BaseException | None = told.value
+    while error:
+        chain.append(repr(error))
+        error = error.__cause__ or error.__context__
+    for text in (caplog.text, out, *chain, repr(KEYS), repr(download), written.decode("latin-1")):
+        assert KEY not in text
+        assert SECRET not in text
+        assert "oauth" not in text
+
+
+# The limit of a day
+
+
+def test_no_more_requests_a_day_than_allowed(tmp_path: Path) -> None:
+    now = [1_000_000.0]
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    made = []
+    for _run in range(4):
+        # Each run is a new one that knows only what was written down.
+        record = Record(tmp_path)
+        with record.open():
+            pace = Pace(record, 10, wait=wait, now=lambda: now[0])
+            for number in range(9):
+                pace.take(str(number))
+                made.append(now[0])
+                now[0] += 60.0
+    assert len(made) == 36
+    for moment in made:
+        assert sum(moment <= other < moment + 86_400 for other in made) <= 10
+    # And no slower than it must be: 36 requests are 10 on each of four days.
+    assert made[-1] - made[0] < 3 * 86_400 + 3600
+
+
+def test_the_days_are_told(tmp_path: Path, server: PreviewServer, capfd: pytest.CaptureFixture[str]) -> None:
+    download = _download(server, tmp_path, per_day=4000)
+    assert download.plan([str(number) for number in range(50_000)]).days == pytest.approx(11.5)
+    download(["5", "6"])
+    assert "2 clips to fetch: done today at most 4000 requests a day" in capfd.readouterr().err
+    assert _download(server, tmp_path, per_day=2).plan(["5", "6", "7", "8", "9"]).days == 1.5
+
+
+def test_a_cut_record_is_read_as_far_as_it_is_sound(tmp_path: Path) -> None:
+    (tmp_path / RECORD).write_text("1000.0 request 5\n1001.0 missing 5\n1002.0 miss")
+    record = Record(tmp_path)
+    with record.open():
+        record.write(1003.0, "missing", "6")
+    again = Record(tmp_path)
+    assert again.missing == {"5", "6"}
+    assert list(again.requests) == [1000.0]
+
+
+# Runs that end
+
+
+def _start(folder: Path, server: PreviewServer, count: int) -> subprocess.Popen[str]:
+    driver = Path(__file__).with_name("download_driver.py")
+    environment = {**os.environ, "SEVENDIGITAL_KEY": KEY, "SEVENDIGITAL_SECRET": SECRET}
+    return subprocess.Popen(
+        [sys.executable, driver, folder, server.url, str(count)], env=environment, stderr=subprocess.PIPE, text=True
+    )
+
+
+def test_killed_and_gone_on(tmp_path: Path, server: PreviewServer, clip: bytes) -> None:
+    server.behave = {str(number): ["drip", "ok"] for number in range(120, 140)}
+    process = _start(tmp_path, server, 40)
+    until = time.monotonic() + 60
+    while server.asked("121") == 0 and time.monotonic() < until:
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    before = {path.name for path in tmp_path.rglob("*.mp3")}
+    assert 15 <= len(before) < 40
+    server.behave, asked = {}, len(server.requests)
+    _download(server, tmp_path)([str(number) for number in range(100, 140)])
+    assert len(server.requests) - asked == 40 - len(before)
+    for number in range(100, 140):
+        assert (tmp_path / clip_path(str(number))).read_bytes() == clip
+
+
+def test_two_runs_in_one_folder(tmp_path: Path, server: PreviewServer) -> None:
+    server.behave = {str(number): ["drip"] for number in range(100, 140)}
+    process = _start(tmp_path, server, 40)
+    try:
+        until = time.monotonic() + 60
+        while not server.requests and time.monotonic() < until:
+            time.sleep(0.02)
+        with pytest.raises(InputError, match="another run downloads to this folder"):
+            _download(server, tmp_path)(["5"])
+        # An interrupt waits for nobody.
+        process.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        process.communicate(timeout=30)
+        assert time.monotonic() - began < 5
+    finally:
+        process.kill()
+        process.communicate()
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"base_url": "previews.7digital.com"}, "--clip-url previews.7digital.com"),
+        ({"base_url": "ftp://x/clip"}, "--clip-url ftp://x/clip"),
+        ({"base_url": "https://me:word@x/clip"}, "--clip-url"),
+        ({"country": "USA"}, "--country USA"),
+        ({"per_day": 0}, "--per-day 0"),
+    ],
+    ids=str,
+)
+def test_wrong_settings(changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        DownloadConfig(**changes)
+
+
+@pytest.mark.parametrize("present", [(), ("SEVENDIGITAL_KEY",), ("SEVENDIGITAL_SECRET",)], ids=str)
+def test_without_keys_nothing_is_asked(
+    tmp_path: Path, server: PreviewServer, monkeypatch: pytest.MonkeyPatch, present: tuple[str, ...]
+) -> None:
+    for name in present:
+        monkeypatch.setenv(name, "hush")
+    lacking = {"SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET"} - set(present)
+    with pytest.raises(InputError) as told:
+        Download(tmp_path, DownloadConfig(base_url=f"{server.url}/clip"))(["5"])
+    first = str(told.value).split(" not set")[0]
+    assert all(name in first for name in lacking)
+    assert "hush" not in str(told.value)
+    assert not server.requests
