@@ -54,8 +54,8 @@ class PreviewServer:
 
     Manners: ``ok``, a status such as ``404`` or ``500``, ``429:2`` and ``429:date`` (with ``Retry-After``), ``drip``,
     ``slow``, ``truncated``, ``whole`` and ``cut`` (without a length), ``html``, ``refused`` (XML with status 200),
-    ``reset``, ``huge``, ``empty``, ``damaged``, ``loop``, ``again`` (a redirect within the host), ``away`` (to ``other``)
-    and ``file``.
+    ``reset``, ``huge``, ``empty``, ``damaged``, ``loop``, ``again`` (a redirect within the host), ``away``
+    (to ``other``) and ``file``.
     """
 
     def __init__(self, clip: bytes, other: PreviewServer | None = None) -> None:
