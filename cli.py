@@ -257,6 +257,9 @@ def run(
         Path | None, typer.Option(help="Pre-training dataset. Default: data/NAME-pretrain where it exists.")
     ] = None,
     audio: Annotated[Path | None, typer.Option(help="Folder of the clips' audio, instead of the known one.")] = None,
+    msd: Annotated[
+        Path | None, typer.Option(help="ent: track files of the Million Song Dataset, TRABC….h5 or A/B/C/TRABC….h5.")
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
     models: Models = Path("models"),
     model: Annotated[
@@ -294,6 +297,8 @@ def run(
       emobench run --features file:my_features.csv --dataset data/moodswings --regressor ridge
 
       emobench run --features rhythm --model elsewhere/rhythm-0bfac3ec9725
+
+      emobench run --features mfcc --features ent --msd MillionSongSubset/
     """
     settle(quiet=quiet, verbose=verbose)
     if not features:
@@ -317,6 +322,7 @@ def run(
         audio=audio,
         pretrain_data=_pretrain_data(pretrain_data, place),
         trained=tuple(model or ()),
+        msd=msd,
     )
     if carry_over:
         networks = replace(networks, carry_over=True)

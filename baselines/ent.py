@@ -1,12 +1,15 @@
 """Echo Nest timbre: 12 coefficients a segment, read from analysis files (Jehan 2005).
 
 They cannot be computed from audio: the Echo Nest's analyser is gone. MSD track files (``.h5``) hold
-them as ``/analysis/segments_start`` (seconds in the song) and ``/analysis/segments_timbre``.
+them as ``/analysis/segments_start`` (seconds in the song) and ``/analysis/segments_timbre``, beside the
+song's track id and length in ``/analysis/songs``.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +19,28 @@ from ..errors import InputError
 DIMS = 12
 
 
-def read_segments(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+@dataclass(frozen=True)
+class Segments:
+    """The segments of a song.
+
+    Attributes
+    ----------
+    starts : ndarray, shape (n,)
+        Seconds in the song, rising.
+    timbre : ndarray, shape (n, 12)
+    track_id : str or None
+        Of the Million Song Dataset; None where the file does not say.
+    duration : float or None
+        Seconds of the song; None where the file does not say.
+    """
+
+    starts: npt.NDArray[np.float64]
+    timbre: npt.NDArray[np.float64]
+    track_id: str | None = None
+    duration: float | None = None
+
+
+def read_segments(path: Path) -> Segments:
     """Read the segments of an MSD track file.
 
     Parameters
@@ -26,9 +50,7 @@ def read_segments(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.f
 
     Returns
     -------
-    starts : ndarray, shape (n,)
-        Seconds in the song, rising.
-    timbre : ndarray, shape (n, 12)
+    Segments
 
     Raises
     ------
@@ -43,6 +65,7 @@ def read_segments(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.f
         with h5py.File(path, "r") as stored:
             starts = np.asarray(stored["analysis/segments_start"], np.float64)
             timbre = np.asarray(stored["analysis/segments_timbre"], np.float64)
+            track_id, duration = _song(stored)
     except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
         raise InputError(
             f"{path}: not a readable Echo Nest analysis ({error}); expected an MSD track file with "
@@ -54,12 +77,23 @@ def read_segments(path: Path) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.f
         raise InputError(f"{path}: segments_start does not rise; expected the starts of segments in order.")
     if not (np.isfinite(starts).all() and np.isfinite(timbre).all()):
         raise InputError(f"{path}: segments hold numbers that are not finite.")
-    return starts, timbre
+    return Segments(starts, timbre, track_id, duration)
+
+
+def _song(stored: Any) -> tuple[str | None, float | None]:
+    """Track id and length in seconds; None where the file does not say."""
+    if "analysis/songs" not in stored:
+        return None, None
+    row = np.asarray(stored["analysis/songs"])
+    if row.shape != (1,):
+        raise ValueError(f"/analysis/songs has shape {row.shape}, expected one song")
+    names = row.dtype.names or ()
+    track_id = row["track_id"][0].decode("ascii") if "track_id" in names else None
+    return track_id, float(row["duration"][0]) if "duration" in names else None
 
 
 def timbre_per_second(
-    starts: npt.NDArray[np.float64],
-    timbre: npt.NDArray[np.float64],
+    segments: Segments,
     *,
     offset: float,
     seconds: npt.NDArray[np.float64],
@@ -68,8 +102,8 @@ def timbre_per_second(
 
     Parameters
     ----------
-    starts, timbre
-        As :func:`read_segments` gives them; a segment lasts until the next begins.
+    segments : Segments
+        Of the song; a segment lasts until the next begins.
     offset : float
         Where the clip begins in the song, in seconds.
     seconds : ndarray, shape (m,)
@@ -79,9 +113,10 @@ def timbre_per_second(
     -------
     ndarray, shape (m, 12)
     """
+    starts = segments.starts
     ends = np.append(starts[1:], np.inf)
     stop = offset + seconds[:, None]
     overlap = np.clip(np.minimum(ends, stop) - np.maximum(starts, stop - 1.0), 0.0, 1.0)
     # Before the first segment the first one's value holds.
     overlap[:, 0] += np.clip(np.minimum(starts[0], stop[:, 0]) - (stop[:, 0] - 1.0), 0.0, 1.0)
-    return overlap @ timbre / overlap.sum(axis=1, keepdims=True)
+    return overlap @ segments.timbre / overlap.sum(axis=1, keepdims=True)

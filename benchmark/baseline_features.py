@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
@@ -16,13 +15,11 @@ from ..audio import cache
 from ..audio.decode import decode
 from ..audio.seconds import mean_per_second
 from ..baselines.chroma import chroma
-from ..baselines.ent import read_segments, timbre_per_second
 from ..baselines.frames import FrameConfig
 from ..baselines.mfcc import mfcc
 from ..baselines.spectral_contrast import spectral_contrast
 from ..baselines.spectral_shape import spectral_shape
 from ..builders.audio_files import ClipSource
-from ..errors import InputError
 from ..files import sha256_file
 from ..parallel import ordered_map
 from .task import Task
@@ -107,41 +104,3 @@ def compute(
         )
         for name in names
     }
-
-
-def echo_nest(task: Task, folder: Path | None) -> tuple[FloatArray, dict[str, str]]:
-    """Echo Nest timbre of all clips from the analysis files beside the audio.
-
-    Parameters
-    ----------
-    task : Task
-        Clips and seconds.
-    folder : Path, optional
-        Where ``<clip_id>.h5``, ``<song_id>.h5`` or ``<audio's name>.h5`` lie.
-
-    Returns
-    -------
-    values : ndarray, shape (n_rows, 12)
-    hashes : dict
-        SHA-256 of the file of each clip.
-
-    Raises
-    ------
-    InputError
-        If a clip has no such file, or it cannot be read.
-    """
-    why = "Echo Nest timbre cannot be computed from audio; it is read from MSD track files"
-    if folder is None:
-        raise InputError(f"ent: {why}, and the dataset has no audio folder with them. Name one with --audio.")
-    values, hashes = [], {}
-    facts = {row["clip_id"]: row for row in task.dataset.clips.iter_rows(named=True)}
-    for clip, seconds in zip(task.clips, task.seconds, strict=True):
-        row = facts[clip]
-        names = [clip, row["song_id"], *([str(Path(row["audio"]).with_suffix(""))] if row["audio"] else [])]
-        path = next((found for name in names if (found := folder / f"{name}.h5").is_file()), None)
-        if path is None:
-            raise InputError(f"ent: {why}, and {folder} has no {names[-1]}.h5 for clip {clip}.")
-        starts, timbre = read_segments(path)
-        values.append(timbre_per_second(starts, timbre, offset=row["start"], seconds=seconds))
-        hashes[clip] = sha256_file(path)
-    return np.concatenate(values), hashes

@@ -24,6 +24,7 @@ from ..errors import InputError
 from ..files import digest, sha256_file
 from ..parallel import bars_wanted
 from . import baseline_features
+from .echo_nest import EchoNest, MissingAnalysisError, echo_nest
 from .feature_files import read_features
 from .spec import Row, is_file, registered
 from .task import Fold, Task
@@ -49,6 +50,8 @@ class Places:
         Pre-training dataset; None for the labelled clips without their labels.
     trained : tuple of Path
         Models that were trained elsewhere, one a domain.
+    msd : Path or None
+        Track files of the Million Song Dataset, for Echo Nest timbre.
     """
 
     dataset: Path
@@ -57,6 +60,7 @@ class Places:
     audio: Path | None = None
     pretrain_data: Path | None = None
     trained: tuple[Path, ...] = ()
+    msd: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -154,6 +158,19 @@ class Features:
         return audio_hashes(self.sources)
 
     @cached_property
+    def echo_nest(self) -> EchoNest:
+        """Echo Nest timbre of the clips."""
+        return echo_nest(self.task, self.audio_folder, self.places.msd)
+
+    def analysis_files(self, row: Row) -> dict[str, Any] | None:
+        """Where the files behind a row's Echo Nest timbre were found, and what they hold; None for other rows."""
+        if "ent" not in row.parts:
+            return None
+        found = self.echo_nest
+        beside = len(found.hashes) - found.by_track
+        return {"by_track_id": found.by_track, "beside_audio": beside, "sha256": digest(found.hashes)}
+
+    @cached_property
     def networks(self) -> Networks:
         """The networks of the task."""
         from .networks import Networks, choose_device
@@ -227,10 +244,10 @@ class Features:
                 self._arrays[name] = (read_features(path, self.task), ["file", sha256_file(path)], None)
             elif name == "ent":
                 try:
-                    values, hashes = baseline_features.echo_nest(self.task, self.audio_folder)
-                except InputError as error:
+                    found = self.echo_nest
+                except MissingAnalysisError as error:
                     raise UnavailableError(str(error)) from error
-                self._arrays[name] = (values, ["ent", digest(hashes)], None)
+                self._arrays[name] = (found.values, ["ent", digest(found.hashes)], None)
             else:
                 self._arrays[name] = self._registered(name, registered()[name])
         return self._arrays[name]

@@ -140,8 +140,8 @@ def run(
     Raises
     ------
     InputError
-        If a SPEC, the dataset, its audio, a model or a feature file cannot be used, no SPEC gives a row, or
-        weights shall be carried over and no row is fine-tuned.
+        If a SPEC, the dataset, its audio, a model or a feature file cannot be used, no SPEC gives a row,
+        weights shall be carried over and no row is fine-tuned, or track files are given and no row reads them.
     """
     trained = _trained(specs, places, config, networks, device)
     own = len(networks.pretraining.layers)
@@ -160,6 +160,8 @@ def run(
         raise InputError("--carry-over: expected fine-tuned rows of networks; --features and --phase ask for none.")
     if networks.carry_over:
         print(f"emobench: warning: {LEAKS}", file=sys.stderr)
+    if places.msd and not any("ent" in row.parts for row in rows):
+        raise InputError("--msd: is read by ent alone; --features does not ask for it.")
     task = load_task(load(places.dataset))
     families = sorted({part for row in rows for part in row.parts if part in FAMILIES})
     features = Features(task, places, families, config.frames, networks, device, pool, trained)
@@ -282,6 +284,7 @@ class _Scorer:
                     "networks": self.features.network_config if row.layer is not None else None,
                     "pretrained_on": self.features.pretrained_on(row.parts),
                     "training": records,
+                    "analysis_files": self.features.analysis_files(row),
                     "ridge_strength": strengths if self._regressor(row) == "ridge" else None,
                 }
             ),

@@ -26,7 +26,7 @@ DISPLAY = {
 
 NO_ENT = (
     "ENT has no row: Echo Nest timbre cannot be computed from audio. It is read from MSD track files (.h5) "
-    "beside the clips' audio."
+    "beside the clips' audio, or in the folder named with --msd."
 )
 SYNTHETIC = "Synthetic music and ratings: these numbers say nothing about music by people."
 LEAKS = (

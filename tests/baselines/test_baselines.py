@@ -9,7 +9,7 @@ import librosa
 import numpy as np
 import pytest
 from emobench.baselines.chroma import chroma, chroma_bank
-from emobench.baselines.ent import read_segments, timbre_per_second
+from emobench.baselines.ent import Segments, read_segments, timbre_per_second
 from emobench.baselines.frames import FrameConfig
 from emobench.baselines.mfcc import mfcc
 from emobench.baselines.spectral_contrast import band_edges, spectral_contrast
@@ -226,14 +226,15 @@ def _timbre(count: int) -> np.ndarray:
 def test_segments_are_read(tmp_path: Path) -> None:
     starts, timbre = np.array([0.0, 0.4, 1.7]), _timbre(3)
     found = read_segments(_msd(tmp_path / "song.h5", starts, timbre))
-    np.testing.assert_array_equal(found[0], starts)
-    np.testing.assert_array_equal(found[1], timbre)
+    np.testing.assert_array_equal(found.starts, starts)
+    np.testing.assert_array_equal(found.timbre, timbre)
+    assert (found.track_id, found.duration) == (None, None)
 
 
 def test_seconds_weigh_segments_by_their_share() -> None:
     starts = np.array([0.0, 0.25, 1.0, 1.9, 2.1])
     timbre = _timbre(5)
-    found = timbre_per_second(starts, timbre, offset=0.0, seconds=np.array([1.0, 2.0, 3.0, 9.0]))
+    found = timbre_per_second(Segments(starts, timbre), offset=0.0, seconds=np.array([1.0, 2.0, 3.0, 9.0]))
     np.testing.assert_allclose(found[0], 0.25 * timbre[0] + 0.75 * timbre[1])
     np.testing.assert_allclose(found[1], 0.9 * timbre[2] + 0.1 * timbre[3])
     np.testing.assert_allclose(found[2], 0.1 * timbre[3] + 0.9 * timbre[4])
@@ -244,14 +245,14 @@ def test_seconds_weigh_segments_by_their_share() -> None:
 def test_a_clip_begins_within_its_song() -> None:
     starts = np.array([0.0, 30.0, 30.5, 31.25])
     timbre = _timbre(4)
-    found = timbre_per_second(starts, timbre, offset=29.5, seconds=np.array([1.0, 2.0]))
+    found = timbre_per_second(Segments(starts, timbre), offset=29.5, seconds=np.array([1.0, 2.0]))
     np.testing.assert_allclose(found[0], 0.5 * timbre[0] + 0.5 * timbre[1])
     np.testing.assert_allclose(found[1], 0.75 * timbre[2] + 0.25 * timbre[3])
 
 
 def test_before_the_first_segment_its_value_holds() -> None:
     timbre = _timbre(2)
-    found = timbre_per_second(np.array([1.4, 1.8]), timbre, offset=0.0, seconds=np.array([1.0, 2.0]))
+    found = timbre_per_second(Segments(np.array([1.4, 1.8]), timbre), offset=0.0, seconds=np.array([1.0, 2.0]))
     np.testing.assert_allclose(found[0], timbre[0])
     np.testing.assert_allclose(found[1], 0.8 * timbre[0] + 0.2 * timbre[1])
 
@@ -261,7 +262,7 @@ def test_seconds_against_fine_steps() -> None:
     starts = np.sort(rng.uniform(0, 20, 60))
     timbre = _timbre(60)
     seconds = np.arange(1.0, 13.0)
-    found = timbre_per_second(starts, timbre, offset=3.3, seconds=seconds)
+    found = timbre_per_second(Segments(starts, timbre), offset=3.3, seconds=seconds)
     for second, row in zip(seconds, found, strict=True):
         moments = 3.3 + second - 1 + (np.arange(20_000) + 0.5) / 20_000
         owner = np.maximum(np.searchsorted(starts, moments, side="right") - 1, 0)
@@ -351,12 +352,15 @@ def test_real_analyses(real_data: Path) -> None:
     paths = sorted(path for path in folder.glob("*.h5") if path.name != "TRAAAAW128F429D538.h5")
     assert len(paths) == 40
     for path in paths:
-        starts, timbre = read_segments(path)
+        found = read_segments(path)
+        starts, timbre = found.starts, found.timbre
+        assert found.track_id == path.stem
+        assert found.duration is not None and starts[-1] < found.duration < starts[-1] + 20
         assert timbre.shape == (len(starts), 12)
         assert (np.diff(starts) > 0).all()
         # The first coefficient is the loudness, of up to 60 dB.
         assert 0 <= timbre[:, 0].min() <= timbre[:, 0].max() < 65
-        seconds = timbre_per_second(starts, timbre, offset=10.0, seconds=np.arange(1.0, 16.0))
+        seconds = timbre_per_second(found, offset=10.0, seconds=np.arange(1.0, 16.0))
         assert np.isfinite(seconds).all()
         assert (seconds >= timbre.min(axis=0) - 1e-9).all()
         assert (seconds <= timbre.max(axis=0) + 1e-9).all()

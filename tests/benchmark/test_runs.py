@@ -9,7 +9,6 @@ from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 import polars as pl
 import pytest
@@ -207,11 +206,6 @@ def test_without_a_pretraining_set_the_labelled_clips_serve(with_audio: Path, tm
     assert model["data"] == "the labelled clips without their labels"
 
 
-def test_ent_alone_without_files_is_an_error(with_audio: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"ent: .* has no s0001\.h5 for clip s0001"):
-        _run(["ent"], with_audio / "syn", tmp_path)
-
-
 def test_wrong_audio_folder(with_audio: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no such audio file, and \d+ others are missing; name their folder"):
         _run(["mfcc"], with_audio / "syn", tmp_path, places={"audio": tmp_path})
@@ -316,25 +310,6 @@ def test_carry_over_by_the_command(with_audio: Path, tmp_path: Path, monkeypatch
     assert wrong.exit_code == 2
     assert wrong.stderr.startswith("emobench: --carry-over: expected fine-tuned rows")
     assert len(wrong.stderr.splitlines()) == 1
-
-
-def test_echo_nest_timbre_from_companions(labels_only: Path, tmp_path: Path) -> None:
-    task = load_task(labelled.load(labels_only))
-    generator = np.random.default_rng(2)
-    for clip in task.clips:
-        with h5py.File(tmp_path / f"{clip}.h5", "w") as file:
-            file["analysis/segments_start"] = np.arange(0, 8, 0.25)
-            file["analysis/segments_timbre"] = generator.normal(size=(32, 12))
-    outcome = _run(["ent"], labels_only, tmp_path, places={"audio": tmp_path})
-    assert outcome.notes == []
-    assert (outcome.results[0]["features"], outcome.results[0]["dims"]) == ("ent", 12)
-    signature = outcome.results[0]["signature"]
-    with h5py.File(tmp_path / f"{task.clips[0]}.h5", "a") as file:
-        timbre = np.asarray(file["analysis/segments_timbre"])
-        del file["analysis/segments_timbre"]
-        file["analysis/segments_timbre"] = timbre + 1.0
-    again = _run(["ent"], labels_only, tmp_path, places={"audio": tmp_path})
-    assert again.results[0]["signature"] != signature
 
 
 def test_a_feature_of_another_package(with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
