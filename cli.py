@@ -224,6 +224,9 @@ def run(
         bool,
         typer.Option("--carry-over", help="Ablation that leaks: keep fine-tuned weights from fold to fold."),
     ] = False,
+    allow_leakage: Annotated[
+        bool, typer.Option("--allow-leakage", help="Let rows pass that leak, and mark them for good.")
+    ] = False,
     window: Annotated[int, typer.Option(min=1, max=16, help="Beats an input window of networks.")] = 4,
     epochs: Annotated[str | None, typer.Option(help="Pre-training epochs to choose from, such as 5,10,20,50.")] = None,
     layers: Annotated[str | None, typer.Option(help="Hidden units, such as 75,50,25.")] = None,
@@ -274,7 +277,16 @@ def run(
     if carry_over:
         networks = replace(networks, carry_over=True)
     with _pool(workers, scheduler) as pool:
-        outcome = runs.run(features, places, config, networks, device=device, pool=pool, force=force)
+        outcome = runs.run(
+            features,
+            places,
+            config,
+            networks,
+            device=device,
+            pool=pool,
+            force=force,
+            allow_leakage=allow_leakage,
+        )
     if as_json:
         print_json({"results": outcome.results, "notes": outcome.notes})
         return
@@ -282,6 +294,8 @@ def run(
         print_tables(tables.tables(outcome.results))
     for note in outcome.notes:
         say(f"no row: {note}")
+    for remark in outcome.remarks:
+        say(remark)
     if outcome.pretrained_on:
         say(f"pre-trained on {outcome.pretrained_on}")
     for path in outcome.models:
