@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import __version__, cli_results
+from . import __version__, cli_results, cli_verify
 from .console import Commands, State, data_folder, print_json, print_tables, say, settle, tell_built, tell_found
 from .errors import InputError
 from .options import (
@@ -274,6 +274,9 @@ def run(
         bool,
         typer.Option("--carry-over", help="Ablation that leaks: keep fine-tuned weights from fold to fold."),
     ] = False,
+    allow_leakage: Annotated[
+        bool, typer.Option("--allow-leakage", help="Let rows pass that leak, and mark them for good.")
+    ] = False,
     window: Annotated[int, typer.Option(min=1, max=16, help="Beats an input window of networks.")] = 4,
     epochs: Annotated[str | None, typer.Option(help="Pre-training epochs to choose from, such as 5,10,20,50.")] = None,
     layers: Annotated[str | None, typer.Option(help="Hidden units, such as 75,50,25.")] = None,
@@ -327,7 +330,16 @@ def run(
     if carry_over:
         networks = replace(networks, carry_over=True)
     with _pool(workers, scheduler) as pool:
-        outcome = runs.run(features, places, config, networks, device=device, pool=pool, force=force)
+        outcome = runs.run(
+            features,
+            places,
+            config,
+            networks,
+            device=device,
+            pool=pool,
+            force=force,
+            allow_leakage=allow_leakage,
+        )
     if as_json:
         print_json({"results": outcome.results, "notes": outcome.notes})
         return
@@ -335,6 +347,8 @@ def run(
         print_tables(tables.tables(outcome.results))
     for note in outcome.notes:
         say(f"no row: {note}")
+    for remark in outcome.remarks:
+        say(remark)
     if outcome.pretrained_on:
         say(f"pre-trained on {outcome.pretrained_on}")
     for path in outcome.models:
@@ -347,6 +361,7 @@ def run(
 
 app.command("leaderboard")(cli_results.leaderboard)
 app.command("list")(cli_results.list_things)
+app.command("verify")(cli_verify.verify)
 
 
 def main() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -82,11 +83,18 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
         If the file is missing, is not JSON, or is not an object.
     """
     try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        value = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
+    except (OSError, ValueError, RecursionError) as error:
         raise EmobenchError(f"{path}: not a readable {what} ({error}).") from error
     if not isinstance(value, dict):
         raise EmobenchError(f"{path}: a {what} is a JSON object, this is a {type(value).__name__}.")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
     return value
 
 

@@ -46,8 +46,9 @@ def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Rows of a file: line number, clip and time (0 where there is none) of each, and values (n, d)."""
+    """Rows of a file: line number, clip and time (0 where there is none) of each, and values (n, d) by name."""
 
+    names: list[str]
     lines: list[int]
     clips: list[str]
     times: FloatArray | None
@@ -102,7 +103,7 @@ def _table(path: Path) -> _Rows:
         )
     times = values[:, numeric.index("time")] if "time" in numeric else None
     kept = [column for column, name in enumerate(numeric) if name != "time"]
-    return _Rows(numbers, clips, times, values[:, kept])
+    return _Rows([numeric[column] for column in kept], numbers, clips, times, values[:, kept])
 
 
 def _check_header(path: Path, header: list[str]) -> None:
@@ -113,6 +114,11 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 
 def read_features(path: Path, task: Task) -> FloatArray:
+    """Values of a feature file for a task, as :func:`read_columns` gives them."""
+    return read_columns(path, task)[1]
+
+
+def read_columns(path: Path, task: Task) -> tuple[list[str], FloatArray]:
     """Read a feature file for a task.
 
     Parameters
@@ -126,7 +132,9 @@ def read_features(path: Path, task: Task) -> FloatArray:
 
     Returns
     -------
-    ndarray of float64, shape (n_rows, d)
+    names : list of str
+        Of the columns.
+    values : ndarray of float64, shape (n_rows, d)
 
     Raises
     ------
@@ -166,4 +174,4 @@ def read_features(path: Path, task: Task) -> FloatArray:
                     f"{path}: clip {clip} lacks second {second:g}; expected {', '.join(f'{t:g}' for t in seconds)}."
                 )
             index.append(where[key])
-    return rows.values[np.array(index, np.intp)]
+    return rows.names, rows.values[np.array(index, np.intp)]

@@ -25,7 +25,7 @@ from ..files import digest, sha256_file
 from ..parallel import bars_wanted
 from . import baseline_features
 from .echo_nest import EchoNest, MissingAnalysisError, echo_nest
-from .feature_files import read_features
+from .feature_files import read_columns
 from .spec import Row, is_file, registered
 from .task import Fold, Task
 
@@ -122,6 +122,7 @@ class Features:
         self.trained = trained or {}
         self._baselines: dict[str, baseline_features.Computed] = {}
         self._arrays: dict[str, tuple[FloatArray, object, float | None]] = {}
+        self._files: dict[str, tuple[list[str], FloatArray]] = {}
 
     @cached_property
     def audio_folder(self) -> Path | None:
@@ -187,12 +188,13 @@ class Features:
             trained=self.trained,
         )
 
-    def pretrained_on(self, names: Iterable[str]) -> str | None:
-        """What the networks among some features were pre-trained on; None where there are none."""
+    def pretrained_on(self, names: Iterable[str], *, paths: bool = True) -> str | None:
+        """What the networks among some features were pre-trained on, with or without where it lies; None for none."""
         folder = self.places.pretrain_data
-        here = str(folder) if folder else "the dataset's own clips without their labels"
+        show = str if paths else _name
+        here = show(folder) if folder else "the dataset's own clips without their labels"
         found = [
-            f"{self.trained[name].config.get('data', 'unknown data')} (elsewhere: {self.trained[name].folder})"
+            f"{self.trained[name].config.get('data', 'unknown data')} (elsewhere: {show(self.trained[name].folder)})"
             if name in self.trained
             else here
             for name in names
@@ -240,8 +242,7 @@ class Features:
         """A feature that is at hand as a whole: from a file, from analysis files, or registered."""
         if name not in self._arrays:
             if is_file(name):
-                path = Path(name.removeprefix("file:"))
-                self._arrays[name] = (read_features(path, self.task), ["file", sha256_file(path)], None)
+                self._arrays[name] = (self.columns(name)[1], ["file", sha256_file(_path(name))], None)
             elif name == "ent":
                 try:
                     found = self.echo_nest
@@ -251,6 +252,17 @@ class Features:
             else:
                 self._arrays[name] = self._registered(name, registered()[name])
         return self._arrays[name]
+
+    def columns(self, name: str) -> tuple[list[str], FloatArray]:
+        """Columns of a feature file and their values, shape (n_rows, d)."""
+        if name not in self._files:
+            self._files[name] = read_columns(_path(name), self.task)
+        return self._files[name]
+
+    def audible(self) -> list[ClipSource]:
+        """Audio of the clips of the task that have some at hand."""
+        folder = self.audio_folder
+        return [] if folder is None else [item for item in self.task.dataset.sources(folder) if item.path.is_file()]
 
     def _registered(self, name: str, point: EntryPoint) -> tuple[FloatArray, object, float]:
         """Compute a feature of another package; its function takes samples and rate, gives times and values."""
@@ -292,3 +304,11 @@ class Features:
             {"path": "/".join(path.resolve().parts[-2:]), "sha256": model.sha256}
             for model, path in zip(models, self.weights(row), strict=True)
         ]
+
+
+def _path(name: str) -> Path:
+    return Path(name.removeprefix("file:"))
+
+
+def _name(folder: Path) -> str:
+    return folder.resolve().name

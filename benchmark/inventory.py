@@ -11,7 +11,7 @@ from ..cards.tables import Table
 from ..dbn.domains import NAMES as DOMAINS
 from ..errors import EmobenchError, InputError
 from ..files import read_json
-from .results import phase_shown, read_results
+from .results import leak_mark, phase_shown, read_results
 from .spec import BASELINES, known_names, registered
 from .tables import display_name
 
@@ -39,7 +39,7 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
         records = [
             {
                 "dataset": f"{result['dataset']['name']}@{result['dataset']['version']}",
-                "features": result["features"],
+                "features": result["features"] + leak_mark(result),
                 "layer": result["layer"],
                 "phase": phase_shown(result),
                 "mean_distance": result["scores"]["mean_distance"]["mean"],

@@ -16,7 +16,10 @@ from ..builders.targets import PARAMETERS
 from ..errors import EmobenchError
 from ..files import read_json, sha256_file, write_json, write_parquet
 from .metrics import NAMES, weighted_scores
+from .seals import broken, seals_of
+from .shape import misfits
 from .significance import RepeatPredictions, album_intervals
+from .spec import Row
 from .task import Task
 
 SCHEMA = 1
@@ -25,7 +28,8 @@ DRAWS = 1000
 # What marks a row whose fine-tuned weights were kept from fold to fold.
 CARRIED = "carried over (leaks)"
 
-REQUIRED = ("schema", "signature", "dataset", "features", "layer", "phase", "scores", "created")
+# What marks a row that was let pass though its data leak.
+LEAKED = "leakage allowed"
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,18 @@ def score(task: Task, predictions: Sequence[Predictions], *, seed: int) -> dict[
         Metric to ``mean, std, per_repeat, ci95``; what is undefined is None.
     """
     repeats = []
-    per_repeat: dict[str, list[float]] = {name: [] for name in NAMES}
     for part in predictions:
         clips, songs = np.unique(task.songs[part.rows], return_inverse=True)
-        one = RepeatPredictions(task.targets[part.rows], part.values, songs, task.albums[clips])
-        repeats.append(one)
-        plain = weighted_scores(one.true, one.predicted, one.songs, np.ones((1, len(clips))))
+        repeats.append(RepeatPredictions(task.targets[part.rows], part.values, songs, task.albums[clips]))
+    return score_repeats(repeats, seed=seed)
+
+
+def score_repeats(repeats: Sequence[RepeatPredictions], *, seed: int) -> dict[str, Any]:
+    """Scores of the predictions of all repeats, as :func:`score` gives them."""
+    per_repeat: dict[str, list[float]] = {name: [] for name in NAMES}
+    for one in repeats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            plain = weighted_scores(one.true, one.predicted, one.songs, np.ones((1, len(one.albums))))
         for name, value in plain.items():
             per_repeat[name].append(float(value[0]))
     intervals = album_intervals(repeats, draws=DRAWS, seed=seed)
@@ -99,8 +109,13 @@ def results_folder(out: Path, task: Task) -> Path:
     return out / f"{task.dataset.name}@{task.dataset.version}"
 
 
+def result_name(row: Row, leaks: Sequence[str], signature: str) -> str:
+    """Name of the file of a row's result."""
+    return f"{row.label}{'-leakage-allowed' if leaks else ''}-{signature}.json"
+
+
 def finished(path: Path) -> dict[str, Any] | None:
-    """The result at ``path`` where it and its predictions are whole; else None."""
+    """The result at ``path`` where it and its predictions are whole and as they were written; else None."""
     predictions = path.with_suffix(".parquet")
     if not path.is_file() or not predictions.is_file():
         return None
@@ -108,7 +123,9 @@ def finished(path: Path) -> dict[str, Any] | None:
         result = read_json(path, "result")
     except EmobenchError:
         return None
-    return result if result.get("predictions_sha256") == sha256_file(predictions) else None
+    if result.get("predictions_sha256") != sha256_file(predictions) or ("seals" in result and broken(result, None)[0]):
+        return None
+    return result
 
 
 def write_result(path: Path, result: dict[str, Any], predictions: pl.DataFrame) -> dict[str, Any]:
@@ -119,6 +136,7 @@ def write_result(path: Path, result: dict[str, Any], predictions: pl.DataFrame) 
         "predictions_sha256": sha256_file(path.with_suffix(".parquet")),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+    whole["seals"] = seals_of(whole, predictions)
     write_json(path, whole)
     return whole
 
@@ -131,6 +149,16 @@ def carried_over(result: dict[str, Any]) -> bool:
 def phase_shown(result: dict[str, Any]) -> str | None:
     """The phase of a row as every table shows it."""
     return f"{result['phase']}, {CARRIED}" if carried_over(result) else result["phase"]
+
+
+def leaks_of(result: dict[str, Any]) -> list[str]:
+    """What leaks in a row and was let pass."""
+    return list(result.get("config", {}).get("leakage", []))
+
+
+def leak_mark(result: dict[str, Any]) -> str:
+    """What every table writes after the features of a row that was let pass though its data leak."""
+    return f" [{LEAKED}]" if leaks_of(result) else ""
 
 
 @dataclass(frozen=True)
@@ -150,6 +178,12 @@ class Results:
     rows: list[dict[str, Any]]
     paths: dict[str, Path]
     problems: list[str]
+
+
+def other_schema(result: dict[str, Any]) -> list[str]:
+    """A line that says so where a result is of another schema than this emobench reads."""
+    found = result.get("schema", SCHEMA)
+    return [] if type(found) is int and found == SCHEMA else [f"has schema {found!r}"]
 
 
 def read_results(folder: Path) -> Results:
@@ -173,15 +207,14 @@ def read_results(folder: Path) -> Results:
         except EmobenchError as error:
             problems.append(str(error))
             continue
-        lacking = [name for name in REQUIRED if name not in result]
-        if lacking or result["schema"] != SCHEMA:
-            found_instead = f"lacks {', '.join(lacking)}" if lacking else f"has schema {result['schema']}"
-            problems.append(f"{path}: not a result of schema {SCHEMA} ({found_instead}).")
+        if wrong := other_schema(result) or misfits(result, whole=False):
+            problems.append(f"{path}: not a result of schema {SCHEMA} ({wrong[0]}).")
             continue
         key = (
             *(result["dataset"][part] for part in ("name", "version", "manifest_sha256")),
             *(result[part] for part in ("features", "layer", "phase", "regressor")),
             carried_over(result),
+            *leaks_of(result),
         )
         if key not in found or found[key]["created"] <= result["created"]:
             found[key] = result

@@ -20,15 +20,16 @@ from ..builders.labelled import load
 from ..builders.release import MANIFEST
 from ..environment import decoder_version, package_versions, peak_memory_mb
 from ..errors import EmobenchError, InputError
-from ..files import digest, plain, sha256_file
+from ..files import plain, sha256_file
 from ..isolation import peak_rss_mb
 from ..parallel import bars_wanted
-from . import results
+from . import leakage, results
 from .baseline_features import FAMILIES
 from .features import Features, Part, Places, UnavailableError
 from .metrics import repaired
 from .regression import REGRESSORS, fit_mlr, fit_ridge
-from .spec import Row, domains_of, rows_of
+from .seals import signature_of
+from .spec import Row, domains_of, is_file, rows_of
 from .task import Task, load_task
 
 if TYPE_CHECKING:
@@ -92,6 +93,8 @@ class Outcome:
         Rows that were not finished before.
     notes : list of str
         What had no row, and why.
+    remarks : list of str
+        What the check for leakage has to tell though it let the rows pass.
     pretrained_on : str or None
         What the networks were pre-trained on.
     """
@@ -101,6 +104,7 @@ class Outcome:
     models: list[Path] = field(default_factory=list)
     computed: int = 0
     notes: list[str] = field(default_factory=list)
+    remarks: list[str] = field(default_factory=list)
     pretrained_on: str | None = None
 
 
@@ -113,6 +117,7 @@ def run(
     device: str,
     pool: Executor,
     force: bool = False,
+    allow_leakage: bool = False,
 ) -> Outcome:
     """Compute, score and write every row of some SPECs; the constant and oracle rows always.
 
@@ -132,6 +137,8 @@ def run(
         Of :func:`emobench.parallel.executor`, for the audio and the folds.
     force : bool
         Compute finished rows again.
+    allow_leakage : bool
+        Let rows pass that leak, and mark them for good.
 
     Returns
     -------
@@ -141,7 +148,8 @@ def run(
     ------
     InputError
         If a SPEC, the dataset, its audio, a model or a feature file cannot be used, no SPEC gives a row,
-        weights shall be carried over and no row is fine-tuned, or track files are given and no row reads them.
+        weights shall be carried over and no row is fine-tuned, track files are given and no row reads them, or
+        something leaks (:mod:`.leakage`).
     """
     trained = _trained(specs, places, config, networks, device)
     own = len(networks.pretraining.layers)
@@ -165,8 +173,14 @@ def run(
     task = load_task(load(places.dataset))
     families = sorted({part for row in rows for part in row.parts if part in FAMILIES})
     features = Features(task, places, families, config.frames, networks, device, pool, trained)
-    scorer = _Scorer(task, config, features)
-    outcome = Outcome()
+    files = {part: features.columns(part) for row in rows for part in row.parts if is_file(part)}
+    leaks = leakage.examine(task, features.audible(), files, pool)
+    if not allow_leakage:
+        leaks.refuse()
+    for line in leaks.of(list(files)):
+        print(f"emobench: warning: leakage allowed: {line}; the rows are marked so.", file=sys.stderr)
+    scorer = _Scorer(task, config, features, leaks)
+    outcome = Outcome(remarks=leaks.remarks())
     wanted = list(dict.fromkeys([*rows, CONSTANT, ORACLE]))
     unavailable: list[InputError] = []
     # The number of threads would change the rounding.
@@ -179,7 +193,7 @@ def run(
                 outcome.notes.append(str(error))
                 continue
             signature = scorer.signature(row, parts)
-            path = results.results_folder(places.out, task) / f"{row.label}-{signature}.json"
+            path = results.results_folder(places.out, task) / results.result_name(row, leaks.of(row.parts), signature)
             result = None if force else results.finished(path)
             if result is None:
                 result = scorer.compute(row, parts, signature, path)
@@ -215,20 +229,22 @@ def _trained(
 class _Scorer:
     """Regression and scores of rows."""
 
-    def __init__(self, task: Task, config: RunConfig, features: Features) -> None:
+    def __init__(self, task: Task, config: RunConfig, features: Features, leaks: leakage.Leakage) -> None:
         self.task = task
         self.config = config
         self.features = features
+        self.leaks = leaks
 
     def signature(self, row: Row, parts: Sequence[Part]) -> str:
         """Short hash over everything that decides a row's numbers."""
-        return digest(self._decided(row, parts))[:12]
+        return signature_of(self._decided(row, parts))
 
     def _decided(self, row: Row, parts: Sequence[Part]) -> dict[str, Any]:
         return plain(
             {
                 # Only where it is so, for good: every table marks such a row.
                 **({"carry_over": True} if row.carry_over else {}),
+                **({"leakage": leaks} if (leaks := self.leaks.of(row.parts)) else {}),
                 "schema": results.SCHEMA,
                 "manifest": sha256_file(self.task.dataset.folder / MANIFEST),
                 "row": [row.features, row.layer, row.phase],
@@ -269,6 +285,7 @@ class _Scorer:
             "regressor": self._regressor(row),
             "n_clips": len(self.task.clips),
             "excluded": dataset.manifest["excluded"],
+            "albums": dict(zip(self.task.clips, self.task.albums.tolist(), strict=True)),
             "scores": results.score(self.task, predictions, seed=self.config.bootstrap_seed),
             "covariance_repaired": share,
             "targets_repaired": self.task.targets_repaired,
@@ -277,12 +294,17 @@ class _Scorer:
                 "train_seconds": train_seconds + sum(part.train_seconds() for part in parts),
                 "peak_rss_mb": max(peak_memory_mb(), peak_rss_mb()),
             },
+            "leakage": {
+                "found": self.leaks.of(row.parts),
+                "artists_on_both_sides": list(self.leaks.artists),
+                "not_checked": list(self.leaks.not_checked),
+            },
             "config": plain(
                 {
                     **self._decided(row, parts),
                     "run": self.config,
                     "networks": self.features.network_config if row.layer is not None else None,
-                    "pretrained_on": self.features.pretrained_on(row.parts),
+                    "pretrained_on": self.features.pretrained_on(row.parts, paths=False),
                     "training": records,
                     "analysis_files": self.features.analysis_files(row),
                     "ridge_strength": strengths if self._regressor(row) == "ridge" else None,

@@ -75,7 +75,7 @@ def parse(spec: str) -> tuple[str, ...]:
     InputError
         If a part is empty, unknown or named twice.
     """
-    parts = tuple(_split(spec))
+    parts = parts_of(spec)
     known = known_names()
     for part in parts:
         if not is_file(part) and part not in known:
@@ -89,7 +89,8 @@ def parse(spec: str) -> tuple[str, ...]:
     return parts
 
 
-def _split(spec: str) -> list[str]:
+def parts_of(spec: str) -> tuple[str, ...]:
+    """Split a SPEC, or the features that a result names, without looking at the parts."""
     # A file's own name may hold a plus: it goes on until its ending.
     parts: list[str] = []
     for piece in spec.split("+"):
@@ -97,7 +98,7 @@ def _split(spec: str) -> list[str]:
             parts[-1] += f"+{piece}"
         else:
             parts.append(piece.strip())
-    return parts
+    return tuple(parts)
 
 
 def domains_of(specs: Sequence[str]) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..cards.tables import Table
 from ..dbn.domains import NAMES as DOMAINS
-from .results import CARRIED, carried_over, phase_shown
+from .results import CARRIED, carried_over, leak_mark, leaks_of, phase_shown
 
 Result = dict[str, Any]
 
@@ -52,7 +52,7 @@ def _record(result: Result) -> dict[str, Any]:
     """A row with full precision."""
     record: dict[str, Any] = {
         "dataset": f"{result['dataset']['name']}@{result['dataset']['version']}",
-        "features": result["features"],
+        "features": result["features"] + leak_mark(result),
         "layer": result["layer"],
         "phase": phase_shown(result),
         "regressor": result["regressor"],
@@ -118,11 +118,14 @@ def _notes(results: Sequence[Result]) -> list[str]:
     notes.append(f"{' or '.join(str(count) for count in sorted(counts))} clips.")
     if results[0]["dataset"].get("synthetic"):
         notes.append(SYNTHETIC)
+    leaks = dict.fromkeys(leak for result in results for leak in leaks_of(result))
+    notes += [f"Leakage allowed: {leak}. These rows are no measure of anything else." for leak in leaks]
     return notes
 
 
-def _regressor(result: Result) -> str:
-    return "" if result["regressor"] == "mlr" else f" [{result['regressor']}]"
+def _marks(result: Result) -> str:
+    """What follows the features of a row: another regressor than the paper's, and that its data leak."""
+    return ("" if result["regressor"] == "mlr" else f" [{result['regressor']}]") + leak_mark(result)
 
 
 def _single_table(results: Sequence[Result], name: str) -> Table:
@@ -143,7 +146,7 @@ def _single_table(results: Sequence[Result], name: str) -> Table:
         columns=("Feature Type", "Average Mean Distance", "Average KL Divergence"),
         rows=[
             (
-                display_name(result["features"]) + _regressor(result),
+                display_name(result["features"]) + _marks(result),
                 _number(result["scores"]["mean_distance"]),
                 _number(result["scores"]["kl_divergence"]),
             )
@@ -159,7 +162,7 @@ def _deep_table(results: Sequence[Result], name: str) -> Table:
     for result in results:
         control = result["phase"].startswith("random")
         column = "fine-tuned" if result["phase"].endswith("fine-tuned") else "pre-trained"
-        key = (result["features"], result["regressor"], control, carried_over(result), result["layer"])
+        key = (result["features"], _marks(result), control, carried_over(result), result["layer"])
         by_row.setdefault(key, {})[column] = result
 
     def place(key: tuple[str, str, bool, bool, int]) -> tuple[int, list[int], str, bool, bool, int]:
@@ -179,7 +182,7 @@ def _deep_table(results: Sequence[Result], name: str) -> Table:
             cells += [_number(scores[metric]) if scores else nothing for metric in ("mean_distance", "kl_divergence")]
         first = next(iter(found.values()))
         label = display_name(features) + (", random weights" if control else "")
-        label += (f", fine-tuned, {CARRIED}" if carried else "") + _regressor(first)
+        label += (f", fine-tuned, {CARRIED}" if carried else "") + _marks(first)
         rows.append((f"Layer {layer}", label, *cells))
         records += [_record(found[column]) for column in ("pre-trained", "fine-tuned") if column in found]
     notes = _notes(results)

@@ -1,0 +1,119 @@
+"""The same recording under two names: coarse mel energies, compared over small shifts.
+
+A fingerprint is what remains of the energies of low mel bands, in decibels, once the level of each frame and
+the slow course of each band are taken away: what another bit rate, level or equaliser changes least. Two are
+compared by their normalised correlation where they overlap, at every shift up to :data:`SHIFT`.
+
+Measured on 33 excerpts of nine pieces and 240 synthetic clips: at least 0.92 between versions of one excerpt
+(MP3 of 32 to 128 kbit/s, Ogg Vorbis of quality 0, half the sample rate, bass and treble moved by 6 dB, shifts up
+to 0.975 s, all of these at once, the first half alone), at most 0.75 between excerpts of one piece that is made
+of loops, 0.11 between pieces, 0.41 between synthetic clips. :data:`SAME` lies between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+from scipy.ndimage import uniform_filter1d
+from tqdm import tqdm
+
+from ..parallel import bars_wanted
+from .spectra import magnitude, mel_power
+
+FloatArray = npt.NDArray[np.float32]
+
+# Raise it when the same audio gives another fingerprint than before.
+REVISION = 1
+
+SAMPLE_RATE = 22050
+SECONDS = 20.0
+SHIFT = 1.0
+SAME = 0.85
+
+# Two overlaps shorter than this many seconds say nothing.
+SHORTEST = 3.0
+
+_N_FFT = 4096
+_HOP = 551
+_MELS = 32
+# The upper bands are what low bit rates cut off.
+_BANDS = 24
+_RANGE_DB = 50.0
+_SLOW_SECONDS = 4.0
+
+# Every second frame tells which pairs deserve a closer look; half a frame of shift costs up to 0.15 there.
+_STEP = 2
+_CLOSER = 0.6
+
+
+def fingerprint(samples: FloatArray) -> FloatArray:
+    """Fingerprint of a recording.
+
+    Parameters
+    ----------
+    samples : ndarray of float32, shape (n_samples,)
+        Mono, at :data:`SAMPLE_RATE`; the first :data:`SECONDS` are used.
+
+    Returns
+    -------
+    ndarray of float32, shape (n_frames, 24)
+        40 frames a second; zero for silence.
+    """
+    samples = samples[: round(SECONDS * SAMPLE_RATE)]
+    power = magnitude(samples, n_fft=_N_FFT, hop=_HOP) ** 2
+    energy = mel_power(power, sample_rate=SAMPLE_RATE, n_fft=_N_FFT, n_mels=_MELS)[:, :_BANDS]
+    loudest = float(energy.max())
+    if loudest <= 0:
+        return np.zeros_like(energy)
+    level = np.log10(np.maximum(energy, loudest * 10 ** (-_RANGE_DB / 10)))
+    level -= level.mean(axis=1, keepdims=True)
+    slow = uniform_filter1d(level, round(_SLOW_SECONDS * SAMPLE_RATE / _HOP), axis=0, mode="nearest")
+    return np.asarray(level - slow, np.float32)
+
+
+def same_recordings(prints: Sequence[FloatArray], apart: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Pairs of fingerprints that are of one recording.
+
+    Parameters
+    ----------
+    prints : sequence of ndarray
+        As :func:`fingerprint` gives them.
+    apart : ndarray of bool, shape (n, n)
+        Which pairs are wanted; symmetric.
+
+    Returns
+    -------
+    list of (int, int)
+        Indices, the smaller first, in order.
+    """
+    shift = round(SHIFT * SAMPLE_RATE / _HOP)
+    coarse = _similarities([each[::_STEP] for each in prints], -(-shift // _STEP))
+    first, second = np.nonzero(np.triu(apart & (coarse > _CLOSER), 1))
+    return [
+        (int(one), int(other))
+        for one, other in zip(first, second, strict=True)
+        if _similarities([prints[one], prints[other]], shift)[0, 1] > SAME
+    ]
+
+
+def _similarities(prints: Sequence[FloatArray], shift: int) -> FloatArray:
+    """Largest normalised correlation of each pair over all shifts up to ``shift`` frames, shape (n, n)."""
+    count, length = len(prints), max((len(each) for each in prints), default=0)
+    values = np.zeros((count, length, _BANDS), np.float32)
+    there = np.zeros((count, length), np.float32)
+    for place, each in enumerate(prints):
+        values[place, : len(each)] = each
+        there[place, : len(each)] = 1
+    energy = np.square(values).sum(axis=2)
+    best = np.full((count, count), -1.0, np.float32)
+    lags = range(min(shift, length - 1) + 1)
+    for lag in tqdm(lags, desc="comparing recordings", disable=count < 500 or not bars_wanted(), leave=False):
+        late, early = slice(lag, None), slice(None, length - lag)
+        product = values[:, late].reshape(count, -1) @ values[:, early].reshape(count, -1).T
+        # Norms of what overlaps: the shorter of two says how far the longer is looked at.
+        norm = (energy[:, late] @ there[:, early].T) * (there[:, late] @ energy[:, early].T)
+        similarity = np.where(norm > 0, product / np.sqrt(np.where(norm > 0, norm, 1)), -1)
+        best = np.maximum(best, np.maximum(similarity, similarity.T))
+    return best

@@ -1,0 +1,90 @@
+"""The command that checks results again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from .console import data_folder, print_json, say, settle
+from .errors import InputError
+from .options import AsJson, Models, Quiet, Verbose
+
+if TYPE_CHECKING:
+    from .benchmark.checks import Report
+    from .benchmark.collection import Collection
+
+
+def verify(
+    result: Annotated[Path | None, typer.Argument(help="RESULT.json; its predictions lie beside it.")] = None,
+    everything: Annotated[
+        Path | None, typer.Option("--all", help="Check every result of this folder, as a repository of results.")
+    ] = None,
+    dataset: Annotated[
+        list[Path] | None, typer.Option(help="The dataset it was made on. Default: data/NAME. May be repeated.")
+    ] = None,
+    models: Models = Path("models"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Score stored predictions again; check dataset, folds, weights, signature and every field.
+
+    For example:
+
+      emobench verify results/synthetic@1.0.0/mfcc-0f9b3db44607.json
+
+      emobench verify results/d@1.0.0/mfcc-0f9b3db44607.json --dataset data/d --json
+
+      emobench verify --all results
+    """
+    settle(quiet=quiet, verbose=verbose)
+    if (result is None) == (everything is None):
+        raise InputError("verify: expected either a RESULT.json, or a folder of results with --all DIR.")
+    from .benchmark.collection import verify_all
+    from .benchmark.verify import verify as verify_one
+    from .benchmark.verify_data import Datasets
+
+    datasets = Datasets(dataset or [], data_folder(), only=result is not None)
+    if everything is not None:
+        found = verify_all(everything, datasets, models)
+        _tell_all(found, as_json)
+    else:
+        assert result is not None
+        found = verify_one(result, datasets, models)
+        _tell(found, as_json)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _tell(report: Report, as_json: bool) -> None:
+    """A line for each check, and one for everything that is wrong."""
+    if as_json:
+        print_json(report.record())
+        return
+    say(str(report.path))
+    for check in report.checks:
+        for line in check.failures:
+            typer.echo(f"  FAILED       {check.name}: {line}")
+        if not check.failures:
+            say(f"  {check.state:<11}  {check.name}: {'; '.join(check.notes)}")
+
+
+def _tell_all(found: Collection, as_json: bool) -> None:
+    """A line for each result that is well, and one for everything that is wrong."""
+    if as_json:
+        print_json(found.record())
+        return
+    for report in found.reports:
+        skipped = ", ".join(check.name for check in report.checks if not check.done)
+        rest = f" (not checked: {skipped})" if skipped else ""
+        if report.ok:
+            say(f"ok      {report.path}{rest}")
+        for check in report.checks:
+            for line in check.failures:
+                typer.echo(f"FAILED  {report.path}: {check.name}: {line}")
+    for line in found.strays:
+        typer.echo(f"FAILED  {line}")
+    well = sum(report.ok for report in found.reports)
+    say(f"{well} of {len(found.reports)} results are well; {len(found.strays)} files belong to none.")

@@ -1,0 +1,142 @@
+"""A folder of results checked as a whole: names, duplicates, strays, and one line a file."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from emobench.benchmark.collection import Collection, verify_all
+from emobench.benchmark.results import write_result
+from emobench.benchmark.seals import signature_of
+from emobench.benchmark.verify_data import Datasets
+from emobench.cli import app
+from emobench.errors import InputError
+from polars import read_parquet
+from typer.testing import CliRunner
+
+GetRow = Callable[[str], Path]
+
+
+def _check(folder: Path, data: Path = Path("nowhere")) -> Collection:
+    return verify_all(folder, Datasets([], data, only=False), Path("models"))
+
+
+def _wrong(found: Collection) -> list[str]:
+    failures = [
+        f"{report.path.name}: {check.name}: {line}"
+        for report in found.reports
+        for check in report.checks
+        for line in check.failures
+    ]
+    return [*failures, *found.strays]
+
+
+def test_a_folder_that_is_well(results: Path, finished_run: Path) -> None:
+    found = _check(results, finished_run / "data")
+    assert found.ok
+    assert len(found.reports) == 3
+    assert all(check.done for report in found.reports for check in report.checks)
+    # What a repository has beside the results is no concern.
+    (results / "README.md").write_text("mine")
+    (results / ".gitattributes").write_text("*.parquet")
+    (results / ".github" / "workflows").mkdir(parents=True)
+    (results / ".github" / "workflows" / "x.json").write_text("{}")
+    (results / "docs").mkdir()
+    (results / "docs" / "picture.svg").write_text("<svg/>")
+    away = _check(results)
+    assert away.ok
+    skipped = {check.name for report in away.reports for check in report.checks if not check.done}
+    assert skipped == {"dataset", "targets and folds"}
+
+
+def test_strays_are_named(results: Path, row: GetRow) -> None:
+    folder = results / "tiny@1.0.0"
+    strays = [results / "top.json", results / "top.parquet", folder / "alone.parquet", folder / "notes.txt"]
+    strays += [folder / ".mine.json.1234.tmp"]
+    for path in strays:
+        path.write_text("{}")
+    (folder / "deeper").mkdir()
+    shutil.copy(row("mine"), folder / "deeper" / "mine.json")
+    found = _check(results)
+    assert not found.ok
+    assert sorted(line.split(": ")[0] for line in found.strays) == sorted(map(str, [*strays, folder / "deeper"]))
+    assert all(report.ok for report in found.reports)
+
+
+def test_a_result_under_another_name_or_dataset(results: Path, row: GetRow) -> None:
+    path = row("constant")
+    for end in (".json", ".parquet"):
+        path.with_suffix(end).rename(path.with_name(f"best{end}"))
+    other = Path(shutil.copytree(results / "tiny@1.0.0", results / "other@2.0.0"))
+    for name in ("best", "oracle"):
+        for each in other.glob(f"{name}*"):
+            each.unlink()
+    wrong = _wrong(_check(results))
+    assert any(f"the file is called best.json; by its content it is {path.name}" in line for line in wrong)
+    assert any("the file lies in other@2.0.0; by its content it belongs in tiny@1.0.0" in line for line in wrong)
+
+
+def test_the_same_row_twice(results: Path, row: GetRow) -> None:
+    path = row("constant")
+    again = json.loads(path.read_text())
+    table = read_parquet(path.with_suffix(".parquet"))
+    again["config"]["versions"]["numpy"] = again["environment"]["numpy"] = "99.0"
+    again["signature"] = signature_of(again["config"])
+    second = path.with_name(f"constant-{again['signature']}.json")
+    write_result(second, {name: again[name] for name in again if name != "seals"}, table)
+    first, last = sorted([path, second])
+    assert _wrong(_check(results)) == [
+        f"{last.name}: duplicates: the same row as {first}; expected it once, whatever versions computed it"
+    ]
+    # Another seed is another row.
+    again["config"]["bootstrap_seed"] = 1
+    again["config"]["versions"]["numpy"] = again["environment"]["numpy"] = json.loads(path.read_text())["environment"][
+        "numpy"
+    ]
+    again["signature"] = signature_of(again["config"])
+    for end in (".json", ".parquet"):
+        second.with_suffix(end).unlink()
+    write_result(
+        path.with_name(f"constant-{again['signature']}.json"),
+        {name: again[name] for name in again if name != "seals"},
+        table,
+    )
+    assert not any("duplicates" in line for line in _wrong(_check(results)))
+
+
+def test_every_wrong_file_is_named_and_the_rest_checked(results: Path, row: GetRow) -> None:
+    folder = results / "tiny@1.0.0"
+    row("constant").with_suffix(".parquet").unlink()
+    text = row("oracle").read_text()
+    row("oracle").write_text(text[: len(text) // 2])
+    (folder / "old.json").write_text('{"schema": 0, "scores": {}}')
+    (folder / "foreign.json").write_text('["a"]')
+    (folder / "folder.json").mkdir()
+    (folder / "nul.json").write_bytes(b"\x00\xff")
+    ran = CliRunner().invoke(app, ["verify", "--all", str(results)])
+    assert ran.exit_code == 1
+    lines = ran.stdout.splitlines()
+    for name, reason in {
+        "old.json": "file: has schema 0; this emobench checks schema 1",
+        "foreign.json": "file: a result is a JSON object, this is a list",
+        "nul.json": "file: not a readable result",
+        row("constant").name: "is missing; expected it beside the result",
+        row("oracle").name: "not a readable result",
+        "folder.json": "belongs to no result",
+    }.items():
+        assert any(line.startswith("FAILED") and name in line and reason in line for line in lines), name
+    assert f"ok      {row('mine')} (not checked: dataset, targets and folds)" in lines
+    assert lines[-1].startswith("1 of 6 results are well; ")
+    record = json.loads(CliRunner().invoke(app, ["verify", "--all", str(results), "--json"]).stdout)
+    assert record["ok"] is False
+    assert sum(each["ok"] for each in record["results"]) == 1
+
+
+def test_nothing_to_check(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no such folder"):
+        _check(tmp_path / "none")
+    with pytest.raises(InputError, match=r"no results yet\. Make some with 'emobench run"):
+        _check(tmp_path)

@@ -1,0 +1,168 @@
+"""Results read back: whatever lies in the folder is named with a reason, and the rest is rendered."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emobench.benchmark.leaderboard import load_tables, rendered
+from emobench.benchmark.results import finished, read_results
+from emobench.benchmark.shape import misfits
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
+
+GetRow = Callable[[str], Path]
+
+SCHEMA = json.loads((Path(__file__).parents[2] / "benchmark" / "result.schema.json").read_text())
+
+
+def test_the_schema_is_one() -> None:
+    Draft202012Validator.check_schema(SCHEMA)
+    # Whatever the whole schema names in full is an object that allows nothing else.
+    assert SCHEMA["additionalProperties"] is False
+    for name in ("dataset", "cost", "leakage", "seals"):
+        assert SCHEMA["properties"][name]["additionalProperties"] is False
+
+
+def test_results_as_written_fit_the_schema(row: GetRow) -> None:
+    for name in ("constant", "mine"):
+        result = json.loads(row(name).read_text())
+        assert misfits(result, whole=True) == []
+        assert set(result) == set(SCHEMA["properties"])
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        ({"dims": "20"}, "dims: is '20'; expected type integer"),
+        ({"layer": 1}, "phase: is None; expected type string"),
+        ({"created": "yesterday"}, "created: is 'yesterday'; expected pattern"),
+        ({"colour": 1}, "result: holds 'colour', which the schema does not know"),
+        ({"scores": {}}, "scores: lacks mean_distance, kl_divergence"),
+        ({"cost": {"train_seconds": 1}}, "cost: lacks seconds_per_clip, peak_rss_mb"),
+        ({"model": [{"path": "/home/me/w", "sha256": "0" * 64}]}, "model.0.path: is '/home/me/w'; expected pattern"),
+        ({"phase": "tuned"}, "phase: is 'tuned'; expected enum"),
+    ],
+)
+def test_what_does_not_fit_is_named(row: GetRow, change: dict[str, Any], line: str) -> None:
+    result = json.loads(row("constant").read_text()) | change
+    assert any(each.startswith(line) for each in misfits(result, whole=True)), misfits(result, whole=True)
+
+
+LEFT_OUT: dict[str, tuple[bytes, str]] = {
+    "empty": (b"", "not a readable result"),
+    "text": (b"hello", "not a readable result"),
+    "list": (b"[]", "a result is a JSON object, this is a list"),
+    "nan": (b'{"schema": 1, "dims": NaN}', "NaN is no finite number"),
+    "latin": ('{"schema": 1, "features": "é"}'.encode("latin-1"), "not a readable result ('utf-8' codec"),
+    "deep": (b"[" * 100_000, "not a readable result"),
+    "foreign": (b'{"name": "x"}', "lacks schema, signature, dataset, features, layer, phase"),
+    "older": (b'{"schema": 0}', "has schema 0"),
+    "words": (b'{"schema": "1"}', "has schema '1'"),
+    "boolean": (b'{"schema": true}', "has schema True"),
+}
+
+
+def test_files_that_are_no_results(results: Path, row: GetRow) -> None:
+    folder = results / "tiny@1.0.0"
+    for name, (content, _) in LEFT_OUT.items():
+        (folder / f"{name}.json").write_bytes(content)
+    (folder / "folder.json").mkdir()
+    text = row("oracle").read_text()
+    row("oracle").write_text(text[:-20])
+    row("constant").with_suffix(".parquet").unlink()
+    found, problems = load_tables(results)
+    assert len(found[0].rows) == 2
+    assert len(problems) == len(LEFT_OUT) + 2
+    for name, (_, reason) in LEFT_OUT.items():
+        (line,) = [each for each in problems if f"/{name}.json: " in each]
+        assert reason in line
+        assert "\n" not in line
+    assert any("folder.json: not a readable result ([Errno 21] Is a directory" in each for each in problems)
+    assert any(row("oracle").name in each for each in problems)
+
+
+VALUES = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(-5, 5),
+    st.floats(allow_nan=False, allow_infinity=False),
+    st.text(max_size=5),
+    st.lists(st.integers(), max_size=3),
+    st.dictionaries(st.text(max_size=3), st.integers(), max_size=2),
+)
+
+FIELDS = [
+    ("signature",),
+    ("dataset",),
+    ("dataset", "manifest_sha256"),
+    ("features",),
+    ("layer",),
+    ("phase",),
+    ("dims",),
+    ("regressor",),
+    ("n_clips",),
+    ("scores",),
+    ("scores", "mean_distance"),
+    ("scores", "mean_distance", "mean"),
+    ("scores", "kl_divergence", "std"),
+    ("scores", "rmse_valence", "ci95"),
+    ("covariance_repaired",),
+    ("cost",),
+    ("config",),
+    ("config", "leakage"),
+    ("created",),
+]
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(field=st.sampled_from(FIELDS), value=VALUES)
+def test_any_wrong_value_is_left_out_or_rendered(
+    results: Path, row: GetRow, field: tuple[str, ...], value: Any
+) -> None:
+    text = row("mine").read_text()
+    result = json.loads(text)
+    inside = result
+    for name in field[:-1]:
+        inside = inside[name]
+    inside[field[-1]] = value
+    changed = row("mine").with_name("changed.json")
+    changed.write_text(json.dumps(result | {"created": "2999"} if field != ("created",) else result))
+    try:
+        tables, problems = load_tables(results)
+        for form in ("rich", "markdown", "latex", "csv", "json"):
+            assert rendered(tables, form)
+        assert all("changed.json" in problem for problem in problems)
+    finally:
+        changed.unlink()
+
+
+def test_a_damaged_result_is_not_finished(row: GetRow) -> None:
+    path = row("mine")
+    assert finished(path) == json.loads(path.read_text())
+    text = path.read_text()
+    path.write_text(text.replace('"dims": 2', '"dims": 3'))
+    assert finished(path) is None
+    path.write_text(text[:-10])
+    assert finished(path) is None
+    path.write_text(text)
+    path.with_suffix(".parquet").write_bytes(b"")
+    assert finished(path) is None
+
+
+def test_rows_that_leak_stand_beside_the_others(results: Path, row: GetRow) -> None:
+    result = json.loads(row("mine").read_text())
+    result["config"]["leakage"] = ["file:mine.csv holds targets: column <b>x</b> is arousal"]
+    row("mine").with_name("leaks.json").write_text(json.dumps(result | {"signature": "other"}))
+    assert len(read_results(results).rows) == 4
+    tables, problems = load_tables(results)
+    assert problems == []
+    for form in ("rich", "markdown", "latex", "csv", "json"):
+        text = rendered(tables, form).replace("\\", "")
+        assert text.count("[leakage allowed]") == 1, form
+    assert any("column <b>x</b> is arousal" in note for note in tables[0].notes)
+    assert "&lt;b&gt;x&lt;/b&gt;" in rendered(tables, "markdown")

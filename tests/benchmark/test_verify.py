@@ -1,0 +1,371 @@
+"""A result checked again: every changed digit and cell is found and named, and so is what was forged."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from emobench.benchmark.checks import Report
+from emobench.benchmark.results import write_result
+from emobench.benchmark.verify import verify
+from emobench.benchmark.verify_data import Datasets
+from emobench.cli import app
+from emobench.errors import EmobenchError, InputError
+from emobench.files import sha256_file
+from typer.testing import CliRunner
+
+GetRow = Callable[[str], Path]
+
+
+@pytest.fixture(scope="module")
+def datasets(finished_run: Path) -> Datasets:
+    return Datasets([], finished_run / "data", only=True)
+
+
+def _failures(report: Report) -> list[str]:
+    return [f"{check.name}: {line}" for check in report.checks for line in check.failures]
+
+
+def _states(report: Report) -> dict[str, str]:
+    return {check.name: check.state for check in report.checks}
+
+
+def _verify(path: Path, datasets: Datasets) -> Report:
+    return verify(path, datasets, path.parent / "models")
+
+
+def test_what_was_just_made_is_well(row: GetRow, datasets: Datasets) -> None:
+    for name in ("constant", "oracle", "mine"):
+        report = _verify(row(name), datasets)
+        assert report.ok, _failures(report)
+        assert set(_states(report).values()) == {"ok"}
+        assert list(_states(report)) == [
+            "file",
+            "seals",
+            "predictions",
+            "signature",
+            "scores",
+            "dataset",
+            "targets and folds",
+        ]
+
+
+# Changed digits and cells
+
+SECTIONS = ("dataset", "scores", "cost", "config", "environment")
+
+
+def _field(text: str, position: int) -> tuple[str, int]:
+    """The field that a position of indented JSON lies in, as far as seals go down, and its line."""
+    lines = text[:position].count("\n") + 1
+    keys: list[str] = []
+    depth = 1000
+    for line in reversed(text.split("\n")[:lines]):
+        indent = len(line) - len(line.lstrip())
+        if indent < depth:
+            depth = indent
+            named = re.match(r'\s*"([^"]*)":', line)
+            keys = [named[1], *keys] if named else keys
+    return ".".join(keys[:2]) if keys[0] in SECTIONS else keys[0], lines
+
+
+def test_any_changed_digit_is_found_and_named(row: GetRow, datasets: Datasets) -> None:
+    path = row("mine")
+    text = path.read_text()
+    generator = random.Random(0)
+    digits = [match.start() for match in re.finditer(r"\d", text)]
+    # All lines that hold digits are as good as all digits: one of each, chosen by chance.
+    by_line: dict[int, list[int]] = {}
+    for position in digits:
+        by_line.setdefault(text[:position].count("\n"), []).append(position)
+    for positions in by_line.values():
+        position = generator.choice(positions)
+        digit = generator.choice([each for each in "0123456789" if each != text[position]])
+        path.write_text(text[:position] + digit + text[position + 1 :])
+        field, line = _field(text, position)
+        try:
+            failures = _failures(_verify(path, datasets))
+        except EmobenchError as error:
+            failures = [str(error)]
+        # A name that was changed itself is told by what is left of it.
+        assert any(field[:-3] in each or f"line {line} " in each for each in failures), (field, line, failures)
+
+
+def test_any_changed_cell_is_found_and_named(row: GetRow, datasets: Datasets) -> None:
+    path = row("mine")
+    table = pl.read_parquet(path.with_suffix(".parquet"))
+    generator = random.Random(0)
+    for name in table.columns:
+        place = generator.randrange(len(table))
+        old = table[name][place]
+        new = {"repeat": 7, "clip_id": "c999"}[name] if name in ("repeat", "clip_id") else old * (1 + 1e-15)
+        assert new != old
+        cells = table[name].to_list()
+        cells[place] = new
+        table.with_columns(pl.Series(name, cells, dtype=table[name].dtype)).write_parquet(path.with_suffix(".parquet"))
+        failures = _failures(_verify(path, datasets))
+        assert any("SHA-256 is not the one that the result names" in each for each in failures)
+        named = [each for each in failures if each.startswith(f"seals: predictions: column {name} in repeat")]
+        assert len(named) == 1
+        if name != "repeat":
+            assert f"in repeat {table['repeat'][place]}: " in named[0]
+
+
+def test_a_changed_byte_of_the_predictions_is_found(row: GetRow, datasets: Datasets) -> None:
+    path = row("constant").with_suffix(".parquet")
+    content = path.read_bytes()
+    generator = random.Random(0)
+    for _ in range(30):
+        place = generator.randrange(len(content))
+        path.write_bytes(content[:place] + bytes([content[place] ^ 1 << generator.randrange(8)]) + content[place + 1 :])
+        failures = _failures(_verify(path.with_suffix(".json"), datasets))
+        assert any(path.name in each and "SHA-256" in each for each in failures)
+
+
+def test_a_wrong_score_is_named_with_the_right_one(row: GetRow, datasets: Datasets) -> None:
+    path = row("constant")
+    result = json.loads(path.read_text())
+    right = result["scores"]["kl_divergence"]["ci95"][1]
+    result["scores"]["kl_divergence"]["ci95"][1] = 0.25
+    _rewrite(path, result)
+    assert _failures(_verify(path, datasets)) == [
+        f"scores: scores.kl_divergence.ci95[1]: is 0.25; the predictions give {right!r}"
+    ]
+
+
+# Forged: written anew with fitting seals
+
+
+def _rewrite(path: Path, result: dict[str, Any], predictions: pl.DataFrame | None = None) -> None:
+    table = pl.read_parquet(path.with_suffix(".parquet")) if predictions is None else predictions
+    bare = {name: value for name, value in result.items() if name not in ("seals", "predictions_sha256", "created")}
+    write_result(path, bare, table)
+
+
+def test_a_truth_that_is_not_the_datasets(row: GetRow, datasets: Datasets) -> None:
+    path = row("constant")
+    table = pl.read_parquet(path.with_suffix(".parquet"))
+    first = table.row(0, named=True)
+    eased = (pl.col("clip_id") == first["clip_id"]) & (pl.col("time") == first["time"])
+    table = table.with_columns(pl.when(eased).then("arousal").otherwise("true_arousal").alias("true_arousal"))
+    _rewrite(path, json.loads(path.read_text()), table)
+    failures = _failures(_verify(path, datasets))
+    assert any(each.startswith("scores: scores.mean_distance.mean: is ") for each in failures)
+    (named,) = [each for each in failures if each.startswith("targets and folds")]
+    assert f"column true_arousal, repeat {first['repeat']}, clip {first['clip_id']}, {first['time']:g} s: is " in named
+    assert f"the dataset's target is {first['true_arousal']!r}" in named
+
+
+def test_clips_that_were_left_out_or_never_tested(row: GetRow, datasets: Datasets, finished_run: Path) -> None:
+    path = row("constant")
+    table = pl.read_parquet(path.with_suffix(".parquet"))
+    result = json.loads(path.read_text())
+    hard = table.row(0, named=True)["clip_id"]
+    _rewrite(path, result, table.filter((pl.col("clip_id") != hard) | (pl.col("repeat") != 0)))
+    failures = _failures(_verify(path, datasets))
+    assert any(
+        f"repeat 0, clip {hard}, 1 s has no prediction (the clip is in the test part" in each for each in failures
+    )
+    folds = pl.read_parquet(finished_run / "data" / "tiny" / "folds" / "train-00000.parquet")
+    seen = folds.filter((pl.col("repeat") == 0) & (pl.col("split") == "train"))["clip_id"][0]
+    swapped = pl.when((pl.col("clip_id") == hard) & (pl.col("repeat") == 0)).then(pl.lit(seen)).otherwise("clip_id")
+    _rewrite(path, result, table.with_columns(swapped.alias("clip_id")))
+    failures = _failures(_verify(path, datasets))
+    assert any(f"repeat 0, clip {seen}, 1 s is no test second (the clip is in the train" in each for each in failures)
+    twice = pl.concat([table, table.head(1)])
+    _rewrite(path, result, twice)
+    assert any("stands twice in repeat 0" in each for each in _failures(_verify(path, datasets)))
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"features": "mfcc"}, "features: is 'mfcc'; config.row says 'constant'"),
+        ({"regressor": "ridge"}, "regressor: is 'ridge'; config.regressor says 'mlr'"),
+        ({"signature": "0123456789ab"}, "signature: is 0123456789ab; config gives "),
+        ({"n_clips": 14}, "n_clips: is 14; the dataset says 15"),
+        ({"excluded": {"c001": "silent"}}, "excluded: is {'c001': 'silent'}; the dataset says {}"),
+    ],
+)
+def test_fields_that_contradict_each_other(row: GetRow, datasets: Datasets, change: dict[str, Any], named: str) -> None:
+    path = row("constant")
+    _rewrite(path, json.loads(path.read_text()) | change)
+    assert any(named in each for each in _failures(_verify(path, datasets)))
+
+
+def test_every_part_of_what_decides_is_in_the_signature(row: GetRow, datasets: Datasets) -> None:
+    path = row("mine")
+    whole = json.loads(path.read_text())
+    for name, changed in {
+        "parts": [["file", "0" * 64]],
+        "bootstrap_seed": 1,
+        "decoder": "9.9.9",
+        "versions": {**whole["config"]["versions"], "numpy": "0.1"},
+        "leakage": ["something"],
+        "carry_over": True,
+    }.items():
+        _rewrite(path, whole | {"config": {**whole["config"], name: changed}})
+        assert any("signature: is " in each and name in each for each in _failures(_verify(path, datasets)))
+
+
+# What cannot be checked
+
+
+def test_without_seals_the_rest_is_checked(row: GetRow, datasets: Datasets) -> None:
+    path = row("constant")
+    old = {name: value for name, value in json.loads(path.read_text()).items() if name not in ("seals", "albums")}
+    path.write_text(json.dumps(old, indent=2) + "\n")
+    report = _verify(path, datasets)
+    assert report.ok
+    assert _states(report)["seals"] == "not checked"
+    assert "an older emobench wrote it" in next(check for check in report.checks if check.name == "seals").notes[0]
+    # The dataset gives the albums; without it the intervals cannot be had.
+    away = verify(path, Datasets([], path.parent, only=True), path.parent)
+    assert away.ok
+    for name in ("intervals", "dataset", "targets and folds"):
+        assert _states(away)[name] == "not checked"
+    old["scores"]["rmse_valence"]["std"] += 1e-9
+    path.write_text(json.dumps(old, indent=2) + "\n")
+    assert [each.split(":")[1] for each in _failures(_verify(path, datasets))] == [" scores.rmse_valence.std"]
+
+
+def test_without_the_dataset_scores_and_intervals_are_checked(row: GetRow) -> None:
+    report = verify(row("mine"), Datasets([], Path("nowhere"), only=True), Path("models"))
+    assert report.ok
+    states = _states(report)
+    assert (states["scores"], states["dataset"], states["targets and folds"]) == ("ok", "not checked", "not checked")
+    assert "intervals" not in states
+
+
+def test_the_dataset_must_agree(row: GetRow, finished_run: Path, tmp_path: Path) -> None:
+    place = Path(shutil.copytree(finished_run / "data" / "tiny", tmp_path / "tiny"))
+    named = Datasets([place], tmp_path, only=True)
+    assert _verify(row("mine"), named).ok
+    (place / "targets" / "train-00000.parquet").write_bytes(b"cut")
+    (place / "README.md").unlink()
+    failures = _failures(_verify(row("mine"), Datasets([place], tmp_path, only=True)))
+    assert any("targets/train-00000.parquet: was changed after it was built" in each for each in failures)
+    assert any("README.md: is missing though the manifest lists it" in each for each in failures)
+    manifest = place / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 9'))
+    failures = _failures(_verify(row("mine"), Datasets([place], tmp_path, only=True)))
+    assert any("tiny is tiny@1.0.0, but has another manifest" in each for each in failures)
+    # One that merely lies where it is looked for is not taken for the right one.
+    found = _verify(row("mine"), Datasets([], tmp_path, only=True))
+    assert found.ok
+    assert _states(found)["dataset"] == "not checked"
+    manifest.write_text(manifest.read_text().replace('"version": "1.0.0"', '"version": "2.0.0"'))
+    failures = _failures(_verify(row("mine"), Datasets([place], tmp_path, only=True)))
+    assert any("is tiny@2.0.0; the result was made on tiny@1.0.0" in each for each in failures)
+    with pytest.raises(InputError, match="no dataset there"):
+        Datasets([tmp_path / "none"], tmp_path, only=True)
+
+
+def test_weights(row: GetRow, datasets: Datasets, tmp_path: Path) -> None:
+    path = row("mine")
+    result = json.loads(path.read_text())
+    weights = tmp_path / "models" / "rhythm-0" / "weights.safetensors"
+    weights.parent.mkdir(parents=True)
+    weights.write_bytes(b"weights")
+    hashed = sha256_file(weights)
+    result["model"] = [{"path": "rhythm-0/weights.safetensors", "sha256": hashed}]
+    result["config"]["parts"] = [{"model_sha256": hashed}]
+    _rewrite(path, result)
+    assert _states(verify(path, datasets, tmp_path / "models"))["weights"] == "ok"
+    assert _states(verify(path, datasets, tmp_path / "none"))["weights"] == "not checked"
+    weights.write_bytes(b"others")
+    failures = _failures(verify(path, datasets, tmp_path / "models"))
+    assert any("weights.safetensors has another SHA-256 than the result records" in each for each in failures)
+    result["model"][0]["sha256"] = sha256_file(weights)
+    _rewrite(path, result)
+    failures = _failures(verify(path, datasets, tmp_path / "models"))
+    assert any(each.startswith("signature: model: is ") for each in failures)
+
+
+# Wrong input, by the command
+
+
+def _command(*arguments: str) -> tuple[int, str, str]:
+    ran = CliRunner().invoke(app, ["verify", *arguments])
+    return ran.exit_code, ran.stdout, ran.stderr
+
+
+WRONG = {
+    "": "mine.json: not a readable result (Expecting value: line 1 column 1",
+    '{"schema": 1,\n "signature": ': "not a readable result (Expecting value: line 2 column 15",
+    "[1, 2]": "a result is a JSON object, this is a list",
+    '{"name": "package", "version": "1.0.0"}': "is no result of emobench",
+    '{"schema": 2, "signature": "x", "scores": {}}': "has schema 2; this emobench checks schema 1",
+    '{"signature": "x", "scores": {}}': "names no schema; this emobench checks schema 1",
+    '{"schema": 1, "scores": NaN}': "NaN is no finite number",
+    '{"schema": 1, "scores": 1e999}': "1e999 is no finite number",
+    "[" * 100_000: "not a readable result",
+}
+
+
+@pytest.mark.parametrize("text", list(WRONG), ids=range(len(WRONG)))
+def test_what_is_no_result_is_one_line_and_status_2(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(text)
+    status, out, error = _command(str(path))
+    assert (status, out) == (2, "")
+    assert error.startswith("emobench: ")
+    assert WRONG[text] in error
+    assert len(error.splitlines()) == 1
+
+
+def test_more_wrong_input(row: GetRow, tmp_path: Path) -> None:
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
+    for arguments, message in {
+        (): "expected either a RESULT.json, or a folder of results with --all DIR",
+        ("a.json", "--all", "results"): "expected either a RESULT.json",
+        ("none.json",): "none.json: no such file",
+        (str(tmp_path),): "no such file; expected a result",
+        (str(tmp_path / "bytes.json"),): "not a readable result ('utf-8' codec",
+        (str(row("mine").with_suffix(".parquet")),): "not a readable result",
+        (str(row("mine")), "--dataset", "nowhere"): "nowhere: no dataset there",
+    }.items():
+        status, out, error = _command(*arguments)
+        assert (status, out) == (2, ""), error
+        assert message in error
+        assert len(error.splitlines()) == 1
+
+
+def test_the_command_tells_every_failure(row: GetRow, finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOBENCH_DATA", str(finished_run / "data"))
+    path = row("mine")
+    status, out, _ = _command(str(path))
+    assert status == 0
+    assert "  ok           scores: 18 scores of 5 repeats, recomputed and equal to 1e-12" in out
+    result = json.loads(path.read_text())
+    result["cost"]["train_seconds"] += 1.0
+    result["scores"]["mean_distance"]["mean"] -= 0.01
+    result["notes"] = "mine"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    status, out, error = _command(str(path), "--quiet")
+    assert (status, error) == (1, "")
+    assert out.splitlines() == [
+        "  FAILED       file: result: holds 'notes', which the schema does not know",
+        "  FAILED       seals: scores.mean_distance: was changed after it was written",
+        "  FAILED       seals: cost.train_seconds: was changed after it was written",
+        "  FAILED       seals: notes: was changed after it was written",
+    ]
+    del result["notes"]
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    status, out, _ = _command(str(path), "--json")
+    record = json.loads(out)
+    assert (status, record["ok"], record["path"]) == (1, False, str(path))
+    (scores,) = [check for check in record["checks"] if check["name"] == "scores"]
+    assert scores["state"] == "failed"
+    assert scores["failures"][0].startswith("scores.mean_distance.mean: is ")
+    path.with_suffix(".parquet").write_bytes(b"PAR1")
+    status, out, _ = _command(str(path), "--quiet")
+    assert status == 1
+    assert f"{path.stem}.parquet: cannot be read as Parquet" in out
