@@ -133,6 +133,12 @@ def phase_shown(result: dict[str, Any]) -> str | None:
     return f"{result['phase']}, {CARRIED}" if carried_over(result) else result["phase"]
 
 
+def dataset_key(result: dict[str, Any]) -> tuple[str, str, str, str]:
+    """What results must share to be compared: the dataset's name, version, manifest and folds."""
+    dataset = result["dataset"]
+    return dataset["name"], dataset["version"], dataset["manifest_sha256"], dataset.get("folds_sha256", "")
+
+
 @dataclass(frozen=True)
 class Results:
     """Results below a folder.
@@ -179,7 +185,7 @@ def read_results(folder: Path) -> Results:
             problems.append(f"{path}: not a result of schema {SCHEMA} ({found_instead}).")
             continue
         key = (
-            *(result["dataset"][part] for part in ("name", "version", "manifest_sha256")),
+            *dataset_key(result),
             *(result[part] for part in ("features", "layer", "phase", "regressor")),
             carried_over(result),
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..cards.tables import Table
 from ..dbn.domains import NAMES as DOMAINS
-from .results import CARRIED, carried_over, phase_shown
+from .results import CARRIED, carried_over, dataset_key, phase_shown
 
 Result = dict[str, Any]
 
@@ -68,12 +68,6 @@ def _record(result: Result) -> dict[str, Any]:
         "signature": result["signature"],
     }
     return record
-
-
-def dataset_key(result: Result) -> tuple[str, str, str]:
-    """What results must share to stand in one table."""
-    dataset = result["dataset"]
-    return dataset["name"], dataset["version"], dataset["manifest_sha256"]
 
 
 def tables(results: Sequence[Result]) -> list[Table]:
