@@ -99,9 +99,9 @@ def read_stored(result: dict[str, Any], path: Path) -> Stored:
     try:
         content = place.read_bytes()
     except OSError as error:
-        raise StoredError(f"{place.name}: predictions cannot be read ({error.strerror})") from error
+        raise StoredError(f"its predictions cannot be read ({error.strerror})") from error
     if sha256(content).hexdigest() != result.get("predictions_sha256"):
-        raise StoredError(f"{place.name}: predictions are damaged or not this result's (their SHA-256 is another)")
+        raise StoredError("its predictions are damaged or another row's (their SHA-256 is not the result's)")
     try:
         table = pl.read_parquet(io.BytesIO(content))
         ids = pl.Series(list(albums), dtype=pl.String)
@@ -120,7 +120,7 @@ def read_stored(result: dict[str, Any], path: Path) -> Stored:
             raise ValueError(f"album {owner.min()}; expected numbers from 0")
     except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
         first = str(error).splitlines()[0]
-        raise StoredError(f"{place.name}: predictions cannot be scored ({first})") from error
+        raise StoredError(f"its predictions cannot be scored ({first})") from error
     return Stored(
         repeats=table["repeat"].to_numpy().astype(np.intp),
         clips=clips,
