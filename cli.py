@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import __version__, cli_results
+from . import __version__, cli_compare, cli_results
 from .console import Commands, State, data_folder, print_json, print_tables, say, settle, tell_built, tell_found
 from .errors import InputError
 from .options import AsJson, Device, Features, Models, Quiet, Scheduler, Seed, Verbose, Workers, network_config
@@ -294,6 +294,7 @@ def run(
 
 app.command("leaderboard")(cli_results.leaderboard)
 app.command("list")(cli_results.list_things)
+app.command("compare")(cli_compare.compare)
 
 
 def main() -> None:

@@ -78,7 +78,8 @@ def display_name(features: str) -> str:
     return "+".join(DISPLAY.get(part, part) for part in features.split("+"))
 
 
-def _number(score: dict[str, Any]) -> str:
+def number(score: dict[str, Any]) -> str:
+    """Mean and SD of a score."""
     if score["mean"] is None:
         return "undefined"
     spread = "" if score["std"] is None else f" ± {score['std']:.3f}"
@@ -87,7 +88,10 @@ def _number(score: dict[str, Any]) -> str:
 
 def interval(score: dict[str, Any]) -> str:
     """The 95 % interval of a score."""
-    return "–" if score["ci95"] is None else f"{score['ci95'][0]:.3f}–{score['ci95'][1]:.3f}"
+    if score["ci95"] is None:
+        return "–"
+    low, high = score["ci95"]
+    return f"{low:.3f}–{high:.3f}" if low >= 0 else f"{low:.3f} to {high:.3f}"
 
 
 def _rank(result: Result, ranking: Ranking, score: str = "mean_distance") -> str:
@@ -220,7 +224,7 @@ def _single_table(results: Sequence[Result], name: str, ranking: Ranking | None)
     columns += ["Rank", "Average Mean Distance", "KL Rank"] if ranked else ["Average Mean Distance"]
     rows = []
     for result in ordered:
-        cells = [_number(result["scores"][score]) for score in ("mean_distance", "kl_divergence")]
+        cells = [number(result["scores"][score]) for score in ("mean_distance", "kl_divergence")]
         if ranking is not None:
             ranks = [_rank(result, ranking, score) for score in ("mean_distance", "kl_divergence")]
             cells = [ranks[0], cells[0], ranks[1], cells[1]]
@@ -260,7 +264,7 @@ def _deep_table(results: Sequence[Result], name: str, ranking: Ranking | None) -
             scores = found[column]["scores"] if column in found else None
             # What is carried over are fine-tuned weights: the pre-trained ones have their own row.
             nothing = "–" if carried and column == "pre-trained" else "not run"
-            cells += [_number(scores[metric]) if scores else nothing for metric in ("mean_distance", "kl_divergence")]
+            cells += [number(scores[metric]) if scores else nothing for metric in ("mean_distance", "kl_divergence")]
         first = next(iter(found.values()))
         label = display_name(features) + (", random weights" if control else "")
         label += (f", fine-tuned, {CARRIED}" if carried else "") + _regressor(first)

@@ -96,11 +96,12 @@ def _rich_table(table: Table, hidden: Collection[int], *, name_width: int = 0) -
         # Numbers stay on one line; the last of the names gives way where the terminal is narrow.
         number, gives_way = place >= table.text_columns, place == table.text_columns - 1
         longest = max((len(row[place]) for row in table.rows), default=0)
+        least = min(longest, name_width) if gives_way else longest
         shown.add_column(
             Text(table.columns[place].replace(" ", "\n") if number else table.columns[place]),
             justify="right" if number else "left",
             no_wrap=not gives_way,
-            min_width=min(longest, name_width) if gives_way and name_width else None,
+            min_width=least if name_width else None,
         )
     for row in table.rows:
         shown.add_row(*(Text(row[place]) for place in kept))

@@ -1,0 +1,47 @@
+"""Results that several tests rank and compare."""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from emobench.benchmark import runs
+from emobench.benchmark.networks import NetworkConfig
+from emobench.benchmark.task import load_task
+from emobench.builders import labelled
+from emobench.builders.labelled import LabelledConfig
+
+
+@pytest.fixture(scope="session")
+def rated(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
+    """A labelled dataset without audio."""
+    out = tmp_path_factory.mktemp("labels") / "tiny"
+    corpus = make_corpus([1] * 24 + [2] * 8, seconds=4)
+    labelled.build(corpus, out, name="tiny", version="1.0.0", config=LabelledConfig(), pool=pool)
+    return out
+
+
+@pytest.fixture(scope="session")
+def ran(rated: Path, tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
+    """Results of features that know the targets well, a little, and not at all, and of one that is another twice."""
+    folder = tmp_path_factory.mktemp("ran")
+    task = load_task(labelled.load(rated))
+    means = np.array([task.targets[task.songs == song, :2].mean(axis=0) for song in range(len(task.clips))])
+    generator = np.random.default_rng(0)
+    specs = []
+    for name, noise in (("good", 0.03), ("alike", 0.03), ("noise", 10.0)):
+        values = means + generator.normal(0, noise, means.shape)
+        specs.append(_feature_file(folder / f"{name}.csv", task.clips, values))
+    specs.append(_feature_file(folder / "again.csv", task.clips, values))
+    places = runs.Places(dataset=rated, out=folder / "results", models=folder / "models")
+    runs.run(specs, places, runs.RunConfig(), NetworkConfig(), device="cpu", pool=pool)
+    return folder / "results"
+
+
+def _feature_file(path: Path, clips: list[str], values: np.ndarray) -> str:
+    pl.DataFrame({"clip_id": clips, "x": values[:, 0], "y": values[:, 1]}).write_csv(path)
+    return f"file:{path}"
