@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import __version__, cli_results, cli_verify
+from . import __version__, cli_compare, cli_results, cli_verify
 from .console import Commands, State, data_folder, print_json, print_tables, say, settle, tell_built, tell_found
 from .errors import InputError
 from .options import (
@@ -362,6 +362,7 @@ def run(
 app.command("leaderboard")(cli_results.leaderboard)
 app.command("list")(cli_results.list_things)
 app.command("verify")(cli_verify.verify)
+app.command("compare")(cli_compare.compare)
 
 
 def main() -> None:

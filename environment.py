@@ -42,6 +42,17 @@ def decoder_version() -> str:
     return soundfile.__libsndfile_version__
 
 
+def processor_name() -> str:
+    """Name of the processor, as its maker gives it where the system tells."""
+    facts = Path("/proc/cpuinfo")
+    if facts.is_file():
+        for line in facts.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == "model name" and value.strip():
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
 def peak_memory_mb() -> float:
     """Largest resident size that this process or one of its ended children had, in megabytes."""
     status = Path("/proc/self/status")

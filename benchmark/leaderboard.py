@@ -9,12 +9,13 @@ from pathlib import Path
 from ..cards.tables import FORMATS, SUFFIXES, Table, to_csv, to_json, to_latex, to_markdown
 from ..errors import InputError
 from ..files import write_text
+from .ranking import ranking
 from .results import read_results
 from .tables import tables
 
 
 def load_tables(folder: Path) -> tuple[list[Table], list[str]]:
-    """Tables of all results below a folder, and a line for each file that is none.
+    """Tables of all results below a folder, ranked, and a line for each file that is none.
 
     Raises
     ------
@@ -25,7 +26,7 @@ def load_tables(folder: Path) -> tuple[list[Table], list[str]]:
     if not found.rows:
         lines = "".join(f" {problem}" for problem in found.problems[:1])
         raise InputError(f"{folder}: no results yet.{lines} Make some with 'emobench run --features mfcc'.")
-    return tables(found.rows), found.problems
+    return tables(found.rows, ranking(found)), found.problems
 
 
 def save(made: Sequence[Table], form: str, out: str) -> list[Path]:

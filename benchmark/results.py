@@ -161,6 +161,12 @@ def leak_mark(result: dict[str, Any]) -> str:
     return f" [{LEAKED}]" if leaks_of(result) else ""
 
 
+def dataset_key(result: dict[str, Any]) -> tuple[str, str, str, str]:
+    """What results must share to be compared: the dataset's name, version, manifest and folds."""
+    dataset = result["dataset"]
+    return dataset["name"], dataset["version"], dataset["manifest_sha256"], dataset.get("folds_sha256", "")
+
+
 @dataclass(frozen=True)
 class Results:
     """Results below a folder.
@@ -211,7 +217,7 @@ def read_results(folder: Path) -> Results:
             problems.append(f"{path}: not a result of schema {SCHEMA} ({wrong[0]}).")
             continue
         key = (
-            *(result["dataset"][part] for part in ("name", "version", "manifest_sha256")),
+            *dataset_key(result),
             *(result[part] for part in ("features", "layer", "phase", "regressor")),
             carried_over(result),
             *leaks_of(result),

@@ -18,7 +18,7 @@ from tqdm import tqdm
 from ..baselines.frames import FrameConfig
 from ..builders.labelled import load
 from ..builders.release import MANIFEST
-from ..environment import decoder_version, package_versions, peak_memory_mb
+from ..environment import decoder_version, package_versions, peak_memory_mb, processor_name
 from ..errors import EmobenchError, InputError
 from ..files import plain, sha256_file
 from ..isolation import peak_rss_mb
@@ -256,6 +256,14 @@ class _Scorer:
             }
         )
 
+    def _processor(self, row: Row) -> str:
+        """What a row was computed on; networks may have trained on a GPU."""
+        if row.layer is None or self.features.device == "cpu":
+            return processor_name()
+        import torch
+
+        return processor_name() + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
+
     def _regressor(self, row: Row) -> str:
         """Regressor of a row; those without features are the same under any."""
         return "mlr" if row in (CONSTANT, ORACLE) else self.config.regressor
@@ -293,6 +301,7 @@ class _Scorer:
                 "seconds_per_clip": None if None in costs else sum(cost for cost in costs if cost is not None),
                 "train_seconds": train_seconds + sum(part.train_seconds() for part in parts),
                 "peak_rss_mb": max(peak_memory_mb(), peak_rss_mb()),
+                "processor": self._processor(row),
             },
             "leakage": {
                 "found": self.leaks.of(row.parts),

@@ -56,6 +56,40 @@ def album_intervals(
     dict
         Score to (low, high); None where the score is undefined.
     """
+    found = _album_draws(repeats, draws=draws, seed=seed)
+    return {name: _percentiles(values, level) for name, values in found.items()}
+
+
+def difference_intervals(
+    first: Sequence[RepeatPredictions],
+    second: Sequence[RepeatPredictions],
+    *,
+    draws: int,
+    seed: int,
+    level: float = 0.95,
+) -> dict[str, tuple[float, float] | None]:
+    """Percentile intervals of the difference of two rows in every score, second less first, by a paired bootstrap.
+
+    Parameters
+    ----------
+    first, second : sequence of RepeatPredictions
+        Of two rows, of the same repeats and seconds; a draw of albums is the same for both.
+    draws, seed : int
+        Of the bootstrap.
+    level : float
+        Of confidence.
+
+    Returns
+    -------
+    dict
+        Score to (low, high); None where no draw defines it in both rows.
+    """
+    one, other = (_album_draws(repeats, draws=draws, seed=seed) for repeats in (first, second))
+    return {name: _percentiles(other[name] - values, level) for name, values in one.items()}
+
+
+def _album_draws(repeats: Sequence[RepeatPredictions], *, draws: int, seed: int) -> dict[str, FloatArray]:
+    """Every score in every draw of albums, NaN where it is undefined."""
     n_albums = 1 + max(int(repeat.albums.max()) for repeat in repeats)
     generator = np.random.default_rng(seed)
     counts = generator.multinomial(n_albums, np.full(n_albums, 1.0 / n_albums), size=draws).astype(np.float64)
@@ -65,15 +99,19 @@ def album_intervals(
             scores = weighted_scores(repeat.true, repeat.predicted, repeat.songs, counts[:, repeat.albums])
         for name, values in scores.items():
             totals.setdefault(name, []).append(values)
-    edges = [100 * (1 - level) / 2, 100 * (1 + level) / 2]
-    intervals: dict[str, tuple[float, float] | None] = {}
+    found = {}
     for name, values in totals.items():
         # A draw may leave a small test part empty: that repeat then has no say in it.
         stacked = np.array(values)
         defined = np.isfinite(stacked)
-        sums = np.where(defined, stacked, 0.0).sum(axis=0)[defined.any(axis=0)]
-        means = sums / defined.sum(axis=0)[defined.any(axis=0)]
-        intervals[name] = (
-            (float(np.percentile(means, edges[0])), float(np.percentile(means, edges[1]))) if len(means) else None
-        )
-    return intervals
+        with np.errstate(invalid="ignore"):
+            found[name] = np.where(defined, stacked, 0.0).sum(axis=0) / defined.sum(axis=0)
+    return found
+
+
+def _percentiles(values: FloatArray, level: float) -> tuple[float, float] | None:
+    values = values[np.isfinite(values)]
+    if not len(values):
+        return None
+    edges = [100 * (1 - level) / 2, 100 * (1 + level) / 2]
+    return float(np.percentile(values, edges[0])), float(np.percentile(values, edges[1]))

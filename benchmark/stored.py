@@ -1,168 +1,132 @@
-"""The stored predictions of a result: read, looked over and scored again."""
+"""Predictions read back: the test seconds of a row, with the album of each."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import io
+from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
-from threadpoolctl import threadpool_limits
 
 from ..builders.targets import PARAMETERS
-from ..files import sha256_file
-from .checks import Check
-from .metrics import NAMES
-from .results import score_repeats
+from ..errors import EmobenchError
+from ..files import digest
+from .metrics import kl_divergences, mean_distances, validate
 from .significance import RepeatPredictions
 
-TOLERANCE = 1e-12
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
 
-KEYS = ("repeat", "clip_id", "time")
-TRUE = tuple(f"true_{name}" for name in PARAMETERS)
-COLUMNS = {
-    "repeat": pl.Int32,
-    "clip_id": pl.String,
-    "time": pl.Float64,
-    **dict.fromkeys((*PARAMETERS, *TRUE), pl.Float64),
-}
+# Scores that are means over seconds, so that every album adds its part.
+BY_SECOND = {"mean_distance": mean_distances, "kl_divergence": kl_divergences}
 
 
-def read_predictions(path: Path, result: Mapping[str, Any]) -> tuple[pl.DataFrame | None, list[str]]:
-    """Read the predictions beside a result.
+class StoredError(EmobenchError):
+    """Predictions that cannot be used; the message says why in half a line."""
+
+
+@dataclass(frozen=True)
+class Stored:
+    """Test seconds of all repeats of a row.
+
+    Attributes
+    ----------
+    repeats, clips, albums : ndarray of int, shape (n,)
+        Repeat (from 0), clip and album of each second; clips and albums by the numbers of the result.
+    true, predicted : ndarray, shape (n, 5)
+        Targets and predictions.
+    layout : tuple
+        Equal for rows that were tested on the same seconds of the same clips and albums, in any order.
+    """
+
+    repeats: IntArray
+    clips: IntArray
+    albums: IntArray
+    true: FloatArray
+    predicted: FloatArray
+    layout: tuple[object, ...]
+
+    def by_repeat(self) -> list[RepeatPredictions]:
+        """Each repeat by itself."""
+        parts = []
+        for repeat in range(1 + int(self.repeats.max())):
+            own = self.repeats == repeat
+            clips, first, songs = np.unique(self.clips[own], return_index=True, return_inverse=True)
+            albums = self.albums[own][first]
+            assert len(albums) == len(clips)
+            parts.append(RepeatPredictions(self.true[own], self.predicted[own], songs, albums))
+        return parts
+
+    def album_sums(self, values: FloatArray) -> FloatArray:
+        """Sums of a value a second over the albums of each repeat, shape (n_repeats, n_albums)."""
+        shape = (1 + int(self.repeats.max()), 1 + int(self.albums.max()))
+        place = self.repeats * shape[1] + self.albums
+        return np.bincount(place, values, minlength=shape[0] * shape[1]).reshape(shape)
+
+    def scores(self) -> dict[str, FloatArray]:
+        """Sums of each score of :data:`BY_SECOND`, shape (n_repeats, n_albums)."""
+        return {name: self.album_sums(score(self.true, self.predicted)) for name, score in BY_SECOND.items()}
+
+
+def read_stored(result: dict[str, Any], path: Path) -> Stored:
+    """Read the predictions of a result.
 
     Parameters
     ----------
+    result : dict
+        The result.
     path : Path
-        Of the result.
-    result : mapping
-        Its content.
+        Where it lies; its predictions are beside it.
 
     Returns
     -------
-    predictions : DataFrame or None
-        None where they cannot be scored.
-    damage : list of str
-        A line for everything that is wrong with them.
+    Stored
+
+    Raises
+    ------
+    StoredError
+        If they are missing, are not those that the result was made from, or cannot be scored; or if the result
+        does not say which clips share an album.
     """
+    albums = result.get("albums")
+    if not isinstance(albums, dict) or not albums:
+        raise StoredError("the result does not say which clips share an album; compute it again with run --force")
     place = path.with_suffix(".parquet")
-    if not place.is_file():
-        return None, [f"{place.name}: is missing; expected it beside the result"]
-    damage = []
-    if sha256_file(place) != result.get("predictions_sha256"):
-        damage.append(f"{place.name}: its SHA-256 is not the one that the result names (predictions_sha256)")
     try:
-        table = pl.read_parquet(place)
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        return None, [*damage, f"{place.name}: cannot be read as Parquet ({str(error).strip().splitlines()[0]})"]
-    if wrong := _misfit(table):
-        return None, [*damage, f"{place.name}: {wrong}"]
-    return table, damage + [f"{place.name}: {line}" for line in _contradictions(table)]
-
-
-def _misfit(table: pl.DataFrame) -> str | None:
-    """Why a table cannot be scored."""
-    if dict(table.schema) != COLUMNS or table.columns != list(COLUMNS):
-        lacking = [name for name in COLUMNS if name not in table.columns]
-        foreign = [f"{name} ({kind})" for name, kind in table.schema.items() if COLUMNS.get(name) != kind]
-        return f"has wrong columns; expected {', '.join(COLUMNS)}; lacks {lacking}, holds {foreign}"
-    if table.is_empty():
-        return "holds no row"
-    for name, kind in COLUMNS.items():
-        wrong = ~table[name].is_finite().fill_null(False) if kind == pl.Float64 else table[name].is_null()
-        if wrong.any():
-            row = int(wrong.arg_max() or 0)
-            return f"row {row + 1}: {name} is {table[name][row]}; expected a finite value"
-    for name, columns in (("true", TRUE), ("predicted", PARAMETERS)):
-        rows = table.select(columns).to_numpy()
-        definite = (rows[:, 2] > 0) & (rows[:, 2] * rows[:, 3] > rows[:, 4] ** 2)
-        if not definite.all():
-            return f"row {int(np.argmin(definite)) + 1}: the {name} covariance is not positive definite"
-    return None
-
-
-def _contradictions(table: pl.DataFrame) -> list[str]:
-    """Seconds that stand twice in a repeat, and truths that differ from repeat to repeat."""
-    lines = []
-    twice = table.filter(table.select(KEYS).is_duplicated())
-    if len(twice):
-        repeat, clip, time = twice.select(KEYS).row(0)
-        lines.append(f"clip {clip} at {time:g} s stands twice in repeat {repeat}")
-    for name in TRUE:
-        differing = table.group_by("clip_id", "time", maintain_order=True).agg(pl.col(name).n_unique())
-        differing = differing.filter(pl.col(name) > 1)
-        if len(differing):
-            clip, time = differing.row(0)[:2]
-            lines.append(f"column {name}: clip {clip} at {time:g} s has other values in other repeats")
-    return lines
-
-
-def check_scores(result: Mapping[str, Any], predictions: pl.DataFrame, albums: Mapping[str, int] | None) -> list[Check]:
-    """Compare every number of the scores with what the stored predictions give.
-
-    Parameters
-    ----------
-    result : mapping
-        Its ``scores`` and the seed of its bootstrap.
-    predictions : DataFrame
-        As :func:`read_predictions` gives them.
-    albums : mapping of str to int, or None
-        Album of each clip; None where they are not known, and the intervals cannot be had.
-
-    Returns
-    -------
-    list of Check
-    """
-    listed = predictions["clip_id"].unique(maintain_order=True).to_list()
-    numbers = albums or {clip: place for place, clip in enumerate(listed)}
-    foreign = [clip for clip in listed if clip not in numbers]
-    if foreign:
-        return [Check("scores", [f"predictions: clip {foreign[0]} is none of the {len(numbers)} clips of the folds"])]
-    repeats = [_repeat(rows, numbers) for _, rows in predictions.group_by("repeat", maintain_order=True)]
-    with threadpool_limits(1):
-        again = score_repeats(repeats, seed=result["config"]["bootstrap_seed"])
-    stored, failures = result["scores"], []
-    for name in dict.fromkeys([*NAMES, *stored]):
-        if name not in stored or name not in again:
-            failures.append(f"scores.{name}: {'is missing' if name in again else 'is no score of emobench'}")
-            continue
-        for part in ("mean", "std", "per_repeat", "ci95"):
-            if part != "ci95" or albums:
-                failures += _unequal(f"scores.{name}.{part}", stored[name][part], again[name][part])
-    said = f"{len(again)} scores of {len(repeats)} repeats, recomputed and equal to {TOLERANCE:g}"
-    if albums:
-        return [Check("scores", failures, [f"{said}, with their deviations and intervals"])]
-    why = "the albums of the clips are not recorded, and the dataset is not at hand"
-    return [Check("scores", failures, [said]), Check("intervals", notes=[why], done=False)]
-
-
-def _repeat(rows: pl.DataFrame, albums: Mapping[str, int]) -> RepeatPredictions:
-    clips = rows["clip_id"].unique(maintain_order=True)
-    songs = rows["clip_id"].replace_strict(clips, pl.Series(range(len(clips))), return_dtype=pl.Int64)
-    return RepeatPredictions(
-        rows.select(TRUE).to_numpy(),
-        rows.select(PARAMETERS).to_numpy(),
-        songs.to_numpy().astype(np.intp),
-        np.array([albums[clip] for clip in clips], np.intp),
+        content = place.read_bytes()
+    except OSError as error:
+        raise StoredError(f"its predictions cannot be read ({error.strerror})") from error
+    if sha256(content).hexdigest() != result.get("predictions_sha256"):
+        raise StoredError("its predictions are damaged or another row's (their SHA-256 is not the result's)")
+    try:
+        table = pl.read_parquet(io.BytesIO(content))
+        ids = pl.Series(list(albums), dtype=pl.String)
+        seconds = table.select(pl.col("repeat").cast(pl.Int64), "clip_id", pl.col("time").cast(pl.Float64)).hash_rows()
+        table = table.select(
+            pl.col("repeat").rank("dense").cast(pl.Int64) - 1,
+            pl.col("clip_id").replace_strict(ids, pl.Series(range(len(ids)))),
+            *(pl.col(name).cast(pl.Float64) for part in PARAMETERS for name in (part, f"true_{part}")),
+        )
+        clips = table["clip_id"].to_numpy().astype(np.intp)
+        true = table.select(f"true_{name}" for name in PARAMETERS).to_numpy()
+        predicted = table.select(PARAMETERS).to_numpy()
+        validate(true, predicted)
+        owner = np.fromiter(albums.values(), np.intp)
+        if owner.min() < 0:
+            raise ValueError(f"album {owner.min()}; expected numbers from 0")
+    except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
+        first = str(error).splitlines()[0]
+        raise StoredError(f"its predictions cannot be scored ({first})") from error
+    return Stored(
+        repeats=table["repeat"].to_numpy().astype(np.intp),
+        clips=clips,
+        albums=owner[clips],
+        true=true,
+        predicted=predicted,
+        # A sum, which may wrap around, does not depend on the order of the rows.
+        layout=(len(table), int(seconds.to_numpy().sum()), digest(albums)),
     )
-
-
-def _unequal(name: str, stored: object, again: object) -> list[str]:
-    """A line for each number that differs, with both."""
-    if isinstance(stored, Sequence) and isinstance(again, Sequence):
-        if len(stored) != len(again):
-            return [f"{name}: holds {len(stored)} numbers; the predictions give {len(again)}"]
-        return [
-            line
-            for place, (one, other) in enumerate(zip(stored, again, strict=True))
-            for line in _unequal(f"{name}[{place}]", one, other)
-        ]
-    if stored is None and again is None:
-        return []
-    close = (
-        isinstance(stored, (int, float))
-        and isinstance(again, (int, float))
-        and abs(stored - again) <= TOLERANCE * max(1.0, abs(again))
-    )
-    return [] if close else [f"{name}: is {stored!r}; the predictions give {again!r}"]

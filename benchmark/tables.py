@@ -1,13 +1,21 @@
-"""Results as the paper's tables: one of single features (Table 2), one of networks (Table 3), a dataset at a time."""
+"""Results as the paper's tables: one of single features (Table 2), one of networks (Table 3), a dataset at a time.
+
+With a ranking these have ranks, and a third table has what the paper's do not: who is told apart from how
+many, intervals, and what each row costs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..cards.tables import Table
 from ..dbn.domains import NAMES as DOMAINS
-from .results import CARRIED, carried_over, leak_mark, leaks_of, phase_shown
+from .pairs import LEVEL
+from .results import CARRIED, carried_over, dataset_key, leak_mark, leaks_of, phase_shown
+
+if TYPE_CHECKING:
+    from .ranking import Ranking
 
 Result = dict[str, Any]
 
@@ -34,6 +42,35 @@ LEAKS = (
     "in a later fold were trained on in an earlier one. These rows are no measure of anything else."
 )
 PLUS_MINUS = "± is the sample standard deviation over the repeats."
+RANKS = (
+    "Ranks are by mean distance, KL ranks by KL divergence. Rows with = share theirs, because they cannot be told "
+    "apart: a new rank begins only where every row above is told apart from every row below"
+)
+TOLD_APART = (
+    "by a randomisation test over albums (p < {level:g}, corrected for all {pairs} pairs of the {rows} ranked rows)."
+)
+PHASES = ("Pre-training", "Fine-tuning")
+INTERVAL = "95\N{NO-BREAK SPACE}% Interval"
+STANDING_COLUMNS = (
+    "Feature Type",
+    "Rank",
+    "Mean Distance",
+    INTERVAL,
+    "Better Than",
+    "Worse Than",
+    "KL Rank",
+    "KL",
+    f"KL {INTERVAL}",
+    "Dims",
+    "Seconds a Clip",
+    "Training Seconds",
+    "Peak Memory MB",
+)
+INTERVALS = "Intervals hold 95 %; the bootstrap resamples albums."
+COST = (
+    "Seconds of a clip are those of one processor, from audio to features; training is pre-training, fine-tuning and "
+    "regression of all repeats."
+)
 
 
 def display_name(features: str) -> str:
@@ -41,14 +78,28 @@ def display_name(features: str) -> str:
     return "+".join(DISPLAY.get(part, part) for part in features.split("+"))
 
 
-def _number(score: dict[str, Any]) -> str:
+def number(score: dict[str, Any]) -> str:
+    """Mean and SD of a score."""
     if score["mean"] is None:
         return "undefined"
     spread = "" if score["std"] is None else f" ± {score['std']:.3f}"
     return f"{score['mean']:.3f}{spread}"
 
 
-def _record(result: Result) -> dict[str, Any]:
+def interval(score: dict[str, Any]) -> str:
+    """The 95 % interval of a score."""
+    if score["ci95"] is None:
+        return "–"
+    low, high = score["ci95"]
+    return f"{low:.3f}–{high:.3f}" if low >= 0 else f"{low:.3f} to {high:.3f}"
+
+
+def _rank(result: Result, ranking: Ranking, score: str = "mean_distance") -> str:
+    standing = ranking.standings[score].get(result["signature"])
+    return "–" if standing is None else f"{standing.rank}{'=' if standing.tied else ''}"
+
+
+def _record(result: Result, ranking: Ranking | None) -> dict[str, Any]:
     """A row with full precision."""
     record: dict[str, Any] = {
         "dataset": f"{result['dataset']['name']}@{result['dataset']['version']}",
@@ -59,6 +110,8 @@ def _record(result: Result) -> dict[str, Any]:
         "dims": result["dims"],
         "n_clips": result["n_clips"],
     }
+    if ranking is not None:
+        record |= _rank_fields(result["signature"], ranking)
     for name, score in result["scores"].items():
         low, high = score["ci95"] or (None, None)
         record |= {name: score["mean"], f"{name}_std": score["std"], f"{name}_low": low, f"{name}_high": high}
@@ -70,50 +123,74 @@ def _record(result: Result) -> dict[str, Any]:
     return record
 
 
-def dataset_key(result: Result) -> tuple[str, str, str]:
-    """What results must share to stand in one table."""
-    dataset = result["dataset"]
-    return dataset["name"], dataset["version"], dataset["manifest_sha256"]
+def _rank_fields(signature: str, ranking: Ranking) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, prefix in (("mean_distance", ""), ("kl_divergence", "kl_")):
+        found = ranking.standings[name].get(signature)
+        values = (
+            (None,) * 7
+            if found is None
+            else (found.rank, found.tied, found.better_than, found.worse_than, found.behind, *found.behind_ci95)
+        )
+        names = ("rank", "rank_tied", "better_than", "worse_than", "behind", "behind_low", "behind_high")
+        fields |= {f"{prefix}{field}": value for field, value in zip(names, values, strict=True)}
+    return {**fields, "no_rank": ranking.unranked.get(signature)}
 
 
-def tables(results: Sequence[Result]) -> list[Table]:
-    """Tables of results; those of different datasets never stand in one.
+def tables(results: Sequence[Result], ranking: Ranking | None = None) -> list[Table]:
+    """Tables of results; those of different datasets or folds never stand in one.
 
     Parameters
     ----------
     results : sequence of dict
         As :func:`emobench.benchmark.results.read_results` gives them.
+    ranking : Ranking, optional
+        Of these results (:func:`emobench.benchmark.ranking.ranking`).
 
     Returns
     -------
     list of Table
-        For each dataset one of the rows without networks and one of those with, where there are any.
+        For each dataset one of the rows without networks and one of those with, where there are any; with a
+        ranking also one of ranks, intervals and cost.
     """
     made = []
-    for key in dict.fromkeys(dataset_key(result) for result in results):
+    keys = list(dict.fromkeys(dataset_key(result) for result in results))
+    for key in keys:
         own = [result for result in results if dataset_key(result) == key]
-        name = f"{key[0]}@{key[1]}" + (" (synthetic)" if own[0]["dataset"].get("synthetic") else "")
-        doubled = len(
-            {result["dataset"]["manifest_sha256"] for result in results if dataset_key(result)[:2] == key[:2]}
-        )
-        if doubled > 1:
-            name += f" [manifest {key[2][:8]}]"
+        name = dataset_title(own[0], keys)
         single = [result for result in own if result["layer"] is None]
         deep = [result for result in own if result["layer"] is not None]
         if single:
-            made.append(_single_table(single, name))
+            made.append(_single_table(single, name, ranking))
         if deep:
-            made.append(_deep_table(deep, name))
+            made.append(_deep_table(deep, name, ranking))
+        if ranking is not None:
+            made.append(_standing_table(own, name, ranking))
     return made
 
 
+def dataset_title(result: Result, keys: Sequence[tuple[str, ...]] = ()) -> str:
+    """Name of a result's dataset; with manifest and folds where several of ``keys`` are called the same."""
+    name, version, manifest, folds = dataset_key(result)
+    title = f"{name}@{version}" + (" (synthetic)" if result["dataset"].get("synthetic") else "")
+    alike = [key for key in keys if key[:2] == (name, version)]
+    if len({key[2] for key in alike}) > 1:
+        title += f" [manifest {manifest[:8]}]"
+    if len({key[3] for key in alike if key[2] == manifest}) > 1:
+        title += f" [folds {folds[:8]}]"
+    return title
+
+
 def _slug(result: Result, what: str) -> str:
-    name, version, manifest = dataset_key(result)
-    return f"{name}@{version}-{manifest[:8]}-{what}"
+    name, version, manifest, folds = dataset_key(result)
+    return f"{name}@{version}-{manifest[:8]}-{folds[:8]}-{what}".replace("--", "-")
 
 
-def _notes(results: Sequence[Result]) -> list[str]:
+def _notes(results: Sequence[Result], ranking: Ranking | None) -> list[str]:
     notes = [PLUS_MINUS]
+    if ranking is not None:
+        rows = ranking.rows.get(dataset_key(results[0]), 0)
+        notes.append(f"Rows with = share their rank, among all {rows} ranked rows: they cannot be told apart.")
     counts = {result["n_clips"] for result in results}
     notes.append(f"{' or '.join(str(count) for count in sorted(counts))} clips.")
     if results[0]["dataset"].get("synthetic"):
@@ -128,7 +205,13 @@ def _marks(result: Result) -> str:
     return ("" if result["regressor"] == "mlr" else f" [{result['regressor']}]") + leak_mark(result)
 
 
-def _single_table(results: Sequence[Result], name: str) -> Table:
+def row_label(result: Result) -> str:
+    """A row by itself: features, layer, phase and regressor."""
+    where = "" if result["layer"] is None else f", layer {result['layer']}, {phase_shown(result)}"
+    return display_name(result["features"]) + where + _marks(result)
+
+
+def _single_table(results: Sequence[Result], name: str, ranking: Ranking | None) -> Table:
     order = list(DISPLAY)
 
     def place(result: Result) -> tuple[int, int, str]:
@@ -137,27 +220,30 @@ def _single_table(results: Sequence[Result], name: str) -> Table:
         return int(reference), order.index(features) if features in order else len(order), features
 
     ordered = sorted(results, key=place)
-    notes = _notes(results)
+    notes = _notes(results, ranking)
     if not any("ent" in result["features"].split("+") for result in results):
         notes.append(NO_ENT)
+    ranked, columns = ranking is not None, ["Feature Type"]
+    columns += ["Rank", "Average Mean Distance", "KL Rank"] if ranked else ["Average Mean Distance"]
+    rows = []
+    for result in ordered:
+        cells = [number(result["scores"][score]) for score in ("mean_distance", "kl_divergence")]
+        if ranking is not None:
+            ranks = [_rank(result, ranking, score) for score in ("mean_distance", "kl_divergence")]
+            cells = [ranks[0], cells[0], ranks[1], cells[1]]
+        rows.append((display_name(result["features"]) + _marks(result), *cells))
     return Table(
         title=f"Emotion regression from standard features: {name}",
         slug=_slug(results[0], "features"),
-        columns=("Feature Type", "Average Mean Distance", "Average KL Divergence"),
-        rows=[
-            (
-                display_name(result["features"]) + _marks(result),
-                _number(result["scores"]["mean_distance"]),
-                _number(result["scores"]["kl_divergence"]),
-            )
-            for result in ordered
-        ],
+        columns=[*columns, "Average KL Divergence"],
+        rows=rows,
         notes=notes,
-        records=[_record(result) for result in ordered],
+        records=[_record(result, ranking) for result in ordered],
+        optional=[3] if ranked else [],
     )
 
 
-def _deep_table(results: Sequence[Result], name: str) -> Table:
+def _deep_table(results: Sequence[Result], name: str, ranking: Ranking | None) -> Table:
     by_row: dict[tuple[str, str, bool, bool, int], dict[str, Result]] = {}
     for result in results:
         control = result["phase"].startswith("random")
@@ -176,33 +262,83 @@ def _deep_table(results: Sequence[Result], name: str) -> Table:
         found = by_row[key]
         cells = []
         for column in ("pre-trained", "fine-tuned"):
+            if ranking is not None:
+                cells.append(_rank(found[column], ranking) if column in found else "–")
             scores = found[column]["scores"] if column in found else None
             # What is carried over are fine-tuned weights: the pre-trained ones have their own row.
             nothing = "–" if carried and column == "pre-trained" else "not run"
-            cells += [_number(scores[metric]) if scores else nothing for metric in ("mean_distance", "kl_divergence")]
+            cells += [number(scores[metric]) if scores else nothing for metric in ("mean_distance", "kl_divergence")]
         first = next(iter(found.values()))
         label = display_name(features) + (", random weights" if control else "")
         label += (f", fine-tuned, {CARRIED}" if carried else "") + _marks(first)
         rows.append((f"Layer {layer}", label, *cells))
-        records += [_record(found[column]) for column in ("pre-trained", "fine-tuned") if column in found]
-    notes = _notes(results)
+        records += [_record(found[column], ranking) for column in ("pre-trained", "fine-tuned") if column in found]
+    notes = _notes(results, ranking)
     if any(key[2] for key in by_row):
         notes.append("Random weights: the control, never pre-trained.")
     if any(key[3] for key in by_row):
         notes.append(LEAKS)
+    shown = ("Rank", "Distance", "KL") if ranking is not None else ("Distance", "KL")
     return Table(
         title=f"Emotion regression from deep belief networks: {name}",
         slug=_slug(results[0], "networks"),
-        columns=(
-            "DBN Layer",
-            "Feature Type",
-            "Pre-training Distance",
-            "Pre-training KL",
-            "Fine-tuning Distance",
-            "Fine-tuning KL",
-        ),
+        columns=("DBN Layer", "Feature Type", *(f"{phase} {part}" for phase in PHASES for part in shown)),
         rows=rows,
         notes=notes,
         records=records,
         text_columns=2,
+        optional=[2, 5] if ranking is not None else [],
     )
+
+
+def _standing_table(results: Sequence[Result], name: str, ranking: Ranking) -> Table:
+    """Ranks, intervals and cost, the best row first."""
+
+    def place(result: Result) -> float:
+        mean = result["scores"]["mean_distance"]["mean"]
+        return float("inf") if mean is None else mean
+
+    processors = sorted({result["cost"].get("processor", "an unknown processor") for result in results})
+    rows = []
+    for result in sorted(results, key=place):
+        distance, divergence = (result["scores"][score] for score in ("mean_distance", "kl_divergence"))
+        standing = ranking.standings["mean_distance"].get(result["signature"])
+        cost = result["cost"]
+        row = [
+            row_label(result),
+            _rank(result, ranking),
+            _plain(distance["mean"], ".3f"),
+            interval(distance),
+            "–" if standing is None else str(standing.better_than),
+            "–" if standing is None else str(standing.worse_than),
+            _rank(result, ranking, "kl_divergence"),
+            _plain(divergence["mean"], ".3f"),
+            interval(divergence),
+            str(result["dims"]),
+            _plain(cost["seconds_per_clip"], ".2g"),
+            _plain(cost["train_seconds"], ".1f"),
+            _plain(cost["peak_rss_mb"], ".0f"),
+        ]
+        rows.append([*row, cost.get("processor", "–")] if len(processors) > 1 else row)
+    return Table(
+        title=f"Ranks, intervals and cost: {name}",
+        slug=_slug(results[0], "ranks"),
+        columns=[*STANDING_COLUMNS, *(["Processor"] if len(processors) > 1 else [])],
+        rows=rows,
+        notes=[*_rank_notes(results, ranking), INTERVALS, f"{COST} On {' and '.join(processors)}."],
+        optional=[7, 6, 2, 5, 4, 8, *([13] if len(processors) > 1 else [])],
+    )
+
+
+def _plain(value: float | None, form: str) -> str:
+    return "–" if value is None else format(value, form)
+
+
+def _rank_notes(results: Sequence[Result], ranking: Ranking) -> list[str]:
+    rows = ranking.rows.get(dataset_key(results[0]), 0)
+    notes = [f"{RANKS} {TOLD_APART.format(level=LEVEL, pairs=rows * (rows - 1) // 2, rows=rows)}"]
+    without: dict[str, list[str]] = {}
+    for result in results:
+        if result["signature"] in ranking.unranked:
+            without.setdefault(ranking.unranked[result["signature"]], []).append(row_label(result))
+    return notes + [f"No rank for {', '.join(labels)}: {reason}." for reason, labels in without.items()]

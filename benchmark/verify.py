@@ -12,11 +12,11 @@ import polars as pl
 from ..errors import EmobenchError, InputError
 from ..files import read_json
 from .checks import Check, Report, short
+from .rescoring import check_scores, read_predictions
 from .results import SCHEMA, other_schema, result_name
 from .seals import DECIDES, broken, signature_of
 from .shape import misfits
 from .spec import Row, parts_of
-from .stored import check_scores, read_predictions
 from .verify_data import Datasets, check_dataset, check_weights
 
 

@@ -16,8 +16,8 @@ from ..builders.targets import PARAMETERS
 from ..errors import EmobenchError
 from ..files import sha256_file
 from .checks import Check, short
+from .rescoring import KEYS, TOLERANCE, TRUE
 from .results import Predictions, prediction_table
-from .stored import KEYS, TOLERANCE, TRUE
 from .task import Task, load_task
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from rich.console import Group
+    from rich.console import Console, ConsoleOptions, Group, RenderResult
+    from rich.table import Table as RichTable
 
 FORMATS = ("rich", "markdown", "latex", "csv", "json")
 SUFFIXES = {"rich": ".txt", "markdown": ".md", "latex": ".tex", "csv": ".csv", "json": ".json"}
@@ -33,9 +34,11 @@ class Table:
     notes : sequence of str
         Lines below it.
     records : sequence of dict
-        The same rows with full precision, for CSV and JSON.
+        The same rows with full precision, for CSV and JSON; none where another table has them.
     text_columns : int
         Columns to align left.
+    optional : sequence of int
+        Columns that a narrow terminal goes without, the first to go first; no file does.
     """
 
     title: str
@@ -45,31 +48,69 @@ class Table:
     notes: Sequence[str] = ()
     records: Sequence[dict[str, Any]] = field(default_factory=list)
     text_columns: int = 1
+    optional: Sequence[int] = ()
+
+
+# What is left of a name where the terminal is narrow, before an optional column goes.
+_NAME_WIDTH = 20
 
 
 def to_rich(table: Table) -> Group:
     """For a terminal; to be printed with ``rich``. Names from data are shown as they stand."""
-    from rich import box
     from rich.console import Group
+    from rich.text import Text
+
+    return Group(Text(table.title, style="bold"), _Fitting(table), *(Text(note) for note in table.notes), Text())
+
+
+@dataclass(frozen=True)
+class _Fitting:
+    """A table that goes without optional columns where they do not fit, and says so."""
+
+    table: Table
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        from rich.text import Text
+
+        hidden: list[int] = []
+        endless = options.update(width=10_000)
+        for place in self.table.optional:
+            roomy = _rich_table(self.table, hidden, name_width=_NAME_WIDTH)
+            if console.measure(roomy, options=endless).minimum <= options.max_width:
+                break
+            hidden.append(place)
+        yield _rich_table(self.table, hidden)
+        if hidden:
+            names = ", ".join(self.table.columns[place] for place in sorted(hidden))
+            yield Text(f"Too narrow here for: {names}.")
+
+
+def _rich_table(table: Table, hidden: Collection[int], *, name_width: int = 0) -> RichTable:
+    from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = RichTable(box=box.SIMPLE_HEAD)
-    for place, column in enumerate(table.columns):
+    kept = [place for place in range(len(table.columns)) if place not in hidden]
+    for place in kept:
         # Numbers stay on one line; the last of the names gives way where the terminal is narrow.
+        number, gives_way = place >= table.text_columns, place == table.text_columns - 1
+        longest = max((len(row[place]) for row in table.rows), default=0)
+        least = min(longest, name_width) if gives_way else longest
         shown.add_column(
-            Text(column.replace(" ", "\n") if place >= table.text_columns else column),
-            justify="left" if place < table.text_columns else "right",
-            no_wrap=place != table.text_columns - 1,
+            Text(table.columns[place].replace(" ", "\n") if number else table.columns[place]),
+            justify="right" if number else "left",
+            no_wrap=not gives_way,
+            min_width=least if name_width else None,
         )
     for row in table.rows:
-        shown.add_row(*(Text(cell) for cell in row))
-    return Group(Text(table.title, style="bold"), shown, *(Text(note) for note in table.notes), Text())
+        shown.add_row(*(Text(row[place]) for place in kept))
+    return shown
 
 
 def to_markdown(table: Table) -> str:
     """As a GitHub table under a heading."""
-    lines = [f"## {table.title}", ""]
+    lines = [f"## {_markdown(table.title)}", ""]
     lines.append("| " + " | ".join(_markdown(column) for column in table.columns) + " |")
     lines.append(
         "| " + " | ".join("---" if place < table.text_columns else "---:" for place in range(len(table.columns))) + " |"
@@ -80,10 +121,15 @@ def to_markdown(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
+_MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"\\{sign}" for sign in "\\|`*_[]~$"}
+
+
 def _markdown(text: str) -> str:
-    for sign in "\\|`*_<>[]":
-        text = text.replace(sign, f"\\{sign}" if sign not in "<>" else {"<": "&lt;", ">": "&gt;"}[sign])
-    return text
+    return "".join(_MARKDOWN.get(letter, letter) for letter in _one_line(text))
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
 
 
 _LATEX = {
@@ -99,13 +145,23 @@ _LATEX = {
     "^": r"\textasciicircum{}",
     "±": r"$\pm$",
     "−": r"$-$",
+    "–": "--",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
 }
 
 
+# Of the Latin letters below U+0180 what LaTeX's standard fonts lack.
+_NOT_IN_LATEX = "«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ"
+
+
 def _latex(text: str) -> str:
-    return "".join(_LATEX.get(letter, letter) for letter in text)
+    return "".join(_LATEX.get(letter) or _in_fonts(letter) for letter in _one_line(text))
+
+
+def _in_fonts(letter: str) -> str:
+    # At a letter that the fonts lack pdflatex would stop.
+    return letter if letter < "\u0180" and letter.isprintable() and letter not in _NOT_IN_LATEX else "?"
 
 
 def to_latex(table: Table) -> str:
@@ -142,6 +198,10 @@ def to_csv(tables: Sequence[Table]) -> str:
 
 
 def to_json(tables: Sequence[Table]) -> str:
-    """The tables with their titles, records and notes."""
-    shown = [{"title": table.title, "notes": list(table.notes), "rows": list(table.records)} for table in tables]
+    """The tables with their titles, records and notes; one that shows the records of another is left out."""
+    shown = [
+        {"title": table.title, "notes": list(table.notes), "rows": list(table.records)}
+        for table in tables
+        if table.records
+    ]
     return json.dumps(shown, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

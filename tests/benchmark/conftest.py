@@ -1,4 +1,4 @@
-"""A small run that tests of results share: labels alone, one row of a feature file."""
+"""Small runs that tests of results share: labels alone, rows of feature files."""
 
 from __future__ import annotations
 
@@ -45,3 +45,34 @@ def results(finished_run: Path, tmp_path: Path) -> Path:
 def row(results: Path) -> Callable[[str], Path]:
     """Give the path of the result of a row among ``results``."""
     return lambda name: next((results / "tiny@1.0.0").glob(f"{name}-*.json"))
+
+
+@pytest.fixture(scope="session")
+def rated(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
+    """A labelled dataset without audio."""
+    out = tmp_path_factory.mktemp("labels") / "tiny"
+    corpus = make_corpus([1] * 24 + [2] * 8, seconds=4)
+    labelled.build(corpus, out, name="tiny", version="1.0.0", config=LabelledConfig(), pool=pool)
+    return out
+
+
+@pytest.fixture(scope="session")
+def ran(rated: Path, tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
+    """Results of features that know the targets well, a little, and not at all, and of one that is another twice."""
+    folder = tmp_path_factory.mktemp("ran")
+    task = load_task(labelled.load(rated))
+    means = np.array([task.targets[task.songs == song, :2].mean(axis=0) for song in range(len(task.clips))])
+    generator = np.random.default_rng(0)
+    specs = []
+    for name, noise in (("good", 0.03), ("alike", 0.03), ("noise", 10.0)):
+        values = means + generator.normal(0, noise, means.shape)
+        specs.append(_feature_file(folder / f"{name}.csv", task.clips, values))
+    specs.append(_feature_file(folder / "again.csv", task.clips, values))
+    places = runs.Places(dataset=rated, out=folder / "results", models=folder / "models")
+    runs.run(specs, places, runs.RunConfig(), NetworkConfig(), device="cpu", pool=pool)
+    return folder / "results"
+
+
+def _feature_file(path: Path, clips: list[str], values: np.ndarray) -> str:
+    pl.DataFrame({"clip_id": clips, "x": values[:, 0], "y": values[:, 1]}).write_csv(path)
+    return f"file:{path}"

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from emobench.benchmark.leaderboard import load_tables, rendered, save
-from emobench.cards.tables import Table, to_latex, to_markdown
+from emobench.cards.tables import Table, to_latex, to_markdown, to_rich
 from emobench.errors import InputError
 
 
@@ -31,7 +31,7 @@ def _result(**changes: Any) -> dict[str, Any]:
         "n_clips": 237,
         "scores": {"mean_distance": score, "kl_divergence": {**score, "mean": 0.642}, "ccc_arousal": undefined},
         "covariance_repaired": 0.0,
-        "cost": {"seconds_per_clip": 0.1, "train_seconds": 1.0, "peak_rss_mb": 300.0},
+        "cost": {"seconds_per_clip": 0.1, "train_seconds": 1.0, "peak_rss_mb": 300.0, "processor": "AMD EPYC"},
         "created": "2026-01-01T00:00:00+00:00",
     } | changes
 
@@ -47,8 +47,8 @@ def _write(folder: Path, *results: dict[str, Any]) -> Path:
 def test_every_form_has_the_same_numbers(tmp_path: Path) -> None:
     folder = _write(tmp_path, _result(), _result(features="rhythm+pitch", layer=2, phase="fine-tuned", dims=50))
     tables, _ = load_tables(folder)
-    assert "| MFCC | 0.140 ± 0.004 | 0.642 ± 0.004 |" in rendered(tables, "markdown")
-    assert r"MFCC & 0.140 $\pm$ 0.004 & 0.642 $\pm$ 0.004 \\" in rendered(tables, "latex")
+    assert "| MFCC | – | 0.140 ± 0.004 | – | 0.642 ± 0.004 |" in rendered(tables, "markdown")
+    assert r"MFCC & -- & 0.140 $\pm$ 0.004 & -- & 0.642 $\pm$ 0.004 \\" in rendered(tables, "latex")
     assert "0.140 ± 0.004" in rendered(tables, "rich")
     rows = list(csv.DictReader(io.StringIO(rendered(tables, "csv"))))
     assert [row["features"] for row in rows] == ["mfcc", "rhythm+pitch"]
@@ -56,20 +56,35 @@ def test_every_form_has_the_same_numbers(tmp_path: Path) -> None:
     assert rows[0]["ccc_arousal"] == ""
     loaded = json.loads(rendered(tables, "json"))
     assert loaded[1]["rows"][0]["kl_divergence_high"] == 0.15
-    assert "| Layer 2 | Rhythm+Pitch | not run | not run | 0.140 ± 0.004 | 0.642 ± 0.004 |" in rendered(
+    assert "| Layer 2 | Rhythm+Pitch | – | not run | not run | – | 0.140 ± 0.004 | 0.642 ± 0.004 |" in rendered(
         tables, "markdown"
     )
+    for form in ("markdown", "rich", "latex"):
+        shown = rendered(tables, form)
+        assert all(number in shown for number in ("0.13", "0.15", "0.1 ", "1.0", "300", "AMD EPYC"))
+    assert (rows[0]["processor"], rows[0]["peak_rss_mb"]) == ("AMD EPYC", "300.0")
 
 
 def test_datasets_and_manifests_never_share_a_table(tmp_path: Path) -> None:
     synthetic = {"name": "s", "version": "1.0.0", "manifest_sha256": "2" * 64, "synthetic": True}
     other = {"name": "d", "version": "1.0.0", "manifest_sha256": "3" * 64, "synthetic": False}
     tables, _ = load_tables(_write(tmp_path, _result(), _result(dataset=synthetic), _result(dataset=other)))
-    assert sorted(table.title.rsplit(": ", 1)[1] for table in tables) == [
+    features = [table.title.rsplit(": ", 1)[1] for table in tables if table.records]
+    assert sorted(features) == [
         "d@1.0.0 [manifest 11111111]",
         "d@1.0.0 [manifest 33333333]",
         "s@1.0.0 (synthetic)",
     ]
+    assert all(len(table.rows) == 1 for table in tables)
+
+
+def test_folds_never_share_a_table(tmp_path: Path) -> None:
+    dataset = _result()["dataset"]
+    dealt = [_result(dataset={**dataset, "folds_sha256": digit * 64}) for digit in "45"]
+    tables, _ = load_tables(_write(tmp_path, *dealt))
+    titles = {table.title.rsplit(": ", 1)[1] for table in tables}
+    assert titles == {"d@1.0.0 [folds 44444444]", "d@1.0.0 [folds 55555555]"}
+    assert len({table.slug for table in tables}) == len(tables)
     assert all(len(table.rows) == 1 for table in tables)
 
 
@@ -96,7 +111,9 @@ def test_saved_as_one_file_or_one_a_table(tmp_path: Path) -> None:
     assert save(tables, "markdown", str(tmp_path / "all.md")) == [tmp_path / "all.md"]
     assert (tmp_path / "all.md").read_text() == rendered(tables, "markdown")
     paths = save(tables, "latex", f"{tmp_path}/tex/")
-    assert [path.name for path in paths] == ["d@1.0.0-11111111-features.tex", "d@1.0.0-11111111-networks.tex"]
+    assert [path.name for path in paths] == [
+        f"d@1.0.0-11111111-{what}.tex" for what in ("features", "networks", "ranks")
+    ]
     assert paths[1].read_text() == to_latex(tables[1])
 
 
@@ -121,19 +138,26 @@ NASTY = Table(
 
 def test_markdown_is_escaped() -> None:
     text = to_markdown(NASTY)
-    assert "<script>" not in text.splitlines()[2:]
+    assert "<script>" not in text
     row = text.splitlines()[4]
     assert row.replace("\\|", "").count("|") == 3
     assert r"\[link\](x)" in row
 
 
-@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here")
+def _compile(folder: Path, *tables: Table) -> None:
+    document = r"\documentclass{article}\usepackage{booktabs}\begin{document}" + "\n"
+    document += "\n".join(to_latex(table) for table in tables) + r"\end{document}"
+    (folder / "t.tex").write_text(document)
+    ran = subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=folder, check=False, capture_output=True)
+    assert ran.returncode == 0, ran.stdout.decode(errors="replace")[-2000:]
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="no LaTeX here; Debian's texlive-latex-recommended has it")
 def test_latex_compiles(tmp_path: Path) -> None:
-    document = "\n".join(
-        [r"\documentclass{article}\usepackage{booktabs}\begin{document}", to_latex(NASTY), r"\end{document}"]
-    )
-    (tmp_path / "t.tex").write_text(document)
-    subprocess.run(["pdflatex", "-halt-on-error", "t.tex"], cwd=tmp_path, check=True, capture_output=True)
+    letters = "".join(map(chr, [*range(0x0, 0x250), 0x3B1, 0x416, 0x65E5, 0x1F600]))
+    every = Table(title=letters, slug="y", columns=(letters,), rows=[(letters,)], notes=[letters])
+    results = _write(tmp_path, _result(features="file:100 %_#{a}~^$&\\.csv"), _result(layer=0, phase="fine-tuned"))
+    _compile(tmp_path, NASTY, every, *load_tables(results)[0])
 
 
 def test_latex_is_escaped() -> None:
@@ -141,3 +165,27 @@ def test_latex_is_escaped() -> None:
     assert row == (
         r"100 \% \#1 \{a\} \textbackslash{}b \textasciitilde{} \textasciicircum{} \$ | `c` [link](x) & 1 $\pm$ 2 \\"
     )
+
+
+def test_line_breaks_in_names_break_no_row() -> None:
+    table = Table(title="a\nb", slug="x", columns=("n\n|",), rows=[("file:a\n\n| b.csv",)])
+    assert to_markdown(table).splitlines() == ["## a b", "", "| n \\| |", "| --- |", "| file:a \\| b.csv |"]
+    assert "file:a | b.csv" in to_latex(table)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 132])
+def test_a_narrow_terminal_goes_without_optional_columns_and_says_which(width: int) -> None:
+    from rich.console import Console
+
+    columns = ("Name", "First", "Second", "Third")
+    row = ("x" * 15 + " " + "y" * 15, "1" * 20, "2" * 20, "3" * 20)
+    table = Table(title="t", slug="t", columns=columns, rows=[row], optional=[2, 1])
+    console = Console(width=width, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(to_rich(table))
+    shown = captured.get()
+    # 20 of the name, then 22 a column, and two at the left.
+    hidden = [name for name, need in (("First", 66), ("Second", 88)) if width < need]
+    assert ("Too narrow here for: " + ", ".join(hidden) + "." in shown) == bool(hidden)
+    assert ("1" * 20 in shown, "2" * 20 in shown, "3" * 20 in shown) == (width >= 66, width >= 88, True)
+    assert max(len(line.rstrip()) for line in shown.splitlines()) <= width

@@ -1,0 +1,263 @@
+"""Two results side by side: their scores, the paired difference, and everything else in which they differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..cards.tables import Table
+from ..errors import EmobenchError, InputError
+from ..files import read_json
+from .metrics import NAMES
+from .pairs import contributions, pair_p
+from .results import DRAWS, SCHEMA, dataset_key
+from .significance import difference_intervals
+from .stored import BY_SECOND, Stored, StoredError, read_stored
+from .tables import INTERVAL, dataset_title, interval, number, row_label
+
+FLIPS = 9999
+
+_NEEDED = ("signature", "dataset", "features", "layer", "phase", "regressor", "scores")
+
+# Sections of a result by what they say; scores, cost and times are no cause of a difference.
+_SECTIONS = {
+    "configuration": ("features", "layer", "phase", "regressor", "dims", "config", "model"),
+    "data": ("dataset", "n_clips", "excluded", "albums"),
+    "versions": ("environment",),
+}
+
+# What training reached is no setting, and the versions stand in ``environment`` too.
+_LEFT_OUT = ("config.training", "config.versions", "config.decoder")
+
+_NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One value in which two results differ; ``what`` is ``configuration``, ``data`` or ``versions``."""
+
+    what: str
+    key: str
+    first: Any
+    second: Any
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two results side by side.
+
+    Attributes
+    ----------
+    results : tuple of dict
+        Both.
+    apart : str or None
+        Why their scores cannot be compared; None where they can.
+    scores : dict
+        Score to ``first``, ``second``, ``difference`` (second less first), ``ci95`` of it by the paired
+        bootstrap over albums, and ``p`` of the randomisation test over albums, for the means over seconds;
+        the last three are None where there is none.
+    differences : list of Difference
+        In configuration, data and versions.
+    """
+
+    results: tuple[dict[str, Any], dict[str, Any]]
+    apart: str | None
+    scores: dict[str, dict[str, Any]]
+    differences: list[Difference]
+
+    def record(self) -> dict[str, Any]:
+        """All of it as plain data."""
+        first, second = (
+            {name: result[name] for name in ("signature", "dataset", "features", "layer", "phase", "regressor")}
+            for result in self.results
+        )
+        return {
+            "first": first,
+            "second": second,
+            "comparable": self.apart is None,
+            "reason": self.apart,
+            "scores": self.scores,
+            "differences": [vars(each) for each in self.differences],
+        }
+
+
+def find_result(named: str, results: Path) -> Path:
+    """The file of a result.
+
+    Parameters
+    ----------
+    named : str
+        A file, or what its name below ``results`` or its signature begins with.
+    results : Path
+        Folder of results.
+
+    Raises
+    ------
+    InputError
+        If there is none, or more than one.
+    """
+    if Path(named).is_file():
+        return Path(named)
+    found = [
+        path
+        for path in sorted(results.glob("*/*.json"))
+        if path.stem.startswith(named) or path.stem.rpartition("-")[2].startswith(named)
+    ]
+    if not found:
+        raise InputError(
+            f"{named}: no such result, neither a file nor the beginning of a name or signature below {results}; "
+            "'emobench list results' shows what there is."
+        )
+    if len(found) > 1:
+        names = ", ".join(path.stem for path in found[:4]) + (" …" if len(found) > 4 else "")
+        raise InputError(f"{named}: stands for {len(found)} results below {results} ({names}); name one.")
+    return found[0]
+
+
+def compare(first: Path, second: Path, *, flips: int = FLIPS, draws: int = DRAWS, seed: int = 0) -> Comparison:
+    """Lay two results side by side.
+
+    Parameters
+    ----------
+    first, second : Path
+        Their files; the predictions lie beside them.
+    flips, draws, seed : int
+        Of the randomisation test and the bootstrap over albums.
+
+    Raises
+    ------
+    InputError
+        If one is no result.
+    """
+    paths = (first, second)
+    one, other = (_result(path) for path in paths)
+    stored: list[Stored] = []
+    apart = _other_data(one, other)
+    if apart is None:
+        try:
+            stored = [read_stored(result, path) for result, path in zip((one, other), paths, strict=True)]
+            apart = _other_seconds(*stored)
+        except StoredError as error:
+            apart = f"{paths[len(stored)]}: {error}"
+    scores = {
+        name: {
+            "first": one["scores"].get(name),
+            "second": other["scores"].get(name),
+            "difference": None,
+            "ci95": None,
+            "p": None,
+        }
+        for name in NAMES
+    }
+    if apart is None:
+        _fill(scores, *stored, flips=flips, draws=draws, seed=seed)
+    return Comparison((one, other), apart, scores, list(_differences(one, other)))
+
+
+def _result(path: Path) -> dict[str, Any]:
+    try:
+        result = read_json(path, "result")
+    except EmobenchError as error:
+        raise InputError(str(error)) from error
+    lacking = [name for name in _NEEDED if name not in result]
+    if lacking or result.get("schema") != SCHEMA:
+        found = f"lacks {', '.join(lacking)}" if lacking else f"has schema {result.get('schema')}"
+        raise InputError(f"{path}: not a result of schema {SCHEMA} ({found}); name one that 'emobench run' wrote.")
+    return result
+
+
+def _other_data(one: dict[str, Any], other: dict[str, Any]) -> str | None:
+    keys = dataset_key(one), dataset_key(other)
+    if keys[0] == keys[1]:
+        return None
+    titles = [dataset_title(result, keys) for result in (one, other)]
+    return f"they are of different datasets or folds, {titles[0]} and {titles[1]}"
+
+
+def _other_seconds(one: Stored, other: Stored) -> str | None:
+    if one.layout != other.layout:
+        return "they were tested on different clips, seconds or albums"
+    truth = [np.array([part.album_sums(column) for column in part.true.T]) for part in (one, other)]
+    same = np.allclose(truth[0], truth[1], rtol=1e-9, atol=1e-9)
+    return None if same else "they were tested against different targets"
+
+
+def _fill(scores: dict[str, dict[str, Any]], one: Stored, other: Stored, *, flips: int, draws: int, seed: int) -> None:
+    """Add differences, intervals and p-values."""
+    intervals = difference_intervals(one.by_repeat(), other.by_repeat(), draws=draws, seed=seed)
+    seconds = one.album_sums(np.ones(len(one.albums)))
+    sums = [part.scores() for part in (one, other)]
+    for name, score in scores.items():
+        means = [(score[side] or {}).get("mean") for side in ("first", "second")]
+        if None not in means:
+            score["difference"] = means[1] - means[0]
+            score["ci95"] = list(intervals[name] or ()) or None
+        if name in BY_SECOND:
+            shares = contributions(np.array([part[name] for part in sums]), seconds)
+            score["p"] = pair_p(shares[1] - shares[0], draws=flips, seed=seed)
+
+
+def _differences(one: dict[str, Any], other: dict[str, Any]) -> Iterator[Difference]:
+    for what, sections in _SECTIONS.items():
+        flat = [dict(_flat({name: result.get(name) for name in sections})) for result in (one, other)]
+        for key in dict.fromkeys([*flat[0], *flat[1]]):
+            values = [part.get(key, _NOTHING) for part in flat]
+            if values[0] != values[1]:
+                yield Difference(what, key, *values)
+
+
+def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Leaves of nested mappings and lists under dotted keys."""
+    if key in _LEFT_OUT:
+        return
+    if not isinstance(value, (dict, list)):
+        yield key, value
+        return
+    inner = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, part in inner:
+        yield from _flat(part, f"{key}.{name}" if key else str(name))
+
+
+def comparison_table(found: Comparison) -> Table:
+    """Scores and differences as a table."""
+    one, other = found.results
+    rows = []
+    for name, score in found.scores.items():
+        if score["first"] is None or score["second"] is None:
+            continue
+        low, high = score["ci95"] or (None, None)
+        rows.append(
+            (
+                name,
+                number(score["first"]),
+                interval(score["first"]),
+                number(score["second"]),
+                interval(score["second"]),
+                _signed(score["difference"]),
+                "–" if low is None else f"{_signed(low)} to {_signed(high)}",
+                "–" if score["p"] is None else f"{score['p']:.4f}",
+            )
+        )
+    notes = [f"{name}: {row_label(each)}, {each['signature']}." for name, each in (("A", one), ("B", other))]
+    if found.apart is None:
+        notes += [
+            "Differences are B less A; their intervals hold 95 %, by a paired bootstrap over albums.",
+            f"p: randomisation test over albums ({FLIPS} flips, or all there are), for the means over seconds.",
+        ]
+    titles = dict.fromkeys(dataset_title(each, [dataset_key(one), dataset_key(other)]) for each in (one, other))
+    return Table(
+        title=f"A and B on {' and '.join(titles)}",
+        slug=f"compare-{one['signature']}-{other['signature']}",
+        columns=("Score", "A", f"A {INTERVAL}", "B", f"B {INTERVAL}", "B−A", INTERVAL, "p"),
+        rows=rows,
+        notes=notes,
+        optional=[4, 2],
+    )
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.3f}".replace("-", "−")

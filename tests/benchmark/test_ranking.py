@@ -1,0 +1,219 @@
+"""Ranks of results on disk: who is compared with whom, who is not and why."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from emobench.benchmark.leaderboard import load_tables, rendered
+from emobench.benchmark.pairs import pair_p
+from emobench.benchmark.ranking import Ranking, ranking
+from emobench.benchmark.results import read_results
+from emobench.benchmark.stored import read_stored
+from emobench.files import sha256_file
+
+
+@pytest.fixture
+def results(ran: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(ran, tmp_path / "results"))
+
+
+def _by_name(folder: Path, made: Ranking | None = None) -> dict[str, dict[str, Any]]:
+    """Of each row its standing by mean distance, or why it has none."""
+    found = read_results(folder)
+    made = made or ranking(found)
+    return {
+        row["features"].removeprefix("file:").removesuffix(".csv"): {
+            "standing": made.standings["mean_distance"].get(row["signature"]),
+            "reason": made.unranked.get(row["signature"]),
+            "signature": row["signature"],
+        }
+        for row in found.rows
+    }
+
+
+def test_ranks(ran: Path) -> None:
+    rows = _by_name(ran)
+    assert rows["oracle"]["reason"] == "sees the targets"
+    assert rows["oracle"]["standing"] is None
+    ranked = {name: row["standing"] for name, row in rows.items() if name != "oracle"}
+    assert {name: (standing.rank, standing.tied) for name, standing in ranked.items()} == {
+        "good": (1, 1),
+        "alike": (1, 1),
+        "noise": (3, 2),
+        "again": (3, 2),
+        "constant": (3, 2),
+    }
+    assert (ranked["good"].better_than, ranked["good"].worse_than) == (3, 0)
+    assert (ranked["noise"].better_than, ranked["noise"].worse_than) == (0, 2)
+    assert ranking(read_results(ran)) == ranking(read_results(ran))
+
+
+def test_difference_to_the_best_row(ran: Path) -> None:
+    found = read_results(ran)
+    made = ranking(found)
+    scores = {row["signature"]: row["scores"]["mean_distance"]["mean"] for row in found.rows}
+    for signature, standing in made.standings["mean_distance"].items():
+        assert standing.behind == pytest.approx(
+            scores[signature] - min(scores[s] for s in made.standings["mean_distance"])
+        )
+        low, high = standing.behind_ci95
+        assert low <= standing.behind <= high
+    best = min(made.standings["mean_distance"].values(), key=lambda standing: standing.behind)
+    assert (best.behind, best.behind_ci95) == (0.0, (0.0, 0.0))
+
+
+def test_two_rows_alone_have_the_p_value_of_their_pair(ran: Path, results: Path) -> None:
+    for path in results.rglob("*"):
+        if path.is_file() and not path.name.startswith(("good", "noise")):
+            path.unlink()
+    found = read_results(results)
+    rows = {row["features"]: read_stored(row, found.paths[row["signature"]]) for row in found.rows}
+    good, noise = rows["file:good.csv"], rows["file:noise.csv"]
+    # By hand: seconds weigh by how many a repeat has, repeats alike.
+    shares = np.zeros(1 + good.albums.max())
+    for part, sign in ((noise, 1), (good, -1)):
+        error = np.hypot(*(part.true - part.predicted)[:, :2].T)
+        for repeat in range(5):
+            own = part.repeats == repeat
+            np.add.at(shares, part.albums[own], sign * error[own] / own.sum() / 5)
+    standings = ranking(found).standings["mean_distance"]
+    assert max(standing.behind for standing in standings.values()) == pytest.approx(shares.sum(), abs=1e-12)
+    assert pair_p(shares, draws=4999, seed=0) < 0.05
+    assert sorted(standing.rank for standing in standings.values()) == [1, 2]
+
+
+def _spoil(folder: Path, name: str, change: Any) -> None:
+    (path,) = folder.rglob(f"{name}-*.json")
+    result = json.loads(path.read_text())
+    change(result, path)
+    path.write_text(json.dumps(result))
+
+
+def _rewrite(result: dict[str, Any], path: Path, change: Any) -> None:
+    """Change the predictions and make the result name them, as someone would who means it."""
+    place = path.with_suffix(".parquet")
+    change(pl.read_parquet(place)).write_parquet(place)
+    result["predictions_sha256"] = sha256_file(place)
+
+
+SPOILED: dict[str, tuple[Any, str]] = {
+    "missing": (lambda result, path: path.with_suffix(".parquet").unlink(), "its predictions cannot be read (No such"),
+    "cut": (
+        lambda result, path: path.with_suffix(".parquet").write_bytes(b"PAR1"),
+        "its predictions are damaged or another row's",
+    ),
+    "no albums": (lambda result, path: result.pop("albums"), "does not say which clips share an album"),
+    "wrong albums": (lambda result, path: result["albums"].update(c000=-3), "cannot be scored (album -3"),
+    "unknown clip": (lambda result, path: result["albums"].pop("c003"), "its predictions cannot be scored"),
+    "other albums": (lambda result, path: result["albums"].update(c000=5), "tested on other clips, seconds or albums"),
+    "other score": (
+        lambda result, path: result["scores"]["mean_distance"].update(mean=0.01),
+        "its predictions give a mean_distance of 0.",
+    ),
+    "no parquet": (
+        lambda result, path: _rewrite(result, path, lambda table: table.drop("covariance")),
+        "its predictions cannot be scored (unable to find column",
+    ),
+    "not finite": (
+        lambda result, path: _rewrite(result, path, lambda table: table.with_columns(valence=pl.lit(float("nan")))),
+        "its predictions cannot be scored (predicted: holds numbers that are not finite)",
+    ),
+    "leaks": (lambda result, path: result["config"].update(leakage=["a file"]), "leakage allowed"),
+    "carried over": (lambda result, path: result["config"].update(carry_over=True), "carried over (leaks)"),
+}
+
+
+@pytest.mark.parametrize("what", list(SPOILED))
+def test_a_row_that_cannot_be_compared_is_listed_with_the_reason(results: Path, what: str) -> None:
+    change, reason = SPOILED[what]
+    before = _by_name(results)
+    _spoil(results, "alike", change)
+    rows = _by_name(results)
+    assert rows["alike"]["standing"] is None
+    assert reason in rows["alike"]["reason"]
+    # The others are ranked without it.
+    assert (rows["good"]["standing"].rank, rows["good"]["standing"].tied) == (1, 0)
+    assert rows["noise"]["standing"].rank == 2
+    assert before["good"]["standing"].rank == 1
+    tables, problems = load_tables(results)
+    assert problems == []
+    shown = " ".join(rendered(tables, "rich").split())
+    assert "No rank for file:alike.csv" in shown
+    assert reason.split(" (")[0] in shown
+    assert reason in json.loads(rendered(tables, "json"))[0]["rows"][1]["no_rank"]
+
+
+def test_rows_on_fewer_clips_are_not_compared(results: Path) -> None:
+    def fewer(result: dict[str, Any], path: Path) -> None:
+        _rewrite(result, path, lambda table: table.filter(pl.col("clip_id") != "c001"))
+        table = pl.read_parquet(path.with_suffix(".parquet"))
+        parts = [table.filter(pl.col("repeat") == repeat) for repeat in range(5)]
+        for name in ("mean_distance", "kl_divergence"):
+            result["scores"][name]["mean"] = np.mean([_score(part, name) for part in parts])
+
+    _spoil(results, "good", fewer)
+    assert "was tested on other clips" in _by_name(results)["good"]["reason"]
+
+
+def test_rows_against_other_targets_are_not_compared(results: Path) -> None:
+    def easier(result: dict[str, Any], path: Path) -> None:
+        _rewrite(result, path, lambda table: table.with_columns(true_arousal=0.5 * pl.col("true_arousal")))
+        table = pl.read_parquet(path.with_suffix(".parquet"))
+        parts = [table.filter(pl.col("repeat") == repeat) for repeat in range(5)]
+        for name in ("mean_distance", "kl_divergence"):
+            result["scores"][name]["mean"] = np.mean([_score(part, name) for part in parts])
+
+    _spoil(results, "good", easier)
+    assert "was tested against other targets" in _by_name(results)["good"]["reason"]
+
+
+def _score(table: pl.DataFrame, name: str) -> float:
+    from emobench.benchmark.metrics import kl_divergences, mean_distances
+
+    names = ["arousal", "valence", "arousal_var", "valence_var", "covariance"]
+    true, predicted = table.select(f"true_{name}" for name in names).to_numpy(), table.select(names).to_numpy()
+    return float({"mean_distance": mean_distances, "kl_divergence": kl_divergences}[name](true, predicted).mean())
+
+
+def test_the_order_of_seconds_does_not_matter(ran: Path, results: Path) -> None:
+    _spoil(
+        results,
+        "good",
+        lambda result, path: _rewrite(result, path, lambda table: table.sample(fraction=1.0, shuffle=True)),
+    )
+    one, other = (_by_name(folder)["good"]["standing"] for folder in (ran, results))
+    assert (one.rank, one.tied) == (other.rank, other.tied)
+    assert one.behind == pytest.approx(other.behind, abs=1e-12)
+
+
+def test_folds_are_ranked_apart(results: Path) -> None:
+    _spoil(results, "good", lambda result, path: result["dataset"].update(folds_sha256="f" * 64))
+    rows = _by_name(results)
+    assert (rows["good"]["standing"].rank, rows["good"]["standing"].tied) == (1, 0)
+    assert (rows["alike"]["standing"].rank, rows["alike"]["standing"].tied) == (1, 0)
+    assert sorted(ranking(read_results(results)).rows.values()) == [1, 4]
+
+
+def test_tables_say_who_shares_a_rank(ran: Path) -> None:
+    tables, _ = load_tables(ran)
+    for form in ("markdown", "latex", "rich"):
+        text = rendered(tables, form)
+        assert "cannot be told apart" in " ".join(text.split())
+        assert "corrected for all 10 pairs of the 5 ranked rows" in " ".join(text.split())
+        assert text.count("1=") >= 4
+        assert text.count("3=") >= 6
+    records = {record["features"]: record for record in tables[0].records}
+    assert (records["file:good.csv"]["rank"], records["file:good.csv"]["rank_tied"]) == (1, 1)
+    assert records["oracle"]["rank"] is None
+    assert records["constant"]["kl_rank"] >= 1
+    assert list(records["oracle"]) == list(records["constant"])
+    order = [row[0] for row in tables[-1].rows]
+    assert order[0] == "oracle (clip mean)"
+    assert {"file:good.csv", "file:alike.csv"} == set(order[1:3])
