@@ -303,10 +303,11 @@ class LabelledDataset:
         return str(self.manifest["version"])
 
     def audio_folder(self) -> Path | None:
-        """Where ``local.json`` says that the audio lies; None where it says nothing."""
+        """Where ``local.json`` says that the audio lies, or that published with it; None where there is none."""
         path = self.folder / release.LOCAL
         if not path.is_file():
-            return None
+            published = self.folder / "audio"
+            return published if published.is_dir() else None
         return self.folder / str(read_json(path, "local.json").get("audio", "."))
 
     def sources(self, folder: Path) -> list[ClipSource]:
