@@ -8,6 +8,7 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import polars as pl
+import yaml
 from huggingface_hub import DatasetCard
 
 from ..builders.release import MANIFEST, check_files, load_manifest, read_table
@@ -117,8 +118,10 @@ def check_card(text: str, files: Mapping[str, Any], where: str) -> None:
         Naming what lacks.
     """
     try:
+        if not text.startswith("---\n"):
+            raise ValueError("it does not begin with ---")
         data = DatasetCard(text).data.to_dict()
-    except ValueError as error:
+    except (ValueError, yaml.YAMLError) as error:
         raise InputError(f"{where}: the card has no readable YAML head ({' '.join(str(error).split())}).") from error
     lacking = [name for name in ("license", "size_categories", "tags", "configs") if not data.get(name)]
     if lacking:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from ..errors import InputError
+from ..errors import EmobenchError, InputError
 from .hub import Repository
 from .hub_files import Forbidden, Upload, refuse_secrets
 
@@ -132,6 +132,8 @@ def publish(release: Release) -> Released:
         parent=head,
         create_pr=release.create_pr,
     )
+    if not release.create_pr:
+        _refuse_lost(repository, release, made.oid)
     done = Released(
         release.repo,
         release.kind,
@@ -144,6 +146,16 @@ def publish(release: Release) -> Released:
         remarks=remarks,
     )
     return done if release.create_pr else _tagged(repository, release, done)
+
+
+def _refuse_lost(repository: Repository, release: Release, commit: str) -> None:
+    """Raise EmobenchError unless a commit holds what was sent: a ``.gitignore`` there may have kept files out."""
+    changed, _ = differences(release, repository.files(commit))
+    if changed:
+        raise EmobenchError(
+            f"{release.repo}: commit {commit[:12]} does not hold {changed[0]} as it was sent; look for rules there "
+            "that keep it out (.gitignore), and run the same command again."
+        )
 
 
 def _tagged(repository: Repository, release: Release, done: Released) -> Released:

@@ -28,12 +28,20 @@ from hub_store import Entry, Repo, card_problems
 
 @dataclass
 class Failure:
-    """An answer that is given instead of the right one, to so many requests that match."""
+    """An answer that is given instead of the right one, to so many requests that match.
+
+    ``late``: what was asked for is done all the same, and only the answer is lost.
+    """
 
     method: str
     pattern: str
     status: int
     times: int = 1
+    late: bool = False
+
+    def meets(self, method: str, path: str) -> bool:
+        """Whether it is given to this request."""
+        return self.times > 0 and self.method == method and re.search(self.pattern, path) is not None
 
 
 class HubServer(ThreadingHTTPServer):
@@ -143,7 +151,11 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers one request."""
 
     protocol_version = "HTTP/1.1"
+    # A whole answer at once: in small pieces each waits for an acknowledgement.
+    wbufsize = -1
+    disable_nagle_algorithm = True
     server: HubServer
+    failure: Failure | None = None
 
     def log_message(self, *_: Any) -> None:
         """Say nothing."""
@@ -176,10 +188,11 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             with self.server.lock:
                 self.server.log.append((self.command, unquote(url.path)))
-                for failure in self.server.failures:
-                    if failure.times and failure.method == method and re.search(failure.pattern, url.path):
-                        failure.times -= 1
-                        raise _Answer(failure.status, "out of order")
+                self.failure = next((each for each in self.server.failures if each.meets(method, url.path)), None)
+                if self.failure is not None:
+                    self.failure.times -= 1
+                    if not self.failure.late:
+                        raise _Answer(self.failure.status, "out of order")
                 self._route(method, url.path)
         except _Answer as answer:
             headers = {"X-Error-Code": answer.code, "X-Error-Message": answer.message}
@@ -197,6 +210,8 @@ class _Handler(BaseHTTPRequestHandler):
         raise _Answer(404, "no such route")
 
     def _send(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
+        if self.failure is not None and self.failure.late:
+            status, content = self.failure.status, {"error": "lost"}
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         for name, value in (headers or {}).items():
