@@ -72,6 +72,7 @@ def dataset_release(
         uploads=uploads,
         message=f"{manifest['name']} {manifest['version']}",
         forbidden=forbidden_in(folder),
+        marker=MANIFEST,
         tag=f"v{manifest['version']}" if tag else None,
         private=private,
         owned=frozenset({AUDIO, *(name.split("/")[0] for name in manifest["files"] if "/" in name)}),
@@ -85,28 +86,22 @@ def publish_dataset(release: Release) -> Released:
     Raises
     ------
     InputError
-        If the repository holds something else.
+        If the repository holds another dataset.
     """
     repository = Repository(release.repo, release.kind, write=True)
     head = repository.head()
-    if head is not None:
-        _refuse_other(repository, head, release)
+    if head is not None and MANIFEST in repository.files(head):
+        path, _ = repository.download(MANIFEST, head)
+        there, own = (read_json(place, "manifest").get("name") for place in (path, _source(release, MANIFEST)))
+        if there != own:
+            raise InputError(f"{release.repo}: holds the dataset {there}, this is {own}; name another repository.")
     return hub_release.publish(release)
 
 
-def _refuse_other(repository: Repository, head: str, release: Release) -> None:
-    """Raise InputError where the repository holds another dataset, or something that is none of ours."""
-    there = repository.files(head)
-    if not set(there) - {".gitattributes", "README.md"}:
-        return
-    name = None
-    if MANIFEST in there:
-        path, _ = repository.download(MANIFEST, head)
-        name = read_json(path, "manifest").get("name")
-    own = release.message.split(" ")[0]
-    if name != own:
-        found = f"the dataset {name}" if name else "files that are no dataset of emobench"
-        raise InputError(f"{release.repo}: holds {found}, this is {own}; name another repository.")
+def _source(release: Release, path: str) -> Path:
+    source = next(upload.source for upload in release.uploads if upload.path == path)
+    assert isinstance(source, Path)
+    return source
 
 
 def check_card(text: str, files: Mapping[str, Any], where: str) -> None:

@@ -75,6 +75,7 @@ def model_release(
         uploads=uploads,
         message=f"{config.get('domain', {}).get('name', 'model')}, weights {weights[:12]}",
         forbidden=forbidden_in(folder),
+        marker=WEIGHTS,
         tag=f"weights-{weights[:12]}" if tag else None,
         private=private,
         create_pr=create_pr,

@@ -138,7 +138,7 @@ def board(
         lines = "".join(f" {problem}" for problem in own.problems[:1])
         raise InputError(f"{folder}: no results yet.{lines} Make some with 'emobench run --features mfcc'.")
     check_rows(own)
-    there = _published(repo) if look else None
+    there, head = _published(repo) if look else (None, None)
     known = there.results if there else {}
     for name in own.results.keys() & known.keys():
         if own.results[name]["scores"] != known[name]["scores"]:
@@ -151,8 +151,9 @@ def board(
     uploads = [Upload(f"{RESULTS}/{path}", place) for path, place in sent.items()]
     count = f"{len(new)} row{'' if len(new) == 1 else 's'}"
     shared = {"forbidden": forbidden_in(folder), "private": private}
+    own_use = {"marker": f"{RESULTS}/", "parent": head}
     if create_pr:
-        proposal = Release(repo, "dataset", uploads, f"Add {count}", create_pr=True, **shared)
+        proposal = Release(repo, "dataset", uploads, f"Add {count}", create_pr=True, **own_use, **shared)
         return Board(proposal, None, new, own.problems)
     with tempfile.TemporaryDirectory() as scratch:
         whole = Path(scratch)
@@ -163,12 +164,14 @@ def board(
         uploads += _summaries(repo, merged)
         page = render_page(whole)
     name = f"results-{digest(sorted(merged.results))[:12]}" if tag else None
-    results = Release(repo, "dataset", uploads, f"Add {count}" if new else "Render again", tag=name, **shared)
+    results = Release(
+        repo, "dataset", uploads, f"Add {count}" if new else "Render again", tag=name, **own_use, **shared
+    )
     shown = None
     if space is not None:
         check_name(space)
         files = [Upload("README.md", space_card(repo).encode()), Upload("index.html", page.encode())]
-        shown = Release(space, "space", files, f"Leaderboard of {repo}", sdk="static", **shared)
+        shown = Release(space, "space", files, f"Leaderboard of {repo}", marker="index.html", sdk="static", **shared)
     return Board(results, shown, new, own.problems)
 
 
@@ -183,16 +186,14 @@ def _files(rows: Rows) -> dict[str, Path]:
     return {path: place for name in rows.results for path, place in rows.paths(name).items()}
 
 
-def _published(repo: str) -> Rows | None:
-    """The rows of a repository of results; None where there is none."""
+def _published(repo: str) -> tuple[Rows | None, str | None]:
+    """The rows of a repository of results and its latest commit; None where there is none."""
     repository = Repository(repo, "dataset", write=True)
     head = repository.head()
-    if head is None:
-        return None
-    names = [path for path in repository.files(head) if path.startswith(f"{RESULTS}/")]
-    if not names:
-        return None
-    return read_rows(repository.snapshot(head, names) / RESULTS)
+    names = [path for path in repository.files(head) if path.startswith(f"{RESULTS}/")] if head else []
+    if head is None or not names:
+        return None, head
+    return read_rows(repository.snapshot(head, names) / RESULTS), head
 
 
 def _summaries(repo: str, rows: Rows) -> list[Upload]:

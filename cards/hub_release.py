@@ -6,7 +6,7 @@ times: after a failure in the middle it goes on, after a success it does nothing
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from ..errors import EmobenchError, InputError
@@ -28,6 +28,10 @@ class Release:
         Of the commit.
     forbidden : sequence of Forbidden
         What must not be in them.
+    marker : str
+        How a path begins that tells a repository of this use; one that holds other things is left alone.
+    parent : str or None
+        Commit that the release was made from, where what is there is part of it.
     tag : str or None
         Of the commit.
     private : bool
@@ -45,6 +49,8 @@ class Release:
     uploads: Sequence[Upload]
     message: str
     forbidden: Sequence[Forbidden]
+    marker: str
+    parent: str | None = None
     tag: str | None = None
     private: bool = True
     sdk: str | None = None
@@ -120,7 +126,9 @@ def publish(release: Release) -> Released:
         if changed or astray:
             raise InputError(_conflict(release, changed, astray, there))
         return Released(release.repo, release.kind, repository.url, "same", tagged, release.tag)
-    changed, astray = differences(release, repository.files(head) if head else {})
+    there = repository.files(head) if head else {}
+    _refuse_other_use(release, there)
+    changed, astray = differences(release, there)
     if not changed and not astray:
         assert head is not None
         return _tagged(repository, release, Released(release.repo, release.kind, repository.url, "same", head))
@@ -129,7 +137,7 @@ def publish(release: Release) -> Released:
         [by_path[path] for path in changed],
         astray,
         message=release.message,
-        parent=head,
+        parent=release.parent or head,
         create_pr=release.create_pr,
     )
     if not release.create_pr:
@@ -146,6 +154,15 @@ def publish(release: Release) -> Released:
         remarks=remarks,
     )
     return done if release.create_pr else _tagged(repository, release, done)
+
+
+def _refuse_other_use(release: Release, there: Iterable[str]) -> None:
+    """Raise InputError where a repository holds something that is no release of this kind."""
+    held = set(there) - {".gitattributes", "README.md"}
+    if held and not any(path.startswith(release.marker) for path in held):
+        raise InputError(
+            f"{release.repo}: holds something else ({min(held)}, and no {release.marker}); name another repository."
+        )
 
 
 def _refuse_lost(repository: Repository, release: Release, commit: str) -> None:

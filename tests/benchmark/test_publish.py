@@ -100,7 +100,7 @@ def test_another_dataset_or_another_use_of_the_repository(ann: Any, tiny: Tiny) 
     ann.hub.add(ann.hub.repos["dataset", "ann/notes"], {"thesis.md": b"years of work"})
     ran = ann.run("publish", "dataset", tiny(), "ann/notes")
     assert ran.status == 2
-    assert "holds files that are no dataset of emobench" in ran.err
+    assert "ann/notes: holds something else (thesis.md, and no manifest.json); name another repository." in ran.err
 
 
 def test_dry_run_asks_nobody_and_lists_all(ann: Any, tiny: Tiny) -> None:
