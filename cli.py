@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from . import __version__, cli_compare, cli_results, cli_verify
-from .console import Commands, State, data_folder, print_json, print_tables, say, settle, tell_built, tell_found
+from . import __version__, cli_compare, cli_publish, cli_results, cli_verify
+from .console import Commands, State, data_folder, print_json, print_tables, remark, say, settle, tell_built, tell_found
 from .errors import InputError
 from .options import (
     AsJson,
@@ -158,18 +158,12 @@ def build_data(
     tell_built(built, as_json)
 
 
-def _pretrain_data(asked: Path | None, dataset: Path | None) -> Path | None:
-    """The pre-training dataset: the one asked for, else that beside the labelled one where it exists."""
-    if asked is not None or dataset is None:
-        return asked
-    beside = dataset.with_name(f"{dataset.name}-pretrain")
-    return beside if beside.is_dir() else None
-
-
 @app.command()
 def pretrain(
     features: Features = None,
-    pretrain_data: Annotated[Path | None, typer.Option(help="Pre-training or labelled dataset.")] = None,
+    pretrain_data: Annotated[
+        str | None, typer.Option(metavar="DIR", help="Pre-training or labelled dataset, or hf://user/name@v1.0.0.")
+    ] = None,
     models: Models = Path("models"),
     window: Annotated[int, typer.Option(min=1, max=16, help="Beats an input window.")] = 4,
     layers: Annotated[str | None, typer.Option(help="Hidden units, any number of layers, such as 75,50,25.")] = None,
@@ -211,12 +205,14 @@ def pretrain(
     first = not started_by_torchrun() or os.environ.get("RANK") == "0"
     settle(quiet=quiet or not first, verbose=verbose and first)
     from .benchmark.pretrain import pretrain_domains
+    from .benchmark.published import locate
 
+    data = locate(pretrain_data or str(data_folder() / "synthetic-pretrain"), audio=True, say=remark)
     names = [name for spec in features or [] for name in spec.split("+")]
     with _pool(workers, scheduler) as pool:
         made = pretrain_domains(
             names,
-            pretrain_data or data_folder() / "synthetic-pretrain",
+            data.folder,
             config=network_config(
                 seed,
                 epochs,
@@ -252,9 +248,16 @@ def pretrain(
 @app.command()
 def run(
     features: Features = None,
-    dataset: Annotated[Path | None, typer.Option(help="Labelled dataset. Default: data/synthetic.")] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(metavar="DIR", help="Labelled dataset, or hf://user/name@v1.0.0. Default: data/synthetic."),
+    ] = None,
     pretrain_data: Annotated[
-        Path | None, typer.Option(help="Pre-training dataset. Default: data/NAME-pretrain where it exists.")
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Pre-training dataset, or hf://user/name@v1.0.0. Default: data/NAME-pretrain where it exists.",
+        ),
     ] = None,
     audio: Annotated[Path | None, typer.Option(help="Folder of the clips' audio, instead of the known one.")] = None,
     msd: Annotated[
@@ -299,6 +302,8 @@ def run(
 
       emobench run --features file:my_features.csv --dataset data/moodswings --regressor ridge
 
+      emobench run --features file:mine.csv --dataset hf://ann/corpus@v1.0.0
+
       emobench run --features rhythm --model elsewhere/rhythm-0bfac3ec9725
 
       emobench run --features mfcc --features ent --msd MillionSongSubset/
@@ -309,9 +314,13 @@ def run(
     from dataclasses import replace
 
     from .benchmark import runs, tables
-    from .benchmark.spec import choose_phases
+    from .benchmark.published import locate, locate_pretraining
+    from .benchmark.spec import choose_phases, needs_audio
 
-    place = dataset or data_folder() / "synthetic"
+    data = locate(
+        dataset or str(data_folder() / "synthetic"), audio=audio is None and needs_audio(features), say=remark
+    )
+    pretraining = locate_pretraining(pretrain_data, data, data=data_folder(), say=remark)
     networks = network_config(seed, epochs, layers, window=window)
     config = runs.RunConfig(
         regressor=regressor,
@@ -319,11 +328,13 @@ def run(
         phases=choose_phases(phase, control=control),
     )
     places = runs.Places(
-        dataset=place,
+        dataset=data.folder,
         out=out,
         models=models,
         audio=audio,
-        pretrain_data=_pretrain_data(pretrain_data, place),
+        pretrain_data=pretraining.folder if pretraining else None,
+        dataset_origin=data.origin,
+        pretrain_origin=pretraining.origin if pretraining else {},
         trained=tuple(model or ()),
         msd=msd,
     )
@@ -363,6 +374,7 @@ app.command("leaderboard")(cli_results.leaderboard)
 app.command("list")(cli_results.list_things)
 app.command("verify")(cli_verify.verify)
 app.command("compare")(cli_compare.compare)
+app.add_typer(cli_publish.app, name="publish")
 
 
 def main() -> None:

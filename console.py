@@ -82,6 +82,12 @@ def say(text: str) -> None:
         typer.echo(text)
 
 
+def remark(text: str) -> None:
+    """Print a line beside the output, unless quiet."""
+    if not State.quiet:
+        typer.echo(text, err=True)
+
+
 def print_json(value: Any) -> None:
     """Print a value as JSON."""
     import json

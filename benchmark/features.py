@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -19,6 +19,7 @@ from ..audio.decode import decode
 from ..audio.seconds import mean_per_second
 from ..baselines.frames import FrameConfig
 from ..builders.audio_files import ClipSource, audio_hashes
+from ..builders.release import load_manifest
 from ..dbn.domains import NAMES as DOMAINS
 from ..errors import InputError
 from ..files import digest, sha256_file
@@ -52,6 +53,8 @@ class Places:
         Models that were trained elsewhere, one a domain.
     msd : Path or None
         Track files of the Million Song Dataset, for Echo Nest timbre.
+    dataset_origin, pretrain_origin : mapping
+        ``repo`` and ``commit`` of the two datasets where they came from the Hub, as :class:`.published.Located`.
     """
 
     dataset: Path
@@ -61,6 +64,8 @@ class Places:
     pretrain_data: Path | None = None
     trained: tuple[Path, ...] = ()
     msd: Path | None = None
+    dataset_origin: Mapping[str, str] = field(default_factory=dict)
+    pretrain_origin: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -188,19 +193,27 @@ class Features:
             trained=self.trained,
         )
 
-    def pretrained_on(self, names: Iterable[str], *, paths: bool = True) -> str | None:
-        """What the networks among some features were pre-trained on, with or without where it lies; None for none."""
-        folder = self.places.pretrain_data
-        show = str if paths else _name
-        here = show(folder) if folder else "the dataset's own clips without their labels"
+    def pretrained_on(self, names: Iterable[str]) -> str | None:
+        """What the networks among some features were pre-trained on; None where there are none."""
         found = [
-            f"{self.trained[name].config.get('data', 'unknown data')} (elsewhere: {show(self.trained[name].folder)})"
-            if name in self.trained
-            else here
+            self._trained_name(self.trained[name]) if name in self.trained else self._pretraining_name()
             for name in names
             if name in DOMAINS
         ]
         return "; ".join(dict.fromkeys(found)) or None
+
+    # Names, not paths: where things lie is this machine's.
+
+    def _trained_name(self, model: Model) -> str:
+        return f"{model.config.get('data', 'unknown data')} (elsewhere: {model.folder.resolve().name})"
+
+    def _pretraining_name(self) -> str:
+        if self.places.pretrain_data is None:
+            return "the dataset's own clips without their labels"
+        manifest = load_manifest(self.places.pretrain_data)
+        name = f"{manifest['name']}@{manifest['version']}"
+        origin = self.places.pretrain_origin
+        return f"{name} (hf://{origin['repo']}@{origin['commit']})" if origin else name
 
     def parts(self, row: Row) -> list[Part]:
         """The features of a row; raises where one cannot be had."""

@@ -16,7 +16,7 @@ import torch
 from ..audio.analysis import REVISION, Analysis, AnalysisConfig
 from ..builders.audio_files import ClipSource
 from ..builders.labelled import analyse_clip
-from ..builders.release import MANIFEST
+from ..builders.release import MANIFEST, load_manifest
 from ..builders.segments import load_segments
 from ..dbn.domains import Domain
 from ..dbn.finetuning import FinetuningConfig
@@ -118,7 +118,8 @@ def ensure_model(
     Model
     """
     if data is not None:
-        described: dict[str, Any] = {"data": data.name, "manifest_sha256": _manifest_hash(data)}
+        manifest_sha256 = _manifest_hash(data)
+        described: dict[str, Any] = {"data": load_manifest(data)["name"], "manifest_sha256": manifest_sha256}
     else:
         described = {"data": "the labelled clips without their labels", "clips_sha256": digest(identity)}
     folder = model_folder(models, domain, config, digest(described))

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
@@ -195,6 +196,8 @@ def run(
             signature = scorer.signature(row, parts)
             path = results.results_folder(places.out, task) / results.result_name(row, leaks.of(row.parts), signature)
             result = None if force else results.finished(path)
+            if result is not None and not places.dataset_origin.items() <= result["dataset"].items():
+                result = scorer.with_origin(result, path)
             if result is None:
                 result = scorer.compute(row, parts, signature, path)
                 outcome.computed += 1
@@ -285,6 +288,7 @@ class _Scorer:
                 "manifest_sha256": sha256_file(dataset.folder / MANIFEST),
                 "folds_sha256": dataset.manifest["files"]["folds/train-00000.parquet"]["sha256"],
                 "synthetic": bool(dataset.manifest.get("synthetic")),
+                **self.features.places.dataset_origin,
             },
             "features": row.features,
             "layer": row.layer,
@@ -313,7 +317,7 @@ class _Scorer:
                     **self._decided(row, parts),
                     "run": self.config,
                     "networks": self.features.network_config if row.layer is not None else None,
-                    "pretrained_on": self.features.pretrained_on(row.parts, paths=False),
+                    "pretrained_on": self.features.pretrained_on(row.parts),
                     "training": records,
                     "analysis_files": self.features.analysis_files(row),
                     "ridge_strength": strengths if self._regressor(row) == "ridge" else None,
@@ -323,6 +327,11 @@ class _Scorer:
             "environment": {**package_versions(), "libsndfile": decoder_version()},
         }
         return results.write_result(path, result, results.prediction_table(self.task, predictions))
+
+    def with_origin(self, result: dict[str, Any], path: Path) -> dict[str, Any]:
+        """A finished row, which now also says from where on the Hub the same dataset came."""
+        dataset = {**result["dataset"], **self.features.places.dataset_origin}
+        return results.write_result(path, {**result, "dataset": dataset}, pl.read_parquet(path.with_suffix(".parquet")))
 
     def _predict(
         self, row: Row, parts: Sequence[Part]

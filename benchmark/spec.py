@@ -106,6 +106,11 @@ def domains_of(specs: Sequence[str]) -> list[str]:
     return list(dict.fromkeys(part for spec in specs for part in parse(spec) if part in DOMAINS))
 
 
+def needs_audio(specs: Sequence[str]) -> bool:
+    """Whether one of some SPECs is computed from audio, or from files beside it."""
+    return any(not is_file(part) and part != "constant" for spec in specs for part in parse(spec))
+
+
 def rows_of(
     spec: str,
     *,

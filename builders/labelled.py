@@ -253,6 +253,8 @@ def _card_facts(
     facts = _facts(tables)
     shares = tables["folds"].group_by("repeat", "split").len().sort("repeat", "split")
     targets = tables["targets"]
+    # Unknown where a corpus gives targets instead of ratings.
+    counts = targets["n"].drop_nulls().to_numpy()
     return LabelledFacts(
         name=name,
         version=version,
@@ -265,7 +267,12 @@ def _card_facts(
             .group_by("excluded", maintain_order=True)
         },
         shares=[(int(repeat), str(split), int(count)) for repeat, split, count in shares.iter_rows()],
-        means={axis: float(np.mean(targets[axis].to_numpy())) for axis in PARAMETERS},
+        statistics={
+            name: (float(values.mean()), float(values.std()), float(values.min()), float(values.max()))
+            for name in PARAMETERS
+            for values in [targets[name].to_numpy()]
+        },
+        ratings=(int(counts.min()), float(np.median(counts)), int(counts.max())) if len(counts) else None,
         has_audio=bool(corpus.audio_folder or corpus.render),
         min_beats=config.min_beats,
     )
@@ -303,10 +310,11 @@ class LabelledDataset:
         return str(self.manifest["version"])
 
     def audio_folder(self) -> Path | None:
-        """Where ``local.json`` says that the audio lies; None where it says nothing."""
+        """Where ``local.json`` says that the audio lies, or that published with it; None where there is none."""
         path = self.folder / release.LOCAL
         if not path.is_file():
-            return None
+            published = self.folder / "audio"
+            return published if published.is_dir() else None
         return self.folder / str(read_json(path, "local.json").get("audio", "."))
 
     def sources(self, folder: Path) -> list[ClipSource]:

@@ -52,8 +52,10 @@ class LabelledFacts:
         Reason to the clips excluded for it.
     shares : sequence of (int, str, int)
         Repeat, part, clips.
-    means : mapping
-        Mean of each target parameter.
+    statistics : mapping
+        Mean, standard deviation, least and greatest of each target parameter over all seconds.
+    ratings : (int, float, int) or None
+        Least, median and most ratings of a second; None where they are not known.
     has_audio : bool
         Whether beats were tracked.
     min_beats : int
@@ -66,7 +68,8 @@ class LabelledFacts:
     counts: Mapping[str, int]
     excluded: Mapping[str, Sequence[str]]
     shares: Sequence[tuple[int, str, int]]
-    means: Mapping[str, float]
+    statistics: Mapping[str, tuple[float, float, float, float]]
+    ratings: tuple[int, float, int] | None
     has_audio: bool
     min_beats: int
 

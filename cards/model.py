@@ -84,16 +84,16 @@ def model_card(facts: ModelFacts) -> str:
         facts=facts,
         inputs=_INPUTS[facts.domain],
         trained=[count for count in facts.epochs if count],
-        machines=[(_inline(name), last, _number(error), _number(gap)) for name, last, error, gap in machines],
-        settings=[(_inline(name), _inline(_value(value))) for name, value in facts.settings.items()],
-        name=_inline(facts.name),
-        data=_inline(facts.data),
+        machines=[(inline(name), last, _number(error), _number(gap)) for name, last, error, gap in machines],
+        settings=[(inline(name), inline(_value(value))) for name, value in facts.settings.items()],
+        name=inline(facts.name),
+        data=inline(facts.data),
         data_yaml=yaml_text(facts.data),
         license_yaml=yaml_text(facts.license),
     )
 
 
-def _inline(text: str) -> str:
+def inline(text: str) -> str:
     """Text that Markdown shows as it stands, on one line, in a cell of a table too."""
     words = " ".join("".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text).split())
     return "".join(

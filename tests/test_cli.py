@@ -56,9 +56,12 @@ def test_help_is_quick(tmp_path: Path) -> None:
         assert f"| {heavy}\n" not in loaded.replace("  ", "")
 
 
-@pytest.mark.parametrize("command", ["build-data", "pretrain", "run", "leaderboard", "list"])
+@pytest.mark.parametrize(
+    "command",
+    ["build-data", "pretrain", "run", "leaderboard", "list", "publish dataset", "publish leaderboard", "publish model"],
+)
 def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) -> None:
-    ran = _emobench(command, "-h", cwd=tmp_path)
+    ran = _emobench(*command.split(), "-h", cwd=tmp_path)
     assert ran.returncode == 0
     assert "For example:" in ran.stdout
     assert f"emobench {command}" in ran.stdout
@@ -80,7 +83,7 @@ def test_from_nothing_to_a_leaderboard(built: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert ran.stderr == ""  # no terminal, no bars
     assert "Layer 2" in ran.stdout
-    assert "pre-trained on data/synthetic-pretrain" in ran.stdout
+    assert "pre-trained on synthetic-pretrain@1.0.0" in ran.stdout
     assert "8 rows computed, 0 were finished" in ran.stdout
     for line in ran.stdout.splitlines():
         if line.startswith("  results/"):

@@ -1,10 +1,16 @@
-"""Small runs that tests of results share: labels alone, rows of feature files."""
+"""What tests of results share: small runs on labels alone, and a Hub on loopback with a process that talks to it."""
 
 from __future__ import annotations
 
+import importlib.util
+import json
+import os
 import shutil
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -76,3 +82,141 @@ def ran(rated: Path, tmp_path_factory: pytest.TempPathFactory, pool: Executor) -
 def _feature_file(path: Path, clips: list[str], values: np.ndarray) -> str:
     pl.DataFrame({"clip_id": clips, "x": values[:, 0], "y": values[:, 1]}).write_csv(path)
     return f"file:{path}"
+
+
+TESTS = Path(__file__).parents[1]
+TOKEN = "hf_" + "annsecret" * 3
+
+
+def _load(name: str) -> Any:
+    spec = importlib.util.spec_from_file_location(name, TESTS / f"{name}.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command said and gave."""
+
+    status: int
+    out: str
+    err: str
+    value: Any = None
+
+
+class User:
+    """A user of the Hub, ann, with her token; her commands run in one process that stays."""
+
+    def __init__(self, hub: Any, home: Path) -> None:
+        self.hub = hub
+        self.home = home
+        self.env = {
+            **os.environ,
+            "HF_ENDPOINT": hub.endpoint,
+            "HF_HOME": str(home / "hf"),
+            "HF_HUB_DISABLE_XET": "1",
+            "HF_HUB_DISABLE_TELEMETRY": "1",
+            "EMOBENCH_CACHE": str(home / "cache"),
+            "HF_TOKEN": TOKEN,
+        }
+        self.process = subprocess.Popen(
+            [sys.executable, str(TESTS / "hub_driver.py")],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env=self.env,
+            cwd=home,
+        )
+
+    def _ask(self, **job: Any) -> Ran:
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(json.dumps(job) + "\n")
+        self.process.stdin.flush()
+        ran = Ran(**json.loads(self.process.stdout.readline()))
+        assert TOKEN not in ran.out + ran.err
+        return ran
+
+    def run(self, *arguments: object, **env: str) -> Ran:
+        """Run a command of emobench."""
+        return self._ask(arguments=[str(argument) for argument in arguments], env=env)
+
+    def python(self, code: str) -> Any:
+        """The name ``value`` after these lines."""
+        ran = self._ask(python=code, env={})
+        assert ran.status == 0, ran.err
+        return ran.value
+
+    def alone(self, *arguments: object, **env: str) -> subprocess.Popen[str]:
+        """A command in a process of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "emobench", *map(str, arguments)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**self.env, **env},
+            cwd=self.home,
+        )
+
+    def asked(self, *methods: str) -> list[str]:
+        """Paths of the requests since the last time, of some methods; checks of cards ask nothing of a repository."""
+        found = [path for method, path in self.hub.log if method in methods and path != "/api/validate-yaml"]
+        self.hub.log.clear()
+        return found
+
+
+@pytest.fixture(scope="session")
+def ann(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """The user, before an empty Hub."""
+    server = _load("hub_server")
+    with server.serving() as hub:
+        hub.tokens[TOKEN] = "ann"
+        user = User(hub, tmp_path_factory.mktemp("ann"))
+        try:
+            yield user
+        finally:
+            assert user.process.stdin is not None and user.process.stdout is not None
+            user.process.stdin.close()
+            user.process.wait(30)
+            user.process.stdout.close()
+
+
+@pytest.fixture(autouse=True)
+def in_order(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A Hub that works, and remembers no request, before each test."""
+    if "ann" in request.fixturenames:
+        user = request.getfixturevalue("ann")
+        user.hub.failures.clear()
+        user.hub.before = None
+        user.hub.log.clear()
+    yield
+
+
+@pytest.fixture(scope="session")
+def failure() -> Callable[..., Any]:
+    """Makes a failure of the Hub: method, pattern of the path, status, times, late."""
+    return _load("hub_server").Failure if "hub_server" not in sys.modules else sys.modules["hub_server"].Failure
+
+
+@pytest.fixture(scope="session")
+def tiny(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Build a small dataset from labels alone: name, version, and a seed that makes its content another one."""
+    from emobench.builders import labelled
+    from emobench.builders.labelled import LabelledConfig
+    from emobench.parallel import executor
+
+    folder = tmp_path_factory.mktemp("tiny")
+    made: dict[tuple[str, str, int], Path] = {}
+
+    def build(name: str = "tiny", version: str = "1.0.0", seed: int = 0) -> Path:
+        key = (name, version, seed)
+        if key not in made:
+            made[key] = folder / "-".join(map(str, key)) / name
+            with executor(1) as pool:
+                corpus = make_corpus([1] * 8 + [2] * 3, seed=seed)
+                labelled.build(corpus, made[key], name=name, version=version, config=LabelledConfig(), pool=pool)
+        return made[key]
+
+    return build

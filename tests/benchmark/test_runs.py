@@ -178,7 +178,7 @@ def test_every_row_from_audio(with_audio: Path, tmp_path: Path) -> None:
     assert (tmp_path / "models" / tuned["model"][0]["path"]).is_file()
     assert set(tuned["config"]["training"][0]["epochs"]) <= {1, 2}
     assert tuned["cost"]["seconds_per_clip"] > 0
-    assert outcome.pretrained_on == str(with_audio / "syn-pretrain")
+    assert outcome.pretrained_on == "syn-pretrain@1.0.0"
     again = _run(specs, with_audio / "syn", tmp_path, config=config, places=places)
     assert again.computed == 0
     other = _run(["rhythm"], with_audio / "syn", tmp_path / "other", config=config, places=places)

@@ -1,0 +1,216 @@
+"""Datasets released to a Hub on loopback, through huggingface_hub and datasets in a process of their own."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from emobench.benchmark.publish import audio_uploads, check_card, dataset_release
+from emobench.builders import release
+from emobench.errors import InputError
+from emobench.files import sha256_file
+
+Tiny = Callable[..., Path]
+
+
+def _at(ann: Any, repo: str, revision: str) -> dict[str, bytes]:
+    """Files of a dataset on the Hub, but for what the Hub itself puts there."""
+    found = ann.hub.repos["dataset", repo]
+    paths = found.commits[found.resolve(revision)]
+    return {path: ann.hub.content("dataset", repo, revision, path) for path in paths if path != ".gitattributes"}
+
+
+def _here(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_first_release_and_the_same_again(ann: Any, tiny: Tiny) -> None:
+    folder = tiny()
+    release.write_local(folder, Path("/somewhere"))
+    ran = ann.run("publish", "dataset", folder, "ann/first")
+    (folder / "local.json").unlink()
+    assert ran.status == 0, ran.err
+    repo = ann.hub.repos["dataset", "ann/first"]
+    assert repo.private
+    # The Hub's own first commit, and one of ours, which the tag is on.
+    assert len(repo.commits) == 2
+    assert repo.tags == {"v1.0.0": repo.branches["main"]}
+    assert repo.tags["v1.0.0"][:12] in ran.out
+    assert _at(ann, "ann/first", "v1.0.0") == _here(folder)
+    ann.asked()
+    again = ann.run("publish", "dataset", folder, "ann/first")
+    assert again.status == 0
+    assert again.out.startswith("is there already, whole and the same")
+    assert ann.asked("POST", "PUT") == []
+    assert len(repo.commits) == 2
+
+
+def test_datasets_loads_what_was_released(ann: Any, tiny: Tiny) -> None:
+    folder = tiny()
+    assert ann.run("publish", "dataset", folder, "ann/loaded").status == 0
+    found = ann.python(
+        "import datasets\n"
+        "names = datasets.get_dataset_config_names('ann/loaded', revision='v1.0.0')\n"
+        "load = lambda n: datasets.load_dataset('ann/loaded', n, revision='v1.0.0', split='train')\n"
+        "value = {n: load(n).to_dict() for n in names}\n"
+    )
+    assert set(found) == {"targets", "clips", "annotations", "folds"}
+    for name, columns in found.items():
+        assert columns == release.read_table(folder, name).to_dict(as_series=False)
+
+
+def test_second_version(ann: Any, tiny: Tiny) -> None:
+    one, two = tiny(), tiny(version="1.1.0", seed=1)
+    assert ann.run("publish", "dataset", one, "ann/versions", "--public").status == 0
+    repo = ann.hub.repos["dataset", "ann/versions"]
+    assert not repo.private
+    ann.hub.add(repo, {"targets/train-00001.parquet": b"of an older layout", "LICENSE": b"by hand"})
+    ran = ann.run("publish", "dataset", two, "ann/versions")
+    assert ran.status == 0, ran.err
+    assert "1 taken away" in ran.out
+    assert repo.tags["v1.1.0"] == repo.branches["main"]
+    assert _at(ann, "ann/versions", "v1.0.0") == _here(one)
+    assert _at(ann, "ann/versions", "v1.1.0") == {**_here(two), "LICENSE": b"by hand"}
+    # Released once, an old version is done, whatever main is now.
+    assert ann.run("publish", "dataset", one, "ann/versions").out.startswith("is there already")
+
+
+def test_a_tag_with_other_content_is_refused(ann: Any, tiny: Tiny) -> None:
+    assert ann.run("publish", "dataset", tiny(), "ann/conflict").status == 0
+    repo = ann.hub.repos["dataset", "ann/conflict"]
+    before = dict(repo.branches), dict(repo.tags)
+    ran = ann.run("publish", "dataset", tiny(seed=1), "ann/conflict")
+    assert ran.status == 2
+    assert re.search(r"v1\.0\.0 exists with other content \(.* differs and \d more\)", ran.err)
+    assert (repo.branches, repo.tags) == before
+
+
+def test_another_dataset_or_another_use_of_the_repository(ann: Any, tiny: Tiny) -> None:
+    assert ann.run("publish", "dataset", tiny(), "ann/taken").status == 0
+    ran = ann.run("publish", "dataset", tiny(name="other"), "ann/taken")
+    assert ran.status == 2
+    assert "ann/taken: holds the dataset tiny, this is other; name another repository." in ran.err
+    ann.python("import huggingface_hub as h\nvalue = str(h.create_repo('ann/notes', repo_type='dataset'))")
+    ann.hub.add(ann.hub.repos["dataset", "ann/notes"], {"thesis.md": b"years of work"})
+    ran = ann.run("publish", "dataset", tiny(), "ann/notes")
+    assert ran.status == 2
+    assert "ann/notes: holds something else (thesis.md, and no manifest.json); name another repository." in ran.err
+
+
+def test_dry_run_asks_nobody_and_lists_all(ann: Any, tiny: Tiny) -> None:
+    folder = tiny()
+    ran = ann.run("publish", "dataset", folder, "ann/dry", "--dry-run", "--json", HF_TOKEN="")
+    assert ran.status == 0, ran.err
+    (listed,) = json.loads(ran.out)
+    assert (listed["repo"], listed["tag"]) == ("ann/dry", "v1.0.0")
+    found = {file["path"]: (file["size"], file["sha256"]) for file in listed["files"]}
+    assert found == {
+        str(path.relative_to(folder)): (path.stat().st_size, sha256_file(path))
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+    lines = ann.run("publish", "dataset", folder, "ann/dry", "--dry-run", HF_TOKEN="").out.splitlines()
+    assert lines[0].startswith(f"would go to the dataset ann/dry, tag v1.0.0: {len(found)} files")
+    assert len(lines) == 1 + len(found)
+    assert ann.hub.log == []
+
+
+def test_a_proposal(ann: Any, tiny: Tiny) -> None:
+    ran = ann.run("publish", "dataset", tiny(), "ann/proposed", "--create-pr")
+    assert ran.status == 2
+    assert "there is no such dataset repository to propose to" in ran.err
+    assert ann.run("publish", "dataset", tiny(), "ann/proposed").status == 0
+    repo = ann.hub.repos["dataset", "ann/proposed"]
+    head = repo.branches["main"]
+    ran = ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), "ann/proposed", "--create-pr")
+    assert ran.status == 0, ran.err
+    assert ran.out.startswith(f"proposed {ann.hub.endpoint}/datasets/ann/proposed/discussions/1 ")
+    assert repo.branches["main"] == head
+    assert repo.parents[repo.pulls[1]] == head
+    assert set(repo.tags) == {"v1.0.0"}
+
+
+def test_no_tag(ann: Any, tiny: Tiny) -> None:
+    assert ann.run("publish", "dataset", tiny(), "ann/untagged", "--no-tag").status == 0
+    repo = ann.hub.repos["dataset", "ann/untagged"]
+    assert repo.tags == {}
+    ran = ann.run("publish", "dataset", tiny(), "ann/untagged")
+    assert ran.out.startswith("was there already, and is tagged now:")
+    assert len(repo.commits) == 2
+    assert repo.tags == {"v1.0.0": repo.branches["main"]}
+
+
+@pytest.mark.parametrize("name", ["first", "ann/", "ann/a/b", "../x", "ann/a b", "ann/x.git", "https://hf.co/ann/x"])
+def test_names_that_are_none(tiny: Tiny, name: str) -> None:
+    with pytest.raises(InputError, match="no name of a repository; expected user/name"):
+        dataset_release(tiny(), name)
+
+
+def test_what_was_changed_by_hand_does_not_go(tiny: Tiny, tmp_path: Path) -> None:
+    folder = tmp_path / "tiny"
+    shutil.copytree(tiny(), folder)
+    (folder / "notes.txt").write_text("not in the manifest")
+    assert "notes.txt" not in {upload.path for upload in dataset_release(folder, "ann/x").uploads}
+    with (folder / "README.md").open("a") as card:
+        card.write("and more")
+    with pytest.raises(InputError, match=r"README\.md: changed after it was built"):
+        dataset_release(folder, "ann/x")
+    with pytest.raises(InputError, match="no dataset there"):
+        dataset_release(tmp_path, "ann/x")
+
+
+HEAD = "---\nlicense: cc0-1.0\nsize_categories: [n<1K]\ntags: [music]\nconfigs:\n- config_name: clips\n"
+
+
+def test_cards_are_checked() -> None:
+    files = {"clips/train-00000.parquet": {}}
+    check_card(f"{HEAD}  data_files:\n  - split: train\n    path: clips/*.parquet\n---\n", files, "card")
+    with pytest.raises(InputError, match=r"config clips names beats/\*\.parquet, and no file is there"):
+        check_card(f"{HEAD}  data_files:\n  - split: train\n    path: beats/*.parquet\n---\n", files, "card")
+    with pytest.raises(InputError, match="lacks license, size_categories, tags, configs"):
+        check_card("---\npretty_name: x\n---\n", files, "card")
+    for text in ("# A card without a head\n", "---\nlicense: [\n---\n", "---\n- a list\n---\n"):
+        with pytest.raises(InputError, match="no readable YAML head"):
+            check_card(text, files, "card")
+
+
+def _with_audio(folder: Path, **facts: Any) -> dict[str, Any]:
+    """A pre-training dataset of two clips, one of them rejected, as far as its audio is concerned."""
+    (folder / "music" / "000").mkdir(parents=True)
+    for number in (2, 5):
+        (folder / "music" / "000" / f"{number}.mp3").write_bytes(b"%d" % number)
+    clips = pl.DataFrame({"track_id": ["2", "5"], "audio": ["000/2.mp3", "000/5.mp3"], "kept": [True, False]})
+    release.write_table(folder, "clips", clips)
+    release.write_local(folder, folder / "music")
+    source = {"type": "fma", "licences": {"Attribution": 2}, "redistributable": 2}
+    return {"name": "fma", "kind": "pretrain", "synthetic": False, "source": {**source, **facts}}
+
+
+def test_audio_goes_only_where_its_licence_allows(tmp_path: Path, tiny: Tiny) -> None:
+    manifest = _with_audio(tmp_path)
+    assert [upload.path for upload in audio_uploads(tmp_path, manifest)] == ["audio/000/2.mp3"]
+    closed = {**manifest, "source": {**manifest["source"], "redistributable": 1}}
+    with pytest.raises(InputError, match="licences of 1 of its 2 tracks do not allow it"):
+        audio_uploads(tmp_path, closed)
+    with pytest.raises(InputError, match="no licence of this dataset says that its music may be passed on"):
+        audio_uploads(tmp_path, {**manifest, "source": {"type": "moodswings"}})
+    with pytest.raises(InputError, match="no licence of this dataset"):
+        dataset_release(tiny(), "ann/x", with_audio=True)
+
+
+def test_audio_must_be_what_the_dataset_was_built_from(tmp_path: Path) -> None:
+    manifest = _with_audio(tmp_path, audio_sha256="0" * 64)
+    with pytest.raises(InputError, match="is not what fma was built from"):
+        audio_uploads(tmp_path, manifest)
+    (tmp_path / "music" / "000" / "2.mp3").unlink()
+    with pytest.raises(InputError, match=r"2\.mp3: no such audio file"):
+        audio_uploads(tmp_path, manifest)
+    (tmp_path / "local.json").unlink()
+    with pytest.raises(InputError, match="does not know where its audio lies"):
+        audio_uploads(tmp_path, manifest)

@@ -1,0 +1,271 @@
+"""Leaderboards and models released to a Hub on loopback; rows proposed to the results of others."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import yaml
+from emobench.benchmark.publish_model import model_release
+from emobench.benchmark.publish_results import board, read_rows
+from emobench.errors import InputError
+from emobench.files import sha256_file, write_json
+
+Tiny = Callable[..., Path]
+
+
+def _features(folder: Path, path: Path, seed: int) -> Path:
+    """A feature of random numbers, one vector a clip."""
+    clips = pl.read_parquet(folder / "clips" / "*.parquet")["clip_id"]
+    lines = [f"{clip},{zlib.crc32(f'{clip} {seed}'.encode()) % 1000 / 1000}" for clip in clips]
+    path.write_text("\n".join(["clip_id,x", *lines]) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def results(ann: Any, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Results of two features and the rows beside them."""
+    folder = tmp_path_factory.mktemp("results")
+    for number in (1, 2):
+        feature = _features(tiny(), folder / f"mine{number}.csv", number)
+        ran = ann.run("run", "-f", f"file:{feature}", "--dataset", tiny(), "--out", folder / "results")
+        assert ran.status == 0, ran.err
+    return folder / "results"
+
+
+def _page(folder: Path) -> str:
+    return f"<p>{len(read_rows(folder).results)} rows"
+
+
+def _head(text: bytes) -> dict[str, Any]:
+    return yaml.safe_load(text.decode().split("---\n")[1])
+
+
+def _names(results: Path, part: str) -> list[str]:
+    return sorted(path.stem for path in results.glob(f"*/{part}*.json"))
+
+
+def test_a_leaderboard_and_its_space(ann: Any, results: Path) -> None:
+    ran = ann.run("publish", "leaderboard", "ann/board", "--results", results, "--tag")
+    assert ran.status == 0, ran.err
+    repo, space = ann.hub.repos["dataset", "ann/board"], ann.hub.repos["space", "ann/board-space"]
+    assert repo.private
+    assert space.private
+    assert space.sdk == "static"
+    for path in results.glob("*/*"):
+        inside = f"results/{path.relative_to(results)}"
+        assert ann.hub.content("dataset", "ann/board", "main", inside) == path.read_bytes()
+    ((tag, commit),) = repo.tags.items()
+    assert tag.startswith("results-")
+    assert commit == repo.branches["main"]
+    page = ann.hub.content("space", "ann/board-space", "main", "index.html").decode()
+    assert page.lower().startswith("<!doctype html>")
+    assert "mine1" in page
+    assert _head(ann.hub.content("space", "ann/board-space", "main", "README.md"))["sdk"] == "static"
+    ann.asked()
+    again = ann.run("publish", "leaderboard", "ann/board", "--results", results, "--tag")
+    assert again.out.count("is there already, whole and the same") == 2
+    assert ann.asked("POST", "PUT") == []
+
+
+def test_datasets_loads_scores_and_predictions(ann: Any, results: Path) -> None:
+    assert ann.run("publish", "leaderboard", "ann/scores", "--results", results, "--space", "").status == 0
+    assert ("space", "ann/scores-space") not in ann.hub.repos
+    found = ann.python(
+        "import datasets\n"
+        "scores = datasets.load_dataset('ann/scores', split='train').to_list()\n"
+        "splits = datasets.load_dataset('ann/scores', 'tiny@1.0.0')\n"
+        "value = scores, {name: split.to_dict() for name, split in splits.items()}\n"
+    )
+    scores, splits = found
+    rows = read_rows(results).results
+    assert {row["signature"]: row["mean_distance"] for row in scores} == {
+        row["signature"]: row["scores"]["mean_distance"]["mean"] for row in rows.values()
+    }
+    for row in scores:
+        path = results / row["predictions"].removeprefix("results/")
+        split = path.stem.replace("-", "_").replace("+", "_").replace(".", "_")
+        assert splits[split] == pl.read_parquet(path).to_dict(as_series=False)
+
+
+def test_only_new_rows_are_proposed(ann: Any, results: Path, tmp_path: Path) -> None:
+    ann.hub.tokens["hf_" + "bob" * 8] = "bob"
+    bob = {"HF_TOKEN": "hf_" + "bob" * 8}
+    ran = ann.run("publish", "leaderboard", "bob/none", "--results", results, "--create-pr")
+    assert ran.status == 2
+    assert "there is no such dataset repository to propose to" in ran.err
+    (first,), (second,) = (_names(results, f"mine{number}") for number in (1, 2))
+    shutil.copytree(results, tmp_path / "results")
+    for path in (tmp_path / "results").glob("*/mine2*"):
+        path.unlink()
+    ran = ann.run("publish", "leaderboard", "bob/board", "--results", tmp_path / "results", "--public", **bob)
+    assert ran.status == 0, ran.err
+    ran = ann.run("publish", "leaderboard", "bob/board", "--results", results, "--create-pr")
+    assert ran.out.startswith(f"proposed {ann.hub.endpoint}/datasets/bob/board/discussions/1 "), ran.err
+    repo = ann.hub.repos["dataset", "bob/board"]
+    head, proposal = repo.commits[repo.branches["main"]], repo.commits[repo.pulls[1]]
+    changed = {path for path in proposal if proposal[path] != head.get(path)}
+    assert changed == {f"results/tiny@1.0.0/{second}{ending}" for ending in (".json", ".parquet")}
+    # Bob accepts; his own folder knows the first row alone, and what is there stays.
+    repo.branches["main"] = repo.pulls[1]
+    ran = ann.run("publish", "leaderboard", "bob/board", "--results", tmp_path / "results", **bob)
+    assert ran.status == 0, ran.err
+    names = {Path(path).stem for path in repo.commits[repo.branches["main"]]}
+    assert {first, second} <= names
+    page = ann.hub.content("space", "bob/board-space", "main", "index.html").decode()
+    assert "mine1" in page
+    assert "mine2" in page
+    ran = ann.run("publish", "leaderboard", "bob/board", "--results", results, "--create-pr")
+    assert ran.out == "bob/board holds all of these rows already; there is nothing to propose\n"
+
+
+def test_a_row_that_comes_in_between_is_not_lost(ann: Any, results: Path) -> None:
+    assert ann.run("publish", "leaderboard", "ann/between", "--results", results, "--space", "").status == 0
+    repo = ann.hub.repos["dataset", "ann/between"]
+    ann.hub.add(repo, {"README.md": b"rendered long ago"})
+
+    def sneak(method: str, path: str) -> None:
+        # After what is there was read, and before the commit's parent could be taken from what is there then.
+        if method == "POST" and path.endswith("/preupload/main"):
+            ann.hub.before = None
+            ann.hub.add(repo, {"results/tiny@1.0.0/theirs-0.json": b"{}"})
+
+    ann.hub.before = sneak
+    ran = ann.run("publish", "leaderboard", "ann/between", "--results", results, "--space", "")
+    assert ran.status == 1
+    assert "another commit came in" in ran.err
+    assert "results/tiny@1.0.0/theirs-0.json" in repo.commits[repo.branches["main"]]
+
+
+def test_rows_that_are_not_whole_are_named(ann: Any, results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "results")
+    folder = tmp_path / "results" / "tiny@1.0.0"
+    changed, cut = (folder / f"{_names(results, f'mine{number}')[0]}.json" for number in (1, 2))
+    table = pl.read_parquet(changed.with_suffix(".parquet"))
+    table.with_columns(pl.col("arousal") + 1e-9).write_parquet(changed.with_suffix(".parquet"))
+    cut.write_text(cut.read_text()[:500])
+    ran = ann.run("publish", "leaderboard", "ann/x", "--results", tmp_path / "results", "--dry-run")
+    assert ran.status == 0, ran.err
+    assert f"left out: {changed}: its predictions are missing or were changed" in ran.err
+    assert f"left out: {cut}: not a readable result" in ran.err
+    assert "constant" in ran.out
+    assert "mine" not in ran.out
+    ran = ann.run("publish", "leaderboard", "ann/x", "--results", tmp_path / "nothing", "--dry-run")
+    assert ran.status == 2
+    assert "no results yet. Make some with 'emobench run --features mfcc'" in ran.err
+
+
+def test_a_row_of_the_same_signature_with_other_scores(ann: Any, results: Path, tmp_path: Path) -> None:
+    assert ann.run("publish", "leaderboard", "ann/cheated", "--results", results, "--space", "").status == 0
+    shutil.copytree(results, tmp_path / "results")
+    path = next((tmp_path / "results").glob("*/mine1*.json"))
+    result = json.loads(path.read_text())
+    result["scores"]["mean_distance"]["mean"] -= 0.01
+    write_json(path, result)
+    ran = ann.run("publish", "leaderboard", "ann/cheated", "--results", tmp_path / "results")
+    assert ran.status == 2
+    assert f"{path}: ann/cheated holds a row of the same signature with other scores" in ran.err
+
+
+def test_a_repository_of_another_use(ann: Any, results: Path, tiny: Tiny) -> None:
+    assert ann.run("publish", "dataset", tiny(), "ann/corpus").status == 0
+    before = dict(ann.hub.repos["dataset", "ann/corpus"].branches)
+    ran = ann.run("publish", "leaderboard", "ann/corpus", "--results", results)
+    assert ran.status == 2
+    assert "and no results/); name another repository" in ran.err
+    assert ann.hub.repos["dataset", "ann/corpus"].branches == before
+
+
+def test_no_path_of_this_machine_goes(results: Path, tmp_path: Path) -> None:
+    from emobench.cards.hub_release import listing
+
+    made = board(results, "ann/x", space=None, render_page=_page, look=False)
+    assert len(listing(made.results)) == 2 * len(read_rows(results).results) + 2
+    shutil.copytree(results, tmp_path / "results")
+    path = next((tmp_path / "results").glob("*/mine1*.json"))
+    result = json.loads(path.read_text())
+    result["config"]["note"] = f"{tmp_path}/results/x"
+    write_json(path, result)
+    made = board(tmp_path / "results", "ann/x", space=None, render_page=_page, look=False)
+    with pytest.raises(InputError, match=r"mine1.*\.json, line \d+: holds the path of its folder on this machine"):
+        listing(made.results)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A model's folder, as far as its release is concerned."""
+    folder = tmp_path / "rhythm-0bfac3ec9725"
+    folder.mkdir()
+    (folder / "README.md").write_text("---\nlicense: apache-2.0\ntags:\n- music\n---\n\n# A model\n")
+    (folder / "weights.safetensors").write_bytes(b"\x00weights")
+    write_json(folder / "config.json", {"domain": {"name": "rhythm", "window": 4}})
+    write_json(folder / "training.json", {"machines": {}})
+    return folder
+
+
+@pytest.fixture
+def scored(results: Path, model: Path, tmp_path: Path) -> Path:
+    """A result that was made with the model."""
+    result = json.loads(next(results.glob("*/mine1*.json")).read_text())
+    weights = {"path": "rhythm/weights.safetensors", "sha256": sha256_file(model / "weights.safetensors")}
+    result |= {"features": "rhythm<b>", "layer": 1, "phase": "fine-tuned", "model": [weights]}
+    result["dataset"] |= {"repo": "ann/tiny", "commit": "a" * 40}
+    path = tmp_path / "results" / "tiny@1.0.0" / "rhythm-1.json"
+    write_json(path, result)
+    return path
+
+
+def test_a_model_with_its_scores(ann: Any, model: Path, scored: Path) -> None:
+    arguments = ("publish", "model", model, "ann/rhythm", "--results", scored.parents[1])
+    ran = ann.run(*arguments, "--evaluation", scored, "--tag")
+    assert ran.status == 0, ran.err
+    repo = ann.hub.repos["model", "ann/rhythm"]
+    weights = sha256_file(model / "weights.safetensors")
+    assert repo.tags == {f"weights-{weights[:12]}": repo.branches["main"]}
+    for name in ("config.json", "training.json", "weights.safetensors"):
+        assert ann.hub.content("model", "ann/rhythm", "main", name) == (model / name).read_bytes()
+    card = ann.hub.content("model", "ann/rhythm", "main", "README.md")
+    scores = json.loads(scored.read_text())["scores"]
+    assert f"| {scores['mean_distance']['mean']:.3f} ± {scores['mean_distance']['std']:.3f} |" in card.decode()
+    assert "rhythm&lt;b&gt;" in card.decode()
+    # As the Hub's own library reads it.
+    found = ann.python(
+        "from huggingface_hub import ModelCard\n"
+        "results = ModelCard.load('ann/rhythm').data.eval_results\n"
+        "value = [[r.metric_type, r.metric_value, r.dataset_type, r.dataset_revision] for r in results]\n"
+    )
+    known = ("mean_distance", "kl_divergence", "ccc_arousal", "ccc_valence")
+    assert found == [
+        [name, scores[name]["mean"], "ann/tiny", "a" * 40] for name in known if scores[name]["mean"] is not None
+    ]
+    assert ann.run(*arguments, "--evaluation", scored, "--tag").out.startswith("is there already")
+
+
+def test_a_model_without_scores_keeps_its_card(model: Path, tmp_path: Path) -> None:
+    release = model_release(model, "ann/x", results=tmp_path / "nothing")
+    assert release.uploads[0].content() == (model / "README.md").read_bytes()
+    assert [upload.path for upload in release.uploads] == [
+        "README.md",
+        "config.json",
+        "training.json",
+        "weights.safetensors",
+    ]
+
+
+def test_wrong_models_and_evaluations(model: Path, scored: Path, results: Path, tmp_path: Path) -> None:
+    other = next(results.glob("*/mine2*.json"))
+    with pytest.raises(InputError, match="was not made with the weights of"):
+        model_release(model, "ann/x", results=results, evaluation=other)
+    with pytest.raises(InputError, match=r"--evaluation .*config\.json: not a result \(lacks schema"):
+        model_release(model, "ann/x", results=results, evaluation=model / "config.json")
+    with pytest.raises(InputError, match=r"--evaluation .*none\.json: not a readable result"):
+        model_release(model, "ann/x", results=results, evaluation=tmp_path / "none.json")
+    (model / "weights.safetensors").unlink()
+    with pytest.raises(InputError, match=r"no whole model there \(no weights\.safetensors\)"):
+        model_release(model, "ann/x", results=results)

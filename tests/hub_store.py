@@ -1,0 +1,78 @@
+"""What the small Hub of the tests keeps: repositories with their commits, and its check of cards."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from dataclasses import dataclass, field
+
+import yaml
+
+LICENSES = {"apache-2.0", "cc0-1.0", "cc-by-4.0", "mit", "other", "unknown"}
+SIZES = {"n<1K", "1K<n<10K", "10K<n<100K", "100K<n<1M", "1M<n<10M", "10M<n<100M"}
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file at a commit: the SHA-1 of its blob, its size, and its SHA-256 where it is large."""
+
+    oid: str
+    size: int
+    sha256: str | None = None
+
+
+@dataclass
+class Repo:
+    """A repository: commits by their ids, and what points at them."""
+
+    kind: str
+    name: str
+    private: bool
+    sdk: str | None = None
+    commits: dict[str, dict[str, Entry]] = field(default_factory=dict)
+    parents: dict[str, str | None] = field(default_factory=dict)
+    messages: dict[str, str] = field(default_factory=dict)
+    branches: dict[str, str] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    pulls: dict[int, str] = field(default_factory=dict)
+
+    def resolve(self, revision: str) -> str | None:
+        """Commit of a branch, a tag, a pull request or a commit's own id."""
+        if revision.startswith("refs/pr/"):
+            return self.pulls.get(int(revision.removeprefix("refs/pr/")))
+        found = self.branches.get(revision) or self.tags.get(revision)
+        return found or (revision if revision in self.commits else None)
+
+    def commit(self, files: dict[str, Entry], parent: str | None, message: str) -> str:
+        """Store a commit; its id depends on all that is in it."""
+        whole = json.dumps([{path: vars(entry) for path, entry in sorted(files.items())}, parent, message])
+        oid = hashlib.sha1(f"{len(self.commits)} {whole}".encode()).hexdigest()
+        self.commits[oid], self.parents[oid], self.messages[oid] = files, parent, message
+        return oid
+
+
+def card_problems(content: str, kind: str) -> list[str]:
+    """What the Hub's check of a card's YAML would find, by its documented rules."""
+    match = re.match(r"\s*---\r?\n(.*?)\r?\n---", content, re.DOTALL)
+    if match is None:
+        return ["the card has no metadata"]
+    try:
+        data = yaml.safe_load(match[1])
+    except yaml.YAMLError as error:
+        return [f"not YAML: {error}"]
+    problems = []
+    if kind == "space":
+        if data.get("sdk") not in ("static", "gradio", "docker"):
+            problems.append('"sdk" must be one of [static, gradio, docker]')
+        problems += [f'"{name}" must be a colour' for name in ("colorFrom", "colorTo") if data.get(name) not in COLOURS]
+        return problems
+    if data.get("license") not in LICENSES:
+        problems.append(f'"license" must be one of {sorted(LICENSES)}')
+    if not set(data.get("size_categories", [])) <= SIZES:
+        problems.append(f'"size_categories" must be among {sorted(SIZES)}')
+    for config in data.get("configs", []):
+        if not isinstance(config.get("config_name"), str) or not config.get("data_files"):
+            problems.append('"configs" must each have config_name and data_files')
+    return problems
