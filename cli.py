@@ -358,8 +358,8 @@ def run(
         print_tables(tables.tables(outcome.results))
     for note in outcome.notes:
         say(f"no row: {note}")
-    for remark in outcome.remarks:
-        say(remark)
+    for line in outcome.remarks:
+        say(line)
     if outcome.pretrained_on:
         say(f"pre-trained on {outcome.pretrained_on}")
     for path in outcome.models:

@@ -90,12 +90,8 @@ def same_recordings(prints: Sequence[FloatArray], apart: npt.NDArray[np.bool_]) 
     """
     shift = round(SHIFT * SAMPLE_RATE / _HOP)
     coarse = _similarities([each[::_STEP] for each in prints], -(-shift // _STEP))
-    first, second = np.nonzero(np.triu(apart & (coarse > _CLOSER), 1))
-    return [
-        (int(one), int(other))
-        for one, other in zip(first, second, strict=True)
-        if _similarities([prints[one], prints[other]], shift)[0, 1] > SAME
-    ]
+    pairs = np.argwhere(np.triu(apart & (coarse > _CLOSER), 1)).tolist()
+    return [(one, other) for one, other in pairs if _similarities([prints[one], prints[other]], shift)[0, 1] > SAME]
 
 
 def _similarities(prints: Sequence[FloatArray], shift: int) -> FloatArray:

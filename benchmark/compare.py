@@ -192,9 +192,9 @@ def _fill(scores: dict[str, dict[str, Any]], one: Stored, other: Stored, *, flip
     seconds = one.album_sums(np.ones(len(one.albums)))
     sums = [part.scores() for part in (one, other)]
     for name, score in scores.items():
-        means = [(score[side] or {}).get("mean") for side in ("first", "second")]
-        if None not in means:
-            score["difference"] = means[1] - means[0]
+        before, after = ((score[side] or {}).get("mean") for side in ("first", "second"))
+        if before is not None and after is not None:
+            score["difference"] = after - before
             score["ci95"] = list(intervals[name] or ()) or None
         if name in BY_SECOND:
             shares = contributions(np.array([part[name] for part in sums]), seconds)

@@ -321,7 +321,3 @@ class Features:
 
 def _path(name: str) -> Path:
     return Path(name.removeprefix("file:"))
-
-
-def _name(folder: Path) -> str:
-    return folder.resolve().name

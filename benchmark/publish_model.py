@@ -14,7 +14,8 @@ from ..dbn.network import CONFIG, TRAINING, WEIGHTS
 from ..errors import EmobenchError, InputError
 from ..files import read_json, sha256_file
 from .publish import forbidden_in
-from .results import REQUIRED, phase_shown, read_results
+from .results import other_schema, phase_shown, read_results
+from .shape import misfits
 
 CARD = "README.md"
 
@@ -91,9 +92,8 @@ def _evaluation(path: Path, weights: str, folder: Path) -> dict[str, Any]:
         result = read_json(path, "result")
     except EmobenchError as error:
         raise InputError(f"--evaluation {error}") from error
-    lacking = [name for name in REQUIRED if name not in result]
-    if lacking:
-        raise InputError(f"--evaluation {path}: not a result (lacks {', '.join(lacking)}).")
+    if wrong := other_schema(result) or misfits(result, whole=False):
+        raise InputError(f"--evaluation {path}: not a result ({wrong[0]}).")
     if not _made_with(result, weights):
         raise InputError(f"--evaluation {path}: was not made with the weights of {folder} (SHA-256 {weights[:12]}…).")
     return result

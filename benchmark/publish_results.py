@@ -56,7 +56,7 @@ def read_rows(folder: Path) -> Rows:
     for path in found.paths.values():
         whole = finished(path)
         if whole is None:
-            problems.append(f"{path}: its predictions are missing or were changed; run it again with --force.")
+            problems.append(f"{path}: it or its predictions are not as they were written; 'emobench verify' says more.")
         else:
             rows[path.relative_to(folder).with_suffix("").as_posix()] = whole
     return Rows(rows, folder, problems)

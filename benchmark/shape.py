@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 _SHOWN = 60
 
 
-def misfits(result: object, *, whole: bool) -> list[str]:
+def misfits(result: Any, *, whole: bool) -> list[str]:
     """What of a result is not as the schema says.
 
     Parameters
     ----------
-    result : object
+    result : any JSON
         As it was read.
     whole : bool
         All of the schema; else only what tables show.
@@ -47,15 +47,15 @@ def _validator(whole: bool) -> Validator:
 def _line(error: ValidationError) -> str:
     where = ".".join(str(part) for part in error.absolute_path)
     value: Any = error.instance
+    wanted: Any = error.validator_value
     if error.validator == "additionalProperties" and isinstance(value, dict):
         known = error.schema.get("properties", {}) if isinstance(error.schema, dict) else {}
         unknown = sorted(set(value) - set(known))
         return f"{where or 'result'}: holds {', '.join(map(repr, unknown))}, which the schema does not know"
     if error.validator == "required" and isinstance(value, dict):
-        lacking = [name for name in error.validator_value if name not in value]
+        lacking = [name for name in wanted if name not in value]
         return f"{where or 'result'}: lacks {', '.join(lacking)}"
     text = repr(value)
     text = text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
-    wanted: Any = error.validator_value
     wanted = " or ".join(map(str, wanted)) if isinstance(wanted, list) else wanted
     return f"{where or 'result'}: is {text}; expected {error.validator} {wanted}"

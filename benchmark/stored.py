@@ -65,7 +65,8 @@ class Stored:
         """Sums of a value a second over the albums of each repeat, shape (n_repeats, n_albums)."""
         shape = (1 + int(self.repeats.max()), 1 + int(self.albums.max()))
         place = self.repeats * shape[1] + self.albums
-        return np.bincount(place, values, minlength=shape[0] * shape[1]).reshape(shape)
+        sums = np.bincount(place, values, minlength=shape[0] * shape[1])
+        return sums.reshape(shape).astype(np.float64, copy=False)
 
     def scores(self) -> dict[str, FloatArray]:
         """Sums of each score of :data:`BY_SECOND`, shape (n_repeats, n_albums)."""

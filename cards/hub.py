@@ -10,8 +10,9 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from logging import CRITICAL
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import huggingface_hub
 from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, errors
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 KINDS = {"model": "", "dataset": "datasets/", "space": "spaces/"}
 
 # What huggingface_hub's own errors and those of a broken connection have in common.
-_HTTP_ERROR = errors.HfHubHTTPError.__bases__[0]
+_HTTP_ERROR = cast("type[Exception]", errors.HfHubHTTPError.__bases__[0])
 
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -82,7 +83,7 @@ class Repository:
         self.api = HfApi(token=token or False)
         self._offline = False
         # Its warnings name addresses that may be signed; failures are told here.
-        logging.set_verbosity(logging.CRITICAL)
+        logging.set_verbosity(CRITICAL)
         if not bars_wanted():
             disable_progress_bars()
 
@@ -228,9 +229,10 @@ class Repository:
             yield
         except RuntimeError as error:
             # An upload in a thread.
-            if not isinstance(error.__cause__, (_HTTP_ERROR, OSError)):
+            cause = error.__cause__
+            if not isinstance(cause, (_HTTP_ERROR, OSError)):
                 raise
-            raise self._line(error.__cause__, path, revision) from error
+            raise self._line(cause, path, revision) from error
         except (_HTTP_ERROR, OSError, ValueError) as error:
             raise self._line(error, path, revision) from error
 

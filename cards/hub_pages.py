@@ -81,8 +81,8 @@ def scored_card(
     if evaluation is None:
         return card
     made = ModelCard(card)
-    made.data.model_name = name
-    made.data.eval_results = evaluation_results(evaluation)
+    data: Any = made.data
+    data.model_name, data.eval_results = name, evaluation_results(evaluation)
     return str(made)
 
 

@@ -32,7 +32,14 @@ def real_data() -> Path:
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """A cache of the test's own, and no settings from outside."""
     monkeypatch.setenv("EMOBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-    for name in ("EMOBENCH_DATA", "HF_TOKEN", "HF_ENDPOINT", "SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET"):
+    for name in (
+        "EMOBENCH_DATA",
+        "EMOBENCH_QUIET",
+        "HF_TOKEN",
+        "HF_ENDPOINT",
+        "SEVENDIGITAL_KEY",
+        "SEVENDIGITAL_SECRET",
+    ):
         monkeypatch.delenv(name, raising=False)
 
 

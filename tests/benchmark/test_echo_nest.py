@@ -133,7 +133,7 @@ def test_result_signature_and_config(dataset: Path, msd: Path, tmp_path: Path) -
     assert (files["by_track_id"], files["beside_audio"], len(files["sha256"])) == (CLIPS, 0, 64)
     assert score(shutil.copytree(msd, tmp_path / "elsewhere"))["signature"] == first["signature"]
     with h5py.File(msd / f"{_track(0)}.h5", "a") as file:
-        file["analysis/segments_timbre"][0, 0] += 1.0  # pyright: ignore[reportIndexIssue]
+        file["analysis/segments_timbre"][0, 0] += 1.0  # pyright: ignore[reportIndexIssue, reportOperatorIssue]
     changed = score(msd)
     assert changed["signature"] != first["signature"]
     assert changed["config"]["analysis_files"]["sha256"] != files["sha256"]

@@ -14,6 +14,7 @@ import pytest
 import yaml
 from emobench.benchmark.publish_model import model_release
 from emobench.benchmark.publish_results import board, read_rows
+from emobench.benchmark.seals import seals_of
 from emobench.errors import InputError
 from emobench.files import sha256_file, write_json
 
@@ -41,6 +42,13 @@ def results(ann: Any, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> P
 
 def _page(folder: Path) -> str:
     return f"<p>{len(read_rows(folder).results)} rows"
+
+
+def _rewrite(path: Path, result: dict[str, Any]) -> None:
+    """Write a changed result as one who knows how to seal it."""
+    result.pop("seals")
+    result["seals"] = seals_of(result, pl.read_parquet(path.with_suffix(".parquet")))
+    write_json(path, result)
 
 
 def _head(text: bytes) -> dict[str, Any]:
@@ -152,7 +160,7 @@ def test_rows_that_are_not_whole_are_named(ann: Any, results: Path, tmp_path: Pa
     cut.write_text(cut.read_text()[:500])
     ran = ann.run("publish", "leaderboard", "ann/x", "--results", tmp_path / "results", "--dry-run")
     assert ran.status == 0, ran.err
-    assert f"left out: {changed}: its predictions are missing or were changed" in ran.err
+    assert f"left out: {changed}: it or its predictions are not as they were written" in ran.err
     assert f"left out: {cut}: not a readable result" in ran.err
     assert "constant" in ran.out
     assert "mine" not in ran.out
@@ -167,7 +175,7 @@ def test_a_row_of_the_same_signature_with_other_scores(ann: Any, results: Path, 
     path = next((tmp_path / "results").glob("*/mine1*.json"))
     result = json.loads(path.read_text())
     result["scores"]["mean_distance"]["mean"] -= 0.01
-    write_json(path, result)
+    _rewrite(path, result)
     ran = ann.run("publish", "leaderboard", "ann/cheated", "--results", tmp_path / "results")
     assert ran.status == 2
     assert f"{path}: ann/cheated holds a row of the same signature with other scores" in ran.err
@@ -191,7 +199,7 @@ def test_no_path_of_this_machine_goes(results: Path, tmp_path: Path) -> None:
     path = next((tmp_path / "results").glob("*/mine1*.json"))
     result = json.loads(path.read_text())
     result["config"]["note"] = f"{tmp_path}/results/x"
-    write_json(path, result)
+    _rewrite(path, result)
     made = board(tmp_path / "results", "ann/x", space=None, render_page=_page, look=False)
     with pytest.raises(InputError, match=r"mine1.*\.json, line \d+: holds the path of its folder on this machine"):
         listing(made.results)
@@ -262,7 +270,7 @@ def test_wrong_models_and_evaluations(model: Path, scored: Path, results: Path, 
     other = next(results.glob("*/mine2*.json"))
     with pytest.raises(InputError, match="was not made with the weights of"):
         model_release(model, "ann/x", results=results, evaluation=other)
-    with pytest.raises(InputError, match=r"--evaluation .*config\.json: not a result \(lacks schema"):
+    with pytest.raises(InputError, match=r"--evaluation .*config\.json: not a result \(result: lacks schema"):
         model_release(model, "ann/x", results=results, evaluation=model / "config.json")
     with pytest.raises(InputError, match=r"--evaluation .*none\.json: not a readable result"):
         model_release(model, "ann/x", results=results, evaluation=tmp_path / "none.json")

@@ -162,7 +162,7 @@ def test_rows_that_leak_stand_beside_the_others(results: Path, row: GetRow) -> N
     tables, problems = load_tables(results)
     assert problems == []
     for form in ("rich", "markdown", "latex", "csv", "json"):
-        text = rendered(tables, form).replace("\\", "")
+        text = rendered(tables[:1], form).replace("\\", "")
         assert text.count("[leakage allowed]") == 1, form
     assert any("column <b>x</b> is arousal" in note for note in tables[0].notes)
     assert "&lt;b&gt;x&lt;/b&gt;" in rendered(tables, "markdown")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 import pyarrow as pa
-import pyarrow.parquet
+import pyarrow.parquet as pq
 import pytest
 from emobench.cards.hub_files import Forbidden, Upload, forbidden_values, refuse_secrets
 from emobench.errors import InputError
@@ -31,7 +31,7 @@ def _parquet(**columns: object) -> bytes:
 
 def _metadata(value: str) -> bytes:
     encoded = io.BytesIO()
-    pa.parquet.write_table(pa.table({"x": [1]}).replace_schema_metadata({"made": value}), encoded)
+    pq.write_table(pa.table({"x": [1]}).replace_schema_metadata({"made": value}), encoded)
     return encoded.getvalue()
 
 
