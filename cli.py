@@ -13,20 +13,26 @@ from . import __version__, cli_compare, cli_publish, cli_results, cli_verify
 from .console import Commands, State, data_folder, print_json, print_tables, remark, say, settle, tell_built, tell_found
 from .errors import InputError
 from .options import (
+    AllowLeakage,
     AsJson,
+    Audio,
     ClipUrl,
     Country,
+    Dataset,
     Device,
     Features,
     MinBitRate,
     MinDuration,
     MinSampleRate,
     Models,
+    Out,
     PerDay,
+    PretrainData,
     Quiet,
     Scheduler,
     Seed,
     SilenceDb,
+    TrackFiles,
     Verbose,
     Workers,
     network_config,
@@ -248,22 +254,11 @@ def pretrain(
 @app.command()
 def run(
     features: Features = None,
-    dataset: Annotated[
-        str | None,
-        typer.Option(metavar="DIR", help="Labelled dataset, or hf://user/name@v1.0.0. Default: data/synthetic."),
-    ] = None,
-    pretrain_data: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="Pre-training dataset, or hf://user/name@v1.0.0. Default: data/NAME-pretrain where it exists.",
-        ),
-    ] = None,
-    audio: Annotated[Path | None, typer.Option(help="Folder of the clips' audio, instead of the known one.")] = None,
-    msd: Annotated[
-        Path | None, typer.Option(help="ent: track files of the Million Song Dataset, TRABC….h5 or A/B/C/TRABC….h5.")
-    ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    dataset: Dataset = None,
+    pretrain_data: PretrainData = None,
+    audio: Audio = None,
+    msd: TrackFiles = None,
+    out: Out = Path("results"),
     models: Models = Path("models"),
     model: Annotated[
         list[Path] | None,
@@ -277,9 +272,7 @@ def run(
         bool,
         typer.Option("--carry-over", help="Ablation that leaks: keep fine-tuned weights from fold to fold."),
     ] = False,
-    allow_leakage: Annotated[
-        bool, typer.Option("--allow-leakage", help="Let rows pass that leak, and mark them for good.")
-    ] = False,
+    allow_leakage: AllowLeakage = False,
     window: Annotated[int, typer.Option(min=1, max=16, help="Beats an input window of networks.")] = 4,
     epochs: Annotated[str | None, typer.Option(help="Pre-training epochs to choose from, such as 5,10,20,50.")] = None,
     layers: Annotated[str | None, typer.Option(help="Hidden units, such as 75,50,25.")] = None,
@@ -314,27 +307,24 @@ def run(
     from dataclasses import replace
 
     from .benchmark import runs, tables
-    from .benchmark.published import locate, locate_pretraining
+    from .benchmark.published import find_places
     from .benchmark.spec import choose_phases, needs_audio
 
-    data = locate(
-        dataset or str(data_folder() / "synthetic"), audio=audio is None and needs_audio(features), say=remark
-    )
-    pretraining = locate_pretraining(pretrain_data, data, data=data_folder(), say=remark)
     networks = network_config(seed, epochs, layers, window=window)
     config = runs.RunConfig(
         regressor=regressor,
         layers=tuple(layer) if layer else None,
         phases=choose_phases(phase, control=control),
     )
-    places = runs.Places(
-        dataset=data.folder,
+    places = find_places(
+        dataset or str(data_folder() / "synthetic"),
+        pretrain_data,
+        data=data_folder(),
+        audio_too=audio is None and needs_audio(features),
+        say=remark,
         out=out,
         models=models,
         audio=audio,
-        pretrain_data=pretraining.folder if pretraining else None,
-        dataset_origin=data.origin,
-        pretrain_origin=pretraining.origin if pretraining else {},
         trained=tuple(model or ()),
         msd=msd,
     )
@@ -374,6 +364,7 @@ app.command("leaderboard")(cli_results.leaderboard)
 app.command("list")(cli_results.list_things)
 app.command("verify")(cli_verify.verify)
 app.command("compare")(cli_compare.compare)
+app.command("reproduce")(cli_compare.reproduce)
 app.add_typer(cli_publish.app, name="publish")
 
 

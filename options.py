@@ -27,6 +27,23 @@ SilenceDb = Annotated[float, typer.Option("--silence-db", help="Quality filter: 
 ClipUrl = Annotated[str, typer.Option("--clip-url", help="msd: address of 7digital's clip endpoint.")]
 Country = Annotated[str, typer.Option("--country", help="msd: whose catalogue is asked, two letters.")]
 PerDay = Annotated[int, typer.Option("--per-day", help="msd: most requests in 24 hours; the terms allow 4000.")]
+Dataset = Annotated[
+    str | None,
+    typer.Option(metavar="DIR", help="Labelled dataset, or hf://user/name@v1.0.0. Default: data/synthetic."),
+]
+PretrainData = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Pre-training dataset, or hf://user/name@v1.0.0. Default: data/NAME-pretrain where it exists.",
+    ),
+]
+Audio = Annotated[Path | None, typer.Option(help="Folder of the clips' audio, instead of the known one.")]
+TrackFiles = Annotated[
+    Path | None, typer.Option(help="ent: track files of the Million Song Dataset, TRABC….h5 or A/B/C/TRABC….h5.")
+]
+Out = Annotated[Path, typer.Option(help="Folder of results.")]
+AllowLeakage = Annotated[bool, typer.Option("--allow-leakage", help="Let rows pass that leak, and mark them for good.")]
 Features = Annotated[
     list[str] | None,
     typer.Option("--features", "-f", help="Names joined by +, such as mfcc or rhythm+pitch. May be repeated."),

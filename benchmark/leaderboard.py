@@ -52,6 +52,12 @@ def save(made: Sequence[Table], form: str, out: str) -> list[Path]:
     return list(texts)
 
 
+def check_format(form: str) -> None:
+    """Raise InputError unless tables can be rendered in this form."""
+    if form not in FORMATS:
+        raise InputError(f"--format {form}: expected {', '.join(FORMATS)}.")
+
+
 def rendered(made: Sequence[Table], form: str) -> str:
     """Tables as text.
 
@@ -67,8 +73,7 @@ def rendered(made: Sequence[Table], form: str) -> str:
     InputError
         If there is no such form.
     """
-    if form not in FORMATS:
-        raise InputError(f"--format {form}: expected {', '.join(FORMATS)}.")
+    check_format(form)
     if form == "csv":
         return to_csv(made)
     if form == "json":

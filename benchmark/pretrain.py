@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..builders import labelled
 from ..builders.audio_files import audio_hashes
@@ -15,6 +16,9 @@ from ..dbn.ranks import joined
 from ..errors import InputError
 from .networks import NetworkConfig, Networks, choose_device, ensure_model
 from .task import load_task
+
+if TYPE_CHECKING:
+    import torch
 
 
 def pretrain_domains(
@@ -66,21 +70,7 @@ def pretrain_domains(
     where = choose_device(device)
     own_clips, identity, source = list, None, data
     if load_manifest(data)["kind"] == "labelled":
-        dataset = labelled.load(data)
-        folder = dataset.audio_folder()
-        if folder is None:
-            raise InputError(f"{data}: was built without audio; pre-training needs some.")
-        sources = dataset.sources(folder)
-        bank = Networks(
-            load_task(dataset),
-            sources,
-            audio_hashes(sources),
-            config=config,
-            data=None,
-            models=models,
-            device=where,
-            pool=pool,
-        )
+        bank = own_networks(data, config=config, models=models, device=where, pool=pool)
         own_clips, identity, source = (lambda: bank.analyses), bank.audio_identity, None
     with joined(where) as ranks:
         return [
@@ -98,3 +88,28 @@ def pretrain_domains(
             )
             for name in names
         ]
+
+
+def own_networks(data: Path, *, config: NetworkConfig, models: Path, device: torch.device, pool: Executor) -> Networks:
+    """Networks that are pre-trained on the clips of a labelled dataset, without their labels.
+
+    Raises
+    ------
+    InputError
+        If it was built without audio.
+    """
+    dataset = labelled.load(data)
+    folder = dataset.audio_folder()
+    if folder is None:
+        raise InputError(f"{data}: was built without audio; pre-training needs some.")
+    sources = dataset.sources(folder)
+    return Networks(
+        load_task(dataset),
+        sources,
+        audio_hashes(sources),
+        config=config,
+        data=None,
+        models=models,
+        device=device,
+        pool=pool,
+    )

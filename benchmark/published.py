@@ -6,9 +6,11 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ..builders.release import MANIFEST, check_files, load_manifest
 from ..errors import InputError
+from .features import Places
 
 SCHEME = "hf://"
 _ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-][\w./-]*))?")
@@ -100,6 +102,41 @@ def locate(place: str, *, audio: bool = False, say: Callable[[str], None] = lamb
             f"{place}: {error} If the copy in the cache was damaged, remove {folder} and run this again."
         ) from error
     return Located(folder, {"repo": repo, "commit": commit})
+
+
+def find_places(
+    dataset: str,
+    pretrain_data: str | None,
+    *,
+    data: Path,
+    audio_too: bool,
+    say: Callable[[str], None],
+    **others: Any,
+) -> Places:
+    """Where a run finds and leaves things, with datasets fetched where they are named by addresses of the Hub.
+
+    Parameters
+    ----------
+    dataset, pretrain_data : str
+        As for :func:`locate` and :func:`locate_pretraining`.
+    data : Path
+        Folder of datasets.
+    audio_too : bool
+        Whether features are computed from the audio that was published.
+    say : callable
+        As for :func:`locate`.
+    **others
+        The fields of :class:`.features.Places` that are known already.
+    """
+    found = locate(dataset, audio=audio_too, say=say)
+    pretraining = locate_pretraining(pretrain_data, found, data=data, say=say)
+    return Places(
+        dataset=found.folder,
+        dataset_origin=found.origin,
+        pretrain_data=pretraining.folder if pretraining else None,
+        pretrain_origin=pretraining.origin if pretraining else {},
+        **others,
+    )
 
 
 def locate_pretraining(

@@ -186,7 +186,8 @@ def _slug(result: Result, what: str) -> str:
     return f"{name}@{version}-{manifest[:8]}-{folds[:8]}-{what}".replace("--", "-")
 
 
-def _notes(results: Sequence[Result], ranking: Ranking | None) -> list[str]:
+def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[str]:
+    """What stands below any table of results: how to read it, its clips, what is synthetic or leaks."""
     notes = [PLUS_MINUS]
     if ranking is not None:
         rows = ranking.rows.get(dataset_key(results[0]), 0)
@@ -220,7 +221,7 @@ def _single_table(results: Sequence[Result], name: str, ranking: Ranking | None)
         return int(reference), order.index(features) if features in order else len(order), features
 
     ordered = sorted(results, key=place)
-    notes = _notes(results, ranking)
+    notes = notes_of(results, ranking)
     if not any("ent" in result["features"].split("+") for result in results):
         notes.append(NO_ENT)
     ranked, columns = ranking is not None, ["Feature Type"]
@@ -273,7 +274,7 @@ def _deep_table(results: Sequence[Result], name: str, ranking: Ranking | None) -
         label += (f", fine-tuned, {CARRIED}" if carried else "") + _marks(first)
         rows.append((f"Layer {layer}", label, *cells))
         records += [_record(found[column], ranking) for column in ("pre-trained", "fine-tuned") if column in found]
-    notes = _notes(results, ranking)
+    notes = notes_of(results, ranking)
     if any(key[2] for key in by_row):
         notes.append("Random weights: the control, never pre-trained.")
     if any(key[3] for key in by_row):

@@ -55,6 +55,10 @@ class Domain:
         """Segments that one example covers, less one: 3 for ``rhythm`` and ``pitch``, 6 for ``pitch2d``."""
         return (self.window - 1) + (self.patch - 1)
 
+    def example_count(self, lengths: Sequence[int]) -> int:
+        """Examples of clips of so many segments: ``max(B - context, 0)`` each (Table 1)."""
+        return sum(max(length - self.context, 0) for length in lengths)
+
     def row_dims(self, bands: int) -> int:
         """Width of a row for segments of ``bands`` numbers."""
         return bands // 2 * self.window if self.name == "pitch2d" else bands

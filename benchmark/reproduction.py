@@ -1,0 +1,235 @@
+"""The paper's three tables with our numbers beside the paper's: ``emobench reproduce``.
+
+The paper's numbers are data (``paper.json``): Schmidt and Kim, ISMIR 2013, Tables 1 to 3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from ..builders.release import load_manifest
+from ..builders.segments import load_segments
+from ..cards.tables import Table
+from ..dbn.domains import Domain
+from ..errors import InputError
+from ..files import read_json
+from . import runs
+from .features import Places
+from .networks import NetworkConfig, choose_device
+from .pretrain import own_networks
+from .results import leak_mark
+from .tables import INTERVALS, SYNTHETIC, dataset_title, display_name, interval, notes_of, number
+
+TABLES = ("table1", "table2", "table3")
+
+# Metric to what its columns are called.
+SHOWN = {"mean_distance": "Distance", "kl_divergence": "KL"}
+
+OUTSIDE = "*"
+BESIDE = (
+    f"Diff.: ours less the paper's, which has {OUTSIDE} where it lies outside our interval. The paper's music and "
+    "pre-training set are not public, so another dataset's numbers are beside them for orientation alone."
+)
+EXAMPLES = (
+    "Examples are all windows of the clips that were kept: B - 3 of a clip of B segments for rhythm and pitch, and "
+    "B - 6 for 2-d FFT patches. The paper's 50,000 clips are not named, so examples a clip are what can be compared."
+)
+PAPER_CLIPS = 50_000
+
+
+@cache
+def paper() -> Mapping[str, Any]:
+    """The paper's tables."""
+    return read_json(Path(__file__).with_name("paper.json"), "table of the paper")
+
+
+def check_table(name: str) -> None:
+    """Raise InputError unless the paper has a table of this name that can be reproduced."""
+    if name not in TABLES:
+        raise InputError(f"reproduce {name}: the paper has no such table; expected {', '.join(TABLES)}.")
+
+
+def reproduce(
+    name: str,
+    places: Places,
+    networks: NetworkConfig,
+    *,
+    device: str,
+    pool: Executor,
+    allow_leakage: bool = False,
+) -> Table:
+    """Compute a table of the paper, each row beside the paper's.
+
+    Parameters
+    ----------
+    name : {"table1", "table2", "table3"}
+        Which.
+    places : Places
+        Datasets, results and models. Table 1 counts the examples of the pre-training dataset, or of the labelled
+        one where there is none.
+    networks : NetworkConfig
+        Settings of networks.
+    device, pool, allow_leakage
+        As for :func:`.runs.run`.
+
+    Returns
+    -------
+    Table
+        A row of the paper that this dataset cannot have says why in a note.
+
+    Raises
+    ------
+    InputError
+        If there is no such table, or the data cannot be used.
+    """
+    check_table(name)
+    if name == "table1":
+        return _examples_table(places, networks, device=device, pool=pool)
+    rows: Sequence[Mapping[str, Any]] = paper()[name]
+    specs = list(dict.fromkeys(row["features"] for row in rows))
+    outcome = runs.run(specs, places, runs.RunConfig(), networks, device=device, pool=pool, allow_leakage=allow_leakage)
+    return _scores_table(name, rows, outcome)
+
+
+def _scores_table(name: str, rows: Sequence[Mapping[str, Any]], outcome: runs.Outcome) -> Table:
+    """Tables 2 and 3: distance and divergence with their intervals, the paper's, and the difference."""
+    deep = name == "table3"
+    ours = {(row["features"], row["layer"], row["phase"]): row for row in outcome.results}
+    # What the paper does not show, but without which its numbers cannot be read.
+    references = [{"features": row["features"]} for row in outcome.results if row["features"] in ("constant", "oracle")]
+    cells, records = [], []
+    for row in [*rows, *references]:
+        record: dict[str, Any] = {part: row.get(part) for part in ("features", "layer", "phase")}
+        found = ours.get((record["features"], record["layer"], record["phase"]))
+        names = [display_name(row["features"]) + (leak_mark(found) if found else "")]
+        if deep:
+            layer = "–" if record["layer"] is None else f"Layer {record['layer']}"
+            names = [layer, record["phase"] or "–", *names]
+        numbers: list[str] = []
+        for metric in SHOWN:
+            score = found["scores"][metric] if found else None
+            both = compared(score, row.get(metric))
+            record |= {f"{metric}{part}": value for part, value in both.items()}
+            numbers += _shown(score, both)
+        cells.append((*names, *numbers))
+        records.append({**record, "signature": found["signature"] if found else None})
+    first = outcome.results[0]
+    part = "95\N{NO-BREAK SPACE}%"
+    return Table(
+        title=f"Table {name[-1]} of the paper beside {dataset_title(first)}",
+        slug=f"{first['dataset']['name']}@{first['dataset']['version']}-{name}",
+        columns=(
+            *(("DBN Layer", "Phase", "Feature Type") if deep else ("Feature Type",)),
+            *(f"{shown} {what}" for shown in SHOWN.values() for what in ("Ours", part, "Paper's", "Diff.")),
+        ),
+        rows=cells,
+        notes=[BESIDE, INTERVALS, *notes_of(outcome.results), *(f"No row of ours: {note}" for note in outcome.notes)],
+        records=records,
+        text_columns=3 if deep else 1,
+        optional=[8, 4] if deep else [6, 2],
+    )
+
+
+def compared(score: Mapping[str, Any] | None, papers: Sequence[float] | None) -> dict[str, Any]:
+    """Our score and the paper's, by the ends of the fields of a record.
+
+    Parameters
+    ----------
+    score : mapping or None
+        ``mean, std, ci95`` of ours; None where there is no row.
+    papers : (float, float) or None
+        Mean and deviation of the paper's.
+    """
+    ours, low_high = (score["mean"], score["ci95"]) if score else (None, None)
+    low, high = low_high or (None, None)
+    theirs, spread = papers or (None, None)
+    return {
+        "": ours,
+        "_std": score["std"] if score else None,
+        "_low": low,
+        "_high": high,
+        "_paper": theirs,
+        "_paper_std": spread,
+        "_difference": None if ours is None or theirs is None else ours - theirs,
+        "_paper_outside": None if theirs is None or low is None or high is None else not low <= theirs <= high,
+    }
+
+
+def _shown(score: Mapping[str, Any] | None, both: Mapping[str, Any]) -> list[str]:
+    """Cells of a score: ours, its interval, the paper's with its mark, the difference."""
+    theirs, difference = both["_paper"], both["_difference"]
+    mark = OUTSIDE if both["_paper_outside"] else ""
+    return [
+        number(dict(score)) if score else "–",
+        interval(dict(score)) if score else "–",
+        "–" if theirs is None else f"{theirs:.3f} ± {both['_paper_std']:.3f}{mark}",
+        "–" if difference is None else f"{difference:+.3f}".replace("-", "−"),
+    ]
+
+
+def _examples_table(places: Places, networks: NetworkConfig, *, device: str, pool: Executor) -> Table:
+    """Table 1: width of the input and number of examples of each domain."""
+    data = places.pretrain_data or places.dataset
+    manifest = load_manifest(data)
+    rows, records = [], []
+    lengths, widths = _segments(data, manifest["kind"], networks, places, device=device, pool=pool)
+    for row in paper()["table1"]:
+        domain = Domain(row["domain"], networks.pretraining.window)
+        own = lengths[domain.table]
+        dims, examples = domain.window * domain.row_dims(widths[domain.table]), domain.example_count(own)
+        each, papers_each = examples / len(own), row["examples"] / PAPER_CLIPS
+        rows.append(
+            (
+                display_name(row["domain"]),
+                *(str(dims), str(row["dims"]), f"{examples:,}", f"{row['examples']:,}"),
+                *(f"{each:.1f}", f"{papers_each:.1f}"),
+            )
+        )
+        records.append(
+            {
+                "domain": row["domain"],
+                "dims": dims,
+                "dims_paper": row["dims"],
+                "clips": len(own),
+                "clips_paper": PAPER_CLIPS,
+                "examples": examples,
+                "examples_paper": row["examples"],
+                "examples_difference": examples - row["examples"],
+            }
+        )
+    label = f"{manifest['name']}@{manifest['version']}" + (" (synthetic)" if manifest.get("synthetic") else "")
+    notes = [EXAMPLES, f"{len(next(iter(lengths.values()))):,} clips."]
+    return Table(
+        title=f"Table 1 of the paper beside {label}",
+        slug=f"{manifest['name']}@{manifest['version']}-table1",
+        columns=(
+            "Model Domain",
+            *("Input Dimensionality", "Paper's Dimensionality", "Examples", "Paper's Examples"),
+            *("Examples a Clip", "Paper's a Clip"),
+        ),
+        rows=rows,
+        notes=[*notes, SYNTHETIC] if manifest.get("synthetic") else notes,
+        records=records,
+    )
+
+
+def _segments(
+    data: Path, kind: str, networks: NetworkConfig, places: Places, *, device: str, pool: Executor
+) -> tuple[dict[str, list[int]], dict[str, int]]:
+    """Segments of each clip, and their width, of the tables ``rhythm`` and ``pitch``."""
+    if kind == "pretrain":
+        opened = {table: load_segments(data, table) for table in ("rhythm", "pitch")}
+        return (
+            {table: segments.lengths for table, segments in opened.items()},
+            {table: next(iter(segments)).shape[1] for table, segments in opened.items()},
+        )
+    clips = own_networks(data, config=networks, models=places.models, device=choose_device(device), pool=pool).analyses
+    found = {table: [getattr(clip, table) for clip in clips] for table in ("rhythm", "pitch")}
+    return (
+        {table: [len(each) for each in matrices] for table, matrices in found.items()},
+        {table: matrices[0].shape[1] for table, matrices in found.items()},
+    )
