@@ -65,7 +65,7 @@ def to_rich(table: Table) -> Group:
 
 @dataclass(frozen=True)
 class _Fitting:
-    """A table that goes without optional columns where they do not fit, and says so."""
+    """A table that goes without optional columns where they do not fit, and says so; at last its numbers break."""
 
     table: Table
 
@@ -74,18 +74,22 @@ class _Fitting:
 
         hidden: list[int] = []
         endless = options.update(width=10_000)
-        for place in self.table.optional:
+
+        def fits() -> bool:
             roomy = _rich_table(self.table, hidden, name_width=_NAME_WIDTH)
-            if console.measure(roomy, options=endless).minimum <= options.max_width:
+            return console.measure(roomy, options=endless).minimum <= options.max_width
+
+        for place in self.table.optional:
+            if fits():
                 break
             hidden.append(place)
-        yield _rich_table(self.table, hidden)
+        yield _rich_table(self.table, hidden, broken=not fits())
         if hidden:
             names = ", ".join(self.table.columns[place] for place in sorted(hidden))
             yield Text(f"Too narrow here for: {names}.")
 
 
-def _rich_table(table: Table, hidden: Collection[int], *, name_width: int = 0) -> RichTable:
+def _rich_table(table: Table, hidden: Collection[int], *, name_width: int = 0, broken: bool = False) -> RichTable:
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
@@ -93,15 +97,21 @@ def _rich_table(table: Table, hidden: Collection[int], *, name_width: int = 0) -
     shown = RichTable(box=box.SIMPLE_HEAD)
     kept = [place for place in range(len(table.columns)) if place not in hidden]
     for place in kept:
-        # Numbers stay on one line; the last of the names gives way where the terminal is narrow.
+        # Numbers stay on one line as long as they can; the last of the names gives way where the terminal is narrow.
         number, gives_way = place >= table.text_columns, place == table.text_columns - 1
+        gives_way |= broken and number
         longest = max((len(row[place]) for row in table.rows), default=0)
         least = min(longest, name_width) if gives_way else longest
+        heading = table.columns[place].replace(" ", "\n") if number else table.columns[place]
+        if broken and number:
+            heading = heading.replace("-", "-\n")
+            least = max(map(len, heading.split("\n")))
         shown.add_column(
-            Text(table.columns[place].replace(" ", "\n") if number else table.columns[place]),
+            Text(heading),
             justify="right" if number else "left",
             no_wrap=not gives_way,
-            min_width=least if name_width else None,
+            overflow="fold",
+            min_width=least if name_width or (broken and (number or not gives_way)) else None,
         )
     for row in table.rows:
         shown.add_row(*(Text(row[place]) for place in kept))

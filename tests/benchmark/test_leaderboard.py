@@ -189,3 +189,21 @@ def test_a_narrow_terminal_goes_without_optional_columns_and_says_which(width: i
     assert ("Too narrow here for: " + ", ".join(hidden) + "." in shown) == bool(hidden)
     assert ("1" * 20 in shown, "2" * 20 in shown, "3" * 20 in shown) == (width >= 66, width >= 88, True)
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= width
+
+
+def test_a_terminal_too_narrow_for_anything_breaks_numbers_but_loses_nothing() -> None:
+    from rich.console import Console
+
+    columns = ("Layer", "Feature Type", "Pre-training Distance", "Fine-tuning Distance", "Paper's Distance")
+    names = ("Rhythm", "Rhythm+2-d FFT Pitch")
+    rows = [("Layer 0", name, "0.151 ± 0.007", "0.152 ± 0.008", "0.153 ± 0.009") for name in names]
+    table = Table(title="t", slug="t", columns=columns, rows=rows, text_columns=2)
+    console = Console(width=60, file=io.StringIO())
+    with console.capture() as captured:
+        console.print(to_rich(table))
+    lines = captured.get().splitlines()
+    assert max(len(line.rstrip()) for line in lines) <= 60
+    words = " ".join(lines).split()
+    for word in ("Feature", "training", "Layer", "Rhythm", "FFT", "0.151", "0.007", "0.153", "0.009"):
+        assert words.count(word) >= 1, word
+    assert "…" not in captured.get()
