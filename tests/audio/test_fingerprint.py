@@ -1,0 +1,96 @@
+"""One recording under two names is known again, and different ones are not taken for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+from emobench.audio.decode import decode
+from emobench.audio.fingerprint import SAME, SAMPLE_RATE, SHIFT, fingerprint, same_recordings
+
+RNG = np.random.default_rng
+
+
+def _piece(seed: int, seconds: float = 8.0) -> np.ndarray:
+    """Notes of random pitch and length over noise bursts."""
+    generator = RNG(seed)
+    time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
+    sound = np.zeros(len(time))
+    start = 0.0
+    while start < seconds:
+        length = generator.uniform(0.15, 0.5)
+        here = (time >= start) & (time < start + length)
+        for _ in range(3):
+            pitch = 110 * 2 ** (generator.integers(0, 36) / 12)
+            for overtone in (1, 2, 3):
+                sound[here] += np.sin(2 * np.pi * pitch * overtone * time[here]) / overtone
+        sound[here] *= np.exp(-3 * (time[here] - start))
+        start += length
+    return (0.2 * sound + 0.005 * generator.normal(size=len(time))).astype(np.float32)
+
+
+def _same(*sounds: np.ndarray) -> list[tuple[int, int]]:
+    prints = [fingerprint(np.asarray(sound, np.float32)) for sound in sounds]
+    return same_recordings(prints, np.ones((len(prints), len(prints)), bool))
+
+
+def test_shape_and_level() -> None:
+    sound = _piece(0)
+    print_ = fingerprint(sound)
+    assert print_.shape[1] == 24
+    assert len(print_) == pytest.approx(8 * 40, abs=2)
+    # A level is a constant in decibels.
+    assert fingerprint(np.float32(0.25) * sound) == pytest.approx(print_, abs=1e-4)
+    assert not fingerprint(np.zeros(SAMPLE_RATE * 4, np.float32)).any()
+
+
+def test_versions_of_one_recording(tmp_path: Path) -> None:
+    sound = _piece(1)
+    soundfile.write(
+        tmp_path / "a.mp3", sound, SAMPLE_RATE, format="MP3", bitrate_mode="CONSTANT", compression_level=0.9
+    )
+    soundfile.write(tmp_path / "a.ogg", sound, SAMPLE_RATE, format="OGG", compression_level=0.9)
+    versions = [decode(tmp_path / name, sample_rate=SAMPLE_RATE) for name in ("a.mp3", "a.ogg")]
+    late = sound[round(0.7 * SHIFT * SAMPLE_RATE) :]
+    spectrum = np.fft.rfft(sound)
+    spectrum *= np.linspace(2, 0.5, len(spectrum))
+    for version in (*versions, late, 0.1 * sound, np.fft.irfft(spectrum, len(sound)), sound[: len(sound) // 2]):
+        assert _same(sound, version) == [(0, 1)]
+
+
+def test_other_recordings() -> None:
+    sounds = [_piece(seed) for seed in range(8)]
+    assert _same(*sounds) == []
+    # Beyond the shift that is looked for, the same piece is another clip.
+    assert _same(sounds[0], sounds[0][round(2.5 * SAMPLE_RATE) :]) == []
+    assert _same(np.zeros(SAMPLE_RATE * 4), np.zeros(SAMPLE_RATE * 4)) == []
+
+
+def test_only_pairs_that_are_wanted() -> None:
+    prints = [fingerprint(_piece(0)), fingerprint(_piece(1)), fingerprint(_piece(0))]
+    wanted = np.zeros((3, 3), bool)
+    assert same_recordings(prints, wanted) == []
+    wanted[0, 2] = wanted[2, 0] = True
+    assert same_recordings(prints, wanted) == [(0, 2)]
+
+
+def test_similarity_is_a_correlation() -> None:
+    # Of two prints without a common shift, worked out by numpy.
+    one, other = (RNG(seed).normal(size=(300, 24)).astype(np.float32) for seed in (0, 1))
+    mixed = np.asarray(one + 0.2 * other, np.float32)
+    expected = np.sum(one * mixed) / np.sqrt(np.sum(one**2) * np.sum(mixed**2))
+    assert expected > SAME
+    assert same_recordings([one, mixed], np.ones((2, 2), bool)) == [(0, 1)]
+    loud = np.asarray(one + 0.7 * other, np.float32)
+    assert np.sum(one * loud) / np.sqrt(np.sum(one**2) * np.sum(loud**2)) < SAME
+    assert same_recordings([one, loud], np.ones((2, 2), bool)) == []
+
+
+def test_real_music(real_data: Path) -> None:
+    pieces = sorted(path for path in (real_data / "audio").iterdir() if path.suffix in (".ogg", ".mp3"))
+    sounds = [decode(path, sample_rate=SAMPLE_RATE, duration=15) for path in pieces]
+    assert _same(*sounds) == []
+    shifted = decode(pieces[0], sample_rate=SAMPLE_RATE, start=0.5, duration=15)
+    assert _same(sounds[0], shifted) == [(0, 1)]

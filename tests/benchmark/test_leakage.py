@@ -1,0 +1,193 @@
+"""Leakage: what makes a run fail, what marks its rows, and what is no leak."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from concurrent.futures import Executor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import soundfile
+from emobench.benchmark.leakage import Leakage, examine
+from emobench.benchmark.task import Task, load_task
+from emobench.builders import labelled, synthetic
+from emobench.builders.labelled import LabelledConfig
+from emobench.builders.synthesis import SynthesisConfig
+from emobench.cli import app
+from emobench.errors import InputError
+from typer.testing import CliRunner
+
+Columns = tuple[list[str], np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def task(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Task:
+    out = tmp_path_factory.mktemp("leakage") / "tiny"
+    corpus = make_corpus([1] * 18 + [2] * 6, seconds=6)
+    labelled.build(corpus, out, name="tiny", version="1.0.0", config=LabelledConfig(), pool=pool)
+    return load_task(labelled.load(out))
+
+
+@pytest.fixture
+def look(task: Task, pool: Executor) -> Callable[..., Leakage]:
+    """Examine the task, with other tables or features."""
+
+    def examined(*, files: dict[str, Columns] | None = None, **tables: pl.DataFrame) -> Leakage:
+        changed = replace(task, dataset=replace(task.dataset, **tables)) if tables else task
+        return examine(changed, [], files or {}, pool)
+
+    return examined
+
+
+def _noise(task: Task, width: int = 3) -> np.ndarray:
+    return np.random.default_rng(0).normal(size=(len(task.songs), width))
+
+
+def test_nothing_leaks(look: Any, task: Task) -> None:
+    found = look(files={"file:mine.csv": (["x", "y", "z"], _noise(task))})
+    assert found.of(["file:mine.csv", "mfcc"]) == []
+    assert found.not_checked == ("audio: none at hand",)
+    found.refuse()
+
+
+def test_an_album_on_both_sides(look: Any, task: Task) -> None:
+    folds = task.dataset.folds
+    album = folds.group_by("album").len().filter(pl.col("len") > 5).sort("album")["album"][0]
+    one = folds.filter(pl.col("album") == album)["clip_id"][0]
+    moved = folds.with_columns(
+        split=pl.when(pl.col("clip_id") == one)
+        .then(pl.when(pl.col("split") == "test").then(pl.lit("train")).otherwise(pl.lit("test")))
+        .otherwise(pl.col("split"))
+    )
+    found = look(folds=moved)
+    assert found.of([]) == [f"albums on both sides of a fold: {album}"]
+    with pytest.raises(InputError, match=rf"^leakage: albums on both sides of a fold: {album}\. Mend the dataset"):
+        found.refuse()
+
+
+def test_an_album_whose_names_are_spelt_in_two_ways(look: Any, task: Task) -> None:
+    # Two albums that the folds think apart are one by their clips' names.
+    folds = task.dataset.folds.filter(pl.col("repeat") == 0)
+    first, second = (folds.filter(pl.col("split") == part)["clip_id"][0] for part in ("train", "test"))
+    names = {first: ("Sigur Rós", "Ágætis byrjun"), second: ("sigur ros", "Ágætis  Byrjun!")}
+    clips = task.dataset.clips.with_columns(
+        artist=pl.col("clip_id").replace_strict({c: n[0] for c, n in names.items()}, default=pl.col("artist")),
+        album=pl.col("clip_id").replace_strict({c: n[1] for c, n in names.items()}, default=pl.col("album")),
+    )
+    (line,) = look(clips=clips).of([])
+    assert line == "albums on both sides of a fold: sigurros/agætisbyrjun"
+
+
+def test_a_clip_that_stands_twice(look: Any, task: Task) -> None:
+    folds = task.dataset.folds
+    twice = folds.filter((pl.col("repeat") == 1) & (pl.col("clip_id") == "c003"))
+    assert "clips that stand twice in a repeat: c003" in look(folds=pl.concat([folds, twice])).of([])
+
+
+def test_artists_are_counted_and_fail_where_folds_are_by_artist(look: Any, task: Task) -> None:
+    clips = task.dataset.clips.with_columns(
+        artist=pl.when(pl.int_range(pl.len()) < 12).then(pl.lit("One")).otherwise(pl.lit("Various Artists"))
+    )
+    found = look(clips=clips)
+    assert found.of([]) == []
+    expected = []
+    for _, rows in task.dataset.folds.sort("repeat").group_by("repeat", maintain_order=True):
+        own = rows.filter(pl.col("clip_id").is_in(clips.filter(pl.col("artist") == "One")["clip_id"].implode()))
+        tested = (own["split"] == "test").sum()
+        expected.append(int(0 < tested < len(own)))
+    assert list(found.artists) == expected
+    assert sum(expected) > 0
+    assert "artists with clips in test and outside it" in found.remarks()[-1]
+    manifest = json.loads(json.dumps(task.dataset.manifest))
+    manifest["config"].setdefault("dataset", {}).setdefault("folds", {})["group"] = "artist"
+    by_artist = look(clips=clips, manifest=manifest)
+    assert by_artist.of([]) == ["artists on both sides of a fold, though the folds are by artist: one"]
+
+
+@pytest.mark.parametrize("lag", [0, 2, -1])
+def test_a_column_that_follows_a_target(look: Any, task: Task, lag: int) -> None:
+    values = _noise(task)
+    here = np.arange(len(values))
+    there = np.clip(here + lag, 0, len(values) - 1)
+    same = task.songs[here] == task.songs[there]
+    values[same, 1] = 3 - 2 * task.targets[there[same], 0]
+    (line,) = look(files={"file:/home/me/mine.csv": (["x", "y", "z"], values)}).of(["file:/home/me/mine.csv"])
+    at = f" {abs(lag)} s {'later' if lag > 0 else 'earlier'}" if lag else ""
+    assert line == f"file:mine.csv holds targets: column y is arousal{at}"
+
+
+def test_a_column_that_holds_the_clips_mean(look: Any, task: Task) -> None:
+    values = _noise(task)
+    means = np.array([task.targets[task.songs == song, 1].mean() for song in range(len(task.clips))])
+    values[:, 2] = means[task.songs]
+    (line,) = look(files={"file:mine.csv": (["x", "y", "z"], values)}).of(["file:mine.csv"])
+    assert line == "file:mine.csv holds targets: column z is valence of the clip's mean"
+
+
+def test_columns_that_give_a_target_away_together(look: Any, task: Task) -> None:
+    values = _noise(task)
+    # Neither column alone follows the target; their difference does.
+    values[:, 0] = 5 * values[:, 1] + task.targets[:, 0]
+    (line,) = look(files={"file:mine.csv": (["x", "y", "z"], values)}).of(["file:mine.csv"])
+    assert line.startswith("file:mine.csv predicts arousal of clips it was not fitted on all but perfectly")
+    assert "suspected to hold targets" in line
+
+
+def test_a_good_feature_is_none_that_leaks(look: Any, task: Task) -> None:
+    values = _noise(task)
+    values[:, 0] = task.targets[:, 0] + np.random.default_rng(1).normal(0, 0.03, len(values))
+    assert look(files={"file:mine.csv": (["x", "y", "z"], values)}).of(["file:mine.csv"]) == []
+    constant = np.ones((len(values), 2))
+    assert look(files={"file:mine.csv": (["x", "y"], constant)}).of(["file:mine.csv"]) == []
+
+
+def test_one_recording_under_two_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: Executor) -> None:
+    rendered = tmp_path / "rendered"
+    settings = SynthesisConfig(n_clips=12, clip_seconds=8, n_pretrain=1, pretrain_seconds=31)
+    labelled.build(synthetic.load(settings), rendered, name="syn", version="1.0.0", config=LabelledConfig(), pool=pool)
+    music = tmp_path / "music"
+    music.mkdir()
+    sounds = [soundfile.read(path) for path in sorted((rendered / "audio").glob("*.flac"))]
+    for number, (sound, rate) in enumerate(sounds):
+        soundfile.write(music / f"c{number}.wav", sound, rate)
+    # Another album's clip is the first one again, encoded and quieter.
+    sound, rate = sounds[0]
+    soundfile.write(music / "twin.mp3", 0.5 * sound, rate, format="MP3")
+    names = [*(f"c{number}.wav" for number in range(len(sounds))), "twin.mp3"]
+    clips = "".join(f"{name[:-4]},{name},Artist {name},Album {name},,,8\n" for name in names)
+    (tmp_path / "clips.csv").write_text("clip_id,audio,artist,album,title,start,duration\n" + clips)
+    generator = np.random.default_rng(0)
+    labels = "".join(
+        f"{name[:-4]},w{worker},{second},{a:.3f},{v:.3f}\n"
+        for name in names
+        for worker in range(5)
+        for second, a, v in zip(range(1, 9), *generator.uniform(-0.4, 0.4, (2, 8)), strict=True)
+    )
+    (tmp_path / "labels.csv").write_text("clip_id,annotator_id,time,arousal,valence\n" + labels)
+    monkeypatch.chdir(tmp_path)
+    table = ["--clips", "clips.csv", "--labels", "labels.csv", "--audio", "music"]
+    built = CliRunner().invoke(app, ["build-data", "table", *table, "--workers", "1"])
+    assert built.exit_code == 0, built.output
+    command = ["run", "--features", "spectral_shape", "--dataset", "data/table", "--workers", "1"]
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 2, refused.output
+    assert "leakage: one recording under two ids on both sides of a fold: c0 and twin. Mend" in refused.stderr
+    assert not (tmp_path / "results").exists()
+    allowed = CliRunner().invoke(app, [*command, "--allow-leakage"])
+    assert allowed.exit_code == 0, allowed.output
+    assert "one recording under two ids" in allowed.stderr
+    assert "[leakage allowed]" in allowed.stdout
+    (path,) = (tmp_path / "results").glob("*/spectral_shape-leakage-allowed-*.json")
+    result = json.loads(path.read_text())
+    assert result["config"]["leakage"] == result["leakage"]["found"]
+    # Marked for good: it is no row of the honest ranking, and a later run without the option fails again.
+    board = CliRunner().invoke(app, ["leaderboard", "--json"])
+    rows = [row for part in json.loads(board.stdout) for row in part["rows"] if "spectral_shape" in row["features"]]
+    assert [row["rank"] for row in rows] == [None]
+    assert rows[0]["no_rank"] == "leakage allowed"
+    assert CliRunner().invoke(app, command).exit_code == 2
