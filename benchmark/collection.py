@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,15 +10,11 @@ from typing import Any
 from tqdm import tqdm
 
 from ..errors import EmobenchError, InputError
-from ..files import digest
 from ..parallel import bars_wanted
 from .checks import Check, Report
-from .seals import DECIDES
+from .results import row_key
 from .verify import verify
 from .verify_data import Datasets
-
-# What may differ where a row is computed once more: the row stays the same.
-_VERSIONS = ("versions", "decoder")
 
 
 @dataclass(frozen=True)
@@ -119,17 +115,10 @@ def _name_duplicates(reports: list[Report]) -> None:
     for report in reports:
         if report.result is None:
             continue
-        first = seen.setdefault(_row(report.result), report.path)
+        first = seen.setdefault(row_key(report.result), report.path)
         again = seen.setdefault(f"signature {report.result['signature']}", report.path)
         if first != report.path:
             line = f"the same row as {first}; expected it once, whatever versions computed it"
             report.checks.append(Check("duplicates", [line]))
         elif again != report.path:
             report.checks.append(Check("duplicates", [f"the same signature as {again}"]))
-
-
-def _row(result: Mapping[str, Any]) -> str:
-    """What makes a row: its data, folds, features and settings."""
-    config = result["config"]
-    decided = {name: config[name] for name in DECIDES if name in config and name not in _VERSIONS}
-    return digest([result["dataset"]["folds_sha256"], decided])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,9 +14,9 @@ import polars as pl
 
 from ..builders.targets import PARAMETERS
 from ..errors import EmobenchError
-from ..files import read_json, sha256_file, write_json, write_parquet
+from ..files import digest, read_json, sha256_file, write_json, write_parquet
 from .metrics import NAMES, weighted_scores
-from .seals import broken, seals_of
+from .seals import DECIDES, VERSIONS, broken, seals_of
 from .shape import misfits
 from .significance import RepeatPredictions, album_intervals
 from .spec import Row
@@ -161,7 +161,7 @@ def leak_mark(result: dict[str, Any]) -> str:
     return f" [{LEAKED}]" if leaks_of(result) else ""
 
 
-def dataset_key(result: dict[str, Any]) -> tuple[str, str, str, str]:
+def dataset_key(result: Mapping[str, Any]) -> tuple[str, str, str, str]:
     """What results must share to be compared: the dataset's name, version, manifest and folds."""
     dataset = result["dataset"]
     return dataset["name"], dataset["version"], dataset["manifest_sha256"], dataset.get("folds_sha256", "")
@@ -174,7 +174,8 @@ class Results:
     Attributes
     ----------
     rows : list of dict
-        In the order of their paths, the latest where a row stands twice on one dataset.
+        In the order of their paths, the latest where a row stands twice (:func:`row_key`). Where rows are called
+        the same, ``variant`` tells them apart: by their models, else by their signatures.
     paths : dict of str to Path
         Where the result of each signature lies; its predictions are beside it, ending in ``.parquet``.
     problems : list of str
@@ -184,6 +185,37 @@ class Results:
     rows: list[dict[str, Any]]
     paths: dict[str, Path]
     problems: list[str]
+
+
+def row_key(result: Mapping[str, Any]) -> str:
+    """What makes a row, whatever versions computed it: its data, folds, features and settings."""
+    config = result.get("config", {})
+    decided = {name: config[name] for name in DECIDES if name in config and name not in VERSIONS}
+    shown = [result[part] for part in ("features", "layer", "phase", "regressor")]
+    return digest([dataset_key(result), shown, decided])
+
+
+def _tell_apart(rows: Sequence[dict[str, Any]]) -> None:
+    """Name the variant of rows that every table would call the same."""
+
+    def called(row: dict[str, Any]) -> str:
+        return digest([dataset_key(row), row["features"], row["regressor"], carried_over(row), leaks_of(row)])
+
+    models: dict[str, set[str]] = {}
+    for row in rows:
+        models.setdefault(called(row), set()).add(_model(row))
+    for row in rows:
+        if len(models[called(row)]) > 1 and _model(row):
+            row["variant"] = f"model {_model(row)}"
+    names = [digest([called(row), row["layer"], row["phase"], row.get("variant")]) for row in rows]
+    for row, name in zip(rows, names, strict=True):
+        if names.count(name) > 1:
+            row["variant"] = " ".join([*filter(None, [row.get("variant")]), row["signature"][:6]])
+
+
+def _model(row: dict[str, Any]) -> str:
+    """The weights behind a row, shortly."""
+    return "+".join(str(each.get("sha256"))[:6] for each in row.get("model") or [])
 
 
 def other_schema(result: dict[str, Any]) -> list[str]:
@@ -204,7 +236,7 @@ def read_results(folder: Path) -> Results:
     -------
     Results
     """
-    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    found: dict[str, dict[str, Any]] = {}
     paths = {}
     problems = []
     for path in sorted(folder.glob("*/*.json")):
@@ -216,14 +248,10 @@ def read_results(folder: Path) -> Results:
         if wrong := other_schema(result) or misfits(result, whole=False):
             problems.append(f"{path}: not a result of schema {SCHEMA} ({wrong[0]}).")
             continue
-        key = (
-            *dataset_key(result),
-            *(result[part] for part in ("features", "layer", "phase", "regressor")),
-            carried_over(result),
-            *leaks_of(result),
-        )
+        key = row_key(result)
         if key not in found or found[key]["created"] <= result["created"]:
             found[key] = result
             paths[result["signature"]] = path
     rows = list(found.values())
+    _tell_apart(rows)
     return Results(rows, {row["signature"]: paths[row["signature"]] for row in rows}, problems)

@@ -30,6 +30,9 @@ DECIDES = (
     "decoder",
 )
 
+# Of these, what may differ where a row is computed once more: the row stays the same.
+VERSIONS = ("versions", "decoder")
+
 
 def signature_of(config: Mapping[str, Any]) -> str:
     """Short hash over everything that decides a row's numbers, as its ``config`` records it."""

@@ -202,8 +202,9 @@ def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[
 
 
 def _marks(result: Result) -> str:
-    """What follows the features of a row: another regressor than the paper's, and that its data leak."""
-    return ("" if result["regressor"] == "mlr" else f" [{result['regressor']}]") + leak_mark(result)
+    """What follows the features of a row: another regressor than the paper's, its variant, and that its data leak."""
+    marks = [*([] if result["regressor"] == "mlr" else [result["regressor"]]), *filter(None, [result.get("variant")])]
+    return "".join(f" [{mark}]" for mark in marks) + leak_mark(result)
 
 
 def row_label(result: Result) -> str:

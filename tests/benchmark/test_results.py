@@ -166,3 +166,56 @@ def test_rows_that_leak_stand_beside_the_others(results: Path, row: GetRow) -> N
         assert text.count("[leakage allowed]") == 1, form
     assert any("column <b>x</b> is arousal" in note for note in tables[0].notes)
     assert "&lt;b&gt;x&lt;/b&gt;" in rendered(tables, "markdown")
+
+
+def _again(path: Path, name: str, **changes: Any) -> None:
+    """Write a result once more, under another name, with other values in its configuration."""
+    result = json.loads(path.read_text())
+    result["config"] |= changes.pop("config", {})
+    path.with_name(f"{name}.json").write_text(json.dumps(result | changes))
+
+
+def test_other_versions_make_no_other_row_and_other_settings_do(results: Path, row: GetRow) -> None:
+    path = row("mine")
+    before = len(read_results(results).rows)
+    _again(path, "newer", signature="newer", created="2999", config={"versions": {"numpy": "9"}, "decoder": "other"})
+    found = read_results(results)
+    assert len(found.rows) == before
+    assert [each["signature"] for each in found.rows if each["features"] == "file:mine.csv"] == ["newer"]
+    _again(path, "other", signature="0123456789ab", created="2999", config={"parts": ["another file"]})
+    found = read_results(results)
+    assert len(found.rows) == before + 1
+    own = [each for each in found.rows if each["features"] == "file:mine.csv"]
+    assert {each["variant"] for each in own} == {"newer", "012345"}
+    assert all("variant" not in each for each in found.rows if each not in own)
+    tables, _ = load_tables(results)
+    shown = rendered(tables[:1], "markdown").replace("\\", "")
+    assert "file:mine.csv [012345]" in shown
+    assert "file:mine.csv [newer]" in shown
+
+
+def test_rows_of_several_models_are_told_apart_in_every_layer(results: Path, row: GetRow) -> None:
+    path = row("mine")
+    for number, (layer, phase, model) in enumerate(
+        [
+            (0, "pre-trained", "aaaaaaa"),
+            (0, "fine-tuned", "aaaaaaa"),
+            (1, "pre-trained", "aaaaaaa"),
+            (0, "pre-trained", "bbbbbbb"),
+        ]
+    ):
+        signature = f"deep{number}"
+        models = [{"path": "x", "sha256": model * 10}]
+        part = {"config": {"row": ["rhythm", layer, phase], "parts": [{"model_sha256": model * 10}]}}
+        _again(path, signature, signature=signature, features="rhythm", layer=layer, phase=phase, model=models, **part)
+    found = {each["signature"]: each.get("variant") for each in read_results(results).rows}
+    assert [found[f"deep{number}"] for number in range(4)] == ["model aaaaaa"] * 3 + ["model bbbbbb"]
+    tables, _ = load_tables(results)
+    (deep,) = (table for table in tables if "networks" in table.title)
+    assert [row[:2] for row in deep.rows] == [
+        ("Layer 0", "Rhythm [model aaaaaa]"),
+        ("Layer 1", "Rhythm [model aaaaaa]"),
+        ("Layer 0", "Rhythm [model bbbbbb]"),
+    ]
+    # Both phases of a model stand in one row.
+    assert [row[6] == "not run" for row in deep.rows] == [False, True, True]
