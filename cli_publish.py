@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import print_json, say, settle
-from .options import AsJson, Quiet, Verbose
+from .console import data_folder, print_json, say, settle
+from .options import AsJson, Models, Quiet, Verbose
 
 if TYPE_CHECKING:
     from .cards.hub_release import Release, Released
@@ -68,6 +68,7 @@ def dataset(
 def leaderboard(
     repo: Repo,
     results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    models: Models = Path("models"),
     space: Annotated[
         str | None, typer.Option(help="Space of the page, user/name. Default: REPO-space; '' for none.")
     ] = None,
@@ -81,7 +82,8 @@ def leaderboard(
 ) -> None:
     """Release results and predictions to a repository of results, and their page to a static Space.
 
-    Rows that are there already stay, and are not sent again; --create-pr proposes the new ones alone.
+    Rows that are there already stay, and are not sent again; --create-pr proposes the new ones alone. New rows are
+    verified first, as by 'emobench verify'.
 
     For example:
 
@@ -94,12 +96,15 @@ def leaderboard(
     settle(quiet=quiet, verbose=verbose)
     from .benchmark.publish_page import render_page
     from .benchmark.publish_results import board, publish_board
+    from .benchmark.verify_data import Datasets
 
     made = board(
         results,
         repo,
         space=f"{repo}-space" if space is None else space or None,
         render_page=render_page,
+        datasets=Datasets([], data_folder(), only=False),
+        models=models,
         private=private,
         tag=tag,
         create_pr=create_pr,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import io
 import re
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from tqdm import tqdm
 
 from ..cards.hub import Repository, check_name
 from ..cards.hub_files import Upload
@@ -18,9 +19,12 @@ from ..cards.hub_pages import results_card, space_card
 from ..cards.hub_release import Release, Released, publish
 from ..errors import InputError
 from ..files import digest
+from ..parallel import bars_wanted
 from .publish import forbidden_in
 from .results import finished, read_results
 from .tables import tables
+from .verify import verify
+from .verify_data import Datasets
 
 RESULTS = "results"
 SCORES = "scores/train-00000.parquet"
@@ -62,19 +66,19 @@ def read_rows(folder: Path) -> Rows:
     return Rows(rows, folder, problems)
 
 
-def check_rows(rows: Rows) -> None:
-    """Refuse to send rows that anyone could find wrong.
+def check_rows(rows: Rows, names: Sequence[str], datasets: Datasets, models: Path) -> None:
+    """Refuse to send rows that anyone could find wrong with ``emobench verify``.
 
     Raises
     ------
     InputError
         Naming the first that fails.
     """
-    for name, result in rows.results.items():
-        if not name.endswith(f"-{result['signature']}"):
-            raise InputError(
-                f"{rows.folder / name}.json: its name does not end in its signature {result['signature']}."
-            )
+    for name in tqdm(names, desc="verifying", unit="row", disable=not bars_wanted(), leave=False):
+        report = verify(rows.folder / f"{name}.json", datasets, models)
+        for check in report.checks:
+            if check.failures:
+                raise InputError(f"{report.path}: {check.name}: {check.failures[0]}. Run the row again with --force.")
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,8 @@ def board(
     *,
     space: str | None,
     render_page: Callable[[Path], str],
+    datasets: Datasets,
+    models: Path,
     private: bool = True,
     tag: bool = False,
     create_pr: bool = False,
@@ -120,6 +126,8 @@ def board(
         ``user/name`` of the repository of results, and of the Space; None for no Space.
     render_page : callable
         Gives the page of a results folder, one HTML file.
+    datasets, models
+        Against which new rows are verified, as for :func:`.verify.verify`.
     private, create_pr
         As in :class:`.hub_release.Release`; a proposal holds the new rows alone.
     tag : bool
@@ -137,7 +145,6 @@ def board(
     if not own.results:
         lines = "".join(f" {problem}" for problem in own.problems[:1])
         raise InputError(f"{folder}: no results yet.{lines} Make some with 'emobench run --features mfcc'.")
-    check_rows(own)
     there, head = _published(repo) if look else (None, None)
     known = there.results if there else {}
     for name in own.results.keys() & known.keys():
@@ -147,6 +154,7 @@ def board(
                 "was changed."
             )
     new = [name for name in own.results if name not in known]
+    check_rows(own, new, datasets, models)
     sent = {path: place for name in new for path, place in own.paths(name).items()}
     uploads = [Upload(f"{RESULTS}/{path}", place) for path, place in sent.items()]
     count = f"{len(new)} row{'' if len(new) == 1 else 's'}"

@@ -13,8 +13,9 @@ import polars as pl
 import pytest
 import yaml
 from emobench.benchmark.publish_model import model_release
-from emobench.benchmark.publish_results import board, read_rows
+from emobench.benchmark.publish_results import Board, board, read_rows
 from emobench.benchmark.seals import seals_of
+from emobench.benchmark.verify_data import Datasets
 from emobench.errors import InputError
 from emobench.files import sha256_file, write_json
 
@@ -49,6 +50,11 @@ def _rewrite(path: Path, result: dict[str, Any]) -> None:
     result.pop("seals")
     result["seals"] = seals_of(result, pl.read_parquet(path.with_suffix(".parquet")))
     write_json(path, result)
+
+
+def _board(results: Path) -> Board:
+    nothing = Datasets([], results / "none", only=False)
+    return board(results, "ann/x", space=None, render_page=_page, look=False, datasets=nothing, models=results)
 
 
 def _head(text: bytes) -> dict[str, Any]:
@@ -181,6 +187,18 @@ def test_a_row_of_the_same_signature_with_other_scores(ann: Any, results: Path, 
     assert f"{path}: ann/cheated holds a row of the same signature with other scores" in ran.err
 
 
+def test_a_new_row_that_fails_its_check_does_not_go(ann: Any, results: Path, tmp_path: Path) -> None:
+    shutil.copytree(results, tmp_path / "results")
+    path = next((tmp_path / "results").glob("*/mine1*.json"))
+    result = json.loads(path.read_text())
+    result["scores"]["mean_distance"]["mean"] -= 0.01
+    _rewrite(path, result)
+    ran = ann.run("publish", "leaderboard", "ann/better", "--results", tmp_path / "results")
+    assert ran.status == 2
+    assert f"{path}: scores: scores.mean_distance.mean: is" in ran.err
+    assert ("dataset", "ann/better") not in ann.hub.repos
+
+
 def test_a_repository_of_another_use(ann: Any, results: Path, tiny: Tiny) -> None:
     assert ann.run("publish", "dataset", tiny(), "ann/corpus").status == 0
     before = dict(ann.hub.repos["dataset", "ann/corpus"].branches)
@@ -193,14 +211,14 @@ def test_a_repository_of_another_use(ann: Any, results: Path, tiny: Tiny) -> Non
 def test_no_path_of_this_machine_goes(results: Path, tmp_path: Path) -> None:
     from emobench.cards.hub_release import listing
 
-    made = board(results, "ann/x", space=None, render_page=_page, look=False)
+    made = _board(results)
     assert len(listing(made.results)) == 2 * len(read_rows(results).results) + 2
     shutil.copytree(results, tmp_path / "results")
     path = next((tmp_path / "results").glob("*/mine1*.json"))
     result = json.loads(path.read_text())
-    result["config"]["note"] = f"{tmp_path}/results/x"
+    result["excluded"] = {"c001": f"{tmp_path}/results/x"}
     _rewrite(path, result)
-    made = board(tmp_path / "results", "ann/x", space=None, render_page=_page, look=False)
+    made = _board(tmp_path / "results")
     with pytest.raises(InputError, match=r"mine1.*\.json, line \d+: holds the path of its folder on this machine"):
         listing(made.results)
 
