@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import print_json, say, settle
+from .console import data_folder, print_json, say, settle
 from .options import AsJson, Quiet, Verbose
 
 if TYPE_CHECKING:
@@ -99,7 +100,7 @@ def leaderboard(
         results,
         repo,
         space=f"{repo}-space" if space is None else space or None,
-        render_page=render_page,
+        render_page=partial(render_page, data=data_folder()),
         private=private,
         tag=tag,
         create_pr=create_pr,

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group, RenderResult
     from rich.table import Table as RichTable
 
-FORMATS = ("rich", "markdown", "latex", "csv", "json")
-SUFFIXES = {"rich": ".txt", "markdown": ".md", "latex": ".tex", "csv": ".csv", "json": ".json"}
+FORMATS = ("rich", "markdown", "latex", "csv", "json", "html")
+SUFFIXES = {"rich": ".txt", "markdown": ".md", "latex": ".tex", "csv": ".csv", "json": ".json", "html": ".html"}
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,148 @@
+// The page around the tables: sorting, filtering, panels that open, downloads.
+"use strict";
+
+const parsed = new Map();
+
+// Data of a script element, read when it is first asked for.
+function embeddedData(id) {
+  if (!parsed.has(id)) parsed.set(id, JSON.parse(document.getElementById(id).textContent));
+  return parsed.get(id);
+}
+
+const PHASE = 3;
+const NAMES = [1, 2, 3, 4, 15];
+const TEXTS = [1, 3, 4, 15];
+
+DataTable.ext.errMode = "throw";
+const tables = Array.from(document.querySelectorAll("table.ranking"), (node) => {
+  const columns = Array.from(node.tHead.rows[0].cells, (_, place) => ({
+    type: TEXTS.includes(place) ? "string" : "num",
+    searchable: NAMES.includes(place),
+    orderSequence: ["asc", "desc"],
+  }));
+  return new DataTable(node, {
+    columns,
+    paging: false,
+    info: false,
+    autoWidth: false,
+    layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
+    order: [[5, "asc"]],
+    language: { emptyTable: "No rows.", zeroRecords: "No row matches the filter." },
+  });
+});
+
+// Filtering: one text and one phase for the tables of all datasets.
+const filter = document.getElementById("filter");
+const phase = document.getElementById("phase");
+const state = document.getElementById("state");
+
+function applyFilter() {
+  let shown = 0;
+  let all = 0;
+  for (const table of tables) {
+    table.search(filter.value);
+    if (phase) table.column(PHASE).search(phase.value, { exact: true });
+    table.draw();
+    shown += table.rows({ search: "applied" }).count();
+    all += table.rows().count();
+  }
+  state.textContent = shown === all ? `All ${all} rows are shown.` : `${shown} of ${all} rows are shown.`;
+}
+
+filter.addEventListener("input", applyFilter);
+phase?.addEventListener("change", applyFilter);
+filter.form.addEventListener("submit", (event) => event.preventDefault());
+filter.form.hidden = false;
+
+// Downloads: the very texts that the command line writes.
+function offer(link, text, type) {
+  if (link.href.startsWith("blob:")) URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
+  return link;
+}
+
+function offerAll() {
+  const texts = embeddedData("texts");
+  offer(document.getElementById("csv"), texts.csv, "text/csv");
+  offer(document.getElementById("json"), texts.json, "application/json");
+  document.querySelector(".downloads").hidden = false;
+}
+
+// Lines of CSV; a line break inside quotes ends none.
+function csvLines(text) {
+  return text.match(/(?:"[^"]*"|[^"\n])+/g) ?? [];
+}
+
+// The record of a row, and its lines of CSV.
+function recordOf(signature) {
+  if (!parsed.has("records")) {
+    const texts = embeddedData("texts");
+    const records = JSON.parse(texts.json).flatMap(({ rows }) => rows);
+    const [head, ...lines] = csvLines(texts.csv);
+    parsed.set("records", new Map(records.map((record, place) => [record.signature, { record, csv: `${head}\n${lines[place]}\n` }])));
+  }
+  return parsed.get("records").get(signature);
+}
+
+// Panels.
+const panel = document.getElementById("panel");
+const links = [];
+
+function openRow(signature) {
+  const line = Array.from(document.querySelectorAll("tr[data-row]")).find((each) => each.dataset.row === signature);
+  if (!line) return;
+  const data = embeddedData(`data-${line.closest("table").dataset.section}`);
+  const { record, csv } = recordOf(signature);
+  const row = readRow(data, signature);
+  const heading = line.closest("section").querySelector("h2");
+  const close = element("button", { type: "button", class: "close" }, "Close");
+  close.addEventListener("click", () => panel.close());
+  const details = row.reason === undefined && {
+    clips: row.clips.map(({ place, ...clip }) => clip),
+    error_by_second: row.seconds,
+    error_by_quadrant: row.quadrants.map((each, place) => ({ quadrant: QUADRANTS[place], ...each })),
+  };
+  // The numbers of drawings are multiples of a unit; floating point shows more digits than that.
+  const rounded = (_, value) => (typeof value === "number" ? Number(value.toPrecision(15)) : value);
+  const detailed = JSON.stringify({ ...record, ...details }, rounded, 2);
+  links.splice(0).forEach((link) => URL.revokeObjectURL(link.href));
+  links.push(
+    offer(element("a", { download: `${signature}.csv` }, "CSV"), csv, "text/csv"),
+    offer(element("a", { download: `${signature}.json` }, "JSON"), `${detailed}\n`, "application/json"),
+  );
+  const badge = heading.querySelector(".badge");
+  panel.replaceChildren(
+    element("header", {},
+      element("div", {},
+        element("h2", { id: "panel-title" }, row.facts.Row),
+        element("p", {}, `on ${heading.firstChild.textContent.trim()} `, badge?.cloneNode(true), " this row: ", links[0], " ", links[1])),
+      close),
+    ...panelContent(row, data, record),
+  );
+  if (!panel.open) panel.showModal();
+  panel.scrollTop = 0;
+  const place = `#row=${encodeURIComponent(signature)}`;
+  if (location.hash !== place) history.replaceState(null, "", place);
+}
+
+panel.addEventListener("close", () => {
+  if (location.hash.startsWith("#row=")) history.replaceState(null, "", location.pathname + location.search);
+});
+// A click beside the panel lands on the dialog itself.
+panel.addEventListener("click", (event) => {
+  if (event.target === panel) panel.close();
+});
+document.getElementById("rankings").addEventListener("click", (event) => {
+  const button = event.target.closest("button.open");
+  if (button) openRow(button.closest("tr").dataset.row);
+});
+
+function openFromHash() {
+  if (location.hash.startsWith("#row=")) openRow(decodeURIComponent(location.hash.slice(5)));
+}
+
+window.addEventListener("hashchange", openFromHash);
+applyFilter();
+openFromHash();
+document.documentElement.dataset.ready = performance.now().toFixed(1);
+setTimeout(offerAll);
