@@ -20,7 +20,7 @@ from .page_clips import Limits, Pool, row_data
 from .ranking import Ranking
 from .results import Results, dataset_key, phase_shown
 from .stored import Stored, StoredError, read_stored
-from .tables import dataset_title, display_name, interval, marks, rank_shown, row_label, tables
+from .tables import SYNTHETIC, dataset_title, display_name, interval, marks, number, rank_shown, row_label, tables
 
 Result = dict[str, Any]
 
@@ -102,13 +102,13 @@ def _section(
     notes = dict.fromkeys(note for table in tables(ordered, ranking) for note in table.notes)
     return Section(
         title=title,
-        synthetic=bool(ordered[0]["dataset"].get("synthetic")),
+        warning=SYNTHETIC if SYNTHETIC in notes else "",
         entries=[_entry(result, ranking) for result in ordered],
         baseline=(
             scores.get("mean_distance", {}).get("mean"),
             scores.get("kl_divergence", {}).get("mean"),
         ),
-        notes=[*notes, remark],
+        notes=[*(note for note in notes if note != SYNTHETIC), remark],
         data={**pool.data(), "rows": rows},
     )
 
@@ -130,6 +130,7 @@ def _entry(result: Result, ranking: Ranking) -> Entry:
         dims=result["dims"],
         clips=result["n_clips"],
         cost={name: result["cost"].get(name) for name in COSTS},
+        label=row_label(result),
         facts=_facts(result, ranking),
     )
 
@@ -142,11 +143,13 @@ def _score(score: Mapping[str, Any]) -> Score:
 def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
     """Lines about a row for its panel."""
     signature = result["signature"]
-    facts = {"Row": row_label(result)}
+    facts = {}
     for name, what in (("mean_distance", "mean distance"), ("kl_divergence", "KL divergence")):
-        found = ranking.standings[name].get(signature)
+        score, found = result["scores"][name], ranking.standings[name].get(signature)
+        facts[what[0].upper() + what[1:]] = f"{number(score)}, 95 % interval {interval(score)}".replace("-", "−")
         if found is not None:
-            behind = f"{found.behind:.3f} ({interval({'ci95': found.behind_ci95})}) behind the best"
+            between = interval({"ci95": found.behind_ci95}).replace("-", "−")
+            behind = f"{found.behind:.3f} ({between}) behind the best"
             facts[f"Rank by {what}"] = (
                 f"{rank_shown(result, ranking, name)}; told apart from {found.worse_than} better "
                 f"and {found.better_than} worse rows; {behind if found.behind else 'the best'}"
@@ -180,6 +183,6 @@ def clip_names(result: Result, data: Path) -> tuple[dict[str, tuple[str, str]], 
         if not (place / CLIPS).is_file() or sha256_file(place / CLIPS) != entry.get("sha256"):
             return {}, f"{without} those of the dataset at hand were changed after it was built."
         clips = pl.read_parquet(place / CLIPS, columns=["clip_id", "artist", "title"]).fill_null("")
-    except (EmobenchError, pl.exceptions.PolarsError) as error:
+    except (EmobenchError, OSError, pl.exceptions.PolarsError) as error:
         return {}, f"{without} those of the dataset at hand cannot be read ({str(error).splitlines()[0]})."
     return {clip: (artist, title) for clip, artist, title in clips.iter_rows()}, "Artists and titles are the dataset's."

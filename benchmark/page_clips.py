@@ -143,7 +143,8 @@ def row_data(stored: Stored, ids: list[str], pool: Pool, limits: Limits) -> dict
     np.minimum.at(first, stored.clips, stored.repeats)
     own = np.flatnonzero(stored.repeats == first[stored.clips])
     own = own[np.lexsort((stored.times[own], stored.clips[own]))]
-    clips, times, true, predicted = (part[own] for part in (stored.clips, stored.times, stored.true, stored.predicted))
+    clips, times = stored.clips[own], stored.times[own]
+    true, predicted = stored.true[own], stored.predicted[own]
     starts = np.flatnonzero(np.concatenate([[True], clips[1:] != clips[:-1]]))
     bounds = [slice(low, high) for low, high in zip(starts, [*starts[1:], len(clips)], strict=True)]
     distances = _means(mean_distances(true, predicted), starts, len(clips))

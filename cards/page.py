@@ -20,7 +20,7 @@ from .render import fill
 
 # Scripts in the order in which they run; a vendored one with its licence.
 LIBRARIES = ("datatables", "d3", "plot")
-SCRIPTS = ("panel.js", "page.js")
+SCRIPTS = ("drawings.js", "panel.js", "page.js")
 
 # Width of a drawn interval in pixels.
 _WIDTH = 120
@@ -61,6 +61,8 @@ class Entry:
         Of the features, and of the dataset.
     cost : mapping
         ``seconds_per_clip, train_seconds, peak_rss_mb, processor``, as far as known.
+    label : str
+        The row by itself, as its panel is called.
     facts : mapping
         Lines of the panel: what is said of the row beside its scores.
     """
@@ -78,6 +80,7 @@ class Entry:
     dims: int
     clips: int
     cost: Mapping[str, Any]
+    label: str
     facts: Mapping[str, str]
 
 
@@ -89,8 +92,8 @@ class Section:
     ----------
     title : str
         Of the dataset.
-    synthetic : bool
-        Whether its music is.
+    warning : str
+        What stands above the table, and in every panel; empty where nothing does.
     entries : sequence of Entry
         Rows in the order of their mean distance.
     baseline : tuple of float or None
@@ -102,7 +105,7 @@ class Section:
     """
 
     title: str
-    synthetic: bool
+    warning: str
     entries: Sequence[Entry]
     baseline: tuple[float | None, float | None]
     notes: Sequence[str]
@@ -190,6 +193,17 @@ def policy_hash(script: str) -> str:
     return base64.b64encode(sha256(script.encode()).digest()).decode()
 
 
+def _columns(section: Section) -> dict[str, Any]:
+    """Which of the columns that may be alike in all rows are not, and the regressor where all have one."""
+    values = {
+        "regressor": {entry.regressor for entry in section.entries},
+        "clips": {entry.clips for entry in section.entries},
+        "processor": {entry.cost["processor"] for entry in section.entries},
+    }
+    shown = {name for name, found in values.items() if len(found) > 1}
+    return {"shown": shown, "regressor": None if "regressor" in shown else values["regressor"].pop()}
+
+
 @cache
 def asset(name: str) -> str:
     """Text of a file of ``cards/static``."""
@@ -211,8 +225,9 @@ def render(page: Page) -> str:
     sections = []
     for section in page.sections:
         axes = [axis([getattr(entry, name) for entry in section.entries]) for name in ("distance", "divergence")]
-        facts = {entry.signature: entry.facts for entry in section.entries}
-        sections.append({"section": section, "axes": axes, "data": embedded({**section.data, "facts": facts})})
+        facts = {entry.signature: {"label": entry.label, "lines": entry.facts} for entry in section.entries}
+        data = embedded({**section.data, "title": section.title, "warning": section.warning, "facts": facts})
+        sections.append({"section": section, "axes": axes, "data": data, **_columns(section)})
     texts = embedded({"csv": page.csv, "json": page.json})
     hashes = [policy_hash(script) for script in scripts()]
     text = fill(

@@ -9,26 +9,27 @@ function embeddedData(id) {
   return parsed.get(id);
 }
 
-const PHASE = 3;
-const NAMES = [1, 2, 3, 4, 15];
-const TEXTS = [1, 3, 4, 15];
+// Columns by what their headings are called in the data attribute.
+const WORDS_IN = ["features", "phase", "regressor", "processor"];
 
 DataTable.ext.errMode = "throw";
 const tables = Array.from(document.querySelectorAll("table.ranking"), (node) => {
-  const columns = Array.from(node.tHead.rows[0].cells, (_, place) => ({
-    type: TEXTS.includes(place) ? "string" : "num",
-    searchable: NAMES.includes(place),
-    orderSequence: ["asc", "desc"],
-  }));
-  return new DataTable(node, {
-    columns,
+  const keys = Array.from(node.tHead.rows[0].cells, (cell) => cell.dataset.key);
+  const table = new DataTable(node, {
+    columns: keys.map((key) => ({
+      name: key,
+      type: WORDS_IN.includes(key) ? "string" : "num",
+      searchable: key === "layer" || WORDS_IN.includes(key),
+      orderSequence: ["asc", "desc"],
+    })),
     paging: false,
     info: false,
     autoWidth: false,
     layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
-    order: [[5, "asc"]],
+    order: [[keys.indexOf("distance"), "asc"]],
     language: { emptyTable: "No rows.", zeroRecords: "No row matches the filter." },
   });
+  return { table, node };
 });
 
 // Filtering: one text and one phase for the tables of all datasets.
@@ -39,9 +40,9 @@ const state = document.getElementById("state");
 function applyFilter() {
   let shown = 0;
   let all = 0;
-  for (const table of tables) {
+  for (const { table } of tables) {
     table.search(filter.value);
-    if (phase) table.column(PHASE).search(phase.value, { exact: true });
+    if (phase) table.column("phase:name").search(phase.value, { exact: true });
     table.draw();
     shown += table.rows({ search: "applied" }).count();
     all += table.rows().count();
@@ -94,7 +95,6 @@ function openRow(signature) {
   const data = embeddedData(`data-${line.closest("table").dataset.section}`);
   const { record, csv } = recordOf(signature);
   const row = readRow(data, signature);
-  const heading = line.closest("section").querySelector("h2");
   const close = element("button", { type: "button", class: "close" }, "Close");
   close.addEventListener("click", () => panel.close());
   const details = row.reason === undefined && {
@@ -110,13 +110,13 @@ function openRow(signature) {
     offer(element("a", { download: `${signature}.csv` }, "CSV"), csv, "text/csv"),
     offer(element("a", { download: `${signature}.json` }, "JSON"), `${detailed}\n`, "application/json"),
   );
-  const badge = heading.querySelector(".badge");
   panel.replaceChildren(
     element("header", {},
       element("div", {},
-        element("h2", { id: "panel-title" }, row.facts.Row),
-        element("p", {}, `on ${heading.firstChild.textContent.trim()} `, badge?.cloneNode(true), " this row: ", links[0], " ", links[1])),
+        element("h2", { id: "panel-title" }, row.facts.label),
+        element("p", {}, `${data.title}. This row: `, links[0], " ", links[1])),
       close),
+    data.warning ? element("p", { class: "warning" }, data.warning) : "",
     ...panelContent(row, data, record),
   );
   if (!panel.open) panel.showModal();
