@@ -30,7 +30,7 @@ CLIPS, ENDS = 12, 5
 LONGEST = 120
 
 # Of a whole page: seconds of trajectories, and clips in the planes of its rows.
-SECONDS, POINTS = 240_000, 250_000
+SECONDS, POINTS = 150_000, 200_000
 
 
 def packed(values: npt.ArrayLike, unit: float) -> str:
@@ -179,17 +179,15 @@ def _means(values: FloatArray, starts: IntArray, length: int) -> FloatArray:
 
 
 def _spread(low: int, high: int, most: int) -> IntArray:
-    """At most so many of the numbers from ``low`` up to, and without, ``high``, as far apart as can be."""
-    if high - low <= most:
-        return np.arange(low, high)
-    return np.linspace(low, high - 1, most).round().astype(np.intp)
+    """At most so many of the numbers from ``low`` up to, and without, ``high``, evenly apart."""
+    count = min(high - low, most)
+    return low + np.floor((np.arange(count) + 0.5) * (high - low) / max(1, count)).astype(np.intp)
 
 
 def chosen(clips: int, most: int) -> tuple[list[int], list[int], list[int]]:
     """Places of the best clips, of some between and of the worst, among so many in the order of their distances."""
     ends = min(ENDS, most // 2, clips // 2)
-    inner = _spread(ends, clips - ends, most - 2 * ends + 2)
-    between = inner if clips - 2 * ends <= most - 2 * ends else inner[1:-1]
+    between = _spread(ends, clips - ends, most - 2 * ends)
     return list(range(ends)), between.tolist(), list(range(clips - ends, clips))
 
 

@@ -7,6 +7,7 @@ text alone. The page's security policy names the hash of each script, so nothing
 from __future__ import annotations
 
 import base64
+import gzip
 import json
 import math
 from collections.abc import Mapping, Sequence
@@ -24,6 +25,8 @@ SCRIPTS = ("drawings.js", "panel.js", "page.js")
 
 # Width of a drawn interval in pixels.
 _WIDTH = 120
+
+_ENDLESS = 1e100
 
 # From this ratio of its ends on an axis is logarithmic.
 _LOGARITHMIC = 20
@@ -153,7 +156,9 @@ class Axis:
 
 def axis(scores: Sequence[Score]) -> Axis | None:
     """A scale on which all means and intervals fit; None where there is none to draw."""
-    drawn = [x for one in scores for x in (one.low, one.mean, one.high) if x is not None and math.isfinite(x)]
+    ends = [x for one in scores for x in (one.low, one.mean, one.high) if x is not None]
+    # What is beyond all measure, in a result that was made up, is drawn at the end.
+    drawn = [x for x in ends if abs(x) < _ENDLESS]
     if not drawn:
         return None
     low, high = min(drawn), max(drawn)
@@ -186,6 +191,11 @@ def embedded(value: Any) -> str:
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
     return text
+
+
+def compressed(text: str) -> str:
+    """Text as base64 of gzip, which browsers unpack; the same text gives the same."""
+    return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), mtime=0)).decode()
 
 
 def policy_hash(script: str) -> str:
@@ -228,7 +238,7 @@ def render(page: Page) -> str:
         facts = {entry.signature: {"label": entry.label, "lines": entry.facts} for entry in section.entries}
         data = embedded({**section.data, "title": section.title, "warning": section.warning, "facts": facts})
         sections.append({"section": section, "axes": axes, "data": data, **_columns(section)})
-    texts = embedded({"csv": page.csv, "json": page.json})
+    texts = embedded({"csv": compressed(page.csv), "json": compressed(page.json)})
     hashes = [policy_hash(script) for script in scripts()]
     text = fill(
         "page.html.j2",

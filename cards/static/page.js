@@ -62,10 +62,25 @@ function offer(link, text, type) {
   return link;
 }
 
-function offerAll() {
-  const texts = embeddedData("texts");
-  offer(document.getElementById("csv"), texts.csv, "text/csv");
-  offer(document.getElementById("json"), texts.json, "application/json");
+// Text that was compressed, for there is much of it.
+async function unpackText(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+// The leaderboard as CSV and as JSON, unpacked once.
+let whole = null;
+
+function allTexts() {
+  const { csv, json } = embeddedData("texts");
+  whole ??= Promise.all([unpackText(csv), unpackText(json)]).then((texts) => ({ csv: texts[0], json: texts[1] }));
+  return whole;
+}
+
+async function offerAll() {
+  const { csv, json } = await allTexts();
+  offer(document.getElementById("csv"), csv, "text/csv");
+  offer(document.getElementById("json"), json, "application/json");
   document.querySelector(".downloads").hidden = false;
 }
 
@@ -75,12 +90,13 @@ function csvLines(text) {
 }
 
 // The record of a row, and its lines of CSV.
-function recordOf(signature) {
+async function recordOf(signature) {
   if (!parsed.has("records")) {
-    const texts = embeddedData("texts");
+    const texts = await allTexts();
     const records = JSON.parse(texts.json).flatMap(({ rows }) => rows);
     const [head, ...lines] = csvLines(texts.csv);
-    parsed.set("records", new Map(records.map((record, place) => [record.signature, { record, csv: `${head}\n${lines[place]}\n` }])));
+    const all = records.map((record, place) => [record.signature, { record, csv: `${head}\n${lines[place]}\n` }]);
+    parsed.set("records", new Map(all));
   }
   return parsed.get("records").get(signature);
 }
@@ -89,11 +105,11 @@ function recordOf(signature) {
 const panel = document.getElementById("panel");
 const links = [];
 
-function openRow(signature) {
+async function openRow(signature) {
   const line = Array.from(document.querySelectorAll("tr[data-row]")).find((each) => each.dataset.row === signature);
   if (!line) return;
   const data = embeddedData(`data-${line.closest("table").dataset.section}`);
-  const { record, csv } = recordOf(signature);
+  const { record, csv } = await recordOf(signature);
   const row = readRow(data, signature);
   const close = element("button", { type: "button", class: "close" }, "Close");
   close.addEventListener("click", () => panel.close());
