@@ -1,8 +1,9 @@
 // What a row's panel is drawn from, and the drawings. Names from data only ever become text nodes.
 "use strict";
 
-const MEAN = 1e-3;
-const SPREAD = 1e-4;
+// Whole numbers in one.
+const MEAN = 1000;
+const SPREAD = 10000;
 // An element with attributes and children; a string becomes text, whatever is in it.
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -11,11 +12,11 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-// Little-endian 16-bit multiples of a unit, in base64.
-function unpack(text, unit) {
+// Numbers from little-endian 16-bit whole ones, in base64.
+function unpack(text, one) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const view = new DataView(bytes.buffer);
-  return Array.from({ length: bytes.length / 2 }, (_, place) => view.getInt16(2 * place, true) * unit);
+  return Array.from({ length: bytes.length / 2 }, (_, place) => view.getInt16(2 * place, true) / one);
 }
 
 function number(value) {

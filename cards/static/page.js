@@ -32,6 +32,14 @@ const tables = Array.from(document.querySelectorAll("table.ranking"), (node) => 
   return { table, node };
 });
 
+// The handles of sorting are buttons, which the library lets Enter alone press.
+document.addEventListener("keydown", (event) => {
+  if (event.key === " " && event.target.matches(".dt-column-order")) {
+    event.preventDefault();
+    event.target.click();
+  }
+});
+
 // Filtering: one text and one phase for the tables of all datasets.
 const filter = document.getElementById("filter");
 const phase = document.getElementById("phase");
@@ -118,9 +126,7 @@ async function openRow(signature) {
     error_by_second: row.seconds,
     error_by_quadrant: row.quadrants.map((each, place) => ({ quadrant: QUADRANTS[place], ...each })),
   };
-  // The numbers of drawings are multiples of a unit; floating point shows more digits than that.
-  const rounded = (_, value) => (typeof value === "number" ? Number(value.toPrecision(15)) : value);
-  const detailed = JSON.stringify({ ...record, ...details }, rounded, 2);
+  const detailed = JSON.stringify({ ...record, ...details }, null, 2);
   links.splice(0).forEach((link) => URL.revokeObjectURL(link.href));
   links.push(
     offer(element("a", { download: `${signature}.csv` }, "CSV"), csv, "text/csv"),
