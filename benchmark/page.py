@@ -156,11 +156,24 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
             )
     if signature in ranking.unranked:
         facts["No rank"] = ranking.unranked[signature]
+    facts["Features"] = f"{result['dims']} dimensions, regressor {result['regressor']}, {result['n_clips']} clips"
+    facts["Cost"] = _cost(result["cost"])
     versions = result.get("environment")
     made_by = versions.get("emobench") if isinstance(versions, dict) else None
     facts["Computed"] = str(result["created"])[:10] + (f" by emobench {made_by}" if made_by else "")
     facts["Signature"] = signature
     return facts
+
+
+def _cost(cost: Mapping[str, Any]) -> str:
+    forms = {
+        "seconds_per_clip": "{:.2g} s a clip",
+        "train_seconds": "training {:.1f} s",
+        "peak_rss_mb": "peak memory {:.0f} MB",
+        "processor": "on {}",
+    }
+    known = {name: cost[name] for name in forms if cost.get(name) is not None}
+    return ", ".join(forms[name].format(value) for name, value in known.items()) or "unknown"
 
 
 def clip_names(result: Result, data: Path) -> tuple[dict[str, tuple[str, str]], str]:

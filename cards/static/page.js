@@ -119,7 +119,7 @@ async function openRow(signature) {
   const data = embeddedData(`data-${line.closest("table").dataset.section}`);
   const { record, csv } = await recordOf(signature);
   const row = readRow(data, signature);
-  const close = element("button", { type: "button", class: "close" }, "Close");
+  const close = element("button", { type: "button", class: "close", autofocus: "" }, "Close");
   close.addEventListener("click", () => panel.close());
   const details = row.reason === undefined && {
     clips: row.clips.map(({ place, ...clip }) => clip),

@@ -70,7 +70,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Seen]]:
         one.page.set_default_timeout(10_000)
         one.page.on("console", lambda message: one.wrong.append(message.text))
         one.page.on("pageerror", lambda error: one.wrong.append(str(error)))
-        one.page.on("dialog", lambda dialog: (one.wrong.append(dialog.message), dialog.dismiss()))
+        one.page.on("dialog", lambda dialog: one.wrong.append(dialog.message) or dialog.dismiss())
         one.page.on("request", lambda request: one.asked.append(request.url))
         one.page.goto(path.as_uri() + hash)
         seen.append(one)
