@@ -31,14 +31,10 @@ CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here; Debian's package chromium has it")
 
 # Chromium as root has no sandbox, and what it would fetch for itself is none of the page's.
-FLAGS = (
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-)
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--no-first-run"),
+    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
+]
 ARTIST = "<script>window.hacked = true; alert(1)</script>"
 PHASES = ("pre-trained", "fine-tuned", "random", "random-fine-tuned")
 
