@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -102,7 +103,7 @@ def leaderboard(
         results,
         repo,
         space=f"{repo}-space" if space is None else space or None,
-        render_page=render_page,
+        render_page=partial(render_page, data=data_folder()),
         datasets=Datasets([], data_folder(), only=False),
         models=models,
         private=private,

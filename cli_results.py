@@ -14,7 +14,7 @@ from .options import AsJson, Models, Quiet, Verbose
 
 def leaderboard(
     results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
-    form: Annotated[str, typer.Option("--format", help="rich, markdown, latex, csv or json.")] = "rich",
+    form: Annotated[str, typer.Option("--format", help="rich, markdown, latex, csv, json or html.")] = "rich",
     out: Annotated[
         str | None, typer.Option(help="Write to this file instead of printing; to one file a table in FOLDER/.")
     ] = None,
@@ -22,28 +22,30 @@ def leaderboard(
     quiet: Quiet = False,
     verbose: Verbose = False,
 ) -> None:
-    """Render what was run, one section a dataset.
+    """Render what was run, one section a dataset; html is a page with a panel for every row.
 
     For example:
 
       emobench leaderboard
 
       emobench leaderboard --format markdown --out leaderboard.md
+
+      emobench leaderboard --format html --out leaderboard.html
     """
     settle(quiet=quiet, verbose=verbose)
-    from .benchmark.leaderboard import load_tables, rendered, save
+    from .benchmark.leaderboard import load
 
     form = "json" if as_json else form
-    tables, problems = load_tables(results)
-    for problem in problems:
+    made = load(results)
+    for problem in made.results.problems:
         typer.echo(f"left out: {problem}", err=True)
     if form == "rich" and out is None:
-        print_tables(tables)
+        print_tables(made.tables)
         return
     if out is None:
-        typer.echo(rendered(tables, form), nl=False)
+        typer.echo(made.rendered(form, data=data_folder()), nl=False)
         return
-    for path in save(tables, form, out):
+    for path in made.save(form, out, data=data_folder()):
         say(f"wrote {path}")
 
 

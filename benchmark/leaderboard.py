@@ -1,21 +1,67 @@
-"""The leaderboard: results on disk as tables in a form."""
+"""The leaderboard: results on disk as tables in a form, or as a page."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from ..cards.tables import FORMATS, SUFFIXES, Table, to_csv, to_json, to_latex, to_markdown
 from ..errors import InputError
 from ..files import write_text
-from .ranking import ranking
-from .results import read_results
+from .ranking import Ranking, ranking
+from .results import Results, read_results
 from .tables import tables
 
+PAGE = "html"
 
-def load_tables(folder: Path) -> tuple[list[Table], list[str]]:
-    """Tables of all results below a folder, ranked, and a line for each file that is none.
+
+@dataclass(frozen=True)
+class Leaderboard:
+    """Results below a folder, ranked.
+
+    Attributes
+    ----------
+    folder : Path
+        Of the results.
+    results : Results
+        As they were read.
+    ranking : Ranking
+        Of them.
+    tables : list of Table
+        Of them.
+    """
+
+    folder: Path
+    results: Results
+    ranking: Ranking
+    tables: list[Table]
+
+    def page(self, data: Path) -> str:
+        """One HTML page of all of it; clips are named as the datasets below ``data`` name them."""
+        from ..cards.page import render
+        from .page import make_page
+
+        return render(make_page(self.results, self.ranking, self.tables, folder=self.folder, data=data))
+
+    def rendered(self, form: str, *, data: Path) -> str:
+        """The leaderboard as text in a form; see :func:`rendered` and :meth:`page`."""
+        check_format(form, page=True)
+        return self.page(data) if form == PAGE else rendered(self.tables, form)
+
+    def save(self, form: str, out: str, *, data: Path) -> list[Path]:
+        """Write the leaderboard as :func:`save` does; a page is one file, ``leaderboard.html`` in a folder."""
+        check_format(form, page=True)
+        if form != PAGE:
+            return save(self.tables, form, out)
+        place = Path(out) / f"leaderboard{SUFFIXES[PAGE]}" if _is_folder(out) else Path(out)
+        write_text(place, self.page(data))
+        return [place]
+
+
+def load(folder: Path) -> Leaderboard:
+    """Read and rank all results below a folder.
 
     Raises
     ------
@@ -26,7 +72,24 @@ def load_tables(folder: Path) -> tuple[list[Table], list[str]]:
     if not found.rows:
         lines = "".join(f" {problem}" for problem in found.problems[:1])
         raise InputError(f"{folder}: no results yet.{lines} Make some with 'emobench run --features mfcc'.")
-    return tables(found.rows, ranking(found)), found.problems
+    ranked = ranking(found)
+    return Leaderboard(folder, found, ranked, tables(found.rows, ranked))
+
+
+def load_tables(folder: Path) -> tuple[list[Table], list[str]]:
+    """Tables of all results below a folder, ranked, and a line for each file that is none.
+
+    Raises
+    ------
+    InputError
+        If there is no result.
+    """
+    made = load(folder)
+    return made.tables, made.results.problems
+
+
+def _is_folder(out: str) -> bool:
+    return Path(out).is_dir() or out.endswith("/")
 
 
 def save(made: Sequence[Table], form: str, out: str) -> list[Path]:
@@ -43,7 +106,7 @@ def save(made: Sequence[Table], form: str, out: str) -> list[Path]:
         If there is no such form.
     """
     place = Path(out)
-    if not (place.is_dir() or out.endswith("/")):
+    if not _is_folder(out):
         write_text(place, rendered(made, form))
         return [place]
     texts = {place / f"{table.slug}{SUFFIXES.get(form, '')}": rendered([table], form) for table in made}
@@ -52,10 +115,11 @@ def save(made: Sequence[Table], form: str, out: str) -> list[Path]:
     return list(texts)
 
 
-def check_format(form: str) -> None:
-    """Raise InputError unless tables can be rendered in this form."""
-    if form not in FORMATS:
-        raise InputError(f"--format {form}: expected {', '.join(FORMATS)}.")
+def check_format(form: str, *, page: bool = False) -> None:
+    """Raise InputError unless tables, or a leaderboard that may be a page, can be rendered in this form."""
+    known = (*FORMATS, PAGE) if page else FORMATS
+    if form not in known:
+        raise InputError(f"--format {form}: expected {', '.join(known)}.")
 
 
 def rendered(made: Sequence[Table], form: str) -> str:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ..cards.hub_pages import tables_page
-from .leaderboard import load_tables
+from .leaderboard import load
 
 
-def render_page(results: Path) -> str:
-    """The page of a results folder, as text."""
-    return tables_page(load_tables(results)[0])
+def render_page(results: Path, *, data: Path) -> str:
+    """The page of a results folder, as text; clips are named as the datasets below ``data`` name them."""
+    return load(results).page(data)

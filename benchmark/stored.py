@@ -37,6 +37,8 @@ class Stored:
     ----------
     repeats, clips, albums : ndarray of int, shape (n,)
         Repeat (from 0), clip and album of each second; clips and albums by the numbers of the result.
+    times : ndarray, shape (n,)
+        Time of each second in its clip.
     true, predicted : ndarray, shape (n, 5)
         Targets and predictions.
     layout : tuple
@@ -46,6 +48,7 @@ class Stored:
     repeats: IntArray
     clips: IntArray
     albums: IntArray
+    times: FloatArray
     true: FloatArray
     predicted: FloatArray
     layout: tuple[object, ...]
@@ -110,6 +113,7 @@ def read_stored(result: dict[str, Any], path: Path) -> Stored:
         table = table.select(
             pl.col("repeat").rank("dense").cast(pl.Int64) - 1,
             pl.col("clip_id").replace_strict(ids, pl.Series(range(len(ids)))),
+            pl.col("time").cast(pl.Float64),
             *(pl.col(name).cast(pl.Float64) for part in PARAMETERS for name in (part, f"true_{part}")),
         )
         clips = table["clip_id"].to_numpy().astype(np.intp)
@@ -126,6 +130,7 @@ def read_stored(result: dict[str, Any], path: Path) -> Stored:
         repeats=table["repeat"].to_numpy().astype(np.intp),
         clips=clips,
         albums=owner[clips],
+        times=table["time"].to_numpy(),
         true=true,
         predicted=predicted,
         # A sum, which may wrap around, does not depend on the order of the rows.

@@ -94,7 +94,8 @@ def interval(score: dict[str, Any]) -> str:
     return f"{low:.3f}–{high:.3f}" if low >= 0 else f"{low:.3f} to {high:.3f}"
 
 
-def _rank(result: Result, ranking: Ranking, score: str = "mean_distance") -> str:
+def rank_shown(result: Result, ranking: Ranking, score: str = "mean_distance") -> str:
+    """Rank of a row, with = where others share it; a dash where it has none."""
     standing = ranking.standings[score].get(result["signature"])
     return "–" if standing is None else f"{standing.rank}{'=' if standing.tied else ''}"
 
@@ -201,16 +202,16 @@ def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[
     return notes
 
 
-def _marks(result: Result) -> str:
+def marks(result: Result) -> str:
     """What follows the features of a row: another regressor than the paper's, its variant, and that its data leak."""
-    marks = [*([] if result["regressor"] == "mlr" else [result["regressor"]]), *filter(None, [result.get("variant")])]
-    return "".join(f" [{mark}]" for mark in marks) + leak_mark(result)
+    found = [*([] if result["regressor"] == "mlr" else [result["regressor"]]), *filter(None, [result.get("variant")])]
+    return "".join(f" [{mark}]" for mark in found) + leak_mark(result)
 
 
 def row_label(result: Result) -> str:
     """A row by itself: features, layer, phase and regressor."""
     where = "" if result["layer"] is None else f", layer {result['layer']}, {phase_shown(result)}"
-    return display_name(result["features"]) + where + _marks(result)
+    return display_name(result["features"]) + where + marks(result)
 
 
 def _single_table(results: Sequence[Result], name: str, ranking: Ranking | None) -> Table:
@@ -231,9 +232,9 @@ def _single_table(results: Sequence[Result], name: str, ranking: Ranking | None)
     for result in ordered:
         cells = [number(result["scores"][score]) for score in ("mean_distance", "kl_divergence")]
         if ranking is not None:
-            ranks = [_rank(result, ranking, score) for score in ("mean_distance", "kl_divergence")]
+            ranks = [rank_shown(result, ranking, score) for score in ("mean_distance", "kl_divergence")]
             cells = [ranks[0], cells[0], ranks[1], cells[1]]
-        rows.append((display_name(result["features"]) + _marks(result), *cells))
+        rows.append((display_name(result["features"]) + marks(result), *cells))
     return Table(
         title=f"Emotion regression from standard features: {name}",
         slug=_slug(results[0], "features"),
@@ -250,7 +251,7 @@ def _deep_table(results: Sequence[Result], name: str, ranking: Ranking | None) -
     for result in results:
         control = result["phase"].startswith("random")
         column = "fine-tuned" if result["phase"].endswith("fine-tuned") else "pre-trained"
-        key = (result["features"], _marks(result), control, carried_over(result), result["layer"])
+        key = (result["features"], marks(result), control, carried_over(result), result["layer"])
         by_row.setdefault(key, {})[column] = result
 
     def place(key: tuple[str, str, bool, bool, int]) -> tuple[int, list[int], str, bool, bool, int]:
@@ -265,14 +266,14 @@ def _deep_table(results: Sequence[Result], name: str, ranking: Ranking | None) -
         cells = []
         for column in ("pre-trained", "fine-tuned"):
             if ranking is not None:
-                cells.append(_rank(found[column], ranking) if column in found else "–")
+                cells.append(rank_shown(found[column], ranking) if column in found else "–")
             scores = found[column]["scores"] if column in found else None
             # What is carried over are fine-tuned weights: the pre-trained ones have their own row.
             nothing = "–" if carried and column == "pre-trained" else "not run"
             cells += [number(scores[metric]) if scores else nothing for metric in ("mean_distance", "kl_divergence")]
         first = next(iter(found.values()))
         label = display_name(features) + (", random weights" if control else "")
-        label += (f", fine-tuned, {CARRIED}" if carried else "") + _marks(first)
+        label += (f", fine-tuned, {CARRIED}" if carried else "") + marks(first)
         rows.append((f"Layer {layer}", label, *cells))
         records += [_record(found[column], ranking) for column in ("pre-trained", "fine-tuned") if column in found]
     notes = notes_of(results, ranking)
@@ -308,12 +309,12 @@ def _standing_table(results: Sequence[Result], name: str, ranking: Ranking) -> T
         cost = result["cost"]
         row = [
             row_label(result),
-            _rank(result, ranking),
+            rank_shown(result, ranking),
             _plain(distance["mean"], ".3f"),
             interval(distance),
             "–" if standing is None else str(standing.better_than),
             "–" if standing is None else str(standing.worse_than),
-            _rank(result, ranking, "kl_divergence"),
+            rank_shown(result, ranking, "kl_divergence"),
             _plain(divergence["mean"], ".3f"),
             interval(divergence),
             str(result["dims"]),

@@ -109,8 +109,3 @@ def evaluation_results(result: Mapping[str, Any]) -> list[EvalResult]:
         for metric, shown in METRICS.items()
         if result["scores"].get(metric, {}).get("mean") is not None
     ]
-
-
-def tables_page(tables: Sequence[Table]) -> str:
-    """Tables as one HTML page that needs no network; names from data are escaped."""
-    return fill("tables.html.j2", tables=tables)

@@ -53,6 +53,7 @@ def test_contents(wheel: Path) -> None:
     assert inside == {f"emobench/{name}" for name in tracked}
     assert "emobench/benchmark/paper.json" in inside
     assert "emobench/cards/templates/labelled.md.j2" in inside
+    assert "emobench/cards/static/vendored/plot.min.js" in inside
 
 
 def test_works_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:

@@ -86,6 +86,14 @@ def test_files_that_are_no_results(results: Path, row: GetRow) -> None:
     assert any(row("oracle").name in each for each in problems)
 
 
+@pytest.mark.parametrize("cost", [{}, {"seconds_per_clip": "fast", "train_seconds": 1.0, "peak_rss_mb": 1.0}])
+def test_a_cost_that_no_table_can_show_is_named(results: Path, row: GetRow, cost: dict[str, Any]) -> None:
+    row("mine").write_text(json.dumps(json.loads(row("mine").read_text()) | {"cost": cost}))
+    found, problems = load_tables(results)
+    assert len(found[0].rows) == 2
+    assert "not a result of schema 1 (cost" in problems[0]
+
+
 VALUES = st.one_of(
     st.none(),
     st.booleans(),

@@ -1,0 +1,170 @@
+// The page around the tables: sorting, filtering, panels that open, downloads.
+"use strict";
+
+const parsed = new Map();
+
+// Data of a script element, read when it is first asked for.
+function embeddedData(id) {
+  if (!parsed.has(id)) parsed.set(id, JSON.parse(document.getElementById(id).textContent));
+  return parsed.get(id);
+}
+
+// Columns by what their headings are called in the data attribute.
+const WORDS_IN = ["features", "phase", "regressor", "processor"];
+
+DataTable.ext.errMode = "throw";
+const tables = Array.from(document.querySelectorAll("table.ranking"), (node) => {
+  const keys = Array.from(node.tHead.rows[0].cells, (cell) => cell.dataset.key);
+  const table = new DataTable(node, {
+    columns: keys.map((key) => ({
+      name: key,
+      type: WORDS_IN.includes(key) ? "string" : "num",
+      searchable: key === "layer" || WORDS_IN.includes(key),
+      orderSequence: ["asc", "desc"],
+    })),
+    paging: false,
+    info: false,
+    autoWidth: false,
+    layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
+    order: [[keys.indexOf("distance"), "asc"]],
+    language: { emptyTable: "No rows.", zeroRecords: "No row matches the filter." },
+  });
+  return { table, node };
+});
+
+// The handles of sorting are buttons, which the library lets Enter alone press.
+document.addEventListener("keydown", (event) => {
+  if (event.key === " " && event.target.matches(".dt-column-order")) {
+    event.preventDefault();
+    event.target.click();
+  }
+});
+
+// Filtering: one text and one phase for the tables of all datasets.
+const filter = document.getElementById("filter");
+const phase = document.getElementById("phase");
+const state = document.getElementById("state");
+
+function applyFilter() {
+  let shown = 0;
+  let all = 0;
+  for (const { table } of tables) {
+    table.search(filter.value);
+    if (phase) table.column("phase:name").search(phase.value, { exact: true });
+    table.draw();
+    shown += table.rows({ search: "applied" }).count();
+    all += table.rows().count();
+  }
+  state.textContent = shown === all ? `All ${all} rows are shown.` : `${shown} of ${all} rows are shown.`;
+}
+
+filter.addEventListener("input", applyFilter);
+phase?.addEventListener("change", applyFilter);
+filter.form.addEventListener("submit", (event) => event.preventDefault());
+filter.form.hidden = false;
+
+// Downloads: the very texts that the command line writes.
+function offer(link, text, type) {
+  if (link.href.startsWith("blob:")) URL.revokeObjectURL(link.href);
+  link.href = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
+  return link;
+}
+
+// Text that was compressed, for there is much of it.
+async function unpackText(text) {
+  const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
+}
+
+// The leaderboard as CSV and as JSON, unpacked once.
+let whole = null;
+
+function allTexts() {
+  const { csv, json } = embeddedData("texts");
+  whole ??= Promise.all([unpackText(csv), unpackText(json)]).then((texts) => ({ csv: texts[0], json: texts[1] }));
+  return whole;
+}
+
+async function offerAll() {
+  const { csv, json } = await allTexts();
+  offer(document.getElementById("csv"), csv, "text/csv");
+  offer(document.getElementById("json"), json, "application/json");
+  document.querySelector(".downloads").hidden = false;
+}
+
+// Lines of CSV; a line break inside quotes ends none.
+function csvLines(text) {
+  return text.match(/(?:"[^"]*"|[^"\n])+/g) ?? [];
+}
+
+// The record of a row, and its lines of CSV.
+async function recordOf(signature) {
+  if (!parsed.has("records")) {
+    const texts = await allTexts();
+    const records = JSON.parse(texts.json).flatMap(({ rows }) => rows);
+    const [head, ...lines] = csvLines(texts.csv);
+    const all = records.map((record, place) => [record.signature, { record, csv: `${head}\n${lines[place]}\n` }]);
+    parsed.set("records", new Map(all));
+  }
+  return parsed.get("records").get(signature);
+}
+
+// Panels.
+const panel = document.getElementById("panel");
+const links = [];
+
+async function openRow(signature) {
+  const line = Array.from(document.querySelectorAll("tr[data-row]")).find((each) => each.dataset.row === signature);
+  if (!line) return;
+  const data = embeddedData(`data-${line.closest("table").dataset.section}`);
+  const { record, csv } = await recordOf(signature);
+  const row = readRow(data, signature);
+  const close = element("button", { type: "button", class: "close", autofocus: "" }, "Close");
+  close.addEventListener("click", () => panel.close());
+  const details = row.reason === undefined && {
+    clips: row.clips.map(({ place, ...clip }) => clip),
+    error_by_second: row.seconds,
+    error_by_quadrant: row.quadrants.map((each, place) => ({ quadrant: QUADRANTS[place], ...each })),
+  };
+  const detailed = JSON.stringify({ ...record, ...details }, null, 2);
+  links.splice(0).forEach((link) => URL.revokeObjectURL(link.href));
+  links.push(
+    offer(element("a", { download: `${signature}.csv` }, "CSV"), csv, "text/csv"),
+    offer(element("a", { download: `${signature}.json` }, "JSON"), `${detailed}\n`, "application/json"),
+  );
+  panel.replaceChildren(
+    element("header", {},
+      element("div", {},
+        element("h2", { id: "panel-title" }, row.facts.label),
+        element("p", {}, `${data.title}. This row: `, links[0], " ", links[1])),
+      close),
+    data.warning ? element("p", { class: "warning" }, data.warning) : "",
+    ...panelContent(row, data, record),
+  );
+  if (!panel.open) panel.showModal();
+  panel.scrollTop = 0;
+  const place = `#row=${encodeURIComponent(signature)}`;
+  if (location.hash !== place) history.replaceState(null, "", place);
+}
+
+panel.addEventListener("close", () => {
+  if (location.hash.startsWith("#row=")) history.replaceState(null, "", location.pathname + location.search);
+});
+// A click beside the panel lands on the dialog itself.
+panel.addEventListener("click", (event) => {
+  if (event.target === panel) panel.close();
+});
+document.getElementById("rankings").addEventListener("click", (event) => {
+  const button = event.target.closest("button.open");
+  if (button) openRow(button.closest("tr").dataset.row);
+});
+
+function openFromHash() {
+  if (location.hash.startsWith("#row=")) openRow(decodeURIComponent(location.hash.slice(5)));
+}
+
+window.addEventListener("hashchange", openFromHash);
+applyFilter();
+openFromHash();
+document.documentElement.dataset.ready = performance.now().toFixed(1);
+setTimeout(offerAll);

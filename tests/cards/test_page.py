@@ -1,0 +1,187 @@
+"""The page as text: escaped, self-contained, legible in both themes; its vendored libraries as they were released."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+from hashlib import sha256
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from emobench.cards.page import Entry, Page, Score, Section, asset, axis, compressed, embedded, render
+
+VENDORED = Path(__file__).parents[2] / "cards" / "static" / "vendored"
+NASTY = "</script><script>alert(1)</script>&amp;<!--\u2028\u2029\"'"
+
+
+class Parsed(HTMLParser):
+    """Elements with their attributes, and what stands inside scripts and elsewhere."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(convert_charrefs=True)
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.scripts: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.elements.append((tag, dict(attrs)))
+        if tag == "script":
+            self.scripts.append("")
+
+    def handle_data(self, data: str) -> None:
+        if self.lasttag == "script" and self.scripts and self.cdata_elem == "script":
+            self.scripts[-1] += data
+        else:
+            self.text += data
+
+
+def _entry(signature: str = "0a", name: str = "MFCC", **changes: object) -> Entry:
+    values: dict[str, object] = {
+        "signature": signature,
+        "name": name,
+        "marks": "",
+        "layer": None,
+        "phase": None,
+        "regressor": "mlr",
+        "ranks": ("1=", "2"),
+        "order": (1, 2),
+        "distance": Score(0.14, 0.004, 0.13, 0.15),
+        "divergence": Score(0.64, None, None, None),
+        "dims": 20,
+        "clips": 60,
+        "cost": {"seconds_per_clip": 0.1, "train_seconds": None, "peak_rss_mb": 300.0, "processor": "P"},
+        "label": name,
+        "facts": {"Signature": signature},
+    }
+    return Entry(**(values | changes))  # pyright: ignore[reportArgumentType]
+
+
+def _page(*entries: Entry, title: str = "d@1.0.0", problems: tuple[str, ...] = (), warning: str = "") -> Page:
+    data = {"clips": [{"id": NASTY, "artist": NASTY, "title": NASTY}]}
+    section = Section(title, warning, entries, (0.19, 0.9), ["A note."], data)
+    return Page([section], problems, csv=NASTY, json="[]", version="1", updated="2026-01-01")
+
+
+def test_names_are_shown_and_run_nothing() -> None:
+    page = _page(_entry(NASTY, NASTY, marks=NASTY, regressor=NASTY, label=NASTY), title=NASTY, problems=(NASTY,))
+    parsed = Parsed(render(page))
+    kinds = [attributes.get("type") for tag, attributes in parsed.elements if tag == "script"]
+    assert kinds == ["application/json"] * 2 + [None] * 6
+    # In heading, caption, name, its marks, the regressor's line and the file that was left out.
+    assert parsed.text.count(NASTY) == 6
+    assert json.loads(parsed.scripts[1])["clips"][0]["artist"] == NASTY
+    assert not {name for _, attributes in parsed.elements for name in attributes if name.startswith("on")}
+
+
+def test_the_policy_names_each_script_and_nothing_is_fetched() -> None:
+    parsed = Parsed(render(_page(_entry())))
+    (policy,) = [
+        attributes["content"]
+        for tag, attributes in parsed.elements
+        if tag == "meta" and attributes.get("http-equiv") == "Content-Security-Policy"
+    ]
+    assert policy is not None
+    assert policy.startswith("default-src 'none'; script-src 'sha256-")
+    named = set(re.findall(r"'sha256-([^']+)'", policy))
+    own = [text for text in parsed.scripts if not text.startswith("{")]
+    assert {base64.b64encode(sha256(text.encode()).digest()).decode() for text in own} == named
+    for tag, attributes in parsed.elements:
+        assert tag not in ("link", "img", "iframe", "object")
+        assert "src" not in attributes
+        assert (attributes.get("href") or "#").startswith("#")
+    assert "url(" not in asset("page.css")
+    assert "@import" not in asset("page.css")
+
+
+@pytest.mark.parametrize("value", [NASTY, {NASTY: [1.5, None, True]}, "\\u003c", "é\0\n"])
+def test_embedded_json_is_the_same_value(value: object) -> None:
+    text = embedded(value)
+    assert not set("<>&\u2028\u2029") & set(text)
+    assert json.loads(text) == value
+
+
+def test_compressed_text_is_the_same_text_and_the_same_each_time() -> None:
+    assert gzip.decompress(base64.b64decode(compressed(NASTY))).decode() == NASTY
+    assert compressed(NASTY) == compressed(NASTY)
+
+
+@pytest.mark.parametrize(
+    ("ends", "labels"),
+    [((0.13, 0.21), ["0.1", "0.15", "0.2", "0.25"]), ((0.055, 8.5), ["0.01", "0.1", "1", "10"]), ((2.0, 2.0), None)],
+)
+def test_an_axis_holds_what_is_drawn_on_it(ends: tuple[float, float], labels: list[str] | None) -> None:
+    found = axis([Score(ends[0], None, None, None), Score(ends[0], 0.1, *ends), Score(None, None, None, None)])
+    assert found is not None
+    assert found.low <= ends[0] <= ends[1] <= found.high
+    assert 4 <= found.place(ends[0]) <= found.place(ends[1]) <= 116
+    places = [place for place, _ in found.ticks]
+    assert places == sorted(places)
+    if labels:
+        assert [label for _, label in found.ticks] == labels
+
+
+def test_an_axis_of_nothing_and_of_what_is_beyond_all_measure() -> None:
+    assert axis([Score(None, None, None, None)]) is None
+    found = axis([Score(0.1, None, -1e308, 1e308), Score(0.2, None, None, None)])
+    assert found is not None
+    assert (found.place(-1e308), found.place(1e308)) == (4, 116)
+    assert render(_page(_entry(distance=Score(None, None, None, None)))).count("undefined") > 0
+
+
+def test_columns_in_which_all_rows_are_alike_are_a_line() -> None:
+    alike = render(_page(_entry("a"), _entry("b")))
+    assert "The regressor of all rows is mlr." in alike
+    assert 'data-key="regressor"' not in alike
+    other = render(_page(_entry("a"), _entry("b", regressor="ridge", clips=61)))
+    assert 'data-key="regressor"' in other
+    assert 'data-key="clips"' in other
+    assert 'data-key="processor"' not in other
+
+
+def test_half_of_a_surrogate_pair_can_be_written() -> None:
+    assert "\ufffd" in render(_page(_entry(name="\ud800"))).encode().decode()
+
+
+def _contrast(first: str, second: str) -> float:
+    """Contrast ratio of WCAG 2."""
+
+    def luminance(colour: str) -> float:
+        parts = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    high, low = sorted((luminance(first), luminance(second)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_both_themes_have_contrast() -> None:
+    style = asset("page.css")
+    dark = style[style.index("prefers-color-scheme: dark") :]
+    themes = [dict(re.findall(r"--([a-z-]+): (#[0-9a-f]{6});", text)) for text in (style.split("@media")[0], dark)]
+    assert themes[0].keys() == themes[1].keys()
+    for theme in themes:
+        assert theme["paper"] != theme["ink"]
+        for name in ("ink", "soft", "link", "target", "predicted"):
+            assert _contrast(theme[name], theme["paper"]) >= 4.5, name
+            assert _contrast(theme[name], theme["raised"]) >= 4.5, name
+        assert _contrast(theme["badge"], theme["badge-paper"]) >= 4.5
+        # Borders of fields, and marks in drawings.
+        assert _contrast(theme["faint"], theme["paper"]) >= 3
+
+
+def test_vendored_libraries_are_as_released() -> None:
+    manifest = json.loads((VENDORED / "manifest.json").read_text())
+    listed = {name: digest for library in manifest for name, digest in library["files"].items()}
+    assert {path.name for path in VENDORED.iterdir()} == {*listed, "manifest.json", "README.md"}
+    for name, digest in listed.items():
+        assert sha256((VENDORED / name).read_bytes()).hexdigest() == digest, name
+    script = (VENDORED.parents[2] / "scripts" / "vendor.sh").read_text()
+    for library in manifest:
+        assert f"vendor {library['package']} {library['version']} {library['license']} {library['source']} " in script
+        code = (VENDORED / next(iter(library["files"]))).read_text()
+        assert "</script" not in code.lower()
+        assert "<!--" not in code
