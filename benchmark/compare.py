@@ -17,7 +17,7 @@ from .pairs import contributions, pair_p
 from .results import DRAWS, SCHEMA, dataset_key
 from .significance import difference_intervals
 from .stored import BY_SECOND, Stored, StoredError, read_stored
-from .tables import INTERVAL, dataset_title, interval, number, row_label
+from .tables import INTERVAL, dataset_title, difference, interval, number, row_label
 
 FLIPS = 9999
 
@@ -237,8 +237,8 @@ def comparison_table(found: Comparison) -> Table:
                 interval(score["first"]),
                 number(score["second"]),
                 interval(score["second"]),
-                _signed(score["difference"]),
-                "–" if low is None else f"{_signed(low)} to {_signed(high)}",
+                difference(score["difference"]),
+                "–" if low is None else f"{difference(low)} to {difference(high)}",
                 "–" if score["p"] is None else f"{score['p']:.4f}",
             )
         )
@@ -257,7 +257,3 @@ def comparison_table(found: Comparison) -> Table:
         notes=notes,
         optional=[4, 2],
     )
-
-
-def _signed(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.3f}".replace("-", "−")

@@ -146,9 +146,9 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
     facts = {}
     for name, what in (("mean_distance", "mean distance"), ("kl_divergence", "KL divergence")):
         score, found = result["scores"][name], ranking.standings[name].get(signature)
-        facts[what[0].upper() + what[1:]] = f"{number(score)}, 95 % interval {interval(score)}".replace("-", "−")
+        facts[what[0].upper() + what[1:]] = f"{number(score)}, 95 % interval {interval(score)}"
         if found is not None:
-            between = interval({"ci95": found.behind_ci95}).replace("-", "−")
+            between = interval({"ci95": found.behind_ci95})
             behind = f"{found.behind:.3f} ({between}) behind the best"
             facts[f"Rank by {what}"] = (
                 f"{rank_shown(result, ranking, name)}; told apart from {found.worse_than} better "

@@ -22,7 +22,7 @@ from .features import Places
 from .networks import NetworkConfig, choose_device
 from .pretrain import own_networks
 from .results import leak_mark
-from .tables import INTERVALS, SYNTHETIC, dataset_title, display_name, interval, notes_of, number
+from .tables import INTERVALS, SYNTHETIC, dataset_title, difference, display_name, interval, notes_of, number
 
 TABLES = ("table1", "table2", "table3")
 
@@ -161,13 +161,13 @@ def compared(score: Mapping[str, Any] | None, papers: Sequence[float] | None) ->
 
 def _shown(score: Mapping[str, Any] | None, both: Mapping[str, Any]) -> list[str]:
     """Cells of a score: ours, its interval, the paper's with its mark, the difference."""
-    theirs, difference = both["_paper"], both["_difference"]
+    theirs = both["_paper"]
     mark = OUTSIDE if both["_paper_outside"] else ""
     return [
         number(dict(score)) if score else "–",
         interval(dict(score)) if score else "–",
         "–" if theirs is None else f"{theirs:.3f} ± {both['_paper_std']:.3f}{mark}",
-        "–" if difference is None else f"{difference:+.3f}".replace("-", "−"),
+        difference(both["_difference"]),
     ]
 
 

@@ -83,7 +83,7 @@ def number(score: dict[str, Any]) -> str:
     if score["mean"] is None:
         return "undefined"
     spread = "" if score["std"] is None else f" ± {score['std']:.3f}"
-    return f"{score['mean']:.3f}{spread}"
+    return f"{_minus(score['mean'])}{spread}"
 
 
 def interval(score: dict[str, Any]) -> str:
@@ -91,7 +91,16 @@ def interval(score: dict[str, Any]) -> str:
     if score["ci95"] is None:
         return "–"
     low, high = score["ci95"]
-    return f"{low:.3f}–{high:.3f}" if low >= 0 else f"{low:.3f} to {high:.3f}"
+    return f"{low:.3f}–{high:.3f}" if low >= 0 else f"{_minus(low)} to {_minus(high)}"
+
+
+def difference(value: float | None) -> str:
+    """A difference, with its sign."""
+    return "–" if value is None else _minus(value, "+.3f")
+
+
+def _minus(value: float, form: str = ".3f") -> str:
+    return format(value, form).replace("-", "−")
 
 
 def rank_shown(result: Result, ranking: Ranking, score: str = "mean_distance") -> str:

@@ -11,4 +11,5 @@ for name in ${FEATURES:-mfcc chroma spectral_shape spectral_contrast ent rhythm 
 done
 emobench run "$@" --control
 emobench leaderboard --format markdown --out results/
+emobench leaderboard --format html --out results/
 emobench leaderboard
