@@ -102,7 +102,7 @@ def build(
     release.check_version(version)
     if corpus.audio_folder is None and corpus.render is None:
         raise InputError(f"{corpus.about.title}: a pre-training set needs audio.")
-    order = _order(corpus.clips, config)
+    order = draw_order(corpus.clips, config)
 
     def wanted(audio: str | None) -> dict[str, Any]:
         source = corpus.source | ({"audio_sha256": audio} if audio else {})
@@ -137,7 +137,7 @@ def build(
     return examined.tally
 
 
-def _order(clips: pl.DataFrame, config: PretrainConfig) -> pl.DataFrame:
+def draw_order(clips: pl.DataFrame, config: PretrainConfig) -> pl.DataFrame:
     """The tracks in the order in which they are examined."""
     if config.sample is None:
         return clips
