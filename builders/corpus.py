@@ -67,6 +67,10 @@ class LabelledCorpus:
         are not computed from ``annotations``, which hold the means.
     grouping : DataFrame, optional
         ``clip_id, artist, album`` by which folds keep clips together, where these are not the clips' own.
+    tested : frozenset of str, optional
+        Clips that are the test part of every repeat, where it is given; the others are dealt to the other parts.
+    folds : str
+        How folds are made, for the card, where it is not by whole albums.
     """
 
     clips: pl.DataFrame
@@ -79,6 +83,8 @@ class LabelledCorpus:
     render: Render | None = None
     targets: pl.DataFrame | None = None
     grouping: pl.DataFrame | None = None
+    tested: frozenset[str] | None = None
+    folds: str = ""
 
     def __post_init__(self) -> None:
         _check_clips(self.clips, "clip_id", self.about)

@@ -60,6 +60,8 @@ class LabelledFacts:
         Whether beats were tracked.
     min_beats : int
         Fewest beats of a clip.
+    folds : str
+        How folds are made, where it is not by whole albums.
     """
 
     name: str
@@ -72,6 +74,7 @@ class LabelledFacts:
     ratings: tuple[int, float, int] | None
     has_audio: bool
     min_beats: int
+    folds: str = ""
 
     @property
     def configs(self) -> list[str]:
