@@ -341,7 +341,8 @@ def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metad
             damaged.append(f"{path.name}: {_first(error)}")
     if damaged:
         problems.append(
-            f"{place}: {len(damaged)} .h5 files are damaged or none of the Million Song Dataset ({few(damaged)})"
+            f"{place}: {len(damaged)} .h5 files are damaged or none of the Million Song Dataset; remove or replace "
+            f"them ({few(damaged)})"
         )
     if len(damaged) == len(paths):
         return None
