@@ -116,7 +116,11 @@ def tell_found(found: list[dict[str, Any]], as_json: bool) -> None:
         counts = ", ".join(f"{value} {name}" for name, value in each["counts"].items())
         say(f"would build {each['folder']} ({each['kind']}; {counts})")
         for name, value in each["source"].items():
-            lines = [f"{part}: {number}" for part, number in value.items()] if isinstance(value, dict) else [str(value)]
+            lines = (
+                [f"{part or '(none)'}: {number}" for part, number in value.items()]
+                if isinstance(value, dict)
+                else [str(value)]
+            )
             for line in lines:
                 say(f"  {name}: {line}")
 

@@ -121,6 +121,8 @@ class PretrainCorpus:
         Further counts of what was found, for people.
     fetch : callable, optional
         Makes sure of the audio of some of the tracks: takes rows of ``clips``, and gives them with their ``audio``.
+    licences : DataFrame, optional
+        ``track_id, licence, redistribution`` (whether it allows that), where each track has its own.
     """
 
     clips: pl.DataFrame
@@ -131,6 +133,7 @@ class PretrainCorpus:
     render: Render | None = None
     found: dict[str, int] = field(default_factory=dict)
     fetch: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    licences: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         _check_clips(self.clips, "track_id", self.about)

@@ -129,8 +129,19 @@ def build(
         counts = _write_tables(folder, examined)
         if config.sample is not None:
             counts["not examined"] = len(order) - len(examined.tracks)
+        if corpus.licences is not None:
+            own = examined.tracks.select("track_id").join(corpus.licences, on="track_id", maintain_order="left")
+            release.write_table(folder, "licences", own)
         draw_clips(examined.tracks, folder / "plots")
-        facts = PretrainFacts(name=name, version=version, about=corpus.about, sample=config.sample, counts=counts)
+        facts = PretrainFacts(
+            name=name,
+            version=version,
+            about=corpus.about,
+            sample=config.sample,
+            counts=counts,
+            filter=config.quality.told(),
+            licences=corpus.licences is not None,
+        )
         release.write_card(folder, pretrain_card(facts))
         release.write_manifest(folder, recipe, {"synthetic": corpus.about.synthetic, "counts": counts})
         release.write_local(folder, Path("audio") if corpus.render else audio.folder.resolve())

@@ -95,6 +95,10 @@ class PretrainFacts:
     counts : mapping
         ``clips``, ``kept``, ``rejected`` (reason to clips), ``beats``, ``hours``, and ``not examined``: tracks behind
         the last one drawn.
+    filter : str
+        Which clips are rejected.
+    licences : bool
+        Whether there is a table of them.
     """
 
     name: str
@@ -102,6 +106,13 @@ class PretrainFacts:
     about: About
     sample: int | None
     counts: Mapping[str, Any]
+    filter: str
+    licences: bool = False
+
+    @property
+    def configs(self) -> list[str]:
+        """Tables."""
+        return ["clips", "rhythm", "pitch", *(["licences"] if self.licences else [])]
 
 
 def size_category(rows: int) -> str:
