@@ -59,11 +59,17 @@ def per_song_table(results: Sequence[dict[str, Any]], labels: Sequence[str], *, 
         cells = ["undefined" if found is None else f"{found:.3f}" for found in values]
         place = (result["features"] in ("constant", "oracle"), float("inf") if values[0] is None else values[0])
         rows.append((place, (label, *cells)))
-    official = results[0]["dataset"].get("split") == OFFICIAL
+    notes = [COMPARABLE, UNDEFINED]
+    if results[0]["dataset"].get("split") != OFFICIAL:
+        notes.append(NOT_OFFICIAL)
+    if excluded := results[0].get("excluded"):
+        notes.append(
+            f"{len(excluded)} songs of the split are excluded from both parts, as the dataset's card names them."
+        )
     return Table(
         title=f"MediaEval 2015, Emotion in Music: {name}",
         slug=slug,
         columns=("Feature Type", *(f"{'RMSE' if score == 'rmse' else 'r'} {axis.title()}" for score, axis in measures)),
         rows=[row for _, row in sorted(rows, key=lambda row: row[0])],
-        notes=[COMPARABLE, UNDEFINED, *([] if official else [NOT_OFFICIAL])],
+        notes=notes,
     )

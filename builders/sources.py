@@ -136,6 +136,8 @@ def survey(source: str, options: Options, place: Path, *, seed: int) -> list[dic
             counts["clips with audio"] = corpus.clips["audio"].count()
         if isinstance(corpus, PretrainCorpus):
             counts |= corpus.found
+            if sample := _sample(source, options):
+                counts["at most to be drawn"] = sample
         kind = "pre-training"
         if isinstance(corpus, LabelledCorpus):
             kind = "labelled"

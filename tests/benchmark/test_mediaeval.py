@@ -1,4 +1,4 @@
-"""DEAM with a given test part: the evaluation songs of MediaEval 2015, and the measures of its task."""
+"""DEAM with a given test part, the evaluation songs of MediaEval 2015, from its files to the measures of the task."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+from emobench.benchmark.mediaeval import per_song_table
 from emobench.builders import labelled
 from emobench.cli import app
 from typer.testing import CliRunner
@@ -167,3 +168,21 @@ def test_results_of_one_repeat(place: Path, tmp_path: Path, monkeypatch: pytest.
     assert rows[4][3:] == ["undefined", "undefined"]
     checked = CliRunner().invoke(app, ["verify", "--all", str(results)])
     assert checked.exit_code == 0, checked.output
+
+
+@pytest.mark.parametrize(
+    ("split", "excluded", "said"),
+    [
+        ("mediaeval2015", {}, []),
+        ("evaluation2015", {}, ["are not the 431"]),
+        ("mediaeval2015", {"2": "missing", "2001": "silent"}, ["2 songs of the split are excluded"]),
+    ],
+)
+def test_what_is_no_comparison_is_said(split: str, excluded: dict[str, str], said: list[str]) -> None:
+    score = {"mean": 0.25, "std": None, "per_repeat": [0.25], "ci95": None}
+    scores = {f"{name}_{axis}_per_song": score for name in ("rmse", "pearson") for axis in ("arousal", "valence")}
+    result = {"dataset": {"split": split}, "features": "mfcc", "scores": scores, "excluded": excluded}
+    table = per_song_table([result], ["MFCC"], name="d", slug="d")
+    assert table.rows == [("MFCC", "0.500", "0.500", "0.250", "0.250")]
+    assert len(table.notes) == 2 + len(said)
+    assert all(text in note for text, note in zip(said, table.notes[2:], strict=True))
