@@ -39,6 +39,7 @@ format: $(TESTS_READY)
 bench: $(TESTS_READY)
 	$(BIN)/python tests/bench/features.py --results build/bench/features.json
 	$(BIN)/python tests/bench/growth.py --results build/bench/growth.json
+	$(BIN)/python tests/bench/msd.py --results build/bench/msd.json
 	$(BIN)/python tests/bench/rbm.py --results build/bench/rbm.json
 	$(BIN)/python tests/bench/finetuning.py --results build/bench/finetuning.json
 	$(BIN)/python tests/bench/beats_table.py build/bench/beats.json

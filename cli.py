@@ -19,6 +19,7 @@ from .options import (
     ClipUrl,
     Country,
     Dataset,
+    Development,
     Device,
     Features,
     MinBitRate,
@@ -32,6 +33,7 @@ from .options import (
     Scheduler,
     Seed,
     SilenceDb,
+    Split,
     TrackFiles,
     Verbose,
     Workers,
@@ -84,6 +86,8 @@ def build_data(
         Path | None, typer.Option(help="msd: file or folder of the Million Song Dataset; fma: folder of tracks.csv.")
     ] = None,
     annotations: Annotated[Path | None, typer.Option(help="deam: folder of annotations and metadata.")] = None,
+    split: Split = None,
+    development: Development = None,
     audio_kind: Annotated[
         str, typer.Option(help="moodswings: whether the audio is clips, songs, or auto (told by length).")
     ] = "auto",
@@ -129,10 +133,13 @@ def build_data(
 
       emobench build-data deam --annotations DEAM/ --audio MEMD_audio/ --dry-run
 
+      emobench build-data deam --annotations DEAM/ --audio MEMD_audio/ --split mediaeval2015 --development ids.txt
+
       emobench build-data table --clips clips.csv --labels labels.csv --audio music/ --scale 1,9
     """
     settle(quiet=quiet, verbose=verbose)
     from .builders import sources
+    from .builders.deam_split import SplitConfig
     from .builders.quality import QualityConfig
     from .builders.sevendigital import DownloadConfig
 
@@ -142,6 +149,7 @@ def build_data(
         audio=audio,
         metadata=metadata,
         annotations=annotations,
+        split=SplitConfig(split or "", development) if split or development else None,
         audio_kind=audio_kind,
         scale=scale,
         size=size,
@@ -155,7 +163,7 @@ def build_data(
             silence_db=silence_db,
         ),
     )
-    place = out or data_folder() / source
+    place = out or data_folder() / sources.dataset_name(source, options)
     if dry_run:
         tell_found(sources.survey(source, options, place, seed=seed), as_json)
         return

@@ -13,10 +13,14 @@ from typer.core import TyperGroup
 from .errors import EmobenchError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from .builders.sources import Built
     from .cards.tables import Table
+
+
+# So many excluded clips of one reason are told one by one.
+_NAMED = 10
 
 
 class State:
@@ -116,9 +120,26 @@ def tell_found(found: list[dict[str, Any]], as_json: bool) -> None:
         counts = ", ".join(f"{value} {name}" for name, value in each["counts"].items())
         say(f"would build {each['folder']} ({each['kind']}; {counts})")
         for name, value in each["source"].items():
-            lines = [f"{part}: {number}" for part, number in value.items()] if isinstance(value, dict) else [str(value)]
+            lines = (
+                [f"{part or '(none)'}: {number}" for part, number in value.items()]
+                if isinstance(value, dict)
+                else [str(value)]
+            )
             for line in lines:
                 say(f"  {name}: {line}")
+
+
+def _tell_excluded(excluded: Mapping[str, str]) -> None:
+    """A line for each clip, or for a reason that many share."""
+    by_reason: dict[str, list[str]] = {}
+    for clip, reason in excluded.items():
+        by_reason.setdefault(reason, []).append(clip)
+    for reason, clips in by_reason.items():
+        if len(clips) > _NAMED:
+            say(f"  excluded: {len(clips)} clips: {reason} ({', '.join(clips[:_NAMED])} …; the card names all)")
+        else:
+            for clip in clips:
+                say(f"  excluded: clip {clip}: {reason}")
 
 
 def tell_built(built: list[Built], as_json: bool) -> None:
@@ -131,8 +152,7 @@ def tell_built(built: list[Built], as_json: bool) -> None:
         state = "built" if each.fresh else "is there already, whole and the same:"
         counts = ", ".join(f"{value} {name}" for name, value in manifest["counts"].items() if isinstance(value, int))
         say(f"{state} {each.folder} ({manifest['name']} {manifest['version']}; {counts})")
-        for clip, reason in manifest.get("excluded", {}).items():
-            say(f"  excluded: clip {clip}: {reason}")
+        _tell_excluded(manifest.get("excluded", {}))
         sample, kept = manifest["config"].get("dataset", {}).get("sample"), manifest["counts"].get("kept", 0)
         if sample and kept < sample:
             say(f"  {kept} clips pass the quality filter, of {sample} that were to be drawn")

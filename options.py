@@ -24,6 +24,15 @@ MinBitRate = Annotated[int, typer.Option("--min-bit-rate", help="Quality filter:
 MinSampleRate = Annotated[int, typer.Option("--min-sample-rate", help="Quality filter: hertz.")]
 MinDuration = Annotated[float, typer.Option("--min-duration", help="Quality filter: seconds.")]
 SilenceDb = Annotated[float, typer.Option("--silence-db", help="Quality filter: quieter is silent; decibels.")]
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="deam: a given test part; mediaeval2015 (with --development), or evaluation2015 (learns from all others)."
+    ),
+]
+Development = Annotated[
+    Path | None, typer.Option(help="deam: list of the official development songs of MediaEval 2015, an id a line.")
+]
 ClipUrl = Annotated[str, typer.Option("--clip-url", help="msd: address of 7digital's clip endpoint.")]
 Country = Annotated[str, typer.Option("--country", help="msd: whose catalogue is asked, two letters.")]
 PerDay = Annotated[int, typer.Option("--per-day", help="msd: most requests in 24 hours; the terms allow 4000.")]

@@ -288,6 +288,7 @@ class _Scorer:
                 "manifest_sha256": sha256_file(dataset.folder / MANIFEST),
                 "folds_sha256": dataset.manifest["files"]["folds/train-00000.parquet"]["sha256"],
                 "synthetic": bool(dataset.manifest.get("synthetic")),
+                **({"split": split} if (split := dataset.split) else {}),
                 **self.features.places.dataset_origin,
             },
             "features": row.features,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from ..cards.tables import Table
 from ..dbn.domains import NAMES as DOMAINS
+from .mediaeval import per_song_table
 from .pairs import LEVEL
 from .results import CARRIED, carried_over, dataset_key, leak_mark, leaks_of, phase_shown
 
@@ -42,6 +43,7 @@ LEAKS = (
     "in a later fold were trained on in an earlier one. These rows are no measure of anything else."
 )
 PLUS_MINUS = "± is the sample standard deviation over the repeats."
+ONE_REPEAT = "One repeat, so no ± over repeats; the leaderboard has intervals by a bootstrap over albums."
 RANKS = (
     "Ranks are by mean distance, KL ranks by KL divergence. Rows with = share theirs, because they cannot be told "
     "apart: a new rank begins only where every row above is told apart from every row below"
@@ -160,8 +162,8 @@ def tables(results: Sequence[Result], ranking: Ranking | None = None) -> list[Ta
     Returns
     -------
     list of Table
-        For each dataset one of the rows without networks and one of those with, where there are any; with a
-        ranking also one of ranks, intervals and cost.
+        For each dataset one of the rows without networks and one of those with, where there are any; one of
+        MediaEval's measures where its songs are the test part; with a ranking also one of ranks, intervals and cost.
     """
     made = []
     keys = list(dict.fromkeys(dataset_key(result) for result in results))
@@ -174,6 +176,9 @@ def tables(results: Sequence[Result], ranking: Ranking | None = None) -> list[Ta
             made.append(_single_table(single, name, ranking))
         if deep:
             made.append(_deep_table(deep, name, ranking))
+        if own[0]["dataset"].get("split"):
+            labels = [row_label(result) for result in own]
+            made.append(per_song_table(own, labels, name=name, slug=_slug(own[0], "per-song")))
         if ranking is not None:
             made.append(_standing_table(own, name, ranking))
     return made
@@ -198,7 +203,8 @@ def _slug(result: Result, what: str) -> str:
 
 def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[str]:
     """What stands below any table of results: how to read it, its clips, what is synthetic or leaks."""
-    notes = [PLUS_MINUS]
+    spread = any(result["scores"]["mean_distance"]["std"] is not None for result in results)
+    notes = [PLUS_MINUS if spread else ONE_REPEAT]
     if ranking is not None:
         rows = ranking.rows.get(dataset_key(results[0]), 0)
         notes.append(f"Rows with = share their rank, among all {rows} ranked rows: they cannot be told apart.")

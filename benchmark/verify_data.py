@@ -112,6 +112,7 @@ def check_dataset(result: Mapping[str, Any], predictions: pl.DataFrame | None, f
             manifest["files"]["folds/train-00000.parquet"]["sha256"],
         ),
         "dataset.synthetic": (result["dataset"].get("synthetic", False), bool(manifest.get("synthetic"))),
+        "dataset.split": (result["dataset"].get("split"), task.dataset.split),
         "n_clips": (result["n_clips"], len(task.clips)),
         "excluded": (result["excluded"], manifest["excluded"]),
     }

@@ -67,6 +67,10 @@ class LabelledCorpus:
         are not computed from ``annotations``, which hold the means.
     grouping : DataFrame, optional
         ``clip_id, artist, album`` by which folds keep clips together, where these are not the clips' own.
+    tested : frozenset of str, optional
+        Clips that are the test part of every repeat, where it is given; the others are dealt to the other parts.
+    folds : str
+        How folds are made, for the card, where it is not by whole albums.
     """
 
     clips: pl.DataFrame
@@ -79,6 +83,8 @@ class LabelledCorpus:
     render: Render | None = None
     targets: pl.DataFrame | None = None
     grouping: pl.DataFrame | None = None
+    tested: frozenset[str] | None = None
+    folds: str = ""
 
     def __post_init__(self) -> None:
         _check_clips(self.clips, "clip_id", self.about)
@@ -115,6 +121,8 @@ class PretrainCorpus:
         Further counts of what was found, for people.
     fetch : callable, optional
         Makes sure of the audio of some of the tracks: takes rows of ``clips``, and gives them with their ``audio``.
+    licences : DataFrame, optional
+        ``track_id, licence, redistribution`` (whether it allows that), where each track has its own.
     """
 
     clips: pl.DataFrame
@@ -125,6 +133,7 @@ class PretrainCorpus:
     render: Render | None = None
     found: dict[str, int] = field(default_factory=dict)
     fetch: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    licences: pl.DataFrame | None = None
 
     def __post_init__(self) -> None:
         _check_clips(self.clips, "track_id", self.about)

@@ -40,6 +40,7 @@ from .deam_files import (
     song_id,
 )
 from .deam_ratings import STEP, Ratings, Tables, song_ratings
+from .deam_split import EVALUATION, SplitConfig
 from .folds import normalised
 from .targets import PARAMETERS
 
@@ -60,7 +61,7 @@ ABOUT = About(
 )
 
 
-def load(annotations: Path, audio: Path | None) -> LabelledCorpus:
+def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None) -> LabelledCorpus:
     """Read the labels and find the audio of each song.
 
     Parameters
@@ -70,6 +71,8 @@ def load(annotations: Path, audio: Path | None) -> LabelledCorpus:
         folder ``metadata`` beside it.
     audio : Path, optional
         Folder of ``<song_id>.mp3``, or another encoding.
+    split : SplitConfig, optional
+        Songs that are tested and learned from, where that is not to be dealt; others are left out.
 
     Returns
     -------
@@ -96,6 +99,7 @@ def load(annotations: Path, audio: Path | None) -> LabelledCorpus:
         problems.append(f"{audio}: none of its files answers to a song; expected names such as {songs[0]}.mp3")
     if tables.metadata and songs and not set(tables.metadata) & set(songs):
         problems.append(f"{annotations}: no song of the annotations stands in the metadata")
+    songs = split.songs(songs, problems) if split and songs else songs
     unusable, limits = _limits(audio, {song: files[song] for song in songs if song in files})
     ratings = {song: song_ratings(song, tables, limits.get(song)) for song in songs} if not problems else {}
     without = [song for song, each in ratings.items() if each is None]
@@ -116,17 +120,20 @@ def load(annotations: Path, audio: Path | None) -> LabelledCorpus:
         annotations=_annotations(rated),
         targets=_targets(rated) if by_means else None,
         grouping=grouping,
-        about=replace(ABOUT, notes=_notes(len(rated) - len(by_means), by_means, how)),
+        tested=frozenset(EVALUATION) if split else None,
+        folds=f"{split.told(songs)} {_folds(how)}" if split else _folds(how),
+        about=replace(ABOUT, notes=_notes(len(rated) - len(by_means), by_means)),
         source={
             "type": "deam",
             "files": len(read),
             "sha256": digest([[path.relative_to(annotations.parent).as_posix(), sha256_file(path)] for path in read]),
             "songs_of_workers": len(rated) - len(by_means),
             "songs_of_means": len(by_means),
+            **({"songs_sha256": digest(songs)} if split else {}),
         },
         audio_folder=audio,
         problems=unusable,
-        settings={"audio_kind": "songs"},
+        settings={"audio_kind": "songs", **({"split": split.name} if split else {})},
     )
 
 
@@ -332,7 +339,16 @@ def _grouping(songs: Sequence[str], metadata: Mapping[str, Mapping[str, str]]) -
     return pl.DataFrame(rows, schema=schema, orient="row"), how
 
 
-def _notes(of_workers: int, by_means: Sequence[str], how: Mapping[str, int]) -> str:
+def _folds(how: Mapping[str, int]) -> str:
+    return (
+        "Songs are kept together where they are dealt to the parts: "
+        f"{how.get('album', 0)} by their album, {how.get('artist', 0)} by their artist (an album of the artist is not "
+        f"known), {how.get('song', 0)} each for itself (no artist is known). The `album` of the table of folds ends "
+        "with the slash after the artist where there is no album."
+    )
+
+
+def _notes(of_workers: int, by_means: Sequence[str]) -> str:
     lines = [
         "## Labels of DEAM",
         "",
@@ -350,11 +366,4 @@ def _notes(of_workers: int, by_means: Sequence[str], how: Mapping[str, int]) -> 
             "are those of the workers of each axis, of the published deviations, or of the ratings of the whole song, "
             "their covariance is 0 because it is not known, and `n` is null where the number of ratings is not known."
         )
-    lines += [
-        "",
-        "Folds keep together: "
-        f"{how.get('album', 0)} songs by their album, {how.get('artist', 0)} by their artist (an album of the artist "
-        f"is not known), {how.get('song', 0)} each for itself (no artist is known). The `album` of the table of folds "
-        "ends with the slash after the artist where there is no album.",
-    ]
     return "\n".join(lines)

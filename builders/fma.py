@@ -5,8 +5,8 @@ Licence: the metadata CC BY 4.0; each track that of its artist, named in ``track
 Source: https://github.com/mdeff/fma (``fma_metadata.zip`` and one of ``fma_small|medium|large.zip``).
 
 ``tracks.csv`` has three rows of header: the two levels of the columns, and one that begins with
-``track_id``. The clip of track 2 is ``000/000002.mp3``. A track's licence has no column in the dataset: the
-card and the manifest count the tracks of each, and ``tracks.csv`` is known by its SHA-256.
+``track_id``. The clip of track 2 is ``000/000002.mp3``. Each track's licence stands in a table of its own,
+``licences``; the card and the manifest count the tracks of each.
 """
 
 from __future__ import annotations
@@ -128,6 +128,13 @@ def load(metadata: Path, clips: Path) -> PretrainCorpus:
             "redistributable": open_tracks,
         },
         audio_folder=clips,
+        licences=tracks.select(
+            pl.col("number").cast(pl.String).alias("track_id"),
+            "licence",
+            redistribution=pl.col("licence").replace_strict(
+                {name: allows_redistribution(name) for name in licences}, return_dtype=pl.Boolean
+            ),
+        ),
     )
 
 

@@ -7,6 +7,7 @@ Kim et al. 2006). An album is known by its artist and title without case, accent
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -29,7 +30,8 @@ class FoldConfig:
     repeats : int
         Independent deals (the paper's 5).
     shares : tuple of float
-        Of training, verification and test (the paper's 0.5, 0.2, 0.3).
+        Of training, verification and test (the paper's 0.5, 0.2, 0.3). Where the test part is given, the ratio of
+        the first two is that of the others.
     seed : int
         Of the deals.
     """
@@ -61,17 +63,25 @@ def _deal(sizes: np.ndarray, shares: tuple[float, float, float], generator: np.r
     """Deal albums to parts within two points of the shares where any deal is; the part of each album."""
     total = int(sizes.sum())
     wanted = np.array(shares) * total
-    # Large albums first, equal ones in random order; each to the part that lacks most.
-    lacking = wanted.copy()
-    parts = np.empty(len(sizes), np.intp)
-    for album in np.lexsort((generator.random(len(sizes)), -sizes)):
-        part = int(np.argmax(lacking + 1e-9 * generator.random(3)))
-        parts[album] = part
-        lacking[part] -= sizes[album]
+    parts, lacking = _deal_greedily(sizes, wanted, generator)
     good = np.abs(lacking).max() <= 0.02 * total and len(set(parts.tolist())) == 3
     if good or len(sizes) * (total + 1) ** 2 > _LARGEST_SEARCH:
         return parts
     return _deal_exactly(sizes, wanted, generator)
+
+
+def _deal_greedily(
+    sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Part of each album, and what the parts lack: large albums first, each to the part that lacks most."""
+    lacking = wanted.copy()
+    parts = np.empty(len(sizes), np.intp)
+    # Equal albums in random order.
+    for album in np.lexsort((generator.random(len(sizes)), -sizes)):
+        part = int(np.argmax(lacking + 1e-9 * generator.random(len(wanted))))
+        parts[album] = part
+        lacking[part] -= sizes[album]
+    return parts, lacking
 
 
 def _deal_exactly(sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Generator) -> np.ndarray:
@@ -101,7 +111,7 @@ def _deal_exactly(sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Ge
     return parts
 
 
-def fold_table(clips: pl.DataFrame, config: FoldConfig) -> pl.DataFrame:
+def fold_table(clips: pl.DataFrame, config: FoldConfig, tested: Collection[str] | None = None) -> pl.DataFrame:
     """Deal clips to the parts of each repeat.
 
     Parameters
@@ -110,6 +120,8 @@ def fold_table(clips: pl.DataFrame, config: FoldConfig) -> pl.DataFrame:
         ``clip_id, artist, album``; the order of its rows does not matter.
     config : FoldConfig
         Repeats, shares, seed.
+    tested : collection of str, optional
+        Clips that are the test part of every repeat; by default it is dealt too.
 
     Returns
     -------
@@ -119,20 +131,29 @@ def fold_table(clips: pl.DataFrame, config: FoldConfig) -> pl.DataFrame:
     Raises
     ------
     InputError
-        If there are fewer than three albums: each part needs one.
+        If there are fewer albums than parts that are dealt: each needs one. Or if none of ``tested`` is there.
     """
     clips = clips.select("clip_id", "artist", "album").sort("clip_id")
     keys = [album_key(artist, album) for _, artist, album in clips.iter_rows()]
-    albums, owner, sizes = np.unique(np.array(keys, dtype=object), return_inverse=True, return_counts=True)
-    if len(albums) < 3:
+    dealt = ~np.array([clip in (tested or ()) for clip in clips["clip_id"]])
+    names = SPLITS if tested is None else SPLITS[:2]
+    if tested is not None and dealt.all():
+        raise InputError(f"{len(keys)} usable clips, and none of the {len(tested)} that are to be the test part.")
+    albums, owner, sizes = np.unique(np.array(keys, dtype=object)[dealt], return_inverse=True, return_counts=True)
+    if len(albums) < len(names):
         raise InputError(
-            f"{len(keys)} usable clips on {len(albums)} albums: folds need at least 3 albums, one each for "
-            "training, verification and test. Add clips from other albums."
+            f"{dealt.sum()} usable clips on {len(albums)} albums: folds need at least {len(names)} albums, one each "
+            f"for {', '.join(names[:-1])} and {names[-1]}. Add clips from other albums."
         )
     tables = []
     for repeat in range(config.repeats):
         generator = np.random.default_rng([config.seed, repeat])
-        parts = _deal(sizes, config.shares, generator)[owner]
+        parts = np.full(len(keys), SPLITS.index("test"))
+        if tested is None:
+            parts[dealt] = _deal(sizes, config.shares, generator)[owner]
+        else:
+            wanted = np.array(config.shares[:2]) / sum(config.shares[:2]) * dealt.sum()
+            parts[dealt] = _deal_greedily(sizes, wanted, generator)[0][owner]
         tables.append(
             pl.DataFrame(
                 {

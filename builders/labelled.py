@@ -207,7 +207,7 @@ def _tables(
         "annotations": corpus.annotations,
         "targets": targets,
         "beats": pl.concat(beat_tables) if beat_tables else pl.DataFrame(schema=schema),
-        "folds": fold_table(dealt, config.folds),
+        "folds": fold_table(dealt, config.folds, corpus.tested),
     }
 
 
@@ -275,6 +275,7 @@ def _card_facts(
         ratings=(int(counts.min()), float(np.median(counts)), int(counts.max())) if len(counts) else None,
         has_audio=bool(corpus.audio_folder or corpus.render),
         min_beats=config.min_beats,
+        folds=corpus.folds,
     )
 
 
@@ -308,6 +309,11 @@ class LabelledDataset:
     def version(self) -> str:
         """Version of the dataset."""
         return str(self.manifest["version"])
+
+    @property
+    def split(self) -> str | None:
+        """Name of the split where the test part was given, not dealt."""
+        return self.manifest.get("config", {}).get("source", {}).get("split")
 
     def audio_folder(self) -> Path | None:
         """Where ``local.json`` says that the audio lies, or that published with it; None where there is none."""

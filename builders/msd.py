@@ -71,6 +71,11 @@ def load(metadata: Path, clips: Path, download: Download | None = None) -> Pretr
     tracks = None
     if found is not None and files is not None:
         tracks = _matched(found, files, clips, problems, may_be_empty=download is not None)
+    if tracks is not None and tracks["audio"].count() + tracks["seven_digital_id"].count() == 0:
+        problems.append(
+            f"{metadata}: none of its {len(tracks)} tracks has a 7digital id, so nothing can be fetched; where it is "
+            "unique_tracks.txt, expected 7digital_ids.csv beside it, or msd_id.txt and 7digital_id.txt, of its tracks"
+        )
     refuse("build-data msd", problems)
     assert found is not None and files is not None and tracks is not None
     return PretrainCorpus(
@@ -79,6 +84,7 @@ def load(metadata: Path, clips: Path, download: Download | None = None) -> Pretr
         source=found.source | {"tracks": len(tracks)},
         audio_folder=clips,
         found={
+            "with a 7digital id": tracks["seven_digital_id"].count(),
             "clips of no track": len(files) - tracks["audio"].drop_nulls().n_unique(),
             **_to_fetch(tracks, download),
         },

@@ -6,6 +6,7 @@ it, or a tree of per-track ``.h5`` files. A million rows go from the file to col
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -28,6 +29,9 @@ COLUMNS = ("track_id", "artist", "album", "title", "seven_digital_id")
 
 # Rows of the summary file that are in memory at a time; each takes 5,540 bytes.
 _BLOCK = 8192
+
+# Per-track files whose rows are joined at a time.
+_FILES_AT_ONCE = 1000
 
 _DATABASE = {
     "track_id": "track_id",
@@ -181,10 +185,12 @@ def _read_summary(path: Path, problems: list[str]) -> Metadata | None:
             if len(songs) != len(analysis):
                 problems.append(f"{path}: {len(songs)} rows of metadata, {len(analysis)} of analysis; expected as many")
                 return None
+            # Text of 1,024 bytes a cell: what nobody wants is not copied.
+            wanted = songs.fields(list(_SONGS.values()))
             starts = range(0, len(songs), _BLOCK)
             for first in tqdm(starts, desc="metadata", unit="block", disable=not bars_wanted()):
                 last = min(first + _BLOCK, len(songs))
-                parts.append(_columns(songs[first:last], analysis.fields("track_id")[first:last]))
+                parts.append(_columns(wanted[first:last], analysis.fields("track_id")[first:last]))
     except (OSError, KeyError, ValueError, RuntimeError, UnicodeDecodeError) as error:
         problems.append(f"{path}: not readable as a summary file of the Million Song Dataset ({_first(error)})")
         return None
@@ -225,54 +231,75 @@ def _first(error: BaseException) -> str:
 
 
 def _read_lines(path: Path, problems: list[str]) -> Metadata | None:
-    rows = _lines(path, problems)
-    if rows is None:
+    tracks = _read_parts(path, problems)
+    if tracks is None:
         return None
-    parts = rows["line"].str.split("<SEP>").alias("parts")
-    wrong = rows.with_row_index("number", 1).filter(parts.list.len() != 4)
-    if len(wrong):
-        numbers = few(str(number) for number in wrong["number"].head(6))
-        problems.append(
-            f"{path}: {len(wrong)} lines have not four parts with <SEP> between them (line {numbers}); expected "
-            "unique_tracks.txt of the Million Song Dataset"
-        )
-        return None
-    part = {name: parts.list.get(place).alias(name) for place, name in ((0, "track_id"), (2, "artist"), (3, "title"))}
-    tracks = pl.DataFrame([part["track_id"], part["artist"], pl.Series("album", [""]).new_from_index(0, len(rows))])
-    tracks = tracks.with_columns(part["title"])
     source = _source("unique_tracks.txt", path)
-    ids = _read_ids(path.parent, problems)
+    ids, lists = _read_ids(path.parent, problems)
     if ids is None:
         return Metadata(tracks.with_columns(seven_digital_id=pl.lit("")), source)
-    joined = tracks.join(ids, on="track_id", how="left", maintain_order="left")
-    source["seven_digital_ids_sha256"] = digest(ids.sort("track_id").to_dict(as_series=False))
-    return Metadata(joined.with_columns(pl.col("seven_digital_id").fill_null("")), source)
+    source["seven_digital_ids_sha256"] = digest([[path.name, sha256_file(path)] for path in lists])
+    tracks = tracks.join(ids, on="track_id", how="left", maintain_order="left")
+    return Metadata(tracks.with_columns(pl.col("seven_digital_id").fill_null("")), source)
 
 
-def _lines(path: Path, problems: list[str]) -> pl.DataFrame | None:
-    """Column ``line``; None where the file is no text in UTF-8."""
+def _read_parts(path: Path, problems: list[str]) -> pl.DataFrame | None:
+    """Tracks of ``unique_tracks.txt``, without 7digital ids; None where one of its lines is none."""
+    parts = pl.col("line").str.split("<SEP>")
+    tracks = _collected(
+        path,
+        problems,
+        track_id=parts.list.get(0),
+        artist=parts.list.get(2, null_on_oob=True),
+        album=pl.lit(""),
+        title=pl.when(parts.list.len() == 4).then(parts.list.get(3, null_on_oob=True)),
+        number="number",
+    )
+    if tracks is None:
+        return None
+    wrong = tracks.filter(pl.col("title").is_null())["number"]
+    if len(wrong):
+        problems.append(
+            f"{path}: {len(wrong)} lines have not four parts with <SEP> between them (line "
+            f"{few(map(str, wrong))}); expected unique_tracks.txt of the Million Song Dataset"
+        )
+        return None
+    return tracks.drop("number")
+
+
+def _collected(path: Path, problems: list[str], **columns: pl.Expr | str) -> pl.DataFrame | None:
+    """Columns made of the ``line`` and ``number`` of each line; None where the file is no text in UTF-8."""
+    lines = pl.scan_csv(
+        path,
+        has_header=False,
+        schema={"line": pl.String},
+        # No text has this character, so a line is one cell.
+        separator="\x01",
+        quote_char=None,
+        row_index_name="number",
+        row_index_offset=1,
+    )
     try:
-        return pl.read_csv(
-            path, has_header=False, new_columns=["line"], schema={"line": pl.String}, separator="\x01", quote_char=None
-        ).with_columns(pl.col("line").str.strip_chars_end("\r"))
+        # In one go, the parts of all lines would take a gigabyte.
+        return (
+            lines.with_columns(pl.col("line").str.strip_chars_end("\r")).select(**columns).collect(engine="streaming")
+        )
     except (pl.exceptions.PolarsError, OSError) as error:
         problems.append(f"{path}: not readable as text in UTF-8 ({_first(error)})")
         return None
 
 
-def _read_ids(folder: Path, problems: list[str]) -> pl.DataFrame | None:
-    """Columns ``track_id, seven_digital_id`` of the list beside ``unique_tracks.txt``; None where there is none."""
-    if (folder / _IDS).is_file():
-        ids = _read_id_table(folder / _IDS, problems)
-    else:
-        ids = _read_id_lines([folder / name for name in _ID_LINES], problems)
+def _read_ids(folder: Path, problems: list[str]) -> tuple[pl.DataFrame | None, list[Path]]:
+    """Columns ``track_id, seven_digital_id`` of the list beside ``unique_tracks.txt``, and its files; None if none."""
+    lists = [folder / _IDS] if (folder / _IDS).is_file() else [folder / name for name in _ID_LINES]
+    ids = _read_id_table(lists[0], problems) if len(lists) == 1 else _read_id_lines(lists, problems)
     if ids is None:
-        return None
+        return None, lists
     doubled = ids.filter(pl.col("track_id").is_duplicated())["track_id"].unique().sort()
     if len(doubled):
         problems.append(f"{folder}: the list of 7digital ids names {len(doubled)} tracks twice ({few(doubled)})")
-        return None
-    return ids
+        return None, lists
+    return ids, lists
 
 
 def _read_id_table(path: Path, problems: list[str]) -> pl.DataFrame | None:
@@ -290,7 +317,7 @@ def _read_id_lines(paths: Sequence[Path], problems: list[str]) -> pl.DataFrame |
         problems.append(f"{lacking[0]}: missing; {' and '.join(_ID_LINES)} belong together, line by line")
     if lacking:
         return None
-    tracks, numbers = (_lines(path, problems) for path in paths)
+    tracks, numbers = (_collected(path, problems, line="line") for path in paths)
     if tracks is None or numbers is None:
         return None
     if len(tracks) != len(numbers):
@@ -302,22 +329,27 @@ def _read_id_lines(paths: Sequence[Path], problems: list[str]) -> pl.DataFrame |
 
 
 def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metadata | None:
-    parts, damaged = [], []
+    # A frame takes 40 kB besides its row, so they are joined as they come.
+    joined, recent, damaged = _empty(), [], []
     for path in tqdm(paths, desc="metadata", unit="file", disable=not bars_wanted()):
         try:
             with h5py.File(path) as file:
                 songs, analysis = _songs(file)
-                parts.append(_columns(songs[:], analysis.fields("track_id")[:]))
+                recent.append(_columns(songs[:], analysis.fields("track_id")[:]))
+            if len(recent) == _FILES_AT_ONCE:
+                joined = joined.extend(pl.concat(recent))
+                recent.clear()
         except (OSError, KeyError, ValueError, RuntimeError, UnicodeDecodeError) as error:
             damaged.append(f"{path.name}: {_first(error)}")
     if damaged:
         problems.append(
-            f"{place}: {len(damaged)} .h5 files are damaged or none of the Million Song Dataset ({few(damaged)})"
+            f"{place}: {len(damaged)} .h5 files are damaged or none of the Million Song Dataset; remove or replace "
+            f"them ({few(damaged)})"
         )
-    if not parts:
+    if len(damaged) == len(paths):
         return None
-    tracks = pl.concat(parts)
-    digested = digest(tracks.sort("track_id").to_dict(as_series=False)) if len(tracks) else ""
+    tracks = pl.concat([joined, *recent]).sort("track_id", *COLUMNS[1:])
+    digested = hashlib.sha256(tracks.write_csv().encode()).hexdigest()
     return Metadata(tracks, {"type": "msd", "metadata": "per-track .h5", "sha256": digested})
 
 

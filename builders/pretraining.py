@@ -102,7 +102,7 @@ def build(
     release.check_version(version)
     if corpus.audio_folder is None and corpus.render is None:
         raise InputError(f"{corpus.about.title}: a pre-training set needs audio.")
-    order = _order(corpus.clips, config)
+    order = draw_order(corpus.clips, config)
 
     def wanted(audio: str | None) -> dict[str, Any]:
         source = corpus.source | ({"audio_sha256": audio} if audio else {})
@@ -129,15 +129,26 @@ def build(
         counts = _write_tables(folder, examined)
         if config.sample is not None:
             counts["not examined"] = len(order) - len(examined.tracks)
+        if corpus.licences is not None:
+            own = examined.tracks.select("track_id").join(corpus.licences, on="track_id", maintain_order="left")
+            release.write_table(folder, "licences", own)
         draw_clips(examined.tracks, folder / "plots")
-        facts = PretrainFacts(name=name, version=version, about=corpus.about, sample=config.sample, counts=counts)
+        facts = PretrainFacts(
+            name=name,
+            version=version,
+            about=corpus.about,
+            sample=config.sample,
+            counts=counts,
+            filter=config.quality.told(),
+            licences=corpus.licences is not None,
+        )
         release.write_card(folder, pretrain_card(facts))
         release.write_manifest(folder, recipe, {"synthetic": corpus.about.synthetic, "counts": counts})
         release.write_local(folder, Path("audio") if corpus.render else audio.folder.resolve())
     return examined.tally
 
 
-def _order(clips: pl.DataFrame, config: PretrainConfig) -> pl.DataFrame:
+def draw_order(clips: pl.DataFrame, config: PretrainConfig) -> pl.DataFrame:
     """The tracks in the order in which they are examined."""
     if config.sample is None:
         return clips

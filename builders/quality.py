@@ -52,6 +52,15 @@ class QualityConfig:
         if not self.silence_db <= 0:
             raise InputError(f"--silence-db {self.silence_db:g}: expected decibels of full scale, such as -60.")
 
+    def told(self) -> str:
+        """What is rejected, for the card."""
+        return (
+            "Rejected are clips that are missing or cannot be decoded, whose MPEG frames are broken or cut, and those "
+            f"of less than {self.min_bit_rate / 1000:g} kbit/s (unless lossless), {self.min_sample_rate:,} Hz, "
+            f"{self.min_duration:g} s ({self.duration_tolerance:g} s are tolerated), {self.silence_db:g} dB of full "
+            f"scale, or {self.min_beats} beats."
+        )
+
 
 @dataclass(frozen=True)
 class ClipFacts:

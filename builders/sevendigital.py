@@ -6,33 +6,29 @@ clips before it is made, so that a run that ends goes on where it stopped, and n
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
 import sys
 import threading
 import time
-from collections import Counter, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
-from typing import IO, Any, ClassVar
+from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
 from ..errors import EmobenchError, InputError
 from ..parallel import bars_wanted
+from .allowance import DAY, Pace, Record
 from .corpus import few
 from .preview import Client, Credentials, FailedError, RefusedError, unlogged
 
-RECORD = "downloads.log"
 KEYS = ("SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET")
-
-_DAY = 86_400.0
 
 # Longest wait between two attempts at a clip, unless the server asks for a longer one.
 _LONGEST_WAIT = 60.0
@@ -114,110 +110,6 @@ def clip_path(clip: str) -> str:
     return f"{clip[0]}/{clip[1:2] or '0'}/{clip}.clip.mp3"
 
 
-class Record:
-    """What was asked, and what there is not; a line for each, written before anything is sent.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the clips.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self._path = folder / RECORD
-        self._lock = threading.Lock()
-        self._file: IO[str] | None = None
-        self.requests: deque[float] = deque()
-        self.missing: set[str] = set()
-        if self._path.is_file():
-            for line in self._path.read_text(encoding="ascii", errors="replace").splitlines():
-                self._take(line.split())
-
-    def _take(self, words: list[str]) -> None:
-        # A line that was cut by the end of a machine has no meaning.
-        if len(words) != 3 or not words[0].replace(".", "", 1).isdigit():
-            return
-        if words[1] == "missing":
-            self.missing.add(words[2])
-        elif words[1] == "request":
-            self.requests.append(float(words[0]))
-
-    @contextmanager
-    def open(self) -> Iterator[None]:
-        """Write to it; nobody else may meanwhile.
-
-        Raises
-        ------
-        InputError
-            If another run downloads to the same folder.
-        """
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._path.open("a", encoding="ascii") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError:
-                raise InputError(f"{self._path.parent}: another run downloads to this folder; wait for it.") from None
-            if file.tell():
-                file.write("\n")
-            self._file = file
-            try:
-                yield
-            finally:
-                self._file = None
-
-    def write(self, now: float, what: str, clip: str) -> None:
-        """Add a line."""
-        with self._lock:
-            if self._file:
-                self._file.write(f"{now:.3f} {what} {clip}\n")
-                self._file.flush()
-            self._take([f"{now:.3f}", what, clip])
-
-
-class Pace:
-    """Lets requests through: no more a day than allowed, none while the server asks to wait.
-
-    Parameters
-    ----------
-    record : Record
-        Knows of the requests of the last days.
-    per_day : int
-        Most requests in any 24 hours.
-    wait : callable
-        Waits for so many seconds.
-    now : callable
-        Gives the time, in seconds since 1970.
-    """
-
-    def __init__(
-        self, record: Record, per_day: int, *, wait: Callable[[float], object], now: Callable[[], float] = time.time
-    ) -> None:
-        self._record, self._per_day, self._wait, self._now = record, per_day, wait, now
-        self._lock = threading.Lock()
-        self._resume = 0.0
-
-    def pause(self, seconds: float) -> None:
-        """Let nothing through for some seconds."""
-        with self._lock:
-            self._resume = max(self._resume, self._now() + seconds)
-
-    def take(self, clip: str) -> None:
-        """Wait until a request may be made, and write it down."""
-        while (seconds := self._try(clip)) > 0:
-            self._wait(seconds)
-
-    def _try(self, clip: str) -> float:
-        with self._lock:
-            now, requests = self._now(), self._record.requests
-            while requests and requests[0] <= now - _DAY:
-                requests.popleft()
-            full = requests[0] + _DAY - now if len(requests) >= self._per_day else 0.0
-            delay = max(full, self._resume - now)
-            if delay <= 0:
-                self._record.write(now, "request", clip)
-            return delay
-
-
 @dataclass(frozen=True)
 class Plan:
     """What is left to fetch.
@@ -235,8 +127,8 @@ class Plan:
 
     def told(self, per_day: int) -> str:
         """One line for people."""
-        when = "today" if self.days == 0 else f"in {self.days:.1f} days"
-        return f"{self.left} clips to fetch: done {when} at most {per_day} requests a day (7digital's terms: 4000)"
+        when = "done today" if self.days == 0 else f"takes {self.days:.1f} days"
+        return f"{self.left} clips to fetch: {when}, at most {per_day} requests in 24 hours (7digital's terms: 4000)"
 
 
 def _next(outcomes: SimpleQueue[Any]) -> Any:
@@ -295,7 +187,7 @@ class Download:
     def plan(self, clips: Sequence[str]) -> Plan:
         """What of these clips is left to fetch."""
         left = self._left(clips)
-        asked = sum(moment > self._now() - _DAY for moment in self.record.requests)
+        asked = sum(moment > self._now() - DAY for moment in self.record.requests)
         return Plan(len(left), max(0, len(left) + asked - self._config.per_day) / self._config.per_day)
 
     def _left(self, clips: Sequence[str]) -> list[str]:
@@ -380,7 +272,8 @@ class Download:
             kinds = ", ".join(f"{count} × {kind}" for kind, count in Counter(failures.values()).most_common())
             raise EmobenchError(
                 f"{len(failures)} of {len(clips)} clips could not be fetched ({kinds}; {few(failures)}). Run the same "
-                "command again: what was fetched is kept."
+                f"command again: what was fetched is kept. With --clips {self._folder} alone, without --download, they "
+                "count as missing."
             )
 
     def _work(

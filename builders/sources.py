@@ -11,6 +11,7 @@ from ..errors import InputError
 from ..shards import Tally
 from . import deam, fma, labelled, moodswings, msd, pretraining, synthetic, table
 from .corpus import LabelledCorpus, PretrainCorpus
+from .deam_split import SplitConfig
 from .folds import FoldConfig
 from .quality import QualityConfig
 from .release import load_manifest
@@ -32,6 +33,7 @@ class Options:
     audio: Path | None = None
     metadata: Path | None = None
     annotations: Path | None = None
+    split: SplitConfig | None = None
     audio_kind: str = "auto"
     scale: str = "-0.5,0.5"
     size: int = 240
@@ -67,6 +69,11 @@ class Built:
     tally: Tally | None = None
 
 
+def dataset_name(source: str, options: Options) -> str:
+    """What a dataset of a source is called unless it is given a place; another split is another dataset."""
+    return f"{source}-{options.split.name}" if options.split and source == "deam" else source
+
+
 def build(source: str, options: Options, place: Path, *, version: str, seed: int, pool: Executor) -> list[Built]:
     """Build the datasets of a source.
 
@@ -97,7 +104,9 @@ def build(source: str, options: Options, place: Path, *, version: str, seed: int
     built = []
     for corpus, folder in _load(source, options, place, seed):
         if isinstance(corpus, LabelledCorpus):
-            config = labelled.LabelledConfig(folds=FoldConfig(seed=seed))
+            # Of a test part that is given there is nothing to repeat.
+            folds = FoldConfig(seed=seed) if corpus.tested is None else FoldConfig(seed=seed, repeats=1)
+            config = labelled.LabelledConfig(folds=folds)
             fresh = labelled.build(corpus, folder, name=folder.name, version=version, config=config, pool=pool)
             built.append(Built(folder, fresh, load_manifest(folder)))
         else:
@@ -127,6 +136,8 @@ def survey(source: str, options: Options, place: Path, *, seed: int) -> list[dic
             counts["clips with audio"] = corpus.clips["audio"].count()
         if isinstance(corpus, PretrainCorpus):
             counts |= corpus.found
+            if sample := _sample(source, options):
+                counts["at most to be drawn"] = sample
         kind = "pre-training"
         if isinstance(corpus, LabelledCorpus):
             kind = "labelled"
@@ -159,7 +170,7 @@ def _load(source: str, options: Options, place: Path, seed: int) -> list[tuple[L
     elif source == "fma":
         corpus = fma.load(_given(options.metadata, "--metadata"), _given(options.clips, "--clips"))
     elif source == "deam":
-        corpus = deam.load(_given(options.annotations, "--annotations"), options.audio)
+        corpus = deam.load(_given(options.annotations, "--annotations"), options.audio, options.split)
     else:
         clips, labels = _given(options.clips, "--clips"), _given(options.labels, "--labels")
         corpus = table.load(clips, labels, options.audio, table.parse_scale(options.scale))

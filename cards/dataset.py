@@ -60,6 +60,8 @@ class LabelledFacts:
         Whether beats were tracked.
     min_beats : int
         Fewest beats of a clip.
+    folds : str
+        How folds are made, where it is not by whole albums.
     """
 
     name: str
@@ -72,6 +74,7 @@ class LabelledFacts:
     ratings: tuple[int, float, int] | None
     has_audio: bool
     min_beats: int
+    folds: str = ""
 
     @property
     def configs(self) -> list[str]:
@@ -92,6 +95,10 @@ class PretrainFacts:
     counts : mapping
         ``clips``, ``kept``, ``rejected`` (reason to clips), ``beats``, ``hours``, and ``not examined``: tracks behind
         the last one drawn.
+    filter : str
+        Which clips are rejected.
+    licences : bool
+        Whether there is a table of them.
     """
 
     name: str
@@ -99,6 +106,13 @@ class PretrainFacts:
     about: About
     sample: int | None
     counts: Mapping[str, Any]
+    filter: str
+    licences: bool = False
+
+    @property
+    def configs(self) -> list[str]:
+        """Tables."""
+        return ["clips", "rhythm", "pitch", *(["licences"] if self.licences else [])]
 
 
 def size_category(rows: int) -> str:

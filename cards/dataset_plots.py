@@ -45,6 +45,8 @@ def draw_clips(clips: pl.DataFrame, folder: Path) -> list[Path]:
 
 
 def _draw(values: pl.DataFrame, name: str, label: str, width: float, path: Path) -> Path:
+    from matplotlib.ticker import MaxNLocator
+
     kept, rejected = (
         values.filter(pl.col("kept") == wanted)[name].drop_nulls().to_numpy().astype(float) for wanted in (True, False)
     )
@@ -60,5 +62,6 @@ def _draw(values: pl.DataFrame, name: str, label: str, width: float, path: Path)
         axis.hist([kept, rejected], edges, stacked=True, color=["#0072b2", "#d0d0d0"], label=["kept", "rejected"])
         axis.set(xlabel=label, ylabel="clips", title=f"{name.replace('_', ' ').capitalize()} of the clips")
         figure.legend(frameon=False, loc="outside lower center", ncols=2)
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
         axis.spines[["top", "right"]].set_visible(False)
     return path

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 import soundfile
+from emobench import console
+from emobench.builders.sources import Built
 
 
 def _emobench(*arguments: str, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -261,3 +263,17 @@ def test_ctrl_c_while_running(built: Path, tmp_path: Path) -> None:
     fresh = _emobench(*arguments, "--json", cwd=tmp_path, env={"EMOBENCH_CACHE": str(tmp_path / "cache")})
     one, other = (json.loads(each.stdout)["results"] for each in (ran, fresh))
     assert [result["scores"] for result in one] == [result["scores"] for result in other]
+
+
+def test_excluded_clips_are_named_unless_they_are_many(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    excluded = {"a": "silent", **{f"c{number}": "missing" for number in range(30)}}
+    manifest = {"name": "d", "version": "1.0.0", "counts": {"clips": 31}, "config": {}, "excluded": excluded}
+    monkeypatch.setattr(console.State, "quiet", False)
+    console.tell_built([Built(Path("d"), True, manifest)], False)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[1:] == [
+        "  excluded: clip a: silent",
+        "  excluded: 30 clips: missing (c0, c1, c2, c3, c4, c5, c6, c7, c8, c9 …; the card names all)",
+    ]

@@ -31,6 +31,7 @@ from emobench.audio.analysis import AnalysisConfig, analyse, mean_per_segment
 from emobench.audio.beats import track_beats
 from emobench.audio.decode import decode
 from emobench.audio.median import running_median
+from emobench.audio.mpeg import walk
 from emobench.audio.pitch import pitch_bands
 from emobench.audio.spectra import magnitude
 from emobench.audio.timbre import percussion_timbre
@@ -151,6 +152,8 @@ def measure_one_thread(clip: Path, short: Path, *, rounds: int, plain_rounds: in
             floor(clip)
         with watch("floor, librosa.stft"):
             plain.spectra(decode(clip, sample_rate=RATE))
+        with watch("frame walk"):
+            walk(clip)
         with watch("baselines"):
             baselines(samples)
         with watch("plain baselines"):
@@ -266,6 +269,7 @@ def goals(watch: Watch, workers: dict[str, float], memory: dict[str, float], col
         ("ours against the floor by librosa.stft", "<=", 2.0, watch["ours"] / watch["floor, librosa.stft"], "times"),
         (f"median of {KERNEL} (scipy {plain_median:.0f})", "<=", 12.0, median, "ns an element"),
         ("librosa's baselines against ours", ">=", 3.0, watch["plain baselines"] / watch["baselines"], "times"),
+        ("frame walk of the clip (45 s, 128 kbit/s)", "<=", 4.0, 1e3 * watch["frame walk"], "ms"),
         (f"two workers against one (empty loops {loops:.2f})", ">=", 1.8, workers["ratio of clips"], "times"),
         ("peak memory of a worker, 60-second clip", "<=", 500.0, memory["after 40 clips, MB"], "MB"),
         ("its growth from 5 to 40 clips", "<=", 5.0, memory["growth, MB"], "MB"),

@@ -24,13 +24,17 @@ def _run(*command: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, errors="replace", timeout=120, check=False)
 
 
+def _count(number: float, what: str) -> str:
+    return f"{number:g} {what}{'' if number == 1 else 's'}"
+
+
 def _ours(path: Path) -> tuple[FrameWalk | None, str]:
     try:
         found = walk(path)
     except AudioError as error:
         return None, f"**{error.reason}**: {str(error).removeprefix(f'{path}: ')}"
     rate = f"{found.bit_rate // 1000} kbit/s{' VBR' if found.vbr else ''}"
-    return found, f"{found.frames} frames, MPEG {found.version} layer {'I' * found.layer}, {rate}"
+    return found, f"{_count(found.frames, 'frame')}, MPEG {found.version} layer {'I' * found.layer}, {rate}"
 
 
 def _ffmpeg(path: Path) -> str:
@@ -38,7 +42,8 @@ def _ffmpeg(path: Path) -> str:
     entries = ["-select_streams", "a:0", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"]
     frames = re.match(r"\d+", _run("ffprobe", "-v", "error", *entries, str(path)).stdout)
     first = re.sub(r"^\[[^]]*\] ?", "", errors[0]).replace(str(path), "FILE")[:60] if errors else ""
-    return f"{frames[0] if frames else 'no'} frames" + (f"; {len(errors)} errors: {first}" if errors else "")
+    count = _count(int(frames[0]), "frame") if frames else "no frames"
+    return count + (f"; {_count(len(errors), 'error')}: {first}" if errors else "")
 
 
 def _mpg123(path: Path, found: FrameWalk | None) -> str:
@@ -51,9 +56,9 @@ def _mpg123(path: Path, found: FrameWalk | None) -> str:
                 samples, rate = sound.frames, sound.samplerate
         except soundfile.LibsndfileError:
             samples, rate = 0, 1
-    length = f"{samples / found.samples_per_frame:g} frames" if found else f"{samples / rate:.3f} s"
+    length = _count(samples / found.samples_per_frame, "frame") if found else f"{samples / rate:.3f} s"
     first = re.sub(r"^\[[^]]*\] ?", "", lines[0])[:60] if lines else ""
-    return length + (f"; {len(lines)} complaints: {first}" if lines else "")
+    return length + (f"; {_count(len(lines), 'complaint')}: {first}" if lines else "")
 
 
 def main() -> None:

@@ -216,7 +216,8 @@ def test_builds_a_dataset(folder: Path, audio: Path, tmp_path: Path, pool: Execu
     albums = dict(dataset.folds.filter(pl.col("repeat") == 0).select("clip_id", "album").iter_rows())
     assert (albums["1001"], albums["2001"]) == ("helene/ete", "song2001/")
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert "1 songs by their album, 3 by their artist" in card
+    assert "1 by their album, 3 by their artist" in card
+    assert "Whole albums are dealt" not in card
     assert "their covariance is 0 because it is not known" in card
 
 

@@ -127,7 +127,15 @@ def test_builds_a_dataset_that_lists_what_is_missing_or_broken(tmp_path: Path, p
     table = pl.read_parquet(tmp_path / "fma" / "clips" / "*.parquet")
     assert table["rejected"].to_list() == [None, "missing", "undecodable"]
     assert built.manifest["source"]["licences"] == {BY: 1, NC_ND: 1, "FMA-Limited: Download Only": 1}
-    assert "FMA-Limited: Download Only" in (tmp_path / "fma" / "README.md").read_text(encoding="utf-8")
+    card = (tmp_path / "fma" / "README.md").read_text(encoding="utf-8")
+    assert "FMA-Limited: Download Only" in card
+    assert "- config_name: licences" in card
+    assert "less than 128 kbit/s (unless lossless), 22,050 Hz, 30 s" in card
+    assert pl.read_parquet(tmp_path / "fma" / "licences" / "*.parquet").rows() == [
+        ("2", BY, True),
+        ("5", NC_ND, True),
+        ("1010", "FMA-Limited: Download Only", False),
+    ]
     assert len(segments.load_segments(tmp_path / "fma", "rhythm")) == 1
 
 

@@ -95,3 +95,28 @@ def test_too_few_albums(sizes: list[int]) -> None:
 def test_config_is_checked(wrong: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(wrong))):
         FoldConfig(**wrong)  # pyright: ignore[reportArgumentType]
+
+
+@settings(max_examples=40, deadline=None)
+@given(sizes=st.lists(st.integers(1, 8), min_size=3, max_size=60), seed=st.integers(0, 2**32 - 1), data=st.data())
+def test_a_given_test_part(sizes: list[int], seed: int, data: st.DataObject) -> None:
+    clips = _clips(sizes)
+    albums = clips["album"].unique().sort().to_list()
+    chosen = data.draw(st.lists(st.sampled_from(albums), min_size=1, max_size=len(albums) - 2, unique=True))
+    tested = frozenset(clips.filter(pl.col("album").is_in(chosen))["clip_id"])
+    table = fold_table(clips, FoldConfig(seed=seed, repeats=1), tested)
+    assert set(table.filter(pl.col("split") == "test")["clip_id"]) == tested
+    rest = table.filter(pl.col("split") != "test")
+    assert set(rest["split"]) == {"train", "verification"}
+    assert rest.group_by("album").agg(pl.col("split").n_unique())["split"].max() == 1
+    # Greed misses the ratio by no more than the largest album.
+    train = rest.filter(pl.col("split") == "train").height
+    assert abs(train - len(rest) * 5 / 7) <= max(sizes)
+
+
+def test_a_given_test_part_that_cannot_be() -> None:
+    clips = _clips([1, 1, 2])
+    with pytest.raises(InputError, match="none of the 1 that are to be the test part"):
+        fold_table(clips, FoldConfig(), {"x"})
+    with pytest.raises(InputError, match="1 usable clips on 1 albums: folds need at least 2 albums"):
+        fold_table(clips, FoldConfig(), {"c1", "c2", "c3"})

@@ -47,7 +47,7 @@ def test_every_layout(tmp_path: Path, name: str) -> None:
     corpus = msd.load(write_database(tmp_path / "t.db"), _clips(tmp_path / "clips", name, "3/4/3400270.clip.mp3"))
     found = dict(corpus.clips.select("track_id", "audio").iter_rows())
     assert found == {FIRST: name, SECOND: None, THIRD: "3/4/3400270.clip.mp3", TRACKS[3][0]: None}
-    assert corpus.found == {"clips of no track": 0}
+    assert corpus.found == {"with a 7digital id": 3, "clips of no track": 0}
 
 
 def test_one_clip_of_two_tracks_and_clips_of_none(tmp_path: Path) -> None:
@@ -55,7 +55,7 @@ def test_one_clip_of_two_tracks_and_clips_of_none(tmp_path: Path) -> None:
     clips = _clips(tmp_path / "clips", "5504670.clip.mp3", "77.clip.mp3", "TRZZZZZ128F0000000.mp3")
     corpus = msd.load(write_database(tmp_path / "t.db", tracks), clips)
     assert corpus.clips["audio"].to_list() == ["5504670.clip.mp3", "5504670.clip.mp3", None, None]
-    assert corpus.found == {"clips of no track": 2}
+    assert corpus.found == {"with a 7digital id": 3, "clips of no track": 2}
 
 
 @pytest.mark.parametrize(

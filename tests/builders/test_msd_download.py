@@ -102,3 +102,13 @@ def test_no_keys(tmp_path: Path, server: PreviewServer) -> None:
     assert done.exit_code == 2
     assert "SEVENDIGITAL_KEY and SEVENDIGITAL_SECRET not set" in done.output
     assert len(done.output.strip().splitlines()) == 1
+
+
+def test_nothing_that_could_be_fetched(tmp_path: Path, server: PreviewServer) -> None:
+    nameless = [(track, 0, *names) for track, _, *names in TRACKS]
+    write_database(tmp_path / "track_metadata.db", nameless)  # pyright: ignore[reportArgumentType]
+    given = ["--metadata", str(tmp_path / "track_metadata.db"), "--clips", str(tmp_path / "clips"), "--download"]
+    done = CliRunner().invoke(app, ["build-data", "msd", *given, "--out", str(tmp_path / "msd")])
+    assert done.exit_code == 2
+    assert "none of its 4 tracks has a 7digital id" in done.output
+    assert len(done.output.strip().splitlines()) == 1

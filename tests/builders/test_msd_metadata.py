@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from emobench.builders import msd_metadata
 from emobench.builders.msd_metadata import Metadata, read
 
 from .msd_files import TRACKS, Track, write_database, write_h5, write_lines
@@ -62,6 +63,27 @@ def test_the_order_of_rows_does_not_matter(tmp_path: Path) -> None:
     assert _read(tmp_path / "a.db").tracks.equals(_read(tmp_path / "b.db").tracks)
 
 
+def test_many_files_give_what_few_would(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracks: list[Track] = [(f"TRAAAAA128F{number:07X}", number, "a", "b", "c") for number in range(1, 8)]
+    whole = _read(_tree(tmp_path, tracks))
+    monkeypatch.setattr(msd_metadata, "_FILES_AT_ONCE", 3)
+    joined = _read(tmp_path / "A")
+    assert joined.tracks.equals(whole.tracks)
+    assert joined.source == whole.source
+    assert len(joined.tracks) == 7
+
+
+def test_another_list_of_ids_is_another_source(tmp_path: Path) -> None:
+    first = _read(write_lines(tmp_path / "a")).source
+    assert _read(write_lines(tmp_path / "b")).source == first
+    assert (
+        _read(write_lines(tmp_path / "c", TRACKS[:3])).source["seven_digital_ids_sha256"]
+        == (first["seven_digital_ids_sha256"])
+    )
+    (tmp_path / "b" / "7digital_id.txt").write_text("1\n2\n3\n")
+    assert _read(tmp_path / "b").source["seven_digital_ids_sha256"] != first["seven_digital_ids_sha256"]
+
+
 def test_without_a_list_of_ids_there_are_none(tmp_path: Path) -> None:
     assert _read(write_lines(tmp_path, ids="none")).tracks["seven_digital_id"].to_list() == [None] * 4
 
@@ -115,6 +137,7 @@ def _changed(track: str | None = None, seven: int | None = None) -> list[tuple[s
 WRONG: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "nothing": (_nothing, ["nothing: no such file or folder", "track_metadata.db"]),
     "empty folder": (lambda folder: folder, ["holds no metadata"]),
+    "no rows in .h5": (lambda folder: write_h5(folder / "A" / "B.h5", []).parent, ["has no tracks"]),
     "another file": (_foreign, ["notes.txt: is none"]),
     "another database": (_no_table, ["table songs does not exist"]),
     "missing column": (

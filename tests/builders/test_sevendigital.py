@@ -15,8 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
+from emobench.builders.allowance import RECORD, Pace, Record
 from emobench.builders.preview import Credentials, RefusedError
-from emobench.builders.sevendigital import RECORD, Download, DownloadConfig, Pace, Record, clip_path
+from emobench.builders.sevendigital import Download, DownloadConfig, clip_path
 from emobench.errors import EmobenchError, InputError
 
 from .preview_server import KEY, SECRET, PreviewServer
@@ -289,7 +290,7 @@ def test_the_days_are_told(tmp_path: Path, server: PreviewServer, capfd: pytest.
     download = _download(server, tmp_path, per_day=4000)
     assert download.plan([str(number) for number in range(50_000)]).days == pytest.approx(11.5)
     download(["5", "6"])
-    assert "2 clips to fetch: done today at most 4000 requests a day" in capfd.readouterr().err
+    assert "2 clips to fetch: done today, at most 4000 requests in 24 hours" in capfd.readouterr().err
     assert _download(server, tmp_path, per_day=2).plan(["5", "6", "7", "8", "9"]).days == 1.5
 
 
