@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 _NAMED = 10
 
 
+# What typer raises at what was typed wrongly; where it lies differs from release to release.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+
 class State:
     """Settings of this call."""
 
@@ -45,6 +49,25 @@ def _failure(error: BaseException) -> tuple[str, int]:
 
 class Commands(TyperGroup):
     """The commands, every failure of which is one line and an exit status."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
+        """Run the command line; what was typed wrongly is one line too."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **more)
+        try:
+            status = super().main(*args, standalone_mode=False, **more)
+        except _UsageError as error:
+            line = error.format_message().strip()
+            if not line or "\n" in line:
+                # No command: the help is what is said.
+                error.show()
+            else:
+                command = error.ctx.command_path if error.ctx else "emobench"
+                typer.echo(f"emobench: {line.rstrip('.')}; see '{command} --help'.", err=True)
+            sys.exit(error.exit_code)
+        except typer.Abort:
+            sys.exit(1)
+        sys.exit(status if isinstance(status, int) else 0)
 
     def invoke(self, ctx: typer.Context) -> Any:
         """Run the command that was named."""

@@ -15,6 +15,8 @@ import pytest
 import soundfile
 from emobench import console
 from emobench.builders.sources import Built
+from emobench.cli import app
+from typer.testing import CliRunner
 
 
 def _emobench(*arguments: str, cwd: Path, **options: Any) -> subprocess.CompletedProcess[str]:
@@ -73,6 +75,33 @@ def test_version(tmp_path: Path) -> None:
     from emobench import __version__
 
     assert _emobench("--version", cwd=tmp_path).stdout == f"emobench {__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["nonsense"], "emobench: No such command 'nonsense'; see 'emobench --help'."),
+        (["run", "--nope"], "emobench: No such option: --nope"),
+        (["run", "--layer", "x"], "emobench: Invalid value for '--layer': "),
+        (["publish", "dataset"], "emobench: Missing argument 'DIR'; see 'emobench publish dataset --help'."),
+        (["--nope"], "emobench: No such option: --nope"),
+        (["run", "--window", "17"], "emobench: Invalid value for '--window': "),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments: list[str], told: str) -> None:
+    ran = CliRunner().invoke(app, arguments)
+    assert ran.exit_code == 2
+    assert ran.stderr.startswith(told)
+    assert len(ran.stderr.splitlines()) == 1
+    assert ran.stdout == ""
+
+
+def test_without_a_command_there_is_help() -> None:
+    ran = CliRunner().invoke(app, [])
+    assert ran.exit_code == 2
+    assert "build-data" in ran.output
+    assert CliRunner().invoke(app, ["--help"]).exit_code == 0
+    assert CliRunner().invoke(app, ["--version"]).exit_code == 0
 
 
 def test_from_nothing_to_a_leaderboard(built: Path) -> None:
@@ -161,10 +190,6 @@ def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
     script = f"{sys.executable} -m emobench list | true"
     ran = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.stderr == ""
-
-
-def test_unknown_option_is_status_2(tmp_path: Path) -> None:
-    assert _emobench("run", "--nonsense", cwd=tmp_path).returncode == 2
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
