@@ -9,8 +9,9 @@ from pathlib import Path
 
 # Compiled kernels are kept from run to run; set before numba is imported. Each worker of the tests has its own: two
 # that write librosa's at once can leave what crashes.
-WORKER = os.environ.get("PYTEST_XDIST_WORKER", "alone")
-os.environ["NUMBA_CACHE_DIR"] = str(Path(__file__).parents[1] / ".pytest_cache" / f"numba-{WORKER}")
+os.environ["NUMBA_CACHE_DIR"] = str(
+    Path(__file__).parents[1] / ".pytest_cache" / f"numba-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
+)
 
 import numpy as np
 import polars as pl
