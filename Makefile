@@ -24,7 +24,7 @@ demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
 
 test: lint
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist worksteal
 
 lint: $(TESTS_READY)
 	$(BIN)/ruff format --check .

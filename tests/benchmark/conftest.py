@@ -20,8 +20,10 @@ import pytest
 from emobench.benchmark import runs
 from emobench.benchmark.networks import NetworkConfig
 from emobench.benchmark.task import load_task
-from emobench.builders import labelled
+from emobench.builders import labelled, pretraining, synthetic
 from emobench.builders.labelled import LabelledConfig
+from emobench.builders.pretraining import PretrainConfig
+from emobench.builders.synthesis import SynthesisConfig
 
 
 @pytest.fixture(scope="session")
@@ -51,6 +53,25 @@ def results(finished_run: Path, tmp_path: Path) -> Path:
 def row(results: Path) -> Callable[[str], Path]:
     """Give the path of the result of a row among ``results``."""
     return lambda name: next((results / "tiny@1.0.0").glob(f"{name}-*.json"))
+
+
+@pytest.fixture(scope="session")
+def with_audio(tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
+    """A folder with the small synthetic datasets ``syn``, of 12 clips, and ``syn-pretrain``, of 4."""
+    folder = tmp_path_factory.mktemp("audio")
+    settings = SynthesisConfig(n_clips=12, clip_seconds=8, n_pretrain=4, pretrain_seconds=31)
+    labelled.build(
+        synthetic.load(settings), folder / "syn", name="syn", version="1.0.0", config=LabelledConfig(), pool=pool
+    )
+    pretraining.build(
+        synthetic.load_pretraining(settings),
+        folder / "syn-pretrain",
+        name="syn-pretrain",
+        version="1.0.0",
+        config=PretrainConfig(),
+        pool=pool,
+    )
+    return folder
 
 
 @pytest.fixture(scope="session")
@@ -203,8 +224,6 @@ def failure() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def tiny(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Build a small dataset from labels alone: name, version, and a seed that makes its content another one."""
-    from emobench.builders import labelled
-    from emobench.builders.labelled import LabelledConfig
     from emobench.parallel import executor
 
     folder = tmp_path_factory.mktemp("tiny")

@@ -15,9 +15,8 @@ import pytest
 import soundfile
 from emobench.benchmark.leakage import Leakage, examine
 from emobench.benchmark.task import Task, load_task
-from emobench.builders import labelled, synthetic
+from emobench.builders import labelled
 from emobench.builders.labelled import LabelledConfig
-from emobench.builders.synthesis import SynthesisConfig
 from emobench.cli import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
@@ -146,13 +145,10 @@ def test_a_good_feature_is_none_that_leaks(look: Any, task: Task) -> None:
     assert look(files={"file:mine.csv": (["x", "y"], constant)}).of(["file:mine.csv"]) == []
 
 
-def test_one_recording_under_two_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: Executor) -> None:
-    rendered = tmp_path / "rendered"
-    settings = SynthesisConfig(n_clips=12, clip_seconds=8, n_pretrain=1, pretrain_seconds=31)
-    labelled.build(synthetic.load(settings), rendered, name="syn", version="1.0.0", config=LabelledConfig(), pool=pool)
+def test_one_recording_under_two_ids(with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     music = tmp_path / "music"
     music.mkdir()
-    sounds = [soundfile.read(path) for path in sorted((rendered / "audio").glob("*.flac"))]
+    sounds = [soundfile.read(path) for path in sorted((with_audio / "syn" / "audio").glob("*.flac"))]
     for number, (sound, rate) in enumerate(sounds):
         soundfile.write(music / f"c{number}.wav", sound, rate)
     # Another album's clip is the first one again, encoded and quieter.

@@ -18,10 +18,6 @@ from emobench.audio import cache
 from emobench.benchmark import runs, tuning
 from emobench.benchmark.networks import NetworkConfig
 from emobench.benchmark.tuning import FoldWork, arrays_of, network_of, tune_carried, tune_fold, tune_folds
-from emobench.builders import labelled, pretraining, synthetic
-from emobench.builders.labelled import LabelledConfig
-from emobench.builders.pretraining import PretrainConfig
-from emobench.builders.synthesis import SynthesisConfig
 from emobench.dbn.domains import Domain, Examples, examples
 from emobench.dbn.finetuning import FinetuningConfig, finetune
 from emobench.dbn.network import Layer, Network
@@ -242,24 +238,6 @@ def test_carried_over_weights_are_kept_by_all_folds_before(pool: Executor) -> No
 
 
 # The test part
-
-
-@pytest.fixture(scope="module")
-def with_audio(tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
-    folder = tmp_path_factory.mktemp("audio")
-    settings = SynthesisConfig(n_clips=12, clip_seconds=8, n_pretrain=3, pretrain_seconds=31)
-    labelled.build(
-        synthetic.load(settings), folder / "syn", name="syn", version="1.0.0", config=LabelledConfig(), pool=pool
-    )
-    pretraining.build(
-        synthetic.load_pretraining(settings),
-        folder / "syn-pretrain",
-        name="syn-pretrain",
-        version="1.0.0",
-        config=PretrainConfig(),
-        pool=pool,
-    )
-    return folder
 
 
 class OneRepeat:

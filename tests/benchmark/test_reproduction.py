@@ -13,10 +13,8 @@ import polars as pl
 import pytest
 from emobench.benchmark import reproduction, runs
 from emobench.benchmark.networks import NetworkConfig
-from emobench.builders import labelled, pretraining, synthetic
+from emobench.builders import labelled
 from emobench.builders.labelled import LabelledConfig
-from emobench.builders.pretraining import PretrainConfig
-from emobench.builders.synthesis import SynthesisConfig
 from emobench.cards.tables import Table, to_csv
 from emobench.cli import app
 from emobench.dbn.finetuning import FinetuningConfig
@@ -31,27 +29,17 @@ NETWORKS = NetworkConfig(
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
-    folder = tmp_path_factory.mktemp("reproduction")
-    settings = SynthesisConfig(n_clips=12, clip_seconds=8, n_pretrain=3, pretrain_seconds=31)
-    labelled.build(
-        synthetic.load(settings), folder / "syn", name="syn", version="1.0.0", config=LabelledConfig(), pool=pool
-    )
-    pretraining.build(
-        synthetic.load_pretraining(settings),
-        folder / "syn-pretrain",
-        name="syn-pretrain",
-        version="1.0.0",
-        config=PretrainConfig(),
-        pool=pool,
-    )
-    return folder
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("reproduction")
 
 
 @pytest.fixture(scope="module")
-def made(data: Path, pool: Executor) -> dict[str, Table]:
+def made(with_audio: Path, work: Path, pool: Executor) -> dict[str, Table]:
     places = runs.Places(
-        dataset=data / "syn", out=data / "results", models=data / "models", pretrain_data=data / "syn-pretrain"
+        dataset=with_audio / "syn",
+        out=work / "results",
+        models=work / "models",
+        pretrain_data=with_audio / "syn-pretrain",
     )
     return {
         name: reproduction.reproduce(name, places, NETWORKS, device="cpu", pool=pool) for name in reproduction.TABLES
@@ -79,33 +67,33 @@ def test_the_papers_numbers() -> None:
     assert best["mean_distance"] == [0.113, 0.022]
 
 
-def test_examples_are_counted_from_the_beats(made: dict[str, Table], data: Path) -> None:
+def test_examples_are_counted_from_the_beats(made: dict[str, Table], with_audio: Path) -> None:
     table = made["table1"]
     assert table.title == "Table 1 of the paper beside syn-pretrain@1.0.0 (synthetic)"
-    beats = pl.read_parquet(data / "syn-pretrain" / "clips" / "*.parquet").filter("kept")["n_beats"]
-    assert len(beats) == 3
+    beats = pl.read_parquet(with_audio / "syn-pretrain" / "clips" / "*.parquet").filter("kept")["n_beats"]
+    assert len(beats) == 4
     counts = {"rhythm": (beats - 3).sum(), "pitch": (beats - 3).sum(), "pitch2d": (beats - 6).sum()}
     for record, dims in zip(table.records, (80, 192, 384), strict=True):
         assert (record["dims"], record["dims_paper"]) == (dims, dims)
         assert record["examples"] == counts[record["domain"]]
         assert record["examples_difference"] == record["examples"] - record["examples_paper"]
     assert table.rows[0][:5] == ("Rhythm", "80", "80", f"{counts['rhythm']:,}", "4,645,595")
-    assert table.rows[0][5:] == (f"{counts['rhythm'] / 3:.1f}", "92.9")
+    assert table.rows[0][5:] == (f"{counts['rhythm'] / 4:.1f}", "92.9")
 
 
-def test_examples_of_a_labelled_dataset(data: Path, tmp_path: Path, pool: Executor) -> None:
-    places = runs.Places(dataset=data / "syn", out=tmp_path, models=tmp_path)
+def test_examples_of_a_labelled_dataset(with_audio: Path, tmp_path: Path, pool: Executor) -> None:
+    places = runs.Places(dataset=with_audio / "syn", out=tmp_path, models=tmp_path)
     table = reproduction.reproduce("table1", places, NETWORKS, device="cpu", pool=pool)
-    clips = pl.read_parquet(data / "syn" / "clips" / "*.parquet").filter(pl.col("excluded").is_null())
+    clips = pl.read_parquet(with_audio / "syn" / "clips" / "*.parquet").filter(pl.col("excluded").is_null())
     assert table.records[0]["examples"] == (clips["n_beats"] - 3).clip(0).sum()
     assert table.records[2]["examples"] == (clips["n_beats"] - 6).clip(0).sum()
     assert table.records[0]["clips"] == len(clips)
 
 
 @pytest.mark.parametrize("name", ["table2", "table3"])
-def test_every_row_stands_beside_the_papers(made: dict[str, Table], data: Path, name: str) -> None:
+def test_every_row_stands_beside_the_papers(made: dict[str, Table], work: Path, name: str) -> None:
     table, rows = made[name], reproduction.paper()[name]
-    results = [json.loads(path.read_text()) for path in (data / "results").glob("*/*.json")]
+    results = [json.loads(path.read_text()) for path in (work / "results").glob("*/*.json")]
     scores = {(each["features"], each["layer"], each["phase"]): each["scores"] for each in results}
     assert "syn@1.0.0 (synthetic)" in table.title
     assert len(table.rows) == len(table.records) == len(rows) + 2
@@ -141,9 +129,11 @@ def test_a_paper_number_on_the_edge_is_inside() -> None:
     assert reproduction.compared({"mean": None, "std": None, "ci95": None}, (0.14, 0.004))["_paper_outside"] is None
 
 
-def test_command(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_command(
+    made: dict[str, Table], with_audio: Path, work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
-    arguments = ["--dataset", str(data / "syn"), "--out", str(data / "results"), "--models", str(data / "models")]
+    arguments = ["--dataset", str(with_audio / "syn"), "--out", str(work / "results"), "--models", str(work / "models")]
     ran = CliRunner().invoke(app, ["reproduce", "table2", *arguments, "--json"])
     assert ran.exit_code == 0, ran.output
     (shown,) = json.loads(ran.stdout)
@@ -164,12 +154,12 @@ def test_command(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ],
 )
 def test_wrong_calls(
-    arguments: list[str], told: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], told: str, with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("EMOBENCH_DATA", str(data))
+    monkeypatch.setenv("EMOBENCH_DATA", str(with_audio))
     if "--dataset" not in arguments:
-        arguments = [*arguments, "--dataset", str(data / "syn")]
+        arguments = [*arguments, "--dataset", str(with_audio / "syn")]
     ran = CliRunner().invoke(app, ["reproduce", *arguments])
     assert ran.exit_code == 2, ran.output
     assert told in ran.stderr

@@ -17,10 +17,8 @@ from emobench.benchmark.inventory import inventory
 from emobench.benchmark.leaderboard import load_tables, rendered
 from emobench.benchmark.networks import NetworkConfig
 from emobench.benchmark.task import load_task
-from emobench.builders import labelled, pretraining, synthetic
+from emobench.builders import labelled
 from emobench.builders.labelled import LabelledConfig
-from emobench.builders.pretraining import PretrainConfig
-from emobench.builders.synthesis import SynthesisConfig
 from emobench.cli import app
 from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.pretraining import PretrainingConfig
@@ -42,24 +40,6 @@ def labels_only(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool
     corpus = make_corpus([1] * 14 + [2] * 4)
     labelled.build(corpus, out, name="tiny", version="1.0.0", config=LabelledConfig(), pool=pool)
     return out
-
-
-@pytest.fixture(scope="module")
-def with_audio(tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
-    folder = tmp_path_factory.mktemp("audio")
-    settings = SynthesisConfig(n_clips=12, clip_seconds=8, n_pretrain=4, pretrain_seconds=31)
-    labelled.build(
-        synthetic.load(settings), folder / "syn", name="syn", version="1.0.0", config=LabelledConfig(), pool=pool
-    )
-    pretraining.build(
-        synthetic.load_pretraining(settings),
-        folder / "syn-pretrain",
-        name="syn-pretrain",
-        version="1.0.0",
-        config=PretrainConfig(),
-        pool=pool,
-    )
-    return folder
 
 
 def _run(specs: list[str], dataset: Path, out: Path, **options: Any) -> runs.Outcome:
