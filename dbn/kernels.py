@@ -31,8 +31,9 @@ _P0, _P1, _P2, _P3, _P4, _P5, _P6 = (
     .coef
 )
 
-# Numbers in a line of the processor's cache.
+# Numbers in a line of the processor's cache, and those that are worked on at a time: they stay in its nearest one.
 _LINE = 16
+_PART = 1024
 
 _TO_UNIT = np.float32(2.0**-24)
 _TURN = np.float32(2.0 * np.pi)
@@ -74,11 +75,11 @@ def fill_uniforms(start: np.uint64, first: int, out: FloatArray) -> None:
 
 
 @_jit.njit
-def _sigmoid_row(values: FloatArray, bias: FloatArray, powers: npt.NDArray[np.int32], out: FloatArray) -> None:
-    """``1 / (1 + exp(-(values + bias)))``; ``powers`` is room for a row."""
+def _sigmoid_part(out: FloatArray, powers: npt.NDArray[np.int32]) -> None:
+    """``1 / (1 + exp(-out))`` in place; ``powers`` is room for as much."""
     scales = powers.view(np.float32)
     for unit in range(len(out)):
-        exponent = -(values[unit] + bias[unit]) * _LOG2E
+        exponent = -out[unit] * _LOG2E
         exponent = exponent if exponent < _LARGEST else _LARGEST
         exponent = exponent if exponent > -_LARGEST else -_LARGEST
         # The conversion rounds towards zero; shifted by float32's own bias, the exponent is above it.
@@ -98,9 +99,15 @@ def _sigmoid_row(values: FloatArray, bias: FloatArray, powers: npt.NDArray[np.in
 @_jit.njit
 def sigmoid(values: FloatArray, bias: FloatArray, out: FloatArray) -> None:
     """Write ``sigmoid(values + bias)``, shape (n, units), to ``out``, which may be ``values``."""
-    powers = np.empty(values.shape[1], np.int32)
     for row in range(values.shape[0]):
-        _sigmoid_row(values[row], bias, powers, out[row])
+        for unit in range(values.shape[1]):
+            out[row, unit] = values[row, unit] + bias[unit]
+    # Not row by row: what is left of a row when it is cut into the processor's vectors takes longest.
+    flat = out.reshape(-1)
+    powers = np.empty(min(_PART, len(flat)), np.int32)
+    for first in range(0, len(flat), _PART):
+        part = flat[first : first + _PART]
+        _sigmoid_part(part, powers[: len(part)])
 
 
 @_jit.njit
@@ -108,9 +115,8 @@ def _sample_hidden(
     values: FloatArray, bias: FloatArray, start: np.uint64, first: int, hidden: FloatArray, sample: FloatArray
 ) -> None:
     """Write ``sigmoid(values + bias)`` to ``hidden`` and a draw from it, 0 or 1, to ``sample``."""
-    powers = np.empty(values.shape[1], np.int32)
+    sigmoid(values, bias, hidden)
     for row in range(values.shape[0]):
-        _sigmoid_row(values[row], bias, powers, hidden[row])
         _uniform_row(_row_key(start, first + row), sample[row])
         for unit in range(values.shape[1]):
             sample[row, unit] = np.float32(1.0) if sample[row, unit] < hidden[row, unit] else np.float32(0.0)

@@ -23,7 +23,7 @@ from emobench.errors import EmobenchError, InputError
 from safetensors.numpy import load_file
 
 DRIVER = Path(__file__).with_name("pretrain_driver.py")
-LONG = {"epochs": [5, 25], "layers": [10, 8, 6], "batch": 5, "rate": 1e-3}
+LONG = {"epochs": [5, 100], "layers": [10, 8, 6], "batch": 5, "rate": 1e-3}
 
 
 def _start(folder: Path, settings: dict[str, Any]) -> subprocess.Popen[str]:
