@@ -8,7 +8,6 @@ import os
 import random
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -26,6 +25,8 @@ from emobench.cluster import connect
 from emobench.errors import EmobenchError, InputError
 from emobench.parallel import executor
 from emobench.shards import Shard, Tally, Work, cut, finished, make
+
+from .dask_cluster import Cluster, children
 
 DRIVER = Path(__file__).with_name("shard_driver.py")
 
@@ -102,18 +103,20 @@ def _shards(folder: Path) -> dict[str, tuple[int, int]]:
     return found
 
 
-def _children(pid: int) -> list[int]:
-    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
-    return [int(line) for line in listed.stdout.split()]
-
-
 def _ended_by(folder: Path, how: str, process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):
         if how == "worker":
-            for child in _children(process.pid)[:1]:
+            for child in children(process.pid)[:1]:
                 os.kill(child, signal.SIGKILL)
         else:
             os.killpg(process.pid, signal.SIGKILL if how == "kill" else signal.SIGINT)
+
+
+def _wait_for(what: Callable[[], object], seconds: float = 60) -> None:
+    until = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 def test_any_end_at_any_moment(audio: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
@@ -123,7 +126,12 @@ def test_any_end_at_any_moment(audio: Path, undisturbed: dict[str, bytes], tmp_p
         process = _start(audio, tmp_path, "2")
         how = ("worker", "interrupt", "kill")[number % 3]
         before = _shards(tmp_path)
-        time.sleep(moments.uniform(0.9, 2.4))
+        if how == "interrupt":
+            # Before its children are there, Python itself may answer.
+            _wait_for(lambda process=process: children(process.pid) or process.poll() is not None)
+            time.sleep(moments.uniform(0.0, 0.8))
+        else:
+            time.sleep(moments.uniform(0.9, 2.4))
         _ended_by(tmp_path, how, process)
         _, error = process.communicate(timeout=60)
         ended.append((how, process.returncode))
@@ -275,49 +283,6 @@ def test_the_summary() -> None:
 # A Dask cluster
 
 
-class Cluster:
-    """A real scheduler and two real workers, each with its own process."""
-
-    def __init__(self, folder: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.address = f"tcp://127.0.0.1:{self.port}"
-        self.folder = folder
-        self.processes: list[subprocess.Popen[bytes]] = []
-        self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
-        self.start_workers()
-
-    def start_workers(self) -> None:
-        """Start two workers."""
-        self.worker = self.start("worker", self.address, "--nthreads", "1", "--nworkers", "2")
-
-    def start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start one of the two."""
-        with (self.folder / f"{what}-{len(self.processes)}.log").open("wb") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", f"distributed.cli.dask_{what}", *arguments, "--no-dashboard"],
-                env={**os.environ, "EMOBENCH_CACHE": str(self.folder / "cache")},
-                cwd=self.folder,
-                stdout=subprocess.DEVNULL,
-                stderr=log,
-                start_new_session=True,
-            )
-        self.processes.append(process)
-        return process
-
-    def workers(self) -> list[int]:
-        """Processes that do the work, below their nanny."""
-        return [pid for pid in _children(self.worker.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
-
-    def end(self) -> None:
-        """End everything."""
-        for process in reversed(self.processes):
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
     """A cluster of this test's own."""
@@ -325,13 +290,6 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     started = Cluster(tmp_path)
     yield started
     started.end()
-
-
-def _wait_for(what: Callable[[], object], seconds: float = 60) -> None:
-    until = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < until
-        time.sleep(0.02)
 
 
 def test_a_cluster_makes_the_same_bytes_even_if_a_worker_dies(

@@ -2,65 +2,34 @@
 
 from __future__ import annotations
 
-import io
 import shutil
 import struct
 import subprocess
 import time
-from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
 from emobench.audio.mpeg import FrameWalk, walk
 from emobench.errors import AudioError
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from .mpeg_files import (
+    HEAD,
+    ID3V1,
+    RATES,
+    TABLES,
+    TAIL,
+    ape_tag,
+    bare_file,
+    frame,
+    frame_offsets,
+    id3v2_tag,
+    lame_file,
+)
+
 REASONS = {"bad_frames", "truncated", "undecodable"}
-
-# ISO/IEC 11172-3, 2.4.2.3 and 13818-3, 2.4.2.3, as the standard prints them: kbit/s by index.
-TABLES = {
-    ("1", 1): "free 32 64 96 128 160 192 224 256 288 320 352 384 416 448",
-    ("1", 2): "free 32 48 56 64 80 96 112 128 160 192 224 256 320 384",
-    ("1", 3): "free 32 40 48 56 64 80 96 112 128 160 192 224 256 320",
-    ("2", 1): "free 32 48 56 64 80 96 112 128 144 160 176 192 224 256",
-    ("2", 2): "free 8 16 24 32 40 48 56 64 80 96 112 128 144 160",
-    ("2", 3): "free 8 16 24 32 40 48 56 64 80 96 112 128 144 160",
-}
-RATES = {"1": (44100, 48000, 32000), "2": (22050, 24000, 16000), "2.5": (11025, 12000, 8000)}
-VERSION_BITS = {"1": "11", "2": "10", "2.5": "00"}
-LAYER_BITS = {1: "11", 2: "10", 3: "01"}
-MODE_BITS = {"stereo": "00", "joint": "01", "dual": "10", "mono": "11"}
-
-
-def _frame(
-    version: str = "1",
-    layer: int = 3,
-    rate: int = 44100,
-    kbits: int | str = 128,
-    *,
-    padding: int = 0,
-    mode: str = "stereo",
-    crc: bool = False,
-    length: int | None = None,
-    body: bytes = b"",
-) -> bytes:
-    """One frame of silence: the header's bits one after the other, the length by the standard's formula."""
-    index = TABLES["2" if version == "2.5" else version, layer].split().index(str(kbits))
-    bits = "1" * 11 + VERSION_BITS[version] + LAYER_BITS[layer] + ("0" if crc else "1")
-    bits += f"{index:04b}{RATES[version].index(rate):02b}{padding}0" + MODE_BITS[mode] + "00" + "0" + "1" + "00"
-    header = int(bits, 2).to_bytes(4, "big")
-    if length is None:
-        assert isinstance(kbits, int)
-        if layer == 1:
-            length = (12 * kbits * 1000 // rate + padding) * 4
-        else:
-            length = (72 if layer == 3 and version != "1" else 144) * kbits * 1000 // rate + padding
-    else:
-        length += padding * (4 if layer == 1 else 1)
-    return (header + body).ljust(length, b"\0")
 
 
 def _crc(data: bytes) -> int:
@@ -77,71 +46,12 @@ def _samples(version: str, layer: int) -> int:
     return {1: 384, 2: 1152, 3: 1152 if version == "1" else 576}[layer]
 
 
-@cache
-def _lame(
-    rate: int = 44100, channels: int = 2, mode: str = "CONSTANT", level: float = 0.7, seconds: float = 1.0
-) -> bytes:
-    """A file as libsndfile and LAME make it."""
-    times = np.arange(round(rate * seconds))[:, None] / rate
-    noise = 0.05 * np.random.default_rng(0).normal(size=(len(times), channels))
-    sound = noise * (times > seconds / 2) + 0.3 * np.sin(2 * np.pi * 440 * times)
-    file = io.BytesIO()
-    soundfile.write(
-        file, sound, rate, format="MP3", subtype="MPEG_LAYER_III", bitrate_mode=mode, compression_level=level
-    )
-    return file.getvalue()
-
-
-def _offsets(data: bytes) -> list[int]:
-    """Where the frames of a file of LAME begin, by the test's own tables: MPEG 1 layer III, 44,100 Hz."""
-    rates, found, at = TABLES["1", 3].split(), [], 0
-    while at < len(data):
-        found.append(at)
-        at += 144 * int(rates[data[at + 2] >> 4]) * 1000 // 44100 + (data[at + 2] >> 1 & 1)
-    assert at == len(data)
-    return found
-
-
-def _bare() -> bytes:
-    """A file of LAME without the Info frame."""
-    data = _lame()
-    return data[_offsets(data)[1] :]
-
-
 def _reason(data: bytes) -> str:
     with pytest.raises(AudioError) as caught:
         walk(data)
     assert "\n" not in str(caught.value)
     assert "expected" in str(caught.value)
     return caught.value.reason
-
-
-def _synchsafe(size: int) -> bytes:
-    return bytes(size >> shift & 0x7F for shift in (21, 14, 7, 0))
-
-
-def _id3v2(body: bytes, *, footer: bool = False) -> bytes:
-    rest = b"\x04\x00" + (b"\x10" if footer else b"\x00") + _synchsafe(len(body))
-    return b"ID3" + rest + body + (b"3DI" + rest if footer else b"")
-
-
-def _ape(*, header: bool = True, footer: bool = True) -> bytes:
-    item = struct.pack("<II", 5, 0) + b"Title\0Album"
-    size = len(item) + 32 * footer
-
-    def block(is_header: bool) -> bytes:
-        flags = (header << 31) | ((not footer) << 30) | (is_header << 29)
-        return b"APETAGEX" + struct.pack("<IIII", 2000, size, 1, flags) + b"\0" * 8
-
-    return (block(True) if header else b"") + item + (block(False) if footer else b"")
-
-
-def _lyrics() -> bytes:
-    body = b"LYRICSBEGININD00002" + b"10" + b"LYR00005Words"
-    return body + b"%06d" % len(body) + b"LYRICS200"
-
-
-ID3V1 = b"TAG" + b"Title".ljust(124, b"\0") + b"\x11"
 
 
 # Sound files
@@ -151,7 +61,7 @@ ID3V1 = b"TAG" + b"Title".ljust(124, b"\0") + b"\x11"
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("mode", ["CONSTANT", "VARIABLE"])
 def test_files_of_lame(rate: int, channels: int, mode: str, tmp_path: Path) -> None:
-    data = _lame(rate, channels, mode)
+    data = lame_file(rate, channels, mode)
     (tmp_path / "a.mp3").write_bytes(data)
     found = walk(tmp_path / "a.mp3")
     assert found == walk(data) == walk(memoryview(data))
@@ -171,8 +81,8 @@ def test_files_of_lame(rate: int, channels: int, mode: str, tmp_path: Path) -> N
 
 
 def test_variable_bit_rate() -> None:
-    assert walk(_lame(mode="VARIABLE", seconds=3.0)).vbr
-    without = walk(b"".join(_frame(kbits=kbits) for kbits in (32, 128, 320)))
+    assert walk(lame_file(mode="VARIABLE", seconds=3.0)).vbr
+    without = walk(b"".join(frame(kbits=kbits) for kbits in (32, 128, 320)))
     assert without.vbr
     assert without.bit_rate == 160_000
     assert without.header_frames is None
@@ -183,7 +93,7 @@ def test_other_programs_count_the_same(command: str, tmp_path: Path) -> None:
     if shutil.which(command) is None:
         pytest.skip(f"{command} is not installed")
     path = tmp_path / "a.mp3"
-    path.write_bytes(_bare())
+    path.write_bytes(bare_file())
     if command == "ffprobe":
         options = ["-v", "error", "-count_frames", "-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"]
         done = subprocess.run([command, *options, str(path)], capture_output=True, text=True, check=True)
@@ -206,7 +116,7 @@ def test_other_programs_count_the_same(command: str, tmp_path: Path) -> None:
     + [("2.5", layer, rate, 64) for layer in (1, 2, 3) for rate in RATES["2.5"]],
 )
 def test_every_length_of_the_standard(version: str, layer: int, rate: int, kbits: int) -> None:
-    frames = [_frame(version, layer, rate, kbits, padding=number % 2) for number in range(5)]
+    frames = [frame(version, layer, rate, kbits, padding=number % 2) for number in range(5)]
     found = walk(b"".join(frames))
     samples = _samples(version, layer)
     assert (found.version, found.layer, found.sample_rate, found.frames) == (version, layer, rate, 5)
@@ -218,33 +128,33 @@ def test_every_length_of_the_standard(version: str, layer: int, rate: int, kbits
 @pytest.mark.parametrize("version", ["1", "2", "2.5"])
 def test_free_format(version: str, layer: int) -> None:
     rate = RATES[version][0]
-    frames = [_frame(version, layer, rate, "free", padding=number % 2, length=840) for number in range(6)]
+    frames = [frame(version, layer, rate, "free", padding=number % 2, length=840) for number in range(6)]
     found = walk(b"".join(frames))
     assert found.frames == 6
     assert found.bit_rate == round(840 * 8 * rate / _samples(version, layer))
     assert _reason(b"".join(frames)[:-830]) == "truncated"
     assert _reason(b"".join(frames[:3]) + b"\1" + b"".join(frames[3:])) == "bad_frames"
-    assert _reason(b"".join(frames) + _frame(version, layer, rate, 64)) == "bad_frames"
+    assert _reason(b"".join(frames) + frame(version, layer, rate, 64)) == "bad_frames"
 
 
 def test_modes() -> None:
     for mode, name, channels in (("stereo", "stereo", 2), ("dual", "dual channel", 2), ("mono", "mono", 1)):
-        found = walk(_frame(mode=mode) * 3)
+        found = walk(frame(mode=mode) * 3)
         assert (found.mode, found.channels) == (name, channels)
-    assert walk(_frame() + _frame(mode="joint") + _frame()).frames == 3
-    assert _reason(_frame() * 3 + _frame(mode="mono")) == "bad_frames"
-    assert _reason(_frame() * 3 + _frame(mode="dual")) == "bad_frames"
+    assert walk(frame() + frame(mode="joint") + frame()).frames == 3
+    assert _reason(frame() * 3 + frame(mode="mono")) == "bad_frames"
+    assert _reason(frame() * 3 + frame(mode="dual")) == "bad_frames"
 
 
 @pytest.mark.parametrize("mode", ["stereo", "mono"])
 @pytest.mark.parametrize(("version", "rate"), [("1", 44100), ("2", 22050)])
 def test_xing(version: str, rate: int, mode: str) -> None:
     side = {("1", "stereo"): 32, ("1", "mono"): 17, ("2", "stereo"): 17, ("2", "mono"): 9}[version, mode]
-    audio = _frame(version, 3, rate, 64, mode=mode) * 10
+    audio = frame(version, 3, rate, 64, mode=mode) * 10
 
     def promise(frames: int, tag: bytes = b"") -> bytes:
         fields = struct.pack(">III", 3, frames, 0)
-        return _frame(version, 3, rate, 128, mode=mode, body=b"\0" * side + b"Xing" + fields + tag) + audio
+        return frame(version, 3, rate, 128, mode=mode, body=b"\0" * side + b"Xing" + fields + tag) + audio
 
     assert (walk(promise(10)).frames, walk(promise(10)).header_frames) == (10, 10)
     assert walk(promise(10)).bit_rate == 64000
@@ -261,20 +171,13 @@ def test_xing(version: str, rate: int, mode: str) -> None:
 
 def test_vbri() -> None:
     body = b"\0" * 32 + b"VBRI" + struct.pack(">HHHII", 1, 1000, 75, 0, 7)
-    assert walk(_frame(body=body) + _frame() * 7).header_frames == 7
-    assert walk(_frame(body=body) + _frame() * 7).frames == 7
-    assert _reason(_frame(body=body) + _frame() * 5) == "truncated"
-    assert _reason(_frame(body=body[:-4] + b"\0" * 4)) == "undecodable"
+    assert walk(frame(body=body) + frame() * 7).header_frames == 7
+    assert walk(frame(body=body) + frame() * 7).frames == 7
+    assert _reason(frame(body=body) + frame() * 5) == "truncated"
+    assert _reason(frame(body=body[:-4] + b"\0" * 4)) == "undecodable"
 
 
-TAIL = [ID3V1, _ape(), _ape(header=False), _lyrics(), _lyrics() + ID3V1, _ape() + _lyrics() + ID3V1, b"\0" * 5000]
-TAIL += [_id3v2(b"x" * 99, footer=True), _ape(header=False) + ID3V1, ID3V1 + b"\0" * 77, b"TAG+" + b"e" * 223 + ID3V1]
-TAIL += [b"\0" * 99 + ID3V1, _ape() + b"\0" * 9, b"LYRICSBEGINla la laLYRICSEND" + ID3V1]
-HEAD = [_id3v2(b""), _id3v2(b"y" * 300), _id3v2(b"y" * 300, footer=True), _id3v2(b"a") + _id3v2(b"b"), _ape()]
-HEAD += [_id3v2(b"a") + b"\0" * 1000, _ape(footer=False), _id3v2(b"\xff\xfb\x90\x00" * 5000)]
-
-
-@pytest.mark.parametrize("audio", [_lame(), _bare(), _frame("1", 2), _frame("2", 2, 24000, 64) * 3])
+@pytest.mark.parametrize("audio", [lame_file(), bare_file(), frame("1", 2), frame("2", 2, 24000, 64) * 3])
 def test_tags(audio: bytes) -> None:
     wanted = walk(audio)
     for tag in HEAD:
@@ -282,7 +185,7 @@ def test_tags(audio: bytes) -> None:
     for tag in TAIL:
         assert walk(audio + tag) == wanted
         assert walk(HEAD[1] + audio + tag) == wanted
-        if audio != _bare() and tag[0] != 0 and tag[-1] != 0:  # zeros may fill the cut frame
+        if audio != bare_file() and tag[0] != 0 and tag[-1] != 0:  # zeros may fill the cut frame
             assert _reason(audio[:-140] + tag) in ("truncated", "bad_frames")
         assert _reason(audio + b"junk" + tag) in ("bad_frames", "undecodable")
     assert _reason(HEAD[1][:-1]) == "truncated"
@@ -292,11 +195,11 @@ def test_tags(audio: bytes) -> None:
 def test_crc(channels: int) -> None:
     mode = "mono" if channels == 1 else "stereo"
     side = bytes(17 if channels == 1 else 32)
-    header = _frame(mode=mode, crc=True)[:4]
+    header = frame(mode=mode, crc=True)[:4]
     right = _crc(header[2:] + side)
-    good = _frame(mode=mode, crc=True, body=right.to_bytes(2, "big"))
-    assert walk(good * 3 + _frame(mode=mode)).frames == 4
-    assert _reason(good * 3 + _frame(mode=mode, crc=True, body=(right ^ 1).to_bytes(2, "big"))) == "bad_frames"
+    good = frame(mode=mode, crc=True, body=right.to_bytes(2, "big"))
+    assert walk(good * 3 + frame(mode=mode)).frames == 4
+    assert _reason(good * 3 + frame(mode=mode, crc=True, body=(right ^ 1).to_bytes(2, "big"))) == "bad_frames"
 
 
 # Damage
@@ -305,26 +208,26 @@ def test_crc(channels: int) -> None:
 @pytest.mark.parametrize("place", [0, 1, 12, -1])
 @pytest.mark.parametrize("byte", [0, 1, 2, 3])
 def test_a_byte_of_a_header_flipped(byte: int, place: int) -> None:
-    data = bytearray(_bare())
-    data[_offsets(bytes(data))[place] + byte] ^= 0xFF
-    if data[_offsets(_bare())[place] + 3] >> 6 == 0:
+    data = bytearray(bare_file())
+    data[frame_offsets(bytes(data))[place] + byte] ^= 0xFF
+    if data[frame_offsets(bare_file())[place] + 3] >> 6 == 0:
         pytest.skip("joint stereo became stereo")
     assert _reason(bytes(data)) in REASONS
 
 
 @pytest.mark.parametrize("bit", range(24))
 def test_a_bit_of_a_header_flipped(bit: int) -> None:
-    data = bytearray(_lame())
-    data[_offsets(_lame())[9] + bit // 8] ^= 0x80 >> bit % 8
+    data = bytearray(lame_file())
+    data[frame_offsets(lame_file())[9] + bit // 8] ^= 0x80 >> bit % 8
     if bit == 23:
-        assert walk(bytes(data)).frames == walk(_lame()).frames  # private
+        assert walk(bytes(data)).frames == walk(lame_file()).frames  # private
     else:  # twice the bit rate may lead over just two frames, but then their number is wrong
         assert _reason(bytes(data)) in ("bad_frames", "truncated")
 
 
 @pytest.mark.parametrize("bytes_", [1, 3, 100, 417, 418])
 def test_bytes_missing_or_too_many(bytes_: int) -> None:
-    data, offsets = _lame(), _offsets(_lame())
+    data, offsets = lame_file(), frame_offsets(lame_file())
     for at in (offsets[9], offsets[9] + 2, offsets[9] + 200):
         assert _reason(data[:at] + data[at + bytes_ :]) in ("bad_frames", "truncated")
         assert _reason(data[:at] + b"\x55" * bytes_ + data[at:]) == "bad_frames"
@@ -335,7 +238,7 @@ def test_bytes_missing_or_too_many(bytes_: int) -> None:
 
 
 def test_cut_everywhere() -> None:
-    data, offsets = _lame(), _offsets(_lame())
+    data, offsets = lame_file(), frame_offsets(lame_file())
     for cut in [*range(1, 600), *offsets[1:], *(at + 2 for at in offsets), *(at + 40 for at in offsets)]:
         assert _reason(data[:cut]) in ("truncated", "undecodable")
 
@@ -343,7 +246,7 @@ def test_cut_everywhere() -> None:
 def test_a_cut_frame_whose_main_data_are_whole() -> None:
     # 100 bits of main data in the first granule's first channel.
     side = int("0" * 20 + f"{100:012b}" + "0" * 224, 2).to_bytes(32, "big")
-    audio = _frame() * 3 + _frame(body=side)[: 36 + 13]
+    audio = frame() * 3 + frame(body=side)[: 36 + 13]
     assert walk(audio).frames == 3
     assert _reason(audio[:-1]) == "truncated"
 
@@ -360,15 +263,15 @@ def test_a_cut_frame_whose_main_data_are_whole() -> None:
 def test_impossible_side_information(bits: str) -> None:
     full = int(f"{'0' * 20 + f'{3000:012b}':0<256}", 2).to_bytes(32, "big")
     broken = int(f"{bits:0<256}", 2).to_bytes(32, "big")
-    assert walk(_frame(body=full) * 3).frames == 3
-    assert _reason(_frame(body=full) * 2 + _frame(body=broken) + _frame()) == "bad_frames"
+    assert walk(frame(body=full) * 3).frames == 3
+    assert _reason(frame(body=full) * 2 + frame(body=broken) + frame()) == "bad_frames"
 
 
 def test_files_joined() -> None:
-    assert _reason(_lame() + _lame(22050)) == "bad_frames"
-    assert _reason(_lame() + _lame(48000)) == "bad_frames"
-    assert _reason(_lame() + ID3V1 + _lame()) == "bad_frames"
-    assert walk(_bare() + _bare()).frames == 2 * walk(_bare()).frames
+    assert _reason(lame_file() + lame_file(22050)) == "bad_frames"
+    assert _reason(lame_file() + lame_file(48000)) == "bad_frames"
+    assert _reason(lame_file() + ID3V1 + lame_file()) == "bad_frames"
+    assert walk(bare_file() + bare_file()).frames == 2 * walk(bare_file()).frames
 
 
 @pytest.mark.parametrize(
@@ -382,7 +285,7 @@ def test_files_joined() -> None:
         b"\0" * 5000,
         b"\xff" * 5000,
         np.random.default_rng(3).bytes(50_000),
-        _id3v2(b"\xff\xfb\x90\x00" * 5000),
+        id3v2_tag(b"\xff\xfb\x90\x00" * 5000),
         b"RIFF\0\0\0\0WAVEfmt ",
     ],
 )
@@ -397,14 +300,16 @@ def test_four_bytes_of_a_header_and_no_file(tmp_path: Path) -> None:
     assert caught.value.reason == "missing"
 
 
-_PIECES = [b"", b"\xff", b"\xff\xfb\x90\x00", b"\0" * 600, ID3V1, _ape(), b"ID3\4\0\0\0\0\2\1", _frame()]
-_PIECES += [_frame(kbits="free", length=99) * 3, b"\xff\xfb\0" * 3000, b"\xff\xfb\x90" * 9000, b"LYRICS200"]
+_PIECES = [b"", b"\xff", b"\xff\xfb\x90\x00", b"\0" * 600, ID3V1, ape_tag(), b"ID3\4\0\0\0\0\2\1", frame()]
+_PIECES += [frame(kbits="free", length=99) * 3, b"\xff\xfb\0" * 3000, b"\xff\xfb\x90" * 9000, b"LYRICS200"]
 
 
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_mutation_gets_a_verdict(data: st.DataObject) -> None:
-    file = bytearray(data.draw(st.sampled_from([_lame(), _bare(), _frame("2", 2, 24000, 64) * 20, HEAD[1] + _lame()])))
+    file = bytearray(
+        data.draw(st.sampled_from([lame_file(), bare_file(), frame("2", 2, 24000, 64) * 20, HEAD[1] + lame_file()]))
+    )
     for _ in range(data.draw(st.integers(1, 4))):
         at = data.draw(st.integers(0, len(file)))
         change = data.draw(st.sampled_from(["cut", "flip", "insert", "end"]))

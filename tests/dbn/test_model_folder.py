@@ -1,0 +1,192 @@
+"""Models on disk: what is kept, what is read back, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from emobench.dbn.domains import Domain, examples
+from emobench.dbn.network import load_model
+from emobench.dbn.pretraining import model_folder
+from emobench.errors import InputError
+from safetensors.numpy import save_file
+
+from .small_models import CPU, DOMAIN, WEIGHTS, Run, small_clips, small_config, small_pretrain
+
+pytestmark = pytest.mark.usefixtures("one_thread")
+
+
+def test_an_existing_model_is_kept(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    small_pretrain(folder, small_config())
+    kept = {path.name: path.read_bytes() for path in folder.iterdir()}
+    small_pretrain(folder, small_config(seed=5), small_clips(3, seed=5))
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
+    assert sorted(kept) == ["README.md", "config.json", "training.json", WEIGHTS]
+
+
+def test_a_model_without_weights_is_trained_again(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    whole = small_pretrain(folder, small_config())
+    (folder / WEIGHTS).unlink()
+    (folder / "config.json").write_text("{")
+    for name, tensor in small_pretrain(folder, small_config()).items():
+        np.testing.assert_array_equal(tensor, whole[name])
+    load_model(folder, device=CPU)
+
+
+def test_folder_names_tell_models_apart(tmp_path: Path) -> None:
+    config = small_config()
+    folders = [
+        model_folder(tmp_path, DOMAIN, config, "a"),
+        model_folder(tmp_path, DOMAIN, config, "b"),
+        model_folder(tmp_path, Domain("pitch", 2), config, "a"),
+        model_folder(tmp_path, Domain("rhythm", 3), config, "a"),
+        model_folder(tmp_path, DOMAIN, small_config(seed=1), "a"),
+        model_folder(tmp_path, DOMAIN, small_config(rate=2e-3), "a"),
+    ]
+    assert len(set(folders)) == len(folders)
+    assert model_folder(tmp_path, DOMAIN, small_config(), "a") == folders[0]
+    assert folders[0].parent == tmp_path
+    assert folders[0].name.startswith("rhythm-")
+
+
+def test_load_model_gives_back_what_was_written(run: Run) -> None:
+    model = load_model(run.folder, device=CPU)
+    assert sorted(model.networks) == [0, 5, 10, 20, 50]
+    assert model.domain == DOMAIN
+    assert model.config["data"] == "made up"
+    assert model.config["training"]["rate"] == 1e-3
+    assert model.seconds > 0
+    for epochs, network in model.networks.items():
+        np.testing.assert_array_equal(network.mean.numpy(), run.tensors["mean"])
+        np.testing.assert_array_equal(network.scale.numpy(), run.tensors["scale"])
+        for number, layer in enumerate(network.layers):
+            np.testing.assert_array_equal(layer.weight.numpy(), run.tensors[f"epochs{epochs}.layer{number}.weight"])
+            np.testing.assert_array_equal(layer.bias.numpy(), run.tensors[f"epochs{epochs}.layer{number}.bias"])
+
+
+def test_features_are_sigmoids_one_on_another(run: Run) -> None:
+    # More examples than one block has.
+    clip = np.random.default_rng(1).normal(5, 3, size=(8200, 3)).astype(np.float32)
+    found = load_model(run.folder, device=CPU).networks[10].features(examples(DOMAIN, [clip]))
+    hidden = (np.hstack([clip[:-1], clip[1:]]).astype(np.float64) - run.tensors["mean"]) / run.tensors["scale"]
+    assert len(found) == 3
+    for number, values in enumerate(found):
+        weight, bias = (run.tensors[f"epochs10.layer{number}.{part}"] for part in ("weight", "bias"))
+        hidden = 1 / (1 + np.exp(-(hidden @ weight + bias)))
+        assert values.shape == (8199, (5, 4, 3)[number])
+        np.testing.assert_allclose(values, hidden, atol=1e-5)
+
+
+def _copy(run: Run, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(run.folder, tmp_path / "copy"))
+
+
+def _edit(folder: Path, name: str, **changes: Any) -> None:
+    path = folder / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_no_model(tmp_path: Path) -> None:
+    for folder in (tmp_path / "nowhere", tmp_path):
+        with pytest.raises(InputError, match=rf"{folder}.*{WEIGHTS}.*pretrain"):
+            load_model(folder, device=CPU)
+
+
+@pytest.mark.parametrize("name", ["config.json", "training.json"])
+@pytest.mark.parametrize("text", [None, "", "{", "[]", "{}", "\x00\xff"])
+def test_missing_or_damaged_description(run: Run, tmp_path: Path, name: str, text: str | None) -> None:
+    folder = _copy(run, tmp_path)
+    if text is None:
+        (folder / name).unlink()
+    else:
+        (folder / name).write_bytes(text.encode("latin-1"))
+    with pytest.raises(InputError, match=str(folder)):
+        load_model(folder, device=CPU)
+
+
+@pytest.mark.parametrize("damage", ["empty", "cut", "header", "text"])
+def test_damaged_weights(run: Run, tmp_path: Path, damage: str) -> None:
+    folder = _copy(run, tmp_path)
+    content = (folder / WEIGHTS).read_bytes()
+    changed = {
+        "empty": b"",
+        "cut": content[:-7],
+        "header": b"\xff" * 8 + content[8:],
+        "text": b"these are no weights at all",
+    }[damage]
+    (folder / WEIGHTS).write_bytes(changed)
+    with pytest.raises(InputError, match=str(folder)):
+        load_model(folder, device=CPU)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"domain": {"name": "melody", "window": 2}},
+        {"domain": {"name": "rhythm", "window": 99}},
+        {"domain": {"name": "rhythm", "colour": "red"}},
+        {"domain": "rhythm"},
+        {"training": {}},
+        {"training": {"layers": 3}},
+        {"training": {"layers": [5, 4, 3, 2]}},
+    ],
+)
+def test_foreign_configuration(run: Run, tmp_path: Path, changes: dict[str, Any]) -> None:
+    folder = _copy(run, tmp_path)
+    _edit(folder, "config.json", **changes)
+    with pytest.raises(InputError, match=str(folder)):
+        load_model(folder, device=CPU)
+
+
+@pytest.mark.parametrize(
+    "machines",
+    [
+        [],
+        None,
+        {"layer 0": 5},
+        {"layer 0": [{"epoch": 1}]},
+    ],
+)
+def test_foreign_training_log(run: Run, tmp_path: Path, machines: object) -> None:
+    folder = _copy(run, tmp_path)
+    _edit(folder, "training.json", machines=machines)
+    with pytest.raises(InputError, match=str(folder)):
+        load_model(folder, device=CPU)
+
+
+@pytest.mark.parametrize("lacking", ["mean", "scale", "epochs5.layer1.bias", "epochs50.layer0.weight"])
+def test_weights_that_lack_a_tensor(run: Run, tmp_path: Path, lacking: str) -> None:
+    folder = _copy(run, tmp_path)
+    save_file({name: tensor for name, tensor in run.tensors.items() if name != lacking}, folder / WEIGHTS)
+    with pytest.raises(InputError, match=str(folder)):
+        load_model(folder, device=CPU)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mean": np.zeros(7, np.float32)},
+        {"epochs5.layer1.weight": np.zeros((9, 4), np.float32)},
+        {"epochs5.layer2.bias": np.zeros(2, np.float32)},
+        {"epochs0.layer0.weight": np.zeros(5, np.float32)},
+    ],
+    ids=["mean", "weight", "bias", "flat"],
+)
+def test_weights_whose_shapes_do_not_fit(run: Run, tmp_path: Path, changes: dict[str, np.ndarray]) -> None:
+    folder = _copy(run, tmp_path)
+    save_file(run.tensors | changes, folder / WEIGHTS)
+    with pytest.raises(InputError, match=str(folder)):
+        load_model(folder, device=CPU)
+
+
+def test_weights_without_any_network(run: Run, tmp_path: Path) -> None:
+    folder = _copy(run, tmp_path)
+    save_file({name: run.tensors[name] for name in ("mean", "scale")}, folder / WEIGHTS)
+    with pytest.raises(InputError, match=str(folder)):
+        load_model(folder, device=CPU)
