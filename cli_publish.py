@@ -151,10 +151,18 @@ def model(
     """
     settle(quiet=quiet, verbose=verbose)
     from .benchmark.publish_model import model_release
+    from .benchmark.verify_data import Datasets
     from .cards.hub_release import publish
 
     release = model_release(
-        folder, repo, results=results, evaluation=evaluation, private=private, tag=tag, create_pr=create_pr
+        folder,
+        repo,
+        results=results,
+        datasets=Datasets([], data_folder(), only=False),
+        evaluation=evaluation,
+        private=private,
+        tag=tag,
+        create_pr=create_pr,
     )
     if dry_run:
         _list([release], as_json)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,18 +10,16 @@ from typing import Any
 import numpy as np
 
 from ..cards.tables import Table
-from ..errors import EmobenchError, InputError
-from ..files import read_json
+from ..errors import InputError
 from .metrics import NAMES
 from .pairs import contributions, pair_p
-from .results import DRAWS, SCHEMA, dataset_key
+from .results import DRAWS, dataset_key, read_result
+from .seals import broken
 from .significance import difference_intervals
-from .stored import BY_SECOND, Stored, StoredError, read_stored
+from .stored import BY_SECOND, Stored, StoredError, check_means, read_stored
 from .tables import INTERVAL, dataset_title, difference, interval, number, row_label
 
 FLIPS = 9999
-
-_NEEDED = ("signature", "dataset", "features", "layer", "phase", "regressor", "scores")
 
 # Sections of a result by what they say; scores, cost and times are no cause of a difference.
 _SECTIONS = {
@@ -134,13 +132,14 @@ def compare(first: Path, second: Path, *, flips: int = FLIPS, draws: int = DRAWS
         If one is no result.
     """
     paths = (first, second)
-    one, other = (_result(path) for path in paths)
+    one, other = map(read_result, paths)
     stored: list[Stored] = []
     apart = _other_data(one, other)
     if apart is None:
         try:
-            stored = [read_stored(result, path) for result, path in zip((one, other), paths, strict=True)]
-            apart = _other_seconds(*stored)
+            for result, path in zip((one, other), paths, strict=True):
+                stored.append(read_stored(result, path))
+            apart = _other_seconds(*stored) or _changed(paths, (one, other), stored)
         except StoredError as error:
             apart = f"{paths[len(stored)]}: {error}"
     scores = {
@@ -158,16 +157,16 @@ def compare(first: Path, second: Path, *, flips: int = FLIPS, draws: int = DRAWS
     return Comparison((one, other), apart, scores, list(_differences(one, other)))
 
 
-def _result(path: Path) -> dict[str, Any]:
-    try:
-        result = read_json(path, "result")
-    except EmobenchError as error:
-        raise InputError(str(error)) from error
-    lacking = [name for name in _NEEDED if name not in result]
-    if lacking or result.get("schema") != SCHEMA:
-        found = f"lacks {', '.join(lacking)}" if lacking else f"has schema {result.get('schema')}"
-        raise InputError(f"{path}: not a result of schema {SCHEMA} ({found}); name one that 'emobench run' wrote.")
-    return result
+def _changed(paths: Sequence[Path], results: Sequence[dict[str, Any]], stored: Sequence[Stored]) -> str | None:
+    """What of a result is not as it was written, so that its scores would not be those of its predictions."""
+    for path, result, each in zip(paths, results, stored, strict=True):
+        try:
+            check_means(result, each)
+        except StoredError as error:
+            return f"{path}: {error}"
+        if "seals" in result and (changed := broken(result, None)[0]):
+            return f"{path}: {changed[0]}; emobench verify says more"
+    return None
 
 
 def _other_data(one: dict[str, Any], other: dict[str, Any]) -> str | None:

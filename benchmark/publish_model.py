@@ -6,16 +6,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from ..cards.hub import check_name
 from ..cards.hub_files import Upload
-from ..cards.hub_pages import scored_card
+from ..cards.hub_pages import evaluation_results, scored_card
 from ..cards.hub_release import Release
-from ..dbn.network import CONFIG, TRAINING, WEIGHTS
-from ..errors import EmobenchError, InputError
+from ..dbn.network import CONFIG, TRAINING, WEIGHTS, load_model
+from ..errors import InputError
 from ..files import read_json, sha256_file
 from .publish import forbidden_in
-from .results import other_schema, phase_shown, read_results
-from .shape import misfits
+from .results import phase_shown, read_result, read_results
+from .tables import marks, row_label
+from .verify import refuse_wrong
+from .verify_data import Datasets
 
 CARD = "README.md"
 
@@ -25,6 +29,7 @@ def model_release(
     repo: str,
     *,
     results: Path,
+    datasets: Datasets,
     evaluation: Path | None = None,
     private: bool = True,
     tag: bool = False,
@@ -40,6 +45,8 @@ def model_release(
         ``user/name``.
     results : Path
         Folder of results; those that name the SHA-256 of these weights are shown.
+    datasets : Datasets
+        Against which these are verified, as for :func:`.verify.verify`.
     evaluation : Path or None
         A result that goes into the card's head in the Hub's form, too.
     private, create_pr
@@ -50,7 +57,7 @@ def model_release(
     Raises
     ------
     InputError
-        If it is no model, or ``evaluation`` no result that was made with it.
+        If it is no model, ``evaluation`` no result that was made with it, or a result is not as it was written.
     """
     check_name(repo)
     lacking = [name for name in (CARD, CONFIG, TRAINING, WEIGHTS) if not (folder / name).is_file()]
@@ -60,13 +67,18 @@ def model_release(
         )
     config = read_json(folder / CONFIG, "model configuration")
     weights = sha256_file(folder / WEIGHTS)
-    rows = [row for row in read_results(results).rows if _made_with(row, weights)]
+    load_model(folder, device=torch.device("cpu"))
+    found = read_results(results)
+    rows = [row for row in found.rows if _made_with(row, weights)]
     chosen = None if evaluation is None else _evaluation(evaluation, weights, folder)
+    shown = {found.paths[row["signature"]] for row in rows} | ({evaluation} if evaluation else set())
+    for path in sorted(shown):
+        refuse_wrong(path, datasets, folder.resolve().parent)
     card = scored_card(
         (folder / CARD).read_text(encoding="utf-8"),
         [_shown(row) for row in sorted(rows, key=lambda row: (row["features"], row["layer"], row["phase"]))],
         synthetic=any(row["dataset"].get("synthetic") for row in rows),
-        evaluation=chosen,
+        evaluation=None if chosen is None else evaluation_results(chosen, row_label(chosen)),
         name=folder.resolve().name,
     )
     uploads = [Upload(CARD, card.encode()), *(Upload(name, folder / name) for name in (CONFIG, TRAINING, WEIGHTS))]
@@ -89,11 +101,9 @@ def _made_with(result: Mapping[str, Any], weights: str) -> bool:
 
 def _evaluation(path: Path, weights: str, folder: Path) -> dict[str, Any]:
     try:
-        result = read_json(path, "result")
-    except EmobenchError as error:
+        result = read_result(path)
+    except InputError as error:
         raise InputError(f"--evaluation {error}") from error
-    if wrong := other_schema(result) or misfits(result, whole=False):
-        raise InputError(f"--evaluation {path}: not a result ({wrong[0]}).")
     if not _made_with(result, weights):
         raise InputError(f"--evaluation {path}: was not made with the weights of {folder} (SHA-256 {weights[:12]}…).")
     return result
@@ -103,7 +113,7 @@ def _shown(result: Mapping[str, Any]) -> dict[str, Any]:
     dataset = result["dataset"]
     name = f"{dataset['name']}@{dataset['version']}" + (" (synthetic)" if dataset.get("synthetic") else "")
     scores = {metric: _number(result["scores"][metric]) for metric in ("mean_distance", "kl_divergence")}
-    row = {"dataset": name, "features": result["features"], "layer": result["layer"]}
+    row = {"dataset": name, "features": result["features"] + marks(dict(result)), "layer": result["layer"]}
     return {**row, "phase": phase_shown(dict(result)), **scores, "signature": result["signature"]}
 
 

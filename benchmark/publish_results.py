@@ -23,7 +23,7 @@ from ..parallel import bars_wanted
 from .publish import forbidden_in
 from .results import finished, read_results
 from .tables import tables
-from .verify import verify
+from .verify import refuse_wrong
 from .verify_data import Datasets
 
 RESULTS = "results"
@@ -75,10 +75,7 @@ def check_rows(rows: Rows, names: Sequence[str], datasets: Datasets, models: Pat
         Naming the first that fails.
     """
     for name in tqdm(names, desc="verifying", unit="row", disable=not bars_wanted(), leave=False):
-        report = verify(rows.folder / f"{name}.json", datasets, models)
-        for check in report.checks:
-            if check.failures:
-                raise InputError(f"{report.path}: {check.name}: {check.failures[0]}. Run the row again with --force.")
+        refuse_wrong(rows.folder / f"{name}.json", datasets, models)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from ..parallel import bars_wanted
 from .pairs import LEVEL, bootstrap_scores, contributions, corrected_p, ranks
 from .results import CARRIED, DRAWS, Results, carried_over, dataset_key
-from .stored import BY_SECOND, StoredError, read_stored
+from .stored import BY_SECOND, StoredError, check_means, read_stored
 
 FloatArray = npt.NDArray[np.float64]
 Key = tuple[str, str, str, str]
@@ -132,11 +132,7 @@ def _leaks(result: dict[str, Any]) -> str | None:
 def _sums(result: dict[str, Any], results: Results) -> _Sums:
     stored = read_stored(result, results.paths[result["signature"]])
     seconds = stored.album_sums(np.ones(len(stored.albums)))
-    scores = stored.scores()
-    for name, sums in scores.items():
-        said, found = result["scores"][name]["mean"], float(contributions(sums[None], seconds).sum())
-        if said is None or abs(said - found) > 1e-9:
-            raise StoredError(f"its predictions give a {name} of {found:.6g}, not {said}; emobench verify says more")
+    scores = check_means(result, stored)
     truth = np.array([stored.album_sums(column) for column in stored.true.T])
     return _Sums(result["signature"], scores, seconds, truth, stored.layout)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,7 +13,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..builders.targets import PARAMETERS
-from ..errors import EmobenchError
+from ..errors import EmobenchError, InputError
 from ..files import digest, read_json, sha256_file, write_json, write_parquet
 from .metrics import NAMES, weighted_scores
 from .seals import DECIDES, VERSIONS, broken, seals_of
@@ -116,16 +116,21 @@ def result_name(row: Row, leaks: Sequence[str], signature: str) -> str:
 
 def finished(path: Path) -> dict[str, Any] | None:
     """The result at ``path`` where it and its predictions are whole and as they were written; else None."""
-    predictions = path.with_suffix(".parquet")
-    if not path.is_file() or not predictions.is_file():
+    if not path.is_file():
         return None
     try:
         result = read_json(path, "result")
     except EmobenchError:
         return None
-    if result.get("predictions_sha256") != sha256_file(predictions) or ("seals" in result and broken(result, None)[0]):
+    if not _predicted(path, result) or ("seals" in result and broken(result, None)[0]):
         return None
     return result
+
+
+def _predicted(path: Path, result: Mapping[str, Any]) -> bool:
+    """Whether the predictions of a result lie beside it."""
+    predictions = path.with_suffix(".parquet")
+    return predictions.is_file() and result.get("predictions_sha256") == sha256_file(predictions)
 
 
 def write_result(path: Path, result: dict[str, Any], predictions: pl.DataFrame) -> dict[str, Any]:
@@ -174,12 +179,13 @@ class Results:
     Attributes
     ----------
     rows : list of dict
-        In the order of their paths, the latest where a row stands twice (:func:`row_key`). Where rows are called
-        the same, ``variant`` tells them apart: by their models, else by their signatures.
+        In the order of their paths, the latest where a row stands twice (:func:`row_key`), and that with its
+        predictions where a file was copied. Where rows are called the same, ``variant`` tells them apart: by their
+        models, else by their signatures.
     paths : dict of str to Path
         Where the result of each signature lies; its predictions are beside it, ending in ``.parquet``.
     problems : list of str
-        One line for each file that is no result of this schema.
+        One line for each file that is no result of this schema, or the copy of another.
     """
 
     rows: list[dict[str, Any]]
@@ -224,6 +230,23 @@ def other_schema(result: dict[str, Any]) -> list[str]:
     return [] if type(found) is int and found == SCHEMA else [f"has schema {found!r}"]
 
 
+def read_result(path: Path) -> dict[str, Any]:
+    """Read one result, as far as tables need it.
+
+    Raises
+    ------
+    InputError
+        If it is none of this schema.
+    """
+    try:
+        result = read_json(path, "result")
+    except EmobenchError as error:
+        raise InputError(str(error)) from error
+    if wrong := other_schema(result) or misfits(result, whole=False):
+        raise InputError(f"{path}: not a result of schema {SCHEMA} ({wrong[0]}).")
+    return result
+
+
 def read_results(folder: Path) -> Results:
     """Read all results below a folder.
 
@@ -236,22 +259,33 @@ def read_results(folder: Path) -> Results:
     -------
     Results
     """
-    found: dict[str, dict[str, Any]] = {}
-    paths = {}
+    found: dict[Path, dict[str, Any]] = {}
     problems = []
     for path in sorted(folder.glob("*/*.json")):
         try:
-            result = read_json(path, "result")
+            found[path] = read_result(path)
         except EmobenchError as error:
             problems.append(str(error))
-            continue
-        if wrong := other_schema(result) or misfits(result, whole=False):
-            problems.append(f"{path}: not a result of schema {SCHEMA} ({wrong[0]}).")
-            continue
-        key = row_key(result)
-        if key not in found or found[key]["created"] <= result["created"]:
-            found[key] = result
-            paths[result["signature"]] = path
+    for copy, path in _replaced(found, lambda result: result["signature"]):
+        problems.append(f"{copy}: has the signature of {path}, which stands.")
+        del found[copy]
+    for older, _ in _replaced(found, row_key):
+        del found[older]
     rows = list(found.values())
     _tell_apart(rows)
-    return Results(rows, {row["signature"]: paths[row["signature"]] for row in rows}, problems)
+    return Results(rows, {row["signature"]: path for path, row in found.items()}, problems)
+
+
+def _replaced(
+    found: Mapping[Path, Mapping[str, Any]], key: Callable[[Mapping[str, Any]], str]
+) -> list[tuple[Path, Path]]:
+    """Files in whose place another of the same key stands: the latest that has its predictions; and that one."""
+    groups: dict[str, list[Path]] = {}
+    for path, result in found.items():
+        groups.setdefault(key(result), []).append(path)
+    replaced = []
+    for group in groups.values():
+        if len(group) > 1:
+            stands = max(group, key=lambda path: (_predicted(path, found[path]), found[path]["created"], path))
+            replaced += [(path, stands) for path in group if path != stands]
+    return replaced

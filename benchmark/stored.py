@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -16,6 +17,7 @@ from ..builders.targets import PARAMETERS
 from ..errors import EmobenchError
 from ..files import digest
 from .metrics import kl_divergences, mean_distances, validate
+from .pairs import contributions
 from .significance import RepeatPredictions
 
 FloatArray = npt.NDArray[np.float64]
@@ -74,6 +76,16 @@ class Stored:
     def scores(self) -> dict[str, FloatArray]:
         """Sums of each score of :data:`BY_SECOND`, shape (n_repeats, n_albums)."""
         return {name: self.album_sums(score(self.true, self.predicted)) for name, score in BY_SECOND.items()}
+
+
+def check_means(result: Mapping[str, Any], stored: Stored) -> dict[str, FloatArray]:
+    """Raise StoredError unless the predictions give the means that a result says; their :meth:`Stored.scores`."""
+    seconds, scores = stored.album_sums(np.ones(len(stored.albums))), stored.scores()
+    for name, sums in scores.items():
+        said, found = result["scores"][name]["mean"], float(contributions(sums[None], seconds).sum())
+        if said is None or abs(said - found) > 1e-9:
+            raise StoredError(f"its predictions give a {name} of {found:.6g}, not {said}; emobench verify says more")
+    return scores
 
 
 def read_stored(result: dict[str, Any], path: Path) -> Stored:

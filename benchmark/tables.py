@@ -45,8 +45,9 @@ LEAKS = (
 PLUS_MINUS = "± is the sample standard deviation over the repeats."
 ONE_REPEAT = "One repeat, so no ± over repeats; the leaderboard has intervals by a bootstrap over albums."
 RANKS = (
-    "Ranks are by mean distance, KL ranks by KL divergence. Rows with = share theirs, because they cannot be told "
-    "apart: a new rank begins only where every row above is told apart from every row below"
+    "Ranks are by mean distance, KL ranks by KL divergence. A new rank begins only where every row above is told apart "
+    "from every row below: rows that cannot be told apart share theirs (=), with all that stand between. Better and "
+    "Worse Than count the rows from which one is told apart,"
 )
 TOLD_APART = (
     "by a randomisation test over albums (p < {level:g}, corrected for all {pairs} pairs of the {rows} ranked rows)."
@@ -207,7 +208,10 @@ def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[
     notes = [PLUS_MINUS if spread else ONE_REPEAT]
     if ranking is not None:
         rows = ranking.rows.get(dataset_key(results[0]), 0)
-        notes.append(f"Rows with = share their rank, among all {rows} ranked rows: they cannot be told apart.")
+        notes.append(
+            "Rows that cannot be told apart share their rank (=), with all that stand between, among all "
+            f"{rows} ranked rows; the table of ranks counts from how many each is told apart."
+        )
     counts = {result["n_clips"] for result in results}
     notes.append(f"{' or '.join(str(count) for count in sorted(counts))} clips.")
     if results[0]["dataset"].get("synthetic"):

@@ -65,6 +65,14 @@ def verify(path: Path, datasets: Datasets, models: Path) -> Report:
     return Report(path, checks, result)
 
 
+def refuse_wrong(path: Path, datasets: Datasets, models: Path) -> None:
+    """Raise InputError at the first thing that :func:`verify` finds wrong with a result that shall be released."""
+    report = verify(path, datasets, models)
+    for check in report.checks:
+        if check.failures:
+            raise InputError(f"{path}: {check.name}: {check.failures[0]}. Run the row again with --force.")
+
+
 def _read(path: Path) -> dict[str, Any]:
     if not path.is_file():
         raise InputError(

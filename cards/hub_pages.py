@@ -55,7 +55,7 @@ def space_card(repo: str) -> str:
 
 
 def scored_card(
-    card: str, rows: Sequence[Mapping[str, Any]], *, synthetic: bool, evaluation: Mapping[str, Any] | None, name: str
+    card: str, rows: Sequence[Mapping[str, Any]], *, synthetic: bool, evaluation: list[EvalResult] | None, name: str
 ) -> str:
     """A model's card with its scores, and one result in the Hub's form where one is given.
 
@@ -70,8 +70,8 @@ def scored_card(
         ``dataset, features, layer, phase, mean_distance, kl_divergence, signature`` as they are shown.
     synthetic : bool
         Whether one of them is of a synthetic dataset.
-    evaluation : mapping or None
-        A result, as in the contract.
+    evaluation : list of EvalResult or None
+        As :func:`evaluation_results` gives them.
     name : str
         Of the model.
     """
@@ -82,14 +82,21 @@ def scored_card(
         return card
     made = ModelCard(card)
     data: Any = made.data
-    data.model_name, data.eval_results = name, evaluation_results(evaluation)
+    data.model_name, data.eval_results = name, evaluation
     return str(made)
 
 
-def evaluation_results(result: Mapping[str, Any]) -> list[EvalResult]:
+def evaluation_results(result: Mapping[str, Any], row: str) -> list[EvalResult]:
     """A result in the Hub's form for model cards, one entry a metric.
 
     A dataset that came from the Hub is named by its repository and commit, another by its name.
+
+    Parameters
+    ----------
+    result : mapping
+        As in the contract.
+    row : str
+        What tables call it, with what must be said of it.
     """
     dataset = result["dataset"]
     label = f"{dataset['name']}@{dataset['version']}"
@@ -103,7 +110,7 @@ def evaluation_results(result: Mapping[str, Any]) -> list[EvalResult]:
             dataset_split="test",
             dataset_revision=dataset.get("commit"),
             metric_type=metric,
-            metric_name=f"{shown}, {result['features']}, layer {result['layer']}, {result['phase']}",
+            metric_name=f"{shown}, {row}",
             metric_value=result["scores"][metric]["mean"],
         )
         for metric, shown in METRICS.items()

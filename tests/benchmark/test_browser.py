@@ -208,7 +208,7 @@ def test_sorting_by_keyboard(html: Path, visit: Callable[..., Seen]) -> None:
 
 def test_filtering(html: Path, visit: Callable[..., Seen]) -> None:
     page = visit(html).page
-    page.get_by_role("searchbox", name="Filter").fill("003.csv")
+    page.get_by_role("searchbox", name="Filter").fill("003.csv+Rhythm, layer")
     expect(page.get_by_role("status")).to_have_text("1 of 11 rows are shown.")
     assert [name.replace("\u200b", "") for name in _column(page, 2)] == ["file:003.csv+Rhythm"]
     page.get_by_role("searchbox", name="Filter").fill("")

@@ -109,6 +109,14 @@ APART: dict[str, tuple[Any, str]] = {
         "of different datasets or folds, tiny@1.0.0",
     ),
     "dataset": (lambda result: result["dataset"].update(name="other"), "tiny@1.0.0 and other@1.0.0"),
+    "scores": (
+        lambda result: result["scores"]["mean_distance"].update(mean=0.01),
+        "its predictions give a mean_distance of",
+    ),
+    "another score": (
+        lambda result: result["scores"]["ccc_arousal"].update(mean=0.9),
+        "scores.ccc_arousal: was changed after it was written",
+    ),
     "albums": (lambda result: result["albums"].update(c000=3), "tested on different clips, seconds or albums"),
     "predictions": (
         lambda result: result.update(predictions_sha256="0"),

@@ -14,6 +14,7 @@ import pytest
 from emobench.benchmark.leaderboard import load_tables, rendered, save
 from emobench.cards.tables import Table, to_latex, to_markdown, to_rich
 from emobench.errors import InputError
+from emobench.files import digest
 
 
 def _result(**changes: Any) -> dict[str, Any]:
@@ -21,7 +22,7 @@ def _result(**changes: Any) -> dict[str, Any]:
     undefined = {"mean": None, "std": None, "per_repeat": [None], "ci95": None}
     return {
         "schema": 1,
-        "signature": "abc",
+        "signature": digest(changes)[:12],
         "dataset": {"name": "d", "version": "1.0.0", "manifest_sha256": "1" * 64, "synthetic": False},
         "features": "mfcc",
         "layer": None,
@@ -103,6 +104,23 @@ def test_files_that_are_no_results_are_named(tmp_path: Path) -> None:
     assert "cut.json: not a readable result" in problems[0]
     assert "has schema 0" in problems[1]
     assert "lacks schema, signature, features" in problems[2]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"name": name} for name in ("../../x", "/x", "a\\b", "")),
+        *({field: "/../../x"} for field in ("version", "manifest_sha256", "folds_sha256")),
+    ],
+)
+def test_names_that_lead_out_of_the_folder(tmp_path: Path, changes: dict[str, str]) -> None:
+    folder = _write(tmp_path / "results", _result())
+    result = _result(dataset={**_result()["dataset"], **changes})
+    (folder / "d@1.0.0" / "evil.json").write_text(json.dumps(result))
+    tables, problems = load_tables(folder)
+    assert len(problems) == 1
+    assert f"evil.json: not a result of schema 1 (dataset.{next(iter(changes))}: is" in problems[0]
+    assert all(path.parent == tmp_path / "out" for path in save(tables, "csv", f"{tmp_path}/out/"))
 
 
 def test_saved_as_one_file_or_one_a_table(tmp_path: Path) -> None:

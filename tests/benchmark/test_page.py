@@ -93,7 +93,7 @@ def test_entries_have_the_numbers_of_the_records(ran: Path, tmp_path: Path) -> N
         )
         assert (entry.dims, entry.clips) == (record["dims"], record["n_clips"])
     assert any(entry.ranks[0].endswith("=") for entry in section.entries)
-    assert any("they cannot be told apart" in note for note in section.notes)
+    assert any("Rows that cannot be told apart share their rank" in note for note in section.notes)
     means = [entry.distance.mean for entry in section.entries]
     assert means == sorted(means, key=lambda mean: (mean is None, mean))
     assert page.csv == rendered(load(ran).tables, "csv")

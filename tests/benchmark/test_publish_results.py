@@ -9,17 +9,27 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
+import torch
 import yaml
 from emobench.benchmark.publish_model import model_release
 from emobench.benchmark.publish_results import Board, board, read_rows
-from emobench.benchmark.seals import seals_of
+from emobench.benchmark.results import result_name
+from emobench.benchmark.seals import seals_of, signature_of
+from emobench.benchmark.spec import Row
 from emobench.benchmark.verify_data import Datasets
+from emobench.cards.hub_pages import scored_card
+from emobench.dbn.domains import Domain
+from emobench.dbn.pretraining import PretrainingConfig, pretrain
 from emobench.errors import InputError
 from emobench.files import sha256_file, write_json
 
 Tiny = Callable[..., Path]
+
+# No datasets at hand.
+NONE = Datasets([], Path("none"), only=False)
 
 
 def _features(folder: Path, path: Path, seed: int) -> Path:
@@ -225,25 +235,36 @@ def test_no_path_of_this_machine_goes(results: Path, tmp_path: Path) -> None:
 
 @pytest.fixture
 def model(tmp_path: Path) -> Path:
-    """A model's folder, as far as its release is concerned."""
+    """A small model."""
     folder = tmp_path / "rhythm-0bfac3ec9725"
-    folder.mkdir()
-    (folder / "README.md").write_text("---\nlicense: apache-2.0\ntags:\n- music\n---\n\n# A model\n")
-    (folder / "weights.safetensors").write_bytes(b"\x00weights")
-    write_json(folder / "config.json", {"domain": {"name": "rhythm", "window": 4}})
-    write_json(folder / "training.json", {"machines": {}})
+    clips = [np.random.default_rng(seed).normal(size=(9, 3)).astype(np.float32) for seed in range(4)]
+    config = PretrainingConfig(window=2, layers=(3, 2), epochs=(1,))
+    pretrain(clips, Domain("rhythm", 2), config, folder=folder, provenance={}, device=torch.device("cpu"))
     return folder
 
 
 @pytest.fixture
 def scored(results: Path, model: Path, tmp_path: Path) -> Path:
     """A result that was made with the model."""
-    result = json.loads(next(results.glob("*/mine1*.json")).read_text())
-    weights = {"path": "rhythm/weights.safetensors", "sha256": sha256_file(model / "weights.safetensors")}
-    result |= {"features": "rhythm<b>", "layer": 1, "phase": "fine-tuned", "model": [weights]}
+    source = next(results.glob("*/mine1*.json"))
+    result = json.loads(source.read_text())
+    weights = sha256_file(model / "weights.safetensors")
+    path = {"path": f"{model.name}/weights.safetensors", "sha256": weights}
+    result |= {"features": "rhythm", "layer": 1, "phase": "fine-tuned", "model": [path]}
     result["dataset"] |= {"repo": "ann/tiny", "commit": "a" * 40}
-    path = tmp_path / "results" / "tiny@1.0.0" / "rhythm-1.json"
-    write_json(path, result)
+    result["config"] |= {"row": ["rhythm", 1, "fine-tuned"], "parts": [{"model_sha256": weights}]}
+    return _resealed(tmp_path / "results" / "tiny@1.0.0", result, source.with_suffix(".parquet"))
+
+
+def _resealed(folder: Path, result: dict[str, Any], predictions: Path) -> Path:
+    """Write a result as the run would have that found these settings."""
+    config = result["config"]
+    result["signature"] = signature_of(config)
+    row = Row(("rhythm",), 1, "fine-tuned", bool(config.get("carry_over")))
+    path = folder / result_name(row, config.get("leakage", []), result["signature"])
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(predictions, path.with_suffix(".parquet"))
+    _rewrite(path, result)
     return path
 
 
@@ -259,7 +280,6 @@ def test_a_model_with_its_scores(ann: Any, model: Path, scored: Path) -> None:
     card = ann.hub.content("model", "ann/rhythm", "main", "README.md")
     scores = json.loads(scored.read_text())["scores"]
     assert f"| {scores['mean_distance']['mean']:.3f} ± {scores['mean_distance']['std']:.3f} |" in card.decode()
-    assert "rhythm&lt;b&gt;" in card.decode()
     # As the Hub's own library reads it.
     found = ann.python(
         "from huggingface_hub import ModelCard\n"
@@ -273,8 +293,38 @@ def test_a_model_with_its_scores(ann: Any, model: Path, scored: Path) -> None:
     assert ann.run(*arguments, "--evaluation", scored, "--tag").out.startswith("is there already")
 
 
+def test_what_must_be_said_of_a_row_stands_in_the_card(model: Path, scored: Path) -> None:
+    result = json.loads(scored.read_text())
+    result["config"] |= {"carry_over": True, "leakage": ["albums"]}
+    result["leakage"]["found"] = ["albums"]
+    leaks = _resealed(scored.parent, result, scored.with_suffix(".parquet"))
+    release = model_release(model, "ann/x", results=scored.parents[1], datasets=NONE, evaluation=leaks)
+    card = release.uploads[0].content().decode()
+    head = yaml.safe_load(card.split("---\n")[1])
+    named = [metric["name"] for each in head["model-index"][0]["results"] for metric in each["metrics"]]
+    marked = "Rhythm, layer 1, fine-tuned, carried over (leaks) [leakage allowed]"
+    assert named[0] == f"mean distance (lower is better), {marked}"
+    assert "| rhythm \\[leakage allowed\\] | 1 | fine-tuned, carried over (leaks) |" in card
+
+
+def test_names_in_a_card_are_escaped() -> None:
+    cells = ("dataset", "features", "layer", "phase", "mean_distance", "kl_divergence", "signature")
+    card = scored_card("# A model\n", [dict.fromkeys(cells, "a|<b>")], synthetic=False, evaluation=None, name="m")
+    assert "a\\|&lt;b&gt;" in card
+    assert "<b>" not in card
+
+
+def test_changed_scores_are_not_published(model: Path, scored: Path) -> None:
+    result = json.loads(scored.read_text())
+    result["scores"]["mean_distance"]["mean"] -= 0.1
+    _rewrite(scored, result)
+    for evaluation in (None, scored):
+        with pytest.raises(InputError, match=r"rhythm-layer1.*: scores: .*mean_distance.*Run the row again"):
+            model_release(model, "ann/x", results=scored.parents[1], datasets=NONE, evaluation=evaluation)
+
+
 def test_a_model_without_scores_keeps_its_card(model: Path, tmp_path: Path) -> None:
-    release = model_release(model, "ann/x", results=tmp_path / "nothing")
+    release = model_release(model, "ann/x", results=tmp_path / "nothing", datasets=NONE)
     assert release.uploads[0].content() == (model / "README.md").read_bytes()
     assert [upload.path for upload in release.uploads] == [
         "README.md",
@@ -287,11 +337,13 @@ def test_a_model_without_scores_keeps_its_card(model: Path, tmp_path: Path) -> N
 def test_wrong_models_and_evaluations(model: Path, scored: Path, results: Path, tmp_path: Path) -> None:
     other = next(results.glob("*/mine2*.json"))
     with pytest.raises(InputError, match="was not made with the weights of"):
-        model_release(model, "ann/x", results=results, evaluation=other)
-    with pytest.raises(InputError, match=r"--evaluation .*config\.json: not a result \(result: lacks schema"):
-        model_release(model, "ann/x", results=results, evaluation=model / "config.json")
+        model_release(model, "ann/x", results=results, datasets=NONE, evaluation=other)
+    with pytest.raises(
+        InputError, match=r"--evaluation .*config\.json: not a result of schema 1 \(result: lacks schema"
+    ):
+        model_release(model, "ann/x", results=results, datasets=NONE, evaluation=model / "config.json")
     with pytest.raises(InputError, match=r"--evaluation .*none\.json: not a readable result"):
-        model_release(model, "ann/x", results=results, evaluation=tmp_path / "none.json")
+        model_release(model, "ann/x", results=results, datasets=NONE, evaluation=tmp_path / "none.json")
     (model / "weights.safetensors").unlink()
     with pytest.raises(InputError, match=r"no whole model there \(no weights\.safetensors\)"):
-        model_release(model, "ann/x", results=results)
+        model_release(model, "ann/x", results=results, datasets=NONE)

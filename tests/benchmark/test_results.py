@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -181,6 +182,7 @@ def _again(path: Path, name: str, **changes: Any) -> None:
     result = json.loads(path.read_text())
     result["config"] |= changes.pop("config", {})
     path.with_name(f"{name}.json").write_text(json.dumps(result | changes))
+    shutil.copyfile(path.with_suffix(".parquet"), path.with_name(f"{name}.parquet"))
 
 
 def test_other_versions_make_no_other_row_and_other_settings_do(results: Path, row: GetRow) -> None:
@@ -200,6 +202,22 @@ def test_other_versions_make_no_other_row_and_other_settings_do(results: Path, r
     shown = rendered(tables[:1], "markdown").replace("\\", "")
     assert "file:mine.csv [012345]" in shown
     assert "file:mine.csv [newer]" in shown
+
+
+def test_a_copy_without_predictions_does_not_take_the_place_of_its_row(results: Path, row: GetRow) -> None:
+    path = row("mine")
+    before = read_results(results)
+    for name, changes in (("zz", {}), ("yy", {"created": "2999"}), ("xx", {"config": {"row": ["mfcc", None, None]}})):
+        _again(path, name, **changes)
+        path.with_name(f"{name}.parquet").unlink()
+    found = read_results(results)
+    assert (found.rows, found.paths) == (before.rows, before.paths)
+    signature = json.loads(path.read_text())["signature"]
+    assert {line.split(":")[0] for line in found.problems} == {
+        str(path.with_name(f"{n}.json")) for n in ("xx", "yy", "zz")
+    }
+    assert signature in str(path)
+    assert all(f"has the signature of {path}, which stands" in line for line in found.problems)
 
 
 def test_rows_of_several_models_are_told_apart_in_every_layer(results: Path, row: GetRow) -> None:
