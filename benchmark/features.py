@@ -140,7 +140,7 @@ class Features:
         folder = self.audio_folder
         if folder is None:
             raise InputError(
-                f"{self.places.dataset}: was built without audio, so its only features come from file:PATH. "
+                f"{self.places.dataset}: has no audio here, so its only features come from file:PATH. "
                 "Name the audio with --audio DIR, or build the dataset with it."
             )
         sources = self.task.dataset.sources(folder)

@@ -44,7 +44,7 @@ class Leakage:
     dataset : tuple of str
         In every row of the dataset, a line a kind.
     files : mapping of str to tuple of str
-        In the rows of a feature file.
+        In the rows of a feature file, or of several that are joined by ``+``.
     artists : tuple of int
         Artists with clips in the test part and outside it, of each repeat; no leak where folds are by album.
     not_checked : tuple of str
@@ -58,7 +58,8 @@ class Leakage:
 
     def of(self, parts: Sequence[str]) -> list[str]:
         """What leaks in a row of these features."""
-        return [*self.dataset, *(line for part in parts for line in self.files.get(part, ()))]
+        own = (lines for name, lines in self.files.items() if set(name.split("+")) <= set(parts))
+        return [*self.dataset, *(line for lines in own for line in lines)]
 
     def remarks(self) -> list[str]:
         """What a user is told though nothing is wrong."""
@@ -70,7 +71,7 @@ class Leakage:
 
     def refuse(self) -> None:
         """Raise InputError where anything leaks."""
-        lines = self.of(list(self.files))
+        lines = [*self.dataset, *(line for lines in self.files.values() for line in lines)]
         if lines:
             raise InputError(
                 f"leakage: {'; '.join(lines)}. Mend the dataset or the feature file; --allow-leakage lets it pass "
@@ -79,7 +80,12 @@ class Leakage:
 
 
 def examine(
-    task: Task, sources: Sequence[ClipSource], files: Mapping[str, tuple[list[str], FloatArray]], pool: Executor
+    task: Task,
+    sources: Sequence[ClipSource],
+    files: Mapping[str, tuple[list[str], FloatArray]],
+    pool: Executor,
+    *,
+    joined: Sequence[Sequence[str]] = (),
 ) -> Leakage:
     """Look for everything that leaks.
 
@@ -93,6 +99,8 @@ def examine(
         Of each feature file, as SPECs name it, the columns and their values (n_rows, d).
     pool : Executor
         Of :func:`emobench.parallel.executor`, for the audio.
+    joined : sequence of sequence of str
+        Files that stand in a row together.
 
     Returns
     -------
@@ -101,7 +109,12 @@ def examine(
     twins, not_checked = _twins(task, sources, pool)
     counts, by_artist = _artists(task)
     lines = [*_doubled(task), *_albums(task), *by_artist, *twins]
-    found = {name: tuple(_given_targets(name, columns, task)) for name, columns in files.items()}
+    found = {name: tuple(_given_targets([name], columns, task)) for name, columns in files.items()}
+    for names in joined:
+        if len(names) > 1 and not any(found[name] for name in names):
+            columns = [f"{_shown(name)} {column}" for name in names for column in files[name][0]]
+            values = np.hstack([files[name][1] for name in names])
+            found["+".join(names)] = tuple(_given_targets(names, (columns, values), task))
     return Leakage(tuple(lines), found, counts, not_checked)
 
 
@@ -208,11 +221,24 @@ def _apart(task: Task, clips: Sequence[str]) -> npt.NDArray[np.bool_]:
 # Targets among the features
 
 
-def _given_targets(name: str, columns: tuple[list[str], FloatArray], task: Task) -> list[str]:
-    """A line that names the columns of a feature file that are targets, or that give them away together."""
+def _shown(name: str) -> str:
+    """A feature file as it is named to others: where it lies is this machine's."""
+    return f"file:{PurePath(name.removeprefix('file:')).name}"
+
+
+def _wanted(task: Task) -> FloatArray:
+    """Targets by which features are suspected: those that are scored, and those of the table where these differ."""
+    return np.hstack([task.targets, task.published]) if task.targets_repaired else task.targets
+
+
+def _target(column: int) -> str:
+    return PARAMETERS[column % len(PARAMETERS)]
+
+
+def _given_targets(files: Sequence[str], columns: tuple[list[str], FloatArray], task: Task) -> list[str]:
+    """A line that names the columns of feature files that are targets, or that give them away together."""
     names, values = columns
-    # Where the file lies is this machine's.
-    name = f"file:{PurePath(name.removeprefix('file:')).name}"
+    name = "+".join(map(_shown, files))
     found = {**_copies_within(values, task), **_copies_of_clips(values, task)}
     if found:
         listed = [f"column {names[column]} is {what}" for column, what in sorted(found.items())]
@@ -222,7 +248,7 @@ def _given_targets(name: str, columns: tuple[list[str], FloatArray], task: Task)
         return []
     target, chief = worst
     return [
-        f"{name} predicts {PARAMETERS[target]} of clips it was not fitted on all but perfectly "
+        f"{name} predicts {_target(target)} of clips it was not fitted on all but perfectly "
         f"(R² above {SUSPECTED_R2}), chiefly by column {few([names[column] for column in chief])}: suspected to hold "
         "targets"
     ]
@@ -231,15 +257,15 @@ def _given_targets(name: str, columns: tuple[list[str], FloatArray], task: Task)
 def _copies_within(values: FloatArray, task: Task) -> dict[int, str]:
     """Columns that follow a target second by second, at any lag within a clip."""
     found: dict[int, str] = {}
-    longest = int(np.bincount(task.songs).max())
+    wanted, longest = _wanted(task), int(np.bincount(task.songs).max())
     for lag in sorted(range(1 - longest, longest), key=abs):
         here = np.arange(max(0, -lag), len(values) - max(0, lag))
         here = here[task.songs[here] == task.songs[here + lag]]
         if len(np.unique(task.songs[here])) < _FEWEST_CLIPS:
             continue
         at = f" {abs(lag)} s {'later' if lag > 0 else 'earlier'}" if lag else ""
-        for column, target in _affine(values[here], task.targets[here + lag]):
-            found.setdefault(column, f"{PARAMETERS[target]}{at}")
+        for column, target in _affine(values[here], wanted[here + lag]):
+            found.setdefault(column, f"{_target(target)}{at}")
     return found
 
 
@@ -251,15 +277,16 @@ def _copies_of_clips(values: FloatArray, task: Task) -> dict[int, str]:
     one = (np.maximum.reduceat(values, first) == np.minimum.reduceat(values, first)).all(axis=0)
     held = np.flatnonzero(one)
     found: dict[int, str] = {}
-    means = np.add.reduceat(task.targets, first) / counts[:, None]
+    given = _wanted(task)
+    means = np.add.reduceat(given, first) / counts[:, None]
     wanted = {"the clip's mean": (np.arange(len(first)), means)}
     for second in range(int(counts.max())):
         long = np.flatnonzero(counts > second)
         if len(long) >= _FEWEST_CLIPS:
-            wanted[f"second {second + 1}"] = (long, task.targets[first[long] + second])
+            wanted[f"second {second + 1}"] = (long, given[first[long] + second])
     for what, (clips, targets) in wanted.items():
         for column, target in _affine(values[first[clips]][:, held], targets):
-            found.setdefault(int(held[column]), f"{PARAMETERS[target]} of {what}")
+            found.setdefault(int(held[column]), f"{_target(target)} of {what}")
     return found
 
 
@@ -280,13 +307,14 @@ def _unit(columns: FloatArray) -> FloatArray:
 
 def _predicted(values: FloatArray, task: Task) -> tuple[int, list[int]] | None:
     """A target that linear regression predicts too well on every test part, and the columns that do most."""
-    least = np.full(len(PARAMETERS), np.inf)
-    weights = np.zeros((values.shape[1], len(PARAMETERS)))
+    targets = _wanted(task)
+    least = np.full(targets.shape[1], np.inf)
+    weights = np.zeros((values.shape[1], targets.shape[1]))
     for fold in task.folds:
         if not len(fold.train) or len(np.unique(task.songs[fold.test])) < 2:
             return None
-        fitted = fit_mlr(values[fold.train], task.targets[fold.train])
-        true = task.targets[fold.test]
+        fitted = fit_mlr(values[fold.train], targets[fold.train])
+        true = targets[fold.test]
         spread = np.square(true - true.mean(axis=0)).sum(axis=0)
         error = np.square(fitted(values[fold.test]) - true).sum(axis=0)
         least = np.minimum(least, np.where(spread > 0, 1 - error / np.where(spread > 0, spread, 1), -np.inf))

@@ -175,7 +175,8 @@ def run(
     families = sorted({part for row in rows for part in row.parts if part in FAMILIES})
     features = Features(task, places, families, config.frames, networks, device, pool, trained)
     files = {part: features.columns(part) for row in rows for part in row.parts if is_file(part)}
-    leaks = leakage.examine(task, features.audible(), files, pool)
+    joined = list(dict.fromkeys(tuple(part for part in row.parts if is_file(part)) for row in rows))
+    leaks = leakage.examine(task, features.audible(), files, pool, joined=joined)
     if not allow_leakage:
         leaks.refuse()
     for line in leaks.of(list(files)):

@@ -43,6 +43,8 @@ class Task:
         Clip of each row.
     targets : ndarray, shape (n_rows, 5)
         ``[mu_a, mu_v, var_a, var_v, cov_av]``; a covariance that is not positive definite is repaired.
+    published : ndarray, shape (n_rows, 5)
+        The same as the dataset has them, not repaired.
     targets_repaired : float
         Share of the rows whose covariance was repaired.
     albums : ndarray of int, shape (n_clips,)
@@ -56,6 +58,7 @@ class Task:
     seconds: list[FloatArray]
     songs: IntArray
     targets: FloatArray
+    published: FloatArray
     targets_repaired: float
     albums: IntArray
     folds: list[Fold]
@@ -79,7 +82,8 @@ def load_task(dataset: LabelledDataset) -> Task:
         pl.col("clip_id").replace_strict(number, return_dtype=pl.Int64), "time"
     )
     songs = rows["clip_id"].replace_strict(number, return_dtype=pl.Int64).to_numpy().astype(np.intp)
-    targets, share = repaired(rows.select(PARAMETERS).to_numpy())
+    published = rows.select(PARAMETERS).to_numpy()
+    targets, share = repaired(published)
     bounds = np.searchsorted(songs, np.arange(len(clips) + 1))
     times = rows["time"].to_numpy()
     first = dataset.folds.filter(pl.col("repeat") == dataset.folds["repeat"].min())
@@ -98,6 +102,7 @@ def load_task(dataset: LabelledDataset) -> Task:
         seconds=[times[low:high] for low, high in pairwise(bounds)],
         songs=songs,
         targets=targets,
+        published=published,
         targets_repaired=share,
         albums=albums.astype(np.intp),
         folds=folds,

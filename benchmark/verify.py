@@ -82,7 +82,7 @@ def _read(path: Path) -> dict[str, Any]:
         result = read_json(path, "result")
     except EmobenchError as error:
         raise InputError(str(error)) from error
-    if not {"schema", "signature", "dataset", "scores"} & set(result):
+    if not {"signature", "features", "scores"} & set(result):
         raise InputError(f"{path}: is no result of emobench; expected a file that 'emobench run' wrote.")
     if "schema" not in result or (other := other_schema(result)):
         found = other[0] if "schema" in result else "names no schema"

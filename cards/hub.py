@@ -78,6 +78,8 @@ class Repository:
             raise InputError(
                 f"{name}: writing to the Hub needs a token and there is none; set HF_TOKEN, or run 'hf auth login'."
             )
+        if token is not None and not (token.isascii() and token.isprintable()):
+            raise InputError("HF_TOKEN: holds letters that no token has; expected one of the Hub, such as hf_AbC….")
         self.name = name
         self.kind = kind
         self.api = HfApi(token=token or False)

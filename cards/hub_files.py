@@ -73,12 +73,15 @@ class Forbidden:
     parts: tuple[str, ...]
 
 
+# Where machines keep what is theirs.
+_TOPS = ("home", "Users", "root", "mnt", "media", "srv", "tmp", "var", "private")
+
 _ALWAYS = (
     Forbidden("a token of the Hub", re.compile(r"\bhf_[A-Za-z0-9]{16,}"), ("hf_",)),
     Forbidden(
         "a path of a machine",
-        re.compile(r"(?<![\w.:/-])/(?:home|Users)/[^/\s\"']+/|\b[A-Za-z]:(?:\\+|/)Users(?:\\+|/)"),
-        ("/home/", "/Users/", ":\\Users", ":\\\\Users", ":/Users"),
+        re.compile(rf"(?:(?<![\w.:/-])|file://)/(?:{'|'.join(_TOPS)})/[^/\s\"']+/|\b[A-Za-z]:(?:\\+|/)Users(?:\\+|/)"),
+        (*(f"/{top}/" for top in _TOPS), ":\\Users", ":\\\\Users", ":/Users"),
     ),
 )
 
@@ -93,7 +96,7 @@ def forbidden_values(folder: Path, secrets: Mapping[str, str | None]) -> list[Fo
     secrets : mapping
         Name to value; one without a value is left out.
     """
-    found = list(_ALWAYS)
+    found = []
     for name, value in secrets.items():
         if value and len(value) >= _SECRET_LENGTH:
             found.append(Forbidden(f"the value of {name}", re.compile(re.escape(value)), (value,)))
@@ -102,7 +105,8 @@ def forbidden_values(folder: Path, secrets: Mapping[str, str | None]) -> list[Fo
         if len(place.parts) > 1:
             text = str(place)
             found.append(Forbidden(name, re.compile(rf"(?<![\w.:/-]){re.escape(text)}(?![\w-])"), (text,)))
-    return found
+    # What says less comes last.
+    return [*found, *_ALWAYS]
 
 
 def refuse_secrets(uploads: Sequence[Upload], forbidden: Sequence[Forbidden]) -> None:

@@ -138,8 +138,12 @@ def _markdown(text: str) -> str:
     return "".join(_MARKDOWN.get(letter, letter) for letter in _one_line(text))
 
 
+# Signs that turn the direction of all that follows, which a name must not do to the rest of a table.
+_TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(text.translate(_TURNS).split())
 
 
 _LATEX = {
@@ -158,6 +162,7 @@ _LATEX = {
     "–": "--",
     "<": r"\textless{}",
     ">": r"\textgreater{}",
+    "|": r"\textbar{}",
 }
 
 

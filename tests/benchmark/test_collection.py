@@ -60,6 +60,9 @@ def test_strays_are_named(results: Path, row: GetRow) -> None:
         path.write_text("{}")
     (folder / "deeper").mkdir()
     shutil.copy(row("mine"), folder / "deeper" / "mine.json")
+    (results / "other" / "deep").mkdir(parents=True)
+    strays += [results / "other" / "deep", results / "other" / "deep" / "x.parquet"]
+    strays[-1].write_text("{}")
     found = _check(results)
     assert not found.ok
     assert sorted(line.split(": ")[0] for line in found.strays) == sorted(map(str, [*strays, folder / "deeper"]))

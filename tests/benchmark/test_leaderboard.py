@@ -180,15 +180,20 @@ def test_latex_compiles(tmp_path: Path) -> None:
 
 def test_latex_is_escaped() -> None:
     row = to_latex(NASTY).splitlines()[6]
-    assert row == (
-        r"100 \% \#1 \{a\} \textbackslash{}b \textasciitilde{} \textasciicircum{} \$ | `c` [link](x) & 1 $\pm$ 2 \\"
-    )
+    name = r"100 \% \#1 \{a\} \textbackslash{}b \textasciitilde{} \textasciicircum{} \$ \textbar{} `c` [link](x)"
+    assert row == name + r" & 1 $\pm$ 2 \\"
 
 
 def test_line_breaks_in_names_break_no_row() -> None:
     table = Table(title="a\nb", slug="x", columns=("n\n|",), rows=[("file:a\n\n| b.csv",)])
     assert to_markdown(table).splitlines() == ["## a b", "", "| n \\| |", "| --- |", "| file:a \\| b.csv |"]
-    assert "file:a | b.csv" in to_latex(table)
+    assert r"file:a \textbar{} b.csv" in to_latex(table)
+
+
+def test_a_name_does_not_turn_the_rest_of_its_row() -> None:
+    table = Table(title="t", slug="t", columns=("n",), rows=[("abc\u202egnp.\u2067",)])
+    assert "| abcgnp. |" in to_markdown(table)
+    assert "abcgnp." in to_latex(table)
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 132])

@@ -36,9 +36,11 @@ def task(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Execu
 def look(task: Task, pool: Executor) -> Callable[..., Leakage]:
     """Examine the task, with other tables or features."""
 
-    def examined(*, files: dict[str, Columns] | None = None, **tables: pl.DataFrame) -> Leakage:
+    def examined(
+        *, files: dict[str, Columns] | None = None, joined: list[tuple[str, ...]] | None = None, **tables: pl.DataFrame
+    ) -> Leakage:
         changed = replace(task, dataset=replace(task.dataset, **tables)) if tables else task
-        return examine(changed, [], files or {}, pool)
+        return examine(changed, [], files or {}, pool, joined=joined or [])
 
     return examined
 
@@ -135,6 +137,32 @@ def test_columns_that_give_a_target_away_together(look: Any, task: Task) -> None
     (line,) = look(files={"file:mine.csv": (["x", "y", "z"], values)}).of(["file:mine.csv"])
     assert line.startswith("file:mine.csv predicts arousal of clips it was not fitted on all but perfectly")
     assert "suspected to hold targets" in line
+
+
+def test_files_that_give_a_target_away_together(look: Any, task: Task) -> None:
+    noise = _noise(task)
+    noise[:, 0] = 5 * noise[:, 1] + task.targets[:, 0]
+    names = ("file:/home/me/one.csv", "file:two.csv")
+    files = {names[0]: (["x"], noise[:, :1]), names[1]: (["y", "z"], noise[:, 1:])}
+    assert look(files=files).of(names) == []
+    found = look(files=files, joined=[names])
+    (line,) = found.of(names)
+    assert line.startswith("file:one.csv+file:two.csv predicts arousal of clips it was not fitted on all but perfectly")
+    assert "chiefly by column file:two.csv y, file:one.csv x" in line
+    assert found.of(names[:1]) == found.of([names[1], "mfcc"]) == []
+    with pytest.raises(InputError, match=r"^leakage: file:one\.csv\+file:two\.csv predicts"):
+        found.refuse()
+
+
+def test_a_column_of_the_table_that_is_scored_otherwise(task: Task, pool: Executor) -> None:
+    # Where few rated, covariances are repaired before they are scored.
+    changed = task.published.copy()
+    changed[::3, 2] = 0.0
+    repaired = replace(task, published=changed, targets_repaired=0.3)
+    values = _noise(task)
+    values[:, 1] = 7 * changed[:, 2]
+    (line,) = examine(repaired, [], {"file:a.csv": (["x", "y", "z"], values)}, pool).of(["file:a.csv"])
+    assert line == "file:a.csv holds targets: column y is arousal_var"
 
 
 def test_a_good_feature_is_none_that_leaks(look: Any, task: Task) -> None:

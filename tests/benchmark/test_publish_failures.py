@@ -129,6 +129,9 @@ def test_tokens(ann: Any, tiny: Tiny) -> None:
     assert "does not accept the token" in line
     assert "set HF_TOKEN" in line
     assert wrong not in line
+    line = _line(ann.run("publish", "dataset", tiny(), "ann/tokens", HF_TOKEN="hf_tökén"), 2)
+    assert "HF_TOKEN: holds letters that no token has" in line
+    assert "ö" not in line
     line = _line(ann.run("publish", "dataset", tiny(), "ann/tokens", HF_TOKEN=""), 2)
     assert "writing to the Hub needs a token and there is none; set HF_TOKEN" in line
     assert ("dataset", "ann/tokens") not in ann.hub.repos

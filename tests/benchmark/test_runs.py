@@ -126,7 +126,7 @@ def test_ridge_keeps_many_noise_features_at_bay(labels_only: Path, tmp_path: Pat
 
 
 def test_audio_features_need_audio(labels_only: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"was built without audio, so its only features come from file:PATH"):
+    with pytest.raises(InputError, match=r"has no audio here, so its only features come from file:PATH"):
         _run(["mfcc"], labels_only, tmp_path)
 
 

@@ -51,7 +51,14 @@ def test_texts(tmp_path: Path, forbidden: list[Forbidden]) -> None:
     assert "the path of its folder" in _refused("a.json", f'"{tmp_path}/clips"'.encode(), forbidden)
     assert "the path of your home folder" in _refused("a.txt", b"from /root/music", forbidden)
     # Another machine's.
-    for place in ("/home/someone/music/a.mp3", "/Users/someone/a", r"C:\Users\someone", r'"C:\\Users\\someone"'):
+    unix = (
+        "/home/someone/music/a.mp3",
+        "/Users/someone/a",
+        "/mnt/disk1/a",
+        "/srv/music/x.mp3",
+        "file:///home/someone/x",
+    )
+    for place in (*unix, r"C:\Users\someone", r'"C:\\Users\\someone"'):
         assert "a path of a machine" in _refused("a.txt", f"see {place}".encode(), forbidden)
 
 
