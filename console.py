@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,6 +33,7 @@ class State:
 
     debug = False
     quiet = False
+    interrupted = False
 
 
 def _failure(error: BaseException) -> tuple[str, int]:
@@ -47,6 +49,11 @@ def _failure(error: BaseException) -> tuple[str, int]:
     return f"{where}{error.strerror or error}. What was finished is kept; mend this and run it again.", 1
 
 
+def _interrupted(number: int, frame: Any) -> None:
+    State.interrupted = True
+    signal.default_int_handler(number, frame)
+
+
 class Commands(TyperGroup):
     """The commands, every failure of which is one line and an exit status."""
 
@@ -54,6 +61,8 @@ class Commands(TyperGroup):
         """Run the command line; what was typed wrongly is one line too."""
         if not standalone_mode:
             return super().main(*args, standalone_mode=False, **more)
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupted)
         try:
             status = super().main(*args, standalone_mode=False, **more)
         except _UsageError as error:
@@ -77,10 +86,12 @@ class Commands(TyperGroup):
             # Whoever read the output, such as head, has seen enough; nothing more can be said there.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
-        except (EmobenchError, KeyboardInterrupt, MemoryError, OSError) as error:
-            if State.debug:
+        except (Exception, KeyboardInterrupt) as error:
+            known = isinstance(error, (EmobenchError, KeyboardInterrupt, MemoryError, OSError))
+            # A package that is interrupted while it is imported may raise anything.
+            if State.debug or not (known or State.interrupted):
                 raise
-            line, status = _failure(error)
+            line, status = _failure(KeyboardInterrupt() if State.interrupted else error)
             typer.echo(f"emobench: {line}", err=True)
             raise typer.Exit(status) from None
 

@@ -17,7 +17,7 @@ Scheduler = Annotated[
     str | None,
     typer.Option("--scheduler", help="Address of a Dask cluster that does the work, such as tcp://host:8786."),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="Root of all randomness.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Root of all randomness.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
 Models = Annotated[Path, typer.Option("--models", help="Folder of pre-trained models.")]
 MinBitRate = Annotated[int, typer.Option("--min-bit-rate", help="Quality filter: bits a second.")]
@@ -66,9 +66,9 @@ def network_config(seed: int, epochs: str | None, layers: str | None, **changes:
     from .dbn.pretraining import PretrainingConfig
 
     changes["seed"] = seed
-    if epochs:
+    if epochs is not None:
         changes["epochs"] = _whole_numbers(epochs, "--epochs")
-    if layers:
+    if layers is not None:
         changes["layers"] = _whole_numbers(layers, "--layers")
     try:
         return NetworkConfig(pretraining=PretrainingConfig(**changes), finetuning=FinetuningConfig(seed=seed))

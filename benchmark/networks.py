@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property, partial
@@ -16,20 +16,19 @@ import torch
 from ..audio.analysis import REVISION, Analysis, AnalysisConfig
 from ..builders.audio_files import ClipSource
 from ..builders.labelled import analyse_clip
-from ..builders.release import MANIFEST, load_manifest
-from ..builders.segments import load_segments
 from ..dbn.domains import Domain
 from ..dbn.finetuning import FinetuningConfig
-from ..dbn.network import Model, load_model
-from ..dbn.pretraining import PretrainingConfig, model_folder, pretrain
-from ..dbn.ranks import Ranks
+from ..dbn.network import Model
+from ..dbn.pretraining import PretrainingConfig
 from ..errors import InputError
-from ..files import digest, sha256_file
+from ..files import digest
 from ..parallel import ordered_map
 from . import tuning
 from .clip_examples import ClipExamples, clip_examples
+from .models import ensure_model
 from .regression import fit_mlr
 from .task import Fold, Task
+from .trained import check_normalisation
 from .tuning import FoldWork, arrays_of, network_of, tune_carried, tune_folds
 
 FloatArray = npt.NDArray[np.float64]
@@ -77,79 +76,6 @@ def choose_device(name: str) -> torch.device:
         torch.set_num_threads(1)
         return torch.device("cpu")
     return torch.device("cuda")
-
-
-def ensure_model(
-    domain: Domain,
-    config: PretrainingConfig,
-    *,
-    data: Path | None,
-    own_clips: Callable[[], Sequence[Analysis]],
-    identity: object,
-    models: Path,
-    device: torch.device,
-    threads: int = 1,
-    ranks: Ranks | None = None,
-    likelihood: bool = False,
-) -> Model:
-    """Load the model of a domain, trained first where it is not there.
-
-    Parameters
-    ----------
-    domain : Domain
-        What the network is shown.
-    config : PretrainingConfig
-        Settings.
-    data : Path or None
-        Pre-training dataset; None for the labelled clips without their labels.
-    own_clips : callable
-        Gives the analyses of the labelled clips, for no ``data``.
-    identity : object
-        What decides those.
-    models : Path
-        Folder of models.
-    device : torch.device
-        Where to compute.
-    threads, ranks, likelihood
-        As in :func:`.pretraining.pretrain`.
-
-    Returns
-    -------
-    Model
-    """
-    if data is not None:
-        manifest_sha256 = _manifest_hash(data)
-        described: dict[str, Any] = {"data": load_manifest(data)["name"], "manifest_sha256": manifest_sha256}
-    else:
-        described = {"data": "the labelled clips without their labels", "clips_sha256": digest(identity)}
-    folder = model_folder(models, domain, config, digest(described))
-    if not (folder / "weights.safetensors").is_file():
-        lengths = None
-        if data is not None:
-            segments = load_segments(data, domain.table)
-            lengths = segments.lengths
-        else:
-            segments = [getattr(clip, domain.table) for clip in own_clips()]
-        pretrain(
-            segments,
-            domain,
-            config,
-            folder=folder,
-            provenance=described,
-            device=device,
-            lengths=lengths,
-            threads=threads,
-            ranks=ranks,
-            likelihood=likelihood,
-        )
-    return load_model(folder, device=device)
-
-
-def _manifest_hash(folder: Path) -> str:
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise InputError(f"{folder}: no dataset there (no {MANIFEST}); build one or name another with --pretrain-data.")
-    return sha256_file(path)
 
 
 class Networks:
@@ -237,6 +163,7 @@ class Networks:
                 data=self._data,
                 own_clips=lambda: self.analyses,
                 identity=self.audio_identity,
+                analysis=self.config.analysis,
                 models=self._models,
                 device=self._device,
             )
@@ -320,6 +247,8 @@ class Networks:
     def _examples(self, name: str) -> ClipExamples:
         if name not in self._shown:
             self._shown[name] = clip_examples(self.model(name).domain, self.analyses, self.task)
+            if name in self.trained:
+                check_normalisation(self.trained[name], self._shown[name].data)
         return self._shown[name]
 
     def _pretrained(self, name: str, epochs: int) -> list[FloatArray]:

@@ -80,6 +80,7 @@ def pretrain_domains(
                 data=source,
                 own_clips=own_clips,
                 identity=identity,
+                analysis=config.analysis,
                 models=models,
                 device=where,
                 threads=threads,

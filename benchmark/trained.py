@@ -10,12 +10,16 @@ import numpy as np
 import torch
 
 from ..audio.analysis import AnalysisConfig
-from ..dbn.domains import NAMES, Domain
+from ..dbn.domains import NAMES, Domain, Examples
+from ..dbn.feed import input_statistics
 from ..dbn.network import CONFIG, WEIGHTS, Model, load_model
 from ..errors import EmobenchError, InputError
-from ..files import read_json
+from ..files import plain, read_json
 
 CONTROL = 0
+
+# Music of another kind changes the inputs by less, other features by more.
+FAR = 10.0
 
 
 def trained_models(
@@ -66,6 +70,7 @@ def trained_models(
                 f"--model {folder}: domain: is for {domain.name}, like {models[domain.name].folder}; "
                 "expected one model a domain."
             )
+        _check_analysis(folder, domain, analysis)
         bands = analysis.timbre.n_mfcc if domain.table == "rhythm" else analysis.pitch.n_bands
         _check_inputs(folder, domain, window * domain.row_dims(bands))
         model = load_model(folder, device=device)
@@ -96,6 +101,45 @@ def _domain(folder: Path, domains: Collection[str], window: int) -> Domain:
             f"--model {folder}: window: was trained on {beats!r} beats; expected the {window} of this run (--window)."
         )
     return Domain(name, window)
+
+
+def _check_analysis(folder: Path, domain: Domain, analysis: AnalysisConfig) -> None:
+    """Check that a network was trained on such features as it will be shown, where its configuration says so."""
+    trained = read_json(folder / CONFIG, "model configuration").get("analysis")
+    if not isinstance(trained, Mapping):
+        return
+    wanted = plain(analysis)
+    for section in ("sample_rate", "beats", "timbre" if domain.table == "rhythm" else "pitch"):
+        found, expected = trained.get(section), wanted[section]
+        if found != expected:
+            differing = (
+                found
+                if not isinstance(found, Mapping)
+                else {name: found.get(name) for name in expected if found.get(name) != expected[name]}
+            )
+            raise InputError(
+                f"--model {folder}: normalisation: was trained on features with {section} {differing}; expected those "
+                "of this run, because its mean and scale are theirs."
+            )
+
+
+def check_normalisation(model: Model, shown: Examples) -> None:
+    """Check that a model's mean and scale are those of features such as it is shown.
+
+    Raises
+    ------
+    InputError
+        If the root mean square of the normalised inputs, over all of them, is :data:`FAR` times more or less than 1.
+    """
+    network = next(iter(model.networks.values()))
+    mean, scale = (part.cpu().numpy().astype(np.float64) for part in (network.mean, network.scale))
+    own_mean, own_scale = input_statistics(shown)
+    size = float(np.sqrt(np.mean(((own_mean - mean) ** 2 + own_scale**2) / scale**2)))
+    if not 1 / FAR <= size <= FAR:
+        raise InputError(
+            f"--model {model.folder}: normalisation: by its mean and scale the inputs of this dataset have a root mean "
+            f"square of {size:.3g}; expected about 1. It was trained on other features."
+        )
 
 
 def _check_inputs(folder: Path, domain: Domain, dims: int) -> None:

@@ -162,8 +162,7 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     """
     if not (folder / MANIFEST).is_file():
         raise InputError(
-            f"{folder}: no dataset there (no {MANIFEST}); build one with 'emobench build-data' or name it "
-            "with --dataset."
+            f"{folder}: no dataset there (no {MANIFEST}); build one with 'emobench build-data', or name another folder."
         )
     try:
         manifest = read_json(folder / MANIFEST, "manifest")

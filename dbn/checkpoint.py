@@ -1,4 +1,4 @@
-"""The state of a training that may end at any moment: one file, written beside its place and renamed."""
+"""Tensors on disk, written beside their place and renamed; the state of a training that may end at any moment."""
 
 from __future__ import annotations
 
@@ -14,13 +14,17 @@ from ..files import replacing
 NAME = ".checkpoint.safetensors"
 
 
+def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
+    """Write tensors by name, whole or not at all; what the disk refuses is an OSError."""
+    from safetensors.torch import save
+
+    with replacing(path) as temporary:
+        temporary.write_bytes(save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, metadata))
+
+
 def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
     """Write the state: tensors by name, and facts that JSON can hold."""
-    from safetensors.torch import save_file
-
-    with replacing(folder / NAME) as temporary:
-        contiguous = {name: tensor.cpu().contiguous() for name, tensor in tensors.items()}
-        save_file(contiguous, temporary, metadata={"facts": json.dumps(facts)})
+    write_tensors(folder / NAME, tensors, {"facts": json.dumps(facts)})
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:

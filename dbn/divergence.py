@@ -27,6 +27,10 @@ _Streams = npt.NDArray[np.uint64]
 _USES = ("hidden", "visible", "angle")
 
 
+# Beyond them float32 ends, the second times a number of examples.
+_LARGEST, _LARGEST_COST = 1e38, 1e30
+
+
 @dataclass(frozen=True)
 class DivergenceConfig:
     """Settings of contrastive divergence, the paper's by default.
@@ -61,15 +65,15 @@ class DivergenceConfig:
     sparsity_cost: float = 0.1
 
     def __post_init__(self) -> None:
-        if not 0 < self.rate < np.inf or self.steps < 1:
+        if not 0 < self.rate <= _LARGEST or self.steps < 1:
             raise ValueError(f"rate={self.rate}, steps={self.steps}: expected a rate above 0 and at least 1 step")
-        if not 0 <= self.momentum < 1 or not 0 <= self.weight_decay < np.inf:
+        if not 0 <= self.momentum < 1 or not 0 <= self.weight_decay <= _LARGEST_COST:
             raise ValueError(
                 f"momentum={self.momentum}, weight_decay={self.weight_decay}: expected from 0 to below 1, and from 0 on"
             )
         if self.sparsity_target is not None and not 0 < self.sparsity_target < 1:
             raise ValueError(f"sparsity_target={self.sparsity_target}: expected a number between 0 and 1")
-        if not 0 <= self.sparsity_cost < np.inf:
+        if not 0 <= self.sparsity_cost <= _LARGEST_COST:
             raise ValueError(f"sparsity_cost={self.sparsity_cost}: expected a number from 0 on")
 
 
@@ -231,7 +235,7 @@ class ContrastiveDivergence:
         return kernels.stream(self._seed, self._name, self._epoch, use)
 
     def step(
-        self, fetch: Callable[[int, int], Any], first: int, last: int, *, total: int = 0, rate: float = 0.0
+        self, fetch: Callable[[int, int], Any], first: int, last: int, *, total: int = 0, rate: float | None = None
     ) -> Tensor:
         """Take one step up the approximate gradient.
 
@@ -271,7 +275,7 @@ class ContrastiveDivergence:
             for mine, theirs in zip(sums[0], others, strict=True):
                 mine.add_(theirs)
         *gradient, active, error = self._reduced(sums[0]) if self._reduce else sums[0]
-        self._apply(gradient, active, total or count, rate or self.config.rate)
+        self._apply(gradient, active, total or count, self.config.rate if rate is None else rate)
         return error.sum()
 
     def _reduced(self, sums: list[Tensor]) -> list[Tensor]:

@@ -143,7 +143,7 @@ class Machine:
         hidden = self.rbm.hidden(seen)
         found = {
             "hidden_mean": hidden.mean().item(),
-            "hidden_std": hidden.std().item(),
+            "hidden_std": hidden.std(correction=0).item(),
             "weight_norm": self.rbm.weight.norm().item(),
         }
         if held_out is not None:

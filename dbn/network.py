@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from ..errors import EmobenchError, InputError
-from ..files import plain, read_json, replacing, sha256_file, write_json
+from ..files import plain, read_json, sha256_file, write_json
+from .checkpoint import write_tensors
 from .domains import Domain, Examples
 
 WEIGHTS = "weights.safetensors"
@@ -110,8 +111,6 @@ def save_model(
     log: Mapping[str, Any],
 ) -> None:
     """Write a model's folder, the weights last: with them it is whole."""
-    from safetensors.torch import save_file
-
     first = next(iter(networks.values()))
     tensors = {"mean": first.mean, "scale": first.scale}
     for epochs, network in networks.items():
@@ -120,8 +119,7 @@ def save_model(
             tensors[f"epochs{epochs}.layer{number}.bias"] = layer.bias
     write_json(folder / CONFIG, plain({"domain": domain, **config}))
     write_json(folder / TRAINING, plain(log))
-    with replacing(folder / WEIGHTS) as temporary:
-        save_file({name: tensor.cpu().contiguous() for name, tensor in tensors.items()}, temporary)
+    write_tensors(folder / WEIGHTS, tensors)
 
 
 def _check_shapes(networks: Mapping[int, Network]) -> None:
@@ -129,6 +127,8 @@ def _check_shapes(networks: Mapping[int, Network]) -> None:
     if not networks:
         raise ValueError("holds no network")
     for epochs, network in networks.items():
+        if not network.layers:
+            raise ValueError("its configuration names no layers")
         width = network.mean.shape
         if network.scale.shape != width:
             raise ValueError(f"mean of shape {tuple(width)} and scale of {tuple(network.scale.shape)}")
@@ -174,9 +174,9 @@ def load_model(folder: Path, *, device: torch.device) -> Model:
             for count in epochs
         }
         _check_shapes(networks)
-    except (SafetensorError, EmobenchError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (SafetensorError, EmobenchError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise InputError(
-            f"{folder}: not a readable model ({error}); train it again with 'emobench pretrain'."
+            f"{folder}: not a readable model ({error}); remove the folder and train it again with 'emobench pretrain'."
         ) from error
     return Model(
         folder=folder,

@@ -37,6 +37,9 @@ SCHEDULES = ("constant", "linear", "cosine")
 # Examples by which training is watched after every epoch.
 _WATCHED = 5000
 
+# Of a layer; more would be a slip of the keyboard.
+_MOST_UNITS = 100_000
+
 
 class Clips(Sized, Iterable[FloatArray], Protocol):
     """Beat-synchronous features of each clip, gone through as often as wanted."""
@@ -88,12 +91,14 @@ class PretrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.layers or min(self.layers) < 1:
-            raise ValueError(f"layers={self.layers}: expected at least one, each of at least one unit")
+        if not self.layers or min(self.layers) < 1 or max(self.layers) > _MOST_UNITS:
+            raise ValueError(f"layers={self.layers}: expected at least one, each of 1 to {_MOST_UNITS} units")
         if not self.epochs or min(self.epochs) < 1 or sorted(set(self.epochs)) != list(self.epochs):
             raise ValueError(f"epochs={self.epochs}: expected rising numbers of at least 1")
         if not self.rate > 0 or self.batch < 1 or not self.init_scale > 0 or not 0 <= self.held_out < 1:
             raise ValueError("rate, batch and init_scale must be above 0 and held_out from 0 to below 1")
+        if not 0 <= self.seed < 2**63 - 1:
+            raise ValueError(f"seed={self.seed}: expected a number from 0 to below {2**63 - 1}")
         if self.schedule not in SCHEDULES:
             raise ValueError(f"schedule={self.schedule!r}: expected one of {', '.join(SCHEDULES)}")
         _ = self.divergence
@@ -212,8 +217,13 @@ class _Run:
         self.likelihood = likelihood
         self.training, self.held_out, self.domain, self.config = training, held_out, domain, config
         self.folder, self.device, self.threads, self.ranks = folder, device, threads, ranks
-        self.mean, self.scale = (torch.from_numpy(part).to(device) for part in input_statistics(training))
+        statistics = input_statistics(training)
+        if not np.isfinite(statistics).all():
+            raise InputError(f"{domain.name}: features of the pre-training set hold numbers that are not finite.")
+        self.mean, self.scale = (torch.from_numpy(part).to(device) for part in statistics)
         self.state = checkpoint.load(folder)
+        # Where nothing is left to train, the first would write the model and remove the state before others read it.
+        ranks.wait()
         self.finished: dict[str, tuple[list[dict[str, float]], dict[int, Layer]]] = {}
         last = max(config.epochs)
         self.bar = tqdm(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 import soundfile
+import typer
 from emobench import console
 from emobench.builders.sources import Built
 from emobench.cli import app
@@ -219,9 +221,16 @@ def test_a_full_disk_is_one_line_and_leaves_nothing_that_looks_whole(tmp_path: P
     assert ran.returncode == 0, ran.stderr
 
 
-@pytest.mark.parametrize("features", ["spectral_shape", "pitch2d"])
-def test_a_full_disk_while_running(built: Path, tmp_path: Path, features: str) -> None:
-    command = f"{sys.executable} -m emobench run --features {features} --dataset {built}/data/synthetic"
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "run --features spectral_shape --dataset {data}/synthetic",
+        "run --features pitch2d --dataset {data}/synthetic",
+        "pretrain --features pitch --epochs 1 --layers 8 --pretrain-data {data}/synthetic-pretrain",
+    ],
+)
+def test_a_full_disk_while_running(built: Path, tmp_path: Path, arguments: str) -> None:
+    command = f"{sys.executable} -m emobench {arguments.format(data=built / 'data')}"
     ran = subprocess.run(
         ["bash", "-c", f"trap '' XFSZ; ulimit -f 8; exec {command}"],
         cwd=tmp_path,
@@ -288,6 +297,38 @@ def test_ctrl_c_while_running(built: Path, tmp_path: Path) -> None:
     fresh = _emobench(*arguments, "--json", cwd=tmp_path, env={"EMOBENCH_CACHE": str(tmp_path / "cache")})
     one, other = (json.loads(each.stdout)["results"] for each in (ran, fresh))
     assert [result["scores"] for result in one] == [result["scores"] for result in other]
+
+
+def test_an_import_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may end in whatever a package raises, such as numpy's RecursionError."""
+    monkeypatch.setattr(console.State, "interrupted", False)
+
+    def fails(interrupted: bool = False) -> None:
+        console.State.interrupted = interrupted
+        raise RecursionError("maximum recursion depth exceeded")
+
+    own = typer.Typer(cls=console.Commands)
+    own.command("fails")(fails)
+    own.command("other")(lambda: None)
+    ran = CliRunner().invoke(own, ["fails", "--interrupted"])
+    assert (ran.exit_code, ran.stderr.splitlines()) == (
+        130,
+        ["emobench: interrupted; the same command goes on where this one stopped."],
+    )
+    ran = CliRunner().invoke(own, ["fails", "--no-interrupted"])
+    assert isinstance(ran.exception, RecursionError)
+
+
+def test_the_likelihood_of_a_model_that_is_there(built: Path, tmp_path: Path) -> None:
+    command = ("pretrain", "-f", "rhythm", "--epochs", "1", "--layers", "4,3", "--pretrain-data")
+    arguments = [*command, str(built / "data" / "synthetic-pretrain")]
+    for more, status in (((), 0), (("--ais",), 2)):
+        ran = _emobench(*arguments, *more, cwd=tmp_path)
+        assert ran.returncode == status, ran.stderr
+    assert "was trained without it, and it is measured while training; remove the folder" in ran.stderr
+    shutil.rmtree(tmp_path / "models")
+    for _ in range(2):
+        assert _emobench(*arguments, "--ais", cwd=tmp_path).returncode == 0
 
 
 def test_excluded_clips_are_named_unless_they_are_many(

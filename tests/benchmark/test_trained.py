@@ -24,16 +24,25 @@ from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.network import load_model
 from emobench.dbn.pretraining import PretrainingConfig, pretrain
 from emobench.errors import InputError
+from emobench.files import plain
 from safetensors.numpy import load_file, save_file
 
 CPU = torch.device("cpu")
 BANDS = {"rhythm": 20, "pitch": 48, "pitch2d": 48}
 DIMS = {"rhythm": 80, "pitch": 192, "pitch2d": 384}
 
+# About the mean and standard deviation of the features of rendered music.
+FEATURES = {
+    "rhythm": (np.array([-250.0, 70, 20, 4] + [0] * 16), np.array([50.0, 23, 14, 8, 5, 4, 3] + [2] * 13)),
+    "pitch": (7.0, 12.0),
+}
+
 
 def _train(folder: Path, name: str = "rhythm", *, window: int = 4, layers: tuple[int, ...] = (6, 5)) -> Path:
     rng = np.random.default_rng(0)
-    clips = [rng.normal(size=(20, BANDS[name])).astype(np.float32) for _ in range(6)]
+    noise = [rng.normal(size=(20, BANDS[name])) for _ in range(6)]
+    level, spread = FEATURES["rhythm" if name == "rhythm" else "pitch"]
+    clips = [(level + spread * each).astype(np.float32) for each in noise]
     config = PretrainingConfig(window=window, layers=layers, epochs=(1, 2))
     pretrain(clips, Domain(name, window), config, folder=folder, provenance={"data": "elsewhere"}, device=CPU)
     return folder
@@ -309,6 +318,42 @@ def test_other_weights_are_another_row(dataset: Path, masters: Path, tmp_path: P
         save_file(tensors, tmp_path / "model" / "weights.safetensors")
     assert found[0]["signature"] != found[1]["signature"]
     assert found[0]["model"][0]["sha256"] != found[1]["model"][0]["sha256"]
+
+
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("rhythm", lambda mean, scale: (mean + 1e6, scale)),
+        ("rhythm", lambda mean, scale: (0 * mean, 0 * scale + 1)),
+        ("pitch", lambda mean, scale: (0 * mean, 0 * scale + 1)),
+        ("pitch2d", lambda mean, scale: (mean, scale * 1000)),
+    ],
+)
+def test_a_normalisation_of_other_features(
+    dataset: Path, masters: Path, tmp_path: Path, pool: Executor, name: str, change: Any
+) -> None:
+    folder = Path(shutil.copytree(masters / name, tmp_path / "model"))
+    tensors = load_file(folder / "weights.safetensors")
+    tensors["mean"], tensors["scale"] = change(tensors["mean"], tensors["scale"])
+    save_file(tensors, folder / "weights.safetensors")
+    with pytest.raises(InputError, match=r"normalisation: by its mean and scale .* root mean square of .*; expected"):
+        _run([name], dataset, tmp_path, pool, places={"trained": (folder,)}, phases=("pre-trained",), layers=(0,))
+
+
+def test_features_of_other_settings(dataset: Path, tmp_path: Path, pool: Executor) -> None:
+    _run(["rhythm"], dataset, tmp_path / "here", pool, phases=("pre-trained",), layers=(0,))
+    folder = next((tmp_path / "here" / "models").iterdir())
+    config = json.loads((folder / "config.json").read_text())
+    assert config["analysis"] == plain(AnalysisConfig())
+    config["analysis"]["pitch"]["f_min"] = 55.0
+    (folder / "config.json").write_text(json.dumps(config))
+    assert _check(folder)["rhythm"].folder == folder
+    config["analysis"]["timbre"]["hop"] = 128
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(
+        InputError, match=r"normalisation: was trained on features with timbre \{'hop': 128\}; expected"
+    ):
+        _check(folder)
 
 
 def test_wrong_models_end_with_status_2_before_any_work(

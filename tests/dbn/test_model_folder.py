@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from emobench.dbn.checkpoint import write_tensors
 from emobench.dbn.domains import Domain, examples
 from emobench.dbn.network import load_model
 from emobench.dbn.pretraining import model_folder
@@ -27,6 +29,17 @@ def test_an_existing_model_is_kept(tmp_path: Path) -> None:
     small_pretrain(folder, small_config(seed=5), small_clips(3, seed=5))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == kept
     assert sorted(kept) == ["README.md", "config.json", "training.json", WEIGHTS]
+
+
+def test_whoever_may_read_the_folder_may_read_the_weights(run: Run) -> None:
+    modes = {path.name: path.stat().st_mode & 0o777 for path in run.folder.iterdir()}
+    assert len(set(modes.values())) == 1, modes
+
+
+def test_weights_that_the_disk_refuses(tmp_path: Path) -> None:
+    (tmp_path / "full").write_text("no folder")
+    with pytest.raises(OSError, match="full"):
+        write_tensors(tmp_path / "full" / WEIGHTS, {"mean": torch.zeros(3)})
 
 
 def test_a_model_without_weights_is_trained_again(tmp_path: Path) -> None:

@@ -196,6 +196,19 @@ def test_divergence_of_the_last_step_is_told(tmp_path: Path) -> None:
         small_pretrain(tmp_path / "model", small_config(rate=1e38, epochs=(1,), layers=(5,), batch=1000))
 
 
+def test_features_that_are_not_finite(tmp_path: Path) -> None:
+    clips = small_clips()
+    clips[3][2, 1] = np.nan
+    with pytest.raises(InputError, match="rhythm: features of the pre-training set hold numbers that are not finite"):
+        small_pretrain(tmp_path / "model", small_config(), clips)
+
+
+def test_one_example_and_one_unit(tmp_path: Path) -> None:
+    small_pretrain(tmp_path / "model", small_config(layers=(1,), epochs=(1,)), [small_clips(1)[0][:2]])
+    log = json.loads((tmp_path / "model" / "training.json").read_text())["machines"]["layer 0"]
+    assert log[0]["hidden_std"] == 0.0
+
+
 def test_only_short_clips(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"rhythm: no clip .* 2 beats"):
         small_pretrain(tmp_path / "model", small_config(), [clip[:1] for clip in small_clips()])
@@ -225,6 +238,12 @@ def test_a_single_clip_is_never_held_out(tmp_path: Path) -> None:
         {"rate": 0.0},
         {"rate": -1e-5},
         {"rate": float("nan")},
+        {"rate": 1e39},
+        {"weight_decay": 1e39},
+        {"sparsity_cost": 1e39},
+        {"seed": -1},
+        {"seed": 2**63},
+        {"layers": (10**11,)},
         {"batch": 0},
         {"init_scale": 0.0},
         {"init_scale": float("nan")},

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from emobench.dbn import checkpoint
+from emobench.dbn import checkpoint, machine, pretraining
 from emobench.dbn.domains import Domain
 from emobench.dbn.pretraining import PretrainingConfig, pretrain
 from emobench.dbn.ranks import Ranks, joined
@@ -93,6 +93,31 @@ def test_a_damaged_state_is_begun_again(tmp_path: Path, damage: bytes | None) ->
     found = _finish(folder, settings)
     for name, values in wanted.items():
         np.testing.assert_array_equal(found[name], values)
+
+
+def test_all_have_read_the_state_before_one_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where nothing is left to train, processes meet nowhere else before the model is written."""
+    order = []
+
+    class Watched(Ranks):
+        def wait(self) -> None:
+            order.append("wait")
+
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError("full")
+
+    monkeypatch.setattr(machine, "_SECONDS_BETWEEN_STATES", -1.0)
+    with monkeypatch.context() as full:
+        full.setattr(pretraining, "save_model", refused)
+        with pytest.raises(OSError, match="full"):
+            _pretrain(tmp_path)
+    load, save = checkpoint.load, pretraining.save_model
+    monkeypatch.setattr(checkpoint, "load", lambda folder: (order.append("read"), load(folder))[1])
+    monkeypatch.setattr(pretraining, "save_model", lambda *a, **k: (order.append("written"), save(*a, **k))[1])
+    config = PretrainingConfig(window=2, layers=(5,), epochs=(2,))
+    cpu = torch.device("cpu")
+    pretrain(_made_up(), Domain("rhythm", 2), config, folder=tmp_path, provenance={}, device=cpu, ranks=Watched())
+    assert order == ["read", "wait", "written", "wait"]
 
 
 def _made_up() -> list[np.ndarray]:
