@@ -125,6 +125,7 @@ def _entry(result: Result, ranking: Ranking) -> Entry:
         regressor=result["regressor"],
         ranks=(rank_shown(result, ranking), rank_shown(result, ranking, "kl_divergence")),
         order=(standings[0].rank if standings[0] else None, standings[1].rank if standings[1] else None),
+        apart=(standings[0].better_than, standings[0].worse_than) if standings[0] else None,
         distance=_score(result["scores"]["mean_distance"]),
         divergence=_score(result["scores"]["kl_divergence"]),
         dims=result["dims"],

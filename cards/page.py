@@ -58,6 +58,8 @@ class Entry:
         By mean distance and by KL divergence, as they are shown.
     order : tuple of int or None
         The same as numbers.
+    apart : tuple of int or None
+        Rows that are told apart from it by mean distance: worse ones, better ones.
     distance, divergence : Score
         Mean distance and KL divergence.
     dims, clips : int
@@ -78,6 +80,7 @@ class Entry:
     regressor: str
     ranks: tuple[str, str]
     order: tuple[int | None, int | None]
+    apart: tuple[int, int] | None
     distance: Score
     divergence: Score
     dims: int

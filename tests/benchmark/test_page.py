@@ -88,6 +88,7 @@ def test_entries_have_the_numbers_of_the_records(ran: Path, tmp_path: Path) -> N
                 record[f"{name}_{part}"] for part in ("std", "low", "high")
             )
         assert entry.order == (record["rank"], record["kl_rank"])
+        assert entry.apart == (None if entry.order[0] is None else (record["better_than"], record["worse_than"]))
         assert entry.ranks[0] == (
             "–" if record["rank"] is None else f"{record['rank']}{'=' * bool(record['rank_tied'])}"
         )

@@ -49,6 +49,7 @@ def _entry(signature: str = "0a", name: str = "MFCC", **changes: object) -> Entr
         "regressor": "mlr",
         "ranks": ("1=", "2"),
         "order": (1, 2),
+        "apart": (3, 0),
         "distance": Score(0.14, 0.004, 0.13, 0.15),
         "divergence": Score(0.64, None, None, None),
         "dims": 20,
