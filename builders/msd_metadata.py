@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -22,6 +22,9 @@ from tqdm import tqdm
 from ..files import digest, sha256_file
 from ..parallel import bars_wanted
 from .corpus import few
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 TRACK_ID = r"TR[A-Z]{5}[0-9A-F]{11}"
 
@@ -164,12 +167,35 @@ def _read_database(path: Path, problems: list[str]) -> Metadata | None:
                 return None
             columns = ", ".join(f"COALESCE(CAST({old} AS TEXT), '') AS {new}" for new, old in _DATABASE.items())
             cursor.execute(f"SELECT {columns} FROM songs")
-            tracks = pl.from_arrow(cursor.fetch_arrow_table())
+            table = cursor.fetch_arrow_table()
     except (Error, OSError) as error:
         problems.append(f"{path}: not readable as SQLite ({str(error).splitlines()[0]})")
         return None
+    # SQLite keeps any bytes as text, and whoever reads them next trusts that they are UTF-8.
+    if wrong := _undecodable(table):
+        problems.append(f"{path}: {len(wrong)} cells of songs are no text in UTF-8 ({few(wrong)}); mend or remove them")
+        return None
+    tracks = pl.from_arrow(table)
     assert isinstance(tracks, pl.DataFrame)
     return Metadata(tracks.cast(pl.String), _source("track_metadata.db", path))
+
+
+def _undecodable(table: pa.Table) -> list[str]:
+    """Track, column and bytes of each cell that is not UTF-8."""
+    import pyarrow as pa
+
+    wrong = []
+    with suppress(pa.ArrowInvalid):
+        table.validate(full=True)
+        return wrong
+    columns = {name: table[name].cast(pa.binary()).to_pylist() for name in _DATABASE}
+    for name, cells in columns.items():
+        for track, cell in zip(columns["track_id"], cells, strict=True):
+            try:
+                cell.decode()
+            except UnicodeDecodeError:
+                wrong.append(f"track {track.decode(errors='backslashreplace')}: {_DATABASE[name]} {cell[:40]!r}")
+    return wrong
 
 
 def _escaped(path: Path) -> str:

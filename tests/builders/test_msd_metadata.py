@@ -118,6 +118,16 @@ def _no_table(folder: Path) -> Path:
     return folder
 
 
+def _not_text(folder: Path, column: str, value: str) -> Path:
+    """A database in which SQLite keeps, as text or a blob, what is no UTF-8."""
+    import sqlite3
+
+    with sqlite3.connect(write_database(folder / "t.db")) as connection:
+        connection.execute(f"UPDATE songs SET {column} = {value} WHERE track_id = '{TRACKS[2][0]}'")
+    connection.close()
+    return folder / "t.db"
+
+
 def _cut(path: Path) -> Path:
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     return path
@@ -149,6 +159,18 @@ WRONG: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
             write_database(folder / "t.db", [(f"TRAAAAA128F{n:07X}", n, "A", "B", "C") for n in range(999)])
         ),
         ["t.db: not readable as SQLite"],
+    ),
+    "text that is no UTF-8": (
+        lambda folder: _not_text(folder, "artist_name", "CAST(x'ff41fe' AS TEXT)"),
+        ["t.db: 1 cells of songs are no text in UTF-8 (track TRAAABD128F429CF47: artist_name b'\\xffA\\xfe')"],
+    ),
+    "a blob that is no text": (
+        lambda folder: _not_text(folder, "release", "x'fffe'"),
+        ["t.db: 1 cells of songs are no text in UTF-8 (track TRAAABD128F429CF47: release b'\\xff\\xfe')"],
+    ),
+    "a track id that is no UTF-8": (
+        lambda folder: _not_text(folder, "track_id", "CAST(x'ff' AS TEXT)"),
+        ["track \\xff: track_id b'\\xff'"],
     ),
     "no rows": (lambda folder: write_database(folder / "t.db", []), ["t.db: has no tracks"]),
     "cut summary": (
