@@ -25,7 +25,7 @@ import polars as pl
 from ..audio.decode import EXTENSIONS, probe
 from ..cards.dataset import About
 from ..errors import AudioError
-from ..files import digest, sha256_file
+from ..files import digest
 from .corpus import LabelledCorpus, few, refuse
 from .deam_files import (
     AXES,
@@ -113,7 +113,7 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
     if audio is not None:
         unusable.update({song: "missing" for song in songs if song not in files})
     grouping, how = _grouping(songs, tables.metadata)
-    read = sorted(found.files())
+    read = found.hashes(annotations)
     by_means = [song for song, each in rated.items() if each.variances is not None]
     return LabelledCorpus(
         clips=_clips(rated, tables.metadata, files),
@@ -126,7 +126,7 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
         source={
             "type": "deam",
             "files": len(read),
-            "sha256": digest([[path.relative_to(annotations.parent).as_posix(), sha256_file(path)] for path in read]),
+            "sha256": digest(read),
             "songs_of_workers": len(rated) - len(by_means),
             "songs_of_means": len(by_means),
             **({"songs_sha256": digest(songs)} if split else {}),

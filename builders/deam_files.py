@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..files import sha256_file
 from .corpus import few
 from .folds import normalised
 
@@ -52,10 +53,14 @@ class Found:
     static: list[Path] = field(default_factory=list)
     metadata: list[Path] = field(default_factory=list)
 
-    def files(self) -> list[Path]:
-        """All of them."""
+    def hashes(self, folder: Path) -> list[tuple[str, str]]:
+        """Name and SHA-256 of all of them, by their places in the folder, wherever it lies."""
         owned = [path for songs in self.workers.values() for path in songs.values()]
-        return [*self.means.values(), *self.deviations.values(), *owned, *self.static, *self.metadata]
+        paths = [*self.means.values(), *self.deviations.values(), *owned, *self.static, *self.metadata]
+        # A folder of metadata is the same one beside the annotations and among them.
+        beside = _metadata_beside(folder).parent
+        places = {path: path.relative_to(folder if path.is_relative_to(folder) else beside) for path in paths}
+        return sorted((place.as_posix(), sha256_file(path)) for path, place in places.items())
 
 
 @dataclass(frozen=True)
@@ -104,8 +109,12 @@ def find_files(folder: Path, problems: list[str]) -> Found:
             else:
                 _only(found.workers[above], song, path, problems)
     if not found.metadata:
-        found.metadata = sorted((folder.parent / "metadata").rglob("metadata*.csv"))
+        found.metadata = sorted(_metadata_beside(folder).rglob("metadata*.csv"))
     return found
+
+
+def _metadata_beside(folder: Path) -> Path:
+    return folder.resolve().parent / "metadata"
 
 
 def _only(places: dict[str, Path], key: str, path: Path, problems: list[str]) -> None:

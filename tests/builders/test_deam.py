@@ -242,11 +242,25 @@ def test_dry_run_says_what_it_would_build(folder: Path, audio: Path, tmp_path: P
     assert not place.exists()
 
 
-def test_the_same_folder_elsewhere_is_the_same_corpus(folder: Path, tmp_path: Path) -> None:
-    shutil.copytree(folder, tmp_path / "elsewhere" / "DEAM")
-    first, second = deam.load(folder, None), deam.load(tmp_path / "elsewhere" / "DEAM", None)
+@pytest.mark.parametrize("name", ["DEAM", "another"])
+def test_the_same_folder_elsewhere_is_the_same_corpus(
+    folder: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(folder, tmp_path / "elsewhere" / name)
+    first, second = deam.load(folder, None), deam.load(tmp_path / "elsewhere" / name, None)
     assert first.source == second.source
     assert first.annotations.equals(second.annotations)
+    monkeypatch.chdir(folder)
+    assert deam.load(Path(), None).source == first.source
+
+
+def test_metadata_beside_the_annotations_wherever_one_stands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = deam.load(folder / "annotations", None).source
+    assert first["files"] == 14
+    monkeypatch.chdir(folder / "annotations")
+    assert deam.load(Path(), None).source == first
+    (folder / "metadata").rename(folder / "annotations" / "metadata")
+    assert deam.load(Path("../annotations"), None).source == first
 
 
 def _replaced(place: str, old: str, new: str) -> Callable[[Path], None]:
