@@ -101,9 +101,9 @@ class Pace:
         self._resume = 0.0
 
     def pause(self, seconds: float) -> None:
-        """Let nothing through for some seconds."""
+        """Let nothing through for some seconds, at most a day's."""
         with self._lock:
-            self._resume = max(self._resume, self._now() + seconds)
+            self._resume = max(self._resume, self._now() + min(seconds, DAY))
 
     def take(self, clip: str) -> None:
         """Wait until a request may be made, and write it down."""

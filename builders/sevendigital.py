@@ -26,7 +26,7 @@ from ..errors import EmobenchError, InputError
 from ..parallel import bars_wanted
 from .allowance import DAY, Pace, Record
 from .corpus import few
-from .preview import Client, Credentials, FailedError, RefusedError, unlogged
+from .preview import Client, Credentials, FailedError, RefusedError, origin, unlogged
 
 KEYS = ("SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET")
 
@@ -78,13 +78,22 @@ class DownloadConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        if not _is_plain(self.base_url):
             raise InputError(f"--clip-url {self.base_url}: expected such as https://previews.7digital.com/clip.")
         if not (len(self.country) == 2 and self.country.isascii() and self.country.isalpha()):
             raise InputError(f"--country {self.country}: expected two letters such as US.")
         if self.per_day < 1:
             raise InputError(f"--per-day {self.per_day}: expected at least one request a day.")
+
+
+def _is_plain(url: str) -> bool:
+    """Whether it is a web address to which an id can be added."""
+    try:
+        origin(url)
+    except ValueError:
+        return False
+    parts = urlsplit(url)
+    return not (parts.username or parts.query or parts.fragment)
 
 
 def credentials() -> Credentials:
