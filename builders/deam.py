@@ -13,7 +13,6 @@ the clip has two labels, which its target averages, and no beat lies before the 
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -43,6 +42,7 @@ from .deam_ratings import STEP, Ratings, Tables, song_ratings
 from .deam_split import EVALUATION, SplitConfig
 from .folds import normalised
 from .targets import PARAMETERS
+from .tree import files_below
 
 ABOUT = About(
     title="DEAM",
@@ -163,17 +163,16 @@ def _find_audio(folder: Path, problems: list[str]) -> dict[str, str]:
     if not folder.is_dir():
         problems.append(f"{folder}: no such folder; expected one with the audio, such as 2.mp3")
         return {}
+    before = len(problems)
     found: dict[str, list[str]] = {}
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for path in (Path(place, name) for name in names):
-            song = song_id(path.stem)
-            if song is not None and path.suffix.lower() in EXTENSIONS:
-                found.setdefault(song, []).append(path.relative_to(folder).as_posix())
+    for path in files_below(folder, EXTENSIONS, problems):
+        song = song_id(Path(path).stem)
+        if song is not None:
+            found.setdefault(song, []).append(path)
     doubled = [f"{song}: {' and '.join(sorted(paths))}" for song, paths in sorted(found.items()) if len(paths) > 1]
     if doubled:
         problems.append(f"{folder}: {len(doubled)} songs have more than one file ({few(doubled)})")
-    if not found:
+    if not found and len(problems) == before:
         problems.append(f"{folder}: holds no audio named by a song's number, such as 2.mp3")
     return {song: paths[0] for song, paths in found.items()}
 

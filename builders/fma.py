@@ -12,7 +12,6 @@ Source: https://github.com/mdeff/fma (``fma_metadata.zip`` and one of ``fma_smal
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -26,6 +25,7 @@ from ..errors import InputError
 from ..files import sha256_file
 from .corpus import PretrainCorpus, few, refuse
 from .folds import normalised
+from .tree import files_below
 
 COLUMNS = {
     "artist": ("artist", "name"),
@@ -57,7 +57,7 @@ ABOUT = About(
 _OPEN = ("attribution", "creativecommons", "ccby", "cc0", "publicdomain", "freeartlicense")
 _CLOSED = ("fmalimited", "downloadonly", "sampling", "allrightsreserved")
 
-_CLIP = re.compile(r"(\d{3})(\d{3})\.mp3", re.IGNORECASE)
+_CLIP = re.compile(r".*/([0-9]{3})/\1([0-9]{3})\.mp3", re.IGNORECASE | re.DOTALL)
 
 
 def allows_redistribution(licence: str) -> bool:
@@ -144,7 +144,11 @@ def _tracks_path(metadata: Path, problems: list[str]) -> Path | None:
     if not metadata.is_dir():
         problems.append(f"{metadata}: no such folder; expected fma_metadata, with tracks.csv")
         return None
-    found = sorted(metadata.rglob("tracks.csv"))
+    before = len(problems)
+    below = files_below(metadata, ("tracks.csv",), problems)
+    found = [metadata / path for path in below if Path(path).name.lower() == "tracks.csv"]
+    if len(problems) > before:
+        return None
     if len(found) != 1:
         listed = f" ({few(map(str, found))})" if found else ""
         problems.append(f"{metadata}: holds {len(found)} files tracks.csv{listed}; expected one, of fma_metadata.zip")
@@ -193,7 +197,7 @@ def _checked(path: Path, table: pl.DataFrame, problems: list[str]) -> pl.DataFra
         problems.append(f"{path}: has no tracks")
         return None
     # Six digits, as in the names of clips; nothing else can become a part of a path.
-    sound = table["text"].str.contains(r"^\d{1,6}$")
+    sound = table["text"].str.contains("^[0-9]{1,6}$")
     if not sound.all():
         wrong = [repr(text) for text in table.filter(~sound)["text"]]
         problems.append(f"{path}: {len(wrong)} track_id are no number of up to six digits ({few(wrong)})")
@@ -209,26 +213,24 @@ def _find_clips(folder: Path, problems: list[str]) -> dict[int, str]:
     if not folder.is_dir():
         problems.append(f"{folder}: no such folder; expected fma_small, fma_medium or fma_large")
         return {}
+    before = len(problems)
+    # Clips may be given as the folder 000 itself.
+    inside = folder.resolve().name
     found: dict[int, list[str]] = {}
     astray: list[str] = []
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for name in names:
-            if not name.lower().endswith(".mp3"):
-                continue
-            relative = Path(place, name).relative_to(folder).as_posix()
-            match = _CLIP.fullmatch(name)
-            if match is None or Path(place).name != match[1]:
-                astray.append(relative)
-            else:
-                found.setdefault(int(match[1] + match[2]), []).append(relative)
+    for path in files_below(folder, (".mp3",), problems):
+        match = _CLIP.fullmatch(f"/{inside}/{path}")
+        if match:
+            found.setdefault(int(match[1] + match[2]), []).append(path)
+        else:
+            astray.append(path)
     if astray:
-        problems.append(f"{folder}: {len(astray)} files are not laid out as 000/000002.mp3 ({few(sorted(astray))})")
+        problems.append(f"{folder}: {len(astray)} files are not laid out as 000/000002.mp3 ({few(astray)})")
     doubled = {number: paths for number, paths in sorted(found.items()) if len(paths) > 1}
     if doubled:
         listed = few(f"{number}: {' and '.join(sorted(paths))}" for number, paths in doubled.items())
         problems.append(f"{folder}: {len(doubled)} tracks have more than one clip ({listed})")
-    if not found:
+    if not found and len(problems) == before:
         problems.append(f"{folder}: holds no clip; expected files such as 000/000002.mp3")
     return {number: paths[0] for number, paths in found.items()}
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,14 @@ from tqdm import tqdm
 from ..files import digest, sha256_file
 from ..parallel import bars_wanted
 from .corpus import few
+from .tree import files_below
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-TRACK_ID = r"TR[A-Z]{5}[0-9A-F]{11}"
+# Nothing but these letters and digits can become a part of a path.
+TRACK_ID = "TR[A-Z]{5}[0-9A-F]{11}"
+SEVEN_DIGITAL_ID = "[1-9][0-9]{0,11}"
 
 COLUMNS = ("track_id", "artist", "album", "title", "seven_digital_id")
 
@@ -91,13 +95,17 @@ def read(place: Path, problems: list[str]) -> Metadata | None:
         problems.append(f"{place}: no such file or folder; {_EXPECTED}")
         return None
     for reader, names in _FORMS:
-        for path in [place] if place.is_file() else sorted(found for name in names for found in place.glob(name)):
-            if place.is_dir() or any(path.match(name) for name in names) or reader is _form_of(path):
+        for path in [place] if place.is_file() else sorted(place.iterdir()):
+            named = any(fnmatchcase(path.name.lower(), name) for name in names)
+            if named or (path == place and reader is _form_of(path)):
                 before = len(problems)
                 metadata = reader(path, problems)
                 return None if metadata is None or len(problems) > before else _checked(path, metadata, problems)
-    paths = [place] if place.is_file() else sorted(place.rglob("*.h5"))
-    if not paths or (place.is_file() and place.suffix != ".h5"):
+    before = len(problems)
+    paths = [place] if place.is_file() else [place / path for path in files_below(place, (".h5",), problems)]
+    if len(problems) > before:
+        return None
+    if not paths or (place.is_file() and place.suffix.lower() != ".h5"):
         problems.append(f"{place}: {'is none' if place.is_file() else 'holds no metadata'}; {_EXPECTED}")
         return None
     metadata = _read_tree(place, paths, problems)
@@ -133,10 +141,10 @@ def _checked(path: Path, metadata: Metadata, problems: list[str]) -> Metadata | 
     doubled = tracks.filter(pl.col("track_id").is_duplicated())["track_id"].unique().sort()
     if len(doubled):
         problems.append(f"{path}: {len(doubled)} track ids stand more than once ({few(doubled)})")
-    # Nothing but digits can become a part of a path; MSD writes 0 or -1 where there is no id.
+    # MSD writes 0 or -1 where there is no id.
     ids = pl.col("seven_digital_id").str.strip_chars().replace(["", "0", "-1"], None)
     tracks = tracks.with_columns(ids).sort("track_id")
-    wrong = tracks.filter(~pl.col("seven_digital_id").str.contains(r"^[1-9]\d{0,11}$"))
+    wrong = tracks.filter(~pl.col("seven_digital_id").str.contains(f"^{SEVEN_DIGITAL_ID}$"))
     if len(wrong):
         row = wrong.row(0, named=True)
         problems.append(

@@ -299,6 +299,17 @@ WRONG: dict[str, Callable[[Path], None]] = {
     r"arousal\.csv: lacks the column song_id": _replaced(f"{DYNAMIC}/arousal.csv", "song_id", "x"),
     r"arousal\.csv: expected the columns sample_15000ms": _replaced(f"{DYNAMIC}/arousal.csv", "sample_", "x"),
     r"valence\.csv: 1 song_id are no number \('\.\./2001'\)": _replaced(f"{DYNAMIC}/valence.csv", "2001,", "../2001,"),
+    r"arousal\.csv: 1 song_id are no number \('٢'\)": _replaced(f"{DYNAMIC}/arousal.csv", "\n2,", "\n٢,"),
+    r"arousal\.csv: 1 song_id are no number \('9{40}'\)": _replaced(
+        f"{DYNAMIC}/arousal.csv", "\n2,", f"\n{'9' * 5000},"
+    ),
+    r"arousal\.csv: column 'sample_9{20}ms': expected sample_<milliseconds>ms within three hours": _replaced(
+        f"{DYNAMIC}/arousal.csv", "sample_18500ms", f"sample_{'9' * 20}ms"
+    ),
+    r"valence\.csv: column 'sample_9000000000ms': expected": _replaced(
+        f"{DYNAMIC}/valence.csv", "sample_18500ms", "sample_9000000000ms"
+    ),
+    r"2\.csv: column 'sample_x': expected": _replaced(f"{RATERS}/valence/2.csv", "sample_18500ms", "sample_x"),
     r"valence\.csv: 1 songs stand more than once \(3\)": _replaced(f"{DYNAMIC}/valence.csv", "\n2,", "\n003,"),
     r"2 songs stand in one only \(2, 9\)": _replaced(f"{DYNAMIC}/valence.csv", "\n2,", "\n9,"),
     r"_std\.csv: expected numbers from 0 to 1, one a column \(row 2, sample_15000ms: 'x'\)": _replaced(

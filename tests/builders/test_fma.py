@@ -171,7 +171,7 @@ def test_every_problem_is_listed_at_once(tmp_path: Path, clips: Path) -> None:
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("number", ["/etc/passwd", "../../2", "1234567", "2.5", "-2", ""])
+@pytest.mark.parametrize("number", ["/etc/passwd", "../../2", "1234567", "2.5", "-2", "", "٣"])
 def test_no_track_id_can_become_another_path(tmp_path: Path, clips: Path, number: str) -> None:
     assert "no number of up to six digits" in _wrong_tracks(tmp_path, clips, [*TRACKS.items(), (number, TRACKS["2"])])
 

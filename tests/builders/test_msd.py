@@ -67,6 +67,7 @@ def test_one_clip_of_two_tracks_and_clips_of_none(tmp_path: Path) -> None:
             ["song.mp3", "x/03 - 音楽.mp3", "5504670.clip.mp3"],
             ["2 files are named neither", "song.mp3, x/03 - 音楽.mp3"],
         ),
+        (["1٣.clip.mp3"], ["1 files are named neither"]),
         (["77.clip.mp3"], ["none of its 1 clips is of one of the 4 tracks", "77.clip.mp3"]),
         (
             [f"{FIRST}.mp3", "5/5/5504670.clip.mp3"],

@@ -217,6 +217,13 @@ WRONG: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
         lambda folder: _lines(folder, lambda f: (f / "msd_id.txt").write_text(f"{TRACKS[0][0]}\n" * 3)),
         ["names 1 tracks twice (TRAAAAK128F9318786)"],
     ),
+    "digits of another script": (
+        lambda folder: _lines(
+            folder,
+            lambda f: (f / "7digital_ids.csv").write_text(f"track_id,seven_digital_id\n{TRACKS[0][0]},1٣\n"),
+        ),
+        ["1 7digital ids are no numbers (track TRAAAAK128F9318786: '1٣')"],
+    ),
     "a table of other columns": (
         lambda folder: _lines(folder, lambda f: (f / "7digital_ids.csv").write_text("a,b\n1,2\n")),
         ["7digital_ids.csv: expected a CSV with the columns track_id, seven_digital_id"],
