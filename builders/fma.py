@@ -57,6 +57,9 @@ ABOUT = About(
 _OPEN = ("attribution", "creativecommons", "ccby", "cc0", "publicdomain", "freeartlicense")
 _CLOSED = ("fmalimited", "downloadonly", "sampling", "allrightsreserved")
 
+# What artists say of themselves has any length.
+csv.field_size_limit(1 << 24)
+
 _CLIP = re.compile(r".*/([0-9]{3})/\1([0-9]{3})\.mp3", re.IGNORECASE | re.DOTALL)
 
 
@@ -158,12 +161,36 @@ def _tracks_path(metadata: Path, problems: list[str]) -> Path | None:
 
 def _read_tracks(path: Path, problems: list[str]) -> pl.DataFrame | None:
     """Columns ``number, artist, album, title, licence, subset``; None where the file cannot be read."""
+    wrong: list[str] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = [[cell.strip() for cell in row] for row in islice(csv.reader(file), 3)]
+            # Strict, so that a quote without its end is not a cell that swallows the rest.
+            lines = csv.reader(file, strict=True)
+            header = [[cell.strip() for cell in row] for row in islice(lines, 3)]
+            places = _places(path, header, problems)
+            if places is None:
+                return None
+            rows = []
+            for row in lines:
+                if len(row) == len(header[0]):
+                    rows.append([row[place].strip() for place in places.values()])
+                elif row:
+                    # A comma too many would give each column the text of another.
+                    wrong.append(f"the row that ends in line {lines.line_num} has {len(row)}")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         problems.append(f"{path}: not readable as CSV in UTF-8 ({error})")
         return None
+    if wrong:
+        problems.append(
+            f"{path}: {len(wrong)} rows have not the {len(header[0])} cells of the header ({few(wrong, 3)}); expected "
+            "the file as FMA ships it"
+        )
+        return None
+    return _checked(path, pl.DataFrame(rows, schema=dict.fromkeys(places, pl.String), orient="row"), problems)
+
+
+def _places(path: Path, header: list[list[str]], problems: list[str]) -> dict[str, int] | None:
+    """Where the columns are, by the two levels of the header; ``text`` is the first, of track ids."""
     if len(header) < 3 or len(header[0]) != len(header[1]) or not header[2] or header[2][0] != "track_id":
         problems.append(f"{path}: expected three rows of header, the third beginning with track_id, as FMA ships it")
         return None
@@ -173,23 +200,7 @@ def _read_tracks(path: Path, problems: list[str]) -> pl.DataFrame | None:
         listed = "; ".join(f"({columns})" for columns in lacking)
         problems.append(f"{path}: lacks the columns {listed} of its two-level header")
         return None
-    columns = [pl.nth(levels.index(wanted)).str.strip_chars().alias(name) for name, wanted in COLUMNS.items()]
-    try:
-        table = (
-            pl.scan_csv(
-                path,
-                has_header=False,
-                skip_rows=3,
-                schema={str(place): pl.String for place in range(len(levels))},
-            )
-            .select(pl.nth(0).str.strip_chars().alias("text"), *columns)
-            .with_columns(pl.all().fill_null(""))
-            .collect()
-        )
-    except (pl.exceptions.PolarsError, OSError) as error:
-        problems.append(f"{path}: not readable as CSV in UTF-8 ({str(error).splitlines()[0]})")
-        return None
-    return _checked(path, table, problems)
+    return {"text": 0} | {name: levels.index(wanted) for name, wanted in COLUMNS.items()}
 
 
 def _checked(path: Path, table: pl.DataFrame, problems: list[str]) -> pl.DataFrame | None:

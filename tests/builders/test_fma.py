@@ -196,6 +196,29 @@ def test_wrong_tables(tmp_path: Path, clips: Path) -> None:
         fma.load(tmp_path / "fma_metadata", clips)
 
 
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "7,i,al,7,Smith, John,training,small,200,FMA-Limited: Download Only,t",
+            "1 rows have not the 10 cells of the header (the row that ends in line 17 has 11)",
+        ),
+        ("7,0", "1 rows have not the 10 cells of the header (the row that ends in line 17 has 2)"),
+        ('7,i,al,7,a,training,small,200,Attribution,"t', "not readable as CSV in UTF-8 (unexpected end of data)"),
+        ('7,i,al,7,a,training,small,200,"Attribution,t', "not readable as CSV in UTF-8 (unexpected end of data)"),
+    ],
+)
+def test_rows_of_another_length(tmp_path: Path, clips: Path, line: str, told: str) -> None:
+    path = _write(tmp_path) / "tracks.csv"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(f"{before}{line}\n8,i,al,7,a,training,small,200,Attribution,t\n", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        fma.load(path, clips)
+    assert told in str(caught.value)
+    path.write_text(f"{before}\n\n", encoding="utf-8")
+    assert len(fma.load(path, clips).clips) == 2
+
+
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"2 problems: .*nowhere: no such folder.*; .*nothing: no such folder"):
         fma.load(tmp_path / "nowhere", tmp_path / "nothing")
