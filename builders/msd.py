@@ -21,7 +21,8 @@ import polars as pl
 
 from ..cards.dataset import About
 from .corpus import PretrainCorpus, few, refuse
-from .msd_metadata import SEVEN_DIGITAL_ID, TRACK_ID, Metadata, read
+from .msd_ids import SEVEN_DIGITAL_ID, TRACK_ID
+from .msd_metadata import Metadata, read
 from .sevendigital import Download
 from .tree import files_below
 
@@ -148,7 +149,7 @@ def _matched(
             f"{files['path'][0]}, and track {tracks['track_id'][0]})"
         )
         return None
-    by_track = matched.group_by("track_id").agg(pl.col("path").sort()).sort("track_id")
+    by_track = matched.group_by("track_id").agg(pl.col("path").unique().sort()).sort("track_id")
     doubled = by_track.filter(pl.col("path").list.len() > 1)
     if len(doubled):
         listed = few(f"{track}: {' and '.join(paths)}" for track, paths in doubled.head(6).iter_rows())

@@ -23,7 +23,7 @@ from emobench.cli import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
 
-from .msd_files import TRACKS, write_database
+from .msd_files import TRACKS, write_database, write_h5
 
 FIRST, SECOND, THIRD, _ = (track[0] for track in TRACKS)
 LAYOUTS = {
@@ -92,6 +92,13 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         msd.load(path, tmp_path / "nowhere")
     for part in ("1 track ids are none", "stand more than once", "nowhere: no such folder"):
         assert part in str(told.value)
+
+
+def test_a_track_that_stands_twice_is_one_problem(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        write_h5(tmp_path / folder / f"{FIRST}.h5", TRACKS[:1])
+    with pytest.raises(InputError, match=r"1 problem: .* 1 track ids stand more than once"):
+        msd.load(tmp_path, _clips(tmp_path / "clips", f"{FIRST}.mp3"))
 
 
 # The sample
