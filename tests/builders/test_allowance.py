@@ -44,6 +44,19 @@ def test_a_cut_record_is_read_as_far_as_it_is_sound(tmp_path: Path) -> None:
     assert list(again.requests) == [1000.0]
 
 
+def test_what_is_missing_is_missing_in_a_catalogue(tmp_path: Path) -> None:
+    # Lines of earlier versions name none, and are of any.
+    (tmp_path / RECORD).write_text("1000.0 missing 5\n")
+    record = Record(tmp_path, "http://x/clip ä?country=US")
+    with record.open():
+        record.write(1001.0, "request", "6")
+        record.write(1001.0, "missing", "6")
+    assert Record(tmp_path, "http://x/clip ä?country=US").missing == {"5", "6"}
+    other = Record(tmp_path, "http://x/clip ä?country=SE")
+    assert other.missing == {"5"}
+    assert list(other.requests) == [1001.0]
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [

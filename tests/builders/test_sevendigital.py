@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from emobench.builders.allowance import RECORD, Record
+from emobench.builders.allowance import RECORD
 from emobench.builders.preview import Credentials, RefusedError
 from emobench.builders.sevendigital import Download, DownloadConfig, clip_path
 from emobench.errors import EmobenchError, InputError
@@ -81,12 +81,35 @@ def test_several_at_a_time(tmp_path: Path, server: PreviewServer) -> None:
     assert server.busiest == 3
 
 
-def test_404_is_written_down_and_not_asked_again(tmp_path: Path, server: PreviewServer) -> None:
+def test_404_is_written_down_and_not_asked_again(
+    tmp_path: Path, server: PreviewServer, capfd: pytest.CaptureFixture[str]
+) -> None:
     server.behave["6"] = ["404"]
     assert _download(server, tmp_path)(["5", "6"]) == {"5": "5/0/5.clip.mp3"}
     assert _download(server, tmp_path)(["5", "6"]) == {"5": "5/0/5.clip.mp3"}
     assert server.asked("6") == 1
-    assert Record(tmp_path).missing == {"6"}
+    assert f"1 clips are missing and not asked for again, as {tmp_path / RECORD} says" in capfd.readouterr().err
+
+
+def test_a_404_of_one_country_or_address_is_not_another_s(tmp_path: Path, server: PreviewServer) -> None:
+    server.behave["6"] = ["404", "404", "ok"]
+    assert _download(server, tmp_path)(["6"]) == {}
+    assert _download(server, tmp_path, country="us")(["6"]) == {}
+    assert server.asked("6") == 1
+    assert _download(server, tmp_path, country="GB")(["6"]) == {}
+    assert server.asked("6") == 2
+    config = DownloadConfig(base_url=f"{server.url}/clip/x")
+    assert Download(tmp_path, config, KEYS)(["6"]) == {"6": "6/0/6.clip.mp3"}
+
+
+def test_what_a_killed_download_left_is_removed(tmp_path: Path, server: PreviewServer) -> None:
+    (tmp_path / "1" / "0").mkdir(parents=True)
+    orphan, other = tmp_path / "1/0/.1001.clip.mp3.0a1b2c3d.tmp", tmp_path / "1/0/notes.tmp"
+    for path in (orphan, other):
+        path.write_bytes(b"x")
+    _download(server, tmp_path)(["5"])
+    assert not orphan.exists()
+    assert other.exists()
 
 
 @pytest.mark.parametrize(
