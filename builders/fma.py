@@ -21,6 +21,7 @@ from pathlib import Path
 import polars as pl
 
 from ..cards.dataset import About
+from ..cards.model import inline
 from ..errors import InputError
 from ..files import sha256_file
 from .corpus import PretrainCorpus, few, refuse
@@ -52,10 +53,17 @@ ABOUT = About(
     "part of this dataset. Source: https://github.com/mdeff/fma.",
 )
 
-# Parts of names of licences, without case, spaces and punctuation. What matches neither list is not open:
-# a licence that nobody has read gives no permission.
-_OPEN = ("attribution", "creativecommons", "ccby", "cc0", "publicdomain", "freeartlicense")
-_CLOSED = ("fmalimited", "downloadonly", "sampling", "allrightsreserved")
+# Names of licences, without case, spaces and punctuation, from their beginning to a version and a country, and their
+# addresses. What matches none is not open: a licence that nobody has read gives no permission.
+_OPEN = re.compile(
+    r"(creativecommons|cc)?((attribution|by)(noncommercial|nc)?|noncommercial)(noderiv(s|atives?)?(works)?|nd|sharealike|sa)?"
+    r"(akamusicsharing)?(licen[cs]e)?([0-9]{2}[^0-9]*|unported|international)?"
+    r"|(creativecommons)?(cc0|publicdomain)(mark|dedication|universal|zero)?([0-9]{2}[^0-9]*)?"
+    r"|freeartlicen[cs]e([0-9]{2})?"
+)
+_OPEN_ADDRESS = re.compile(
+    r"https?://(www\.)?creativecommons\.org/(licenses/by(-nc)?(-nd|-sa)?|publicdomain/(zero|mark))(/.*)?", re.IGNORECASE
+)
 
 # What artists say of themselves has any length.
 csv.field_size_limit(1 << 24)
@@ -70,8 +78,7 @@ def allows_redistribution(licence: str) -> bool:
     the Free Art License do; FMA's own limited licences, sampling licences, orphan works, an empty name and one
     that is not known do not.
     """
-    name = normalised(licence)
-    return any(part in name for part in _OPEN) and not any(part in name for part in _CLOSED)
+    return bool(_OPEN.fullmatch(normalised(licence)) or _OPEN_ADDRESS.fullmatch(licence.strip()))
 
 
 def load(metadata: Path, clips: Path) -> PretrainCorpus:
@@ -248,7 +255,7 @@ def _find_clips(folder: Path, problems: list[str]) -> dict[int, str]:
 
 def _notes(licences: Mapping[str, int], subset: str) -> str:
     rows = [
-        f"| {name.replace('|', '/') or '(none stated)'} | {count} | {'yes' if allows_redistribution(name) else 'no'} |"
+        f"| {inline(name) or '(none stated)'} | {count} | {'yes' if allows_redistribution(name) else 'no'} |"
         for name, count in licences.items()
     ]
     return "\n".join(

@@ -95,6 +95,13 @@ def test_licences_are_counted(tmp_path: Path, clips: Path) -> None:
     assert f"| {NC_ND} | 1 | yes |" in corpus.about.notes
 
 
+def test_a_licence_breaks_no_table(tmp_path: Path, clips: Path) -> None:
+    tracks = {**TRACKS, "5": ("B", "A", "small", "a|b`c\n<script>", "T")}
+    notes = fma.load(_write(tmp_path, tracks), clips).about.notes
+    assert r"| a\|b\`c &lt;script&gt; | 1 | no |" in notes.splitlines()
+    assert "<script>" not in notes
+
+
 @pytest.mark.parametrize(
     ("licence", "allowed"),
     [
@@ -103,6 +110,22 @@ def test_licences_are_counted(tmp_path: Path, clips: Path) -> None:
         ("CC0 1.0 Universal", True),
         ("Public Domain Mark 1.0", True),
         ("Free Art License", True),
+        ("Attribution", True),
+        ("Attribution-NonCommercial", True),
+        ("Attribution-NoDerivs", True),
+        ("Attribution-Noncommercial-Share Alike 3.0 United States", True),
+        ("Attribution-Noncommercial-No Derivative Works 2.0 UK: England & Wales", True),
+        ("Attribution-NonCommercial-NoDerivatives (aka Music Sharing) 3.0 International", True),
+        ("Creative Commons Attribution-NonCommercial-NoDerivatives 4.0", True),
+        ("Creative Commons Attribution 4.0 International License", True),
+        ("http://creativecommons.org/licenses/by-nc-nd/3.0/us/", True),
+        ("https://creativecommons.org/publicdomain/zero/1.0/", True),
+        ("https://creativecommons.org/licenses/sampling+/1.0/", False),
+        ("https://creativecommons.org.example.org/licenses/by/4.0/", False),
+        ("Non-Attribution custom", False),
+        ("Attribution custom", False),
+        ("No Attribution Allowed, All rights reserved", False),
+        ("Attribution required, no redistribution", False),
         ("Noncommercial Sampling Plus 1.0", False),
         ("Creative Commons Sampling Plus 1.0", False),
         ("Orphan Work", False),
