@@ -8,7 +8,8 @@ The files are found by their names (:mod:`emobench.builders.deam_files`). The co
 the label of the half second from 15.0 to 15.5 s of the excerpt, so the 60 labels of an excerpt of 45 seconds
 cover its end. The clip is the rated part: its ``start`` is that of its first label, 15 s as a rule, in the
 audio file, and an annotation's ``time`` is the end of its half second, counted from there. So each second of
-the clip has two labels, which its target averages, and no beat lies before the first label.
+the clip has two labels, which its target averages, and no beat lies before the first label; half a second that is
+left over at the end is dropped.
 """
 
 from __future__ import annotations
@@ -200,10 +201,17 @@ def _read(found: Found, problems: list[str]) -> Tables:
             problems.append(
                 f"{found.means['arousal']}: lacks {len(strange)} songs that have files of workers ({few(strange)})"
             )
-        if _swapped(means, workers, static):
+        if means["arousal"].names == means["valence"].names and np.array_equal(
+            means["arousal"].values, means["valence"].values, equal_nan=True
+        ):
             problems.append(
-                f"{found.means['arousal']} and valence.csv: swapped, by what the workers or the static annotations "
-                "say of the same songs; give each its own name"
+                f"{found.means['arousal']} and valence.csv: hold the same numbers; expected those of two axes"
+            )
+        elif _swapped(means, workers, static):
+            problems.append(
+                f"{found.means['arousal']} and valence.csv: swapped, or else the workers' folders arousal and valence "
+                "or the static annotations, which say of the same songs what these say of the other axis; give each "
+                "its own name"
             )
     return Tables(means, deviations, workers, static, read_metadata(found.metadata, problems))
 
@@ -275,7 +283,7 @@ def _clips(
     for song, each in rated.items():
         known = metadata.get(song, {})
         names = [known.get(name, "") for name in ("artist", "album", "title")]
-        duration = (int(each.stamps[-1]) + STEP - each.start) / 1000
+        duration = float(-(-(int(each.stamps[-1]) + STEP - each.start) // 1000))
         rows.append((song, song, *names, each.start / 1000, duration, files.get(song)))
     text = dict.fromkeys(("clip_id", "song_id", "artist", "album", "title"), pl.String)
     schema = {**text, "start": pl.Float64, "duration": pl.Float64, "audio": pl.String}
