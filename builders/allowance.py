@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import re
 import threading
 import time
 from collections import deque
@@ -10,12 +11,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
+from urllib.parse import quote
 
 from ..errors import InputError
+from .tree import files_below
 
 RECORD = "downloads.log"
 
 DAY = 86_400.0
+
+_MOMENT = re.compile(r"[0-9]{1,12}(\.[0-9]*)?")
+
+# What a download that was killed leaves of a clip.
+_ORPHAN = re.compile(r"\.[0-9]+\.clip\.mp3\.[0-9a-f]+\.tmp")
 
 
 class Record:
@@ -25,10 +33,13 @@ class Record:
     ----------
     folder : Path
         Of the clips.
+    catalogue : str
+        Address and country that are asked: what one has not, another may have.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, catalogue: str = "") -> None:
         self._path = folder / RECORD
+        self._catalogue = quote(catalogue, safe=":/?=&")
         self._lock = threading.Lock()
         self._file: IO[str] | None = None
         self.requests: deque[float] = deque()
@@ -38,13 +49,15 @@ class Record:
                 self._take(line.split())
 
     def _take(self, words: list[str]) -> None:
-        # A line that was cut by the end of a machine has no meaning.
-        if len(words) != 3 or not words[0].replace(".", "", 1).isdigit():
-            return
-        if words[1] == "missing":
-            self.missing.add(words[2])
-        elif words[1] == "request":
-            self.requests.append(float(words[0]))
+        # A line that was cut by the end of a machine has no meaning; one without a catalogue may be of any.
+        match words:
+            case [moment, "request", _, *_] if _MOMENT.fullmatch(moment):
+                self.requests.append(float(moment))
+            case [moment, "missing", clip, *catalogue] if _MOMENT.fullmatch(moment):
+                if not catalogue or catalogue == [self._catalogue]:
+                    self.missing.add(clip)
+            case _:
+                return
 
     @contextmanager
     def open(self) -> Iterator[None]:
@@ -63,6 +76,9 @@ class Record:
                 raise InputError(f"{self._path.parent}: another run downloads to this folder; wait for it.") from None
             if file.tell():
                 file.write("\n")
+            for orphan in files_below(self._path.parent, (".tmp",), []):
+                if _ORPHAN.fullmatch(orphan.rpartition("/")[2]):
+                    (self._path.parent / orphan).unlink(missing_ok=True)
             self._file = file
             try:
                 yield
@@ -71,11 +87,12 @@ class Record:
 
     def write(self, now: float, what: str, clip: str) -> None:
         """Add a line."""
+        line = f"{now:.3f} {what} {clip} {self._catalogue}".rstrip()
         with self._lock:
             if self._file:
-                self._file.write(f"{now:.3f} {what} {clip}\n")
+                self._file.write(f"{line}\n")
                 self._file.flush()
-            self._take([f"{now:.3f}", what, clip])
+            self._take(line.split())
 
 
 class Pace:
@@ -101,9 +118,9 @@ class Pace:
         self._resume = 0.0
 
     def pause(self, seconds: float) -> None:
-        """Let nothing through for some seconds."""
+        """Let nothing through for some seconds, at most a day's."""
         with self._lock:
-            self._resume = max(self._resume, self._now() + seconds)
+            self._resume = max(self._resume, self._now() + min(seconds, DAY))
 
     def take(self, clip: str) -> None:
         """Wait until a request may be made, and write it down."""

@@ -12,6 +12,7 @@ from ..audio.decode import EXTENSIONS, probe
 from ..errors import AudioError, InputError
 from ..files import sha256_file
 from .folds import normalised
+from .tree import files_below
 
 # A file not longer than this beyond the clip is the clip itself, not the song it was cut from.
 CLIP_MARGIN = 2.0
@@ -24,14 +25,17 @@ _TRACK_NUMBER = re.compile(r"^\d+[\s._-]+")
 def _index(folder: Path) -> dict[str, list[Path]]:
     """Every audio file below a folder, under each name by which it may be looked up."""
     names: dict[str, list[Path]] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.suffix.lower() not in EXTENSIONS or not path.is_file():
+    problems: list[str] = []
+    for path in (folder / below for below in files_below(folder, EXTENSIONS, problems)):
+        if not path.is_file():
             continue
         relative = path.relative_to(folder)
         parts = [normalised(part) for part in (*relative.parts[:-1], relative.stem)]
         keys = {"".join(parts[-depth:]) for depth in range(1, min(len(parts), 3) + 1)}
         for key in keys:
             names.setdefault(key, []).append(path)
+    if problems:
+        raise InputError(f"{problems[0]}.")
     return names
 
 

@@ -23,6 +23,11 @@ def few(names: Iterable[str], most: int = 5) -> str:
     return ", ".join(listed[:most]) + more
 
 
+def escaped(path: str) -> str:
+    """A path with the bytes that are no text in UTF-8 as escapes; itself where there are none."""
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
 def refuse(what: str, problems: Sequence[str]) -> None:
     """Raise InputError that lists all problems of an input at once, if there are any."""
     if problems:

@@ -8,12 +8,12 @@ The files are found by their names (:mod:`emobench.builders.deam_files`). The co
 the label of the half second from 15.0 to 15.5 s of the excerpt, so the 60 labels of an excerpt of 45 seconds
 cover its end. The clip is the rated part: its ``start`` is that of its first label, 15 s as a rule, in the
 audio file, and an annotation's ``time`` is the end of its half second, counted from there. So each second of
-the clip has two labels, which its target averages, and no beat lies before the first label.
+the clip has two labels, which its target averages, and no beat lies before the first label; half a second that is
+left over at the end is dropped.
 """
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -25,7 +25,7 @@ import polars as pl
 from ..audio.decode import EXTENSIONS, probe
 from ..cards.dataset import About
 from ..errors import AudioError
-from ..files import digest, sha256_file
+from ..files import digest
 from .corpus import LabelledCorpus, few, refuse
 from .deam_files import (
     AXES,
@@ -43,6 +43,7 @@ from .deam_ratings import STEP, Ratings, Tables, song_ratings
 from .deam_split import EVALUATION, SplitConfig
 from .folds import normalised
 from .targets import PARAMETERS
+from .tree import files_below
 
 ABOUT = About(
     title="DEAM",
@@ -113,7 +114,7 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
     if audio is not None:
         unusable.update({song: "missing" for song in songs if song not in files})
     grouping, how = _grouping(songs, tables.metadata)
-    read = sorted(found.files())
+    read = found.hashes(annotations)
     by_means = [song for song, each in rated.items() if each.variances is not None]
     return LabelledCorpus(
         clips=_clips(rated, tables.metadata, files),
@@ -126,7 +127,7 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
         source={
             "type": "deam",
             "files": len(read),
-            "sha256": digest([[path.relative_to(annotations.parent).as_posix(), sha256_file(path)] for path in read]),
+            "sha256": digest(read),
             "songs_of_workers": len(rated) - len(by_means),
             "songs_of_means": len(by_means),
             **({"songs_sha256": digest(songs)} if split else {}),
@@ -163,17 +164,16 @@ def _find_audio(folder: Path, problems: list[str]) -> dict[str, str]:
     if not folder.is_dir():
         problems.append(f"{folder}: no such folder; expected one with the audio, such as 2.mp3")
         return {}
+    before = len(problems)
     found: dict[str, list[str]] = {}
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for path in (Path(place, name) for name in names):
-            song = song_id(path.stem)
-            if song is not None and path.suffix.lower() in EXTENSIONS:
-                found.setdefault(song, []).append(path.relative_to(folder).as_posix())
+    for path in files_below(folder, EXTENSIONS, problems):
+        song = song_id(Path(path).stem)
+        if song is not None:
+            found.setdefault(song, []).append(path)
     doubled = [f"{song}: {' and '.join(sorted(paths))}" for song, paths in sorted(found.items()) if len(paths) > 1]
     if doubled:
         problems.append(f"{folder}: {len(doubled)} songs have more than one file ({few(doubled)})")
-    if not found:
+    if not found and len(problems) == before:
         problems.append(f"{folder}: holds no audio named by a song's number, such as 2.mp3")
     return {song: paths[0] for song, paths in found.items()}
 
@@ -201,10 +201,17 @@ def _read(found: Found, problems: list[str]) -> Tables:
             problems.append(
                 f"{found.means['arousal']}: lacks {len(strange)} songs that have files of workers ({few(strange)})"
             )
-        if _swapped(means, workers, static):
+        if means["arousal"].names == means["valence"].names and np.array_equal(
+            means["arousal"].values, means["valence"].values, equal_nan=True
+        ):
             problems.append(
-                f"{found.means['arousal']} and valence.csv: swapped, by what the workers or the static annotations "
-                "say of the same songs; give each its own name"
+                f"{found.means['arousal']} and valence.csv: hold the same numbers; expected those of two axes"
+            )
+        elif _swapped(means, workers, static):
+            problems.append(
+                f"{found.means['arousal']} and valence.csv: swapped, or else the workers' folders arousal and valence "
+                "or the static annotations, which say of the same songs what these say of the other axis; give each "
+                "its own name"
             )
     return Tables(means, deviations, workers, static, read_metadata(found.metadata, problems))
 
@@ -276,7 +283,7 @@ def _clips(
     for song, each in rated.items():
         known = metadata.get(song, {})
         names = [known.get(name, "") for name in ("artist", "album", "title")]
-        duration = (int(each.stamps[-1]) + STEP - each.start) / 1000
+        duration = float(-(-(int(each.stamps[-1]) + STEP - each.start) // 1000))
         rows.append((song, song, *names, each.start / 1000, duration, files.get(song)))
     text = dict.fromkeys(("clip_id", "song_id", "artist", "album", "title"), pl.String)
     schema = {**text, "start": pl.Float64, "duration": pl.Float64, "audio": pl.String}

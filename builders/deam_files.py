@@ -14,13 +14,16 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..files import sha256_file
 from .corpus import few
 from .folds import normalised
+from .tree import files_below
 
 AXES = ("arousal", "valence")
 
-_SAMPLE = re.compile(r"sample_(\d+)ms")
-_SONG = re.compile(r"0*(\d+)(\.0*)?")
+# Seven digits of milliseconds are almost three hours.
+_SAMPLE = re.compile(r"sample_([0-9]{1,7})ms")
+_SONG = re.compile(r"0*([0-9]{1,9})(\.0*)?")
 _WORKER = ("workerid", "worker")
 
 # Problems of one file that are told one by one.
@@ -52,10 +55,14 @@ class Found:
     static: list[Path] = field(default_factory=list)
     metadata: list[Path] = field(default_factory=list)
 
-    def files(self) -> list[Path]:
-        """All of them."""
+    def hashes(self, folder: Path) -> list[tuple[str, str]]:
+        """Name and SHA-256 of all of them, by their places in the folder, wherever it lies."""
         owned = [path for songs in self.workers.values() for path in songs.values()]
-        return [*self.means.values(), *self.deviations.values(), *owned, *self.static, *self.metadata]
+        paths = [*self.means.values(), *self.deviations.values(), *owned, *self.static, *self.metadata]
+        # A folder of metadata is the same one beside the annotations and among them.
+        beside = _metadata_beside(folder).parent
+        places = {path: path.relative_to(folder if path.is_relative_to(folder) else beside) for path in paths}
+        return sorted((place.as_posix(), sha256_file(path)) for path, place in places.items())
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ def song_id(text: str) -> str | None:
 def find_files(folder: Path, problems: list[str]) -> Found:
     """Find the files below a folder; the metadata also in the folder ``metadata`` beside it."""
     found = Found()
-    for path in sorted(folder.rglob("*.csv")):
+    for path in [folder / below for below in files_below(folder, (".csv",), problems)]:
         name, above = path.stem.lower(), path.parent.name.lower()
         axis = name.split("_")[0]
         if name in AXES:
@@ -104,8 +111,14 @@ def find_files(folder: Path, problems: list[str]) -> Found:
             else:
                 _only(found.workers[above], song, path, problems)
     if not found.metadata:
-        found.metadata = sorted((folder.parent / "metadata").rglob("metadata*.csv"))
+        beside = _metadata_beside(folder)
+        paths = [beside / below for below in files_below(beside, (".csv",), problems)]
+        found.metadata = [path for path in paths if path.name.lower().startswith("metadata")]
     return found
+
+
+def _metadata_beside(folder: Path) -> Path:
+    return folder.resolve().parent / "metadata"
 
 
 def _only(places: dict[str, Path], key: str, path: Path, problems: list[str]) -> None:
@@ -162,7 +175,7 @@ def read_songs(path: Path, problems: list[str], *, low: float = -1.0) -> Grid | 
         problems.append(f"{path}: lacks the column song_id")
         return None
     songs = [song_id(name) for name in grid.names]
-    wrong = [repr(name) for name, song in zip(grid.names, songs, strict=True) if song is None]
+    wrong = [repr(name[:40]) for name, song in zip(grid.names, songs, strict=True) if song is None]
     doubled = [song for song, count in Counter(songs).items() if song and count > 1]
     if wrong:
         problems.append(f"{path}: {len(wrong)} song_id are no number ({few(wrong)})")
@@ -187,6 +200,10 @@ def _grid(
     header, *body = rows
     samples = {place: int(match[1]) for place, cell in enumerate(header) if (match := _SAMPLE.fullmatch(cell.lower()))}
     named = next((place for place, cell in enumerate(header) if normalised(cell) in keys), None)
+    odd = [cell for place, cell in enumerate(header) if cell.lower().startswith("sample_") and place not in samples]
+    if odd:
+        problems.append(f"{path}: column {odd[0][:40]!r}: expected sample_<milliseconds>ms within three hours")
+        return None
     if not samples or len(set(samples.values())) < len(samples):
         problems.append(f"{path}: expected the columns sample_15000ms, sample_15500ms and so on, once each")
         return None
@@ -226,7 +243,7 @@ def read_static(paths: Sequence[Path], problems: list[str]) -> dict[str, dict[st
             song = song_id(cells["song_id"])
             values = {name: _number(cells[name]) for name in wanted}
             if song is None or song in songs:
-                wrong.append(f"row {number}: song_id {cells['song_id']!r} is no number, or stands twice")
+                wrong.append(f"row {number}: song_id {cells['song_id'][:40]!r} is no number, or stands twice")
             elif not all(1 <= values[f"{axis}_mean"] <= 9 and 0 <= values[f"{axis}_std"] <= 8 for axis in AXES):
                 wrong.append(f"row {number}: song {song}: expected means from 1 to 9, deviations from 0 to 8")
             else:
@@ -246,7 +263,7 @@ def read_metadata(paths: Sequence[Path], problems: list[str]) -> dict[str, dict[
             text = cells.pop("song_id")
             song = song_id(text)
             if song is None or song in songs:
-                wrong.append(f"row {number}: song id {text!r} is no number, or stands twice")
+                wrong.append(f"row {number}: song id {text[:40]!r} is no number, or stands twice")
             else:
                 songs[song] = {name: "" if cell.lower() == "n/a" else cell for name, cell in cells.items()}
         if wrong:

@@ -78,6 +78,11 @@ def _kept(stamps: npt.NDArray[np.int64], limit: float | None) -> npt.NDArray[np.
     return stamps + STEP <= (limit or 0.0) + _ALLOWED if _ALLOWED < over <= _CUT else np.ones(len(stamps), bool)
 
 
+def _end(start: int, stamps: npt.NDArray[np.int64]) -> int:
+    """Where the last whole second of labels ends: of the first half of a second alone there is no target."""
+    return start + (int(stamps[-1]) + STEP - start) // (2 * STEP) * 2 * STEP
+
+
 def _paired(song: str, arousal: Grid, valence: Grid, limit: float | None) -> Ratings | None:
     """Ratings of the workers who rated both, in seconds with two of them or more; None where there are none."""
     keys = [_keys(grid) for grid in (arousal, valence)]
@@ -99,6 +104,8 @@ def _paired(song: str, arousal: Grid, valence: Grid, limit: float | None) -> Rat
     for second in np.unique(seconds):
         if rated[:, seconds == second].any(axis=1).sum() < 2:
             rated[:, seconds == second] = False
+    if rated.any():
+        rated[:, stamps >= _end(start, stamps[rated.any(axis=0)])] = False
     whole, used = rated.any(axis=1), rated.any(axis=0)
     if not used.any():
         return None
@@ -131,6 +138,8 @@ def _from_means(song: str, tables: Tables, limit: float | None) -> Ratings | Non
     known = [statistics for statistics in found if statistics is not None]
     stamps = np.intersect1d(known[0][0], known[1][0])
     stamps = stamps[_kept(stamps, limit)]
+    if len(stamps):
+        stamps = stamps[stamps < _end(int(stamps[0]), stamps)]
     if not len(stamps):
         return None
     table = np.array([each[1][:, np.isin(each[0], stamps)] for each in known])

@@ -8,6 +8,7 @@ so that split needs a list of them; without one, all excerpts can be learned fro
 
 from __future__ import annotations
 
+import csv
 from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
@@ -81,11 +82,12 @@ class SplitConfig:
 def _read_list(path: Path, annotated: Collection[str], problems: list[str]) -> list[str]:
     """Song ids of a text or CSV file: what stands first in each line; the first line may be a header."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = csv.reader(file, skipinitialspace=True)
+            cells = [(lines.line_num, row[0].strip()) for row in lines if any(cell.strip() for cell in row)]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         problems.append(f"{path}: not readable as a list of song ids ({error})")
         return []
-    cells = [(number, line.split(",")[0].strip()) for number, line in enumerate(lines, start=1) if line.strip()]
     found = [song_id(cell) for _, cell in cells]
     wrong = [f"line {number}: {cell!r}" for (number, cell), song in zip(cells, found, strict=True) if song is None]
     if wrong and wrong[0].startswith("line 1:") and found[0] is None:

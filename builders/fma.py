@@ -12,7 +12,6 @@ Source: https://github.com/mdeff/fma (``fma_metadata.zip`` and one of ``fma_smal
 from __future__ import annotations
 
 import csv
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import replace
@@ -22,10 +21,12 @@ from pathlib import Path
 import polars as pl
 
 from ..cards.dataset import About
+from ..cards.model import inline
 from ..errors import InputError
 from ..files import sha256_file
 from .corpus import PretrainCorpus, few, refuse
 from .folds import normalised
+from .tree import files_below
 
 COLUMNS = {
     "artist": ("artist", "name"),
@@ -52,12 +53,22 @@ ABOUT = About(
     "part of this dataset. Source: https://github.com/mdeff/fma.",
 )
 
-# Parts of names of licences, without case, spaces and punctuation. What matches neither list is not open:
-# a licence that nobody has read gives no permission.
-_OPEN = ("attribution", "creativecommons", "ccby", "cc0", "publicdomain", "freeartlicense")
-_CLOSED = ("fmalimited", "downloadonly", "sampling", "allrightsreserved")
+# Names of licences, without case, spaces and punctuation, from their beginning to a version and a country, and their
+# addresses. What matches none is not open: a licence that nobody has read gives no permission.
+_OPEN = re.compile(
+    r"(creativecommons|cc)?((attribution|by)(noncommercial|nc)?|noncommercial)(noderiv(s|atives?)?(works)?|nd|sharealike|sa)?"
+    r"(akamusicsharing)?(licen[cs]e)?([0-9]{2}[^0-9]*|unported|international)?"
+    r"|(creativecommons)?(cc0|publicdomain)(mark|dedication|universal|zero)?([0-9]{2}[^0-9]*)?"
+    r"|freeartlicen[cs]e([0-9]{2})?"
+)
+_OPEN_ADDRESS = re.compile(
+    r"https?://(www\.)?creativecommons\.org/(licenses/by(-nc)?(-nd|-sa)?|publicdomain/(zero|mark))(/.*)?", re.IGNORECASE
+)
 
-_CLIP = re.compile(r"(\d{3})(\d{3})\.mp3", re.IGNORECASE)
+# What artists say of themselves has any length.
+csv.field_size_limit(1 << 24)
+
+_CLIP = re.compile(r".*/([0-9]{3})/\1([0-9]{3})\.mp3", re.IGNORECASE | re.DOTALL)
 
 
 def allows_redistribution(licence: str) -> bool:
@@ -67,8 +78,7 @@ def allows_redistribution(licence: str) -> bool:
     the Free Art License do; FMA's own limited licences, sampling licences, orphan works, an empty name and one
     that is not known do not.
     """
-    name = normalised(licence)
-    return any(part in name for part in _OPEN) and not any(part in name for part in _CLOSED)
+    return bool(_OPEN.fullmatch(normalised(licence)) or _OPEN_ADDRESS.fullmatch(licence.strip()))
 
 
 def load(metadata: Path, clips: Path) -> PretrainCorpus:
@@ -144,7 +154,11 @@ def _tracks_path(metadata: Path, problems: list[str]) -> Path | None:
     if not metadata.is_dir():
         problems.append(f"{metadata}: no such folder; expected fma_metadata, with tracks.csv")
         return None
-    found = sorted(metadata.rglob("tracks.csv"))
+    before = len(problems)
+    below = files_below(metadata, ("tracks.csv",), problems)
+    found = [metadata / path for path in below if Path(path).name.lower() == "tracks.csv"]
+    if len(problems) > before:
+        return None
     if len(found) != 1:
         listed = f" ({few(map(str, found))})" if found else ""
         problems.append(f"{metadata}: holds {len(found)} files tracks.csv{listed}; expected one, of fma_metadata.zip")
@@ -154,12 +168,36 @@ def _tracks_path(metadata: Path, problems: list[str]) -> Path | None:
 
 def _read_tracks(path: Path, problems: list[str]) -> pl.DataFrame | None:
     """Columns ``number, artist, album, title, licence, subset``; None where the file cannot be read."""
+    wrong: list[str] = []
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
-            header = [[cell.strip() for cell in row] for row in islice(csv.reader(file), 3)]
+            # Strict, so that a quote without its end is not a cell that swallows the rest.
+            lines = csv.reader(file, strict=True)
+            header = [[cell.strip() for cell in row] for row in islice(lines, 3)]
+            places = _places(path, header, problems)
+            if places is None:
+                return None
+            rows = []
+            for row in lines:
+                if len(row) == len(header[0]):
+                    rows.append([row[place].strip() for place in places.values()])
+                elif row:
+                    # A comma too many would give each column the text of another.
+                    wrong.append(f"the row that ends in line {lines.line_num} has {len(row)}")
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         problems.append(f"{path}: not readable as CSV in UTF-8 ({error})")
         return None
+    if wrong:
+        problems.append(
+            f"{path}: {len(wrong)} rows have not the {len(header[0])} cells of the header ({few(wrong, 3)}); expected "
+            "the file as FMA ships it"
+        )
+        return None
+    return _checked(path, pl.DataFrame(rows, schema=dict.fromkeys(places, pl.String), orient="row"), problems)
+
+
+def _places(path: Path, header: list[list[str]], problems: list[str]) -> dict[str, int] | None:
+    """Where the columns are, by the two levels of the header; ``text`` is the first, of track ids."""
     if len(header) < 3 or len(header[0]) != len(header[1]) or not header[2] or header[2][0] != "track_id":
         problems.append(f"{path}: expected three rows of header, the third beginning with track_id, as FMA ships it")
         return None
@@ -169,23 +207,7 @@ def _read_tracks(path: Path, problems: list[str]) -> pl.DataFrame | None:
         listed = "; ".join(f"({columns})" for columns in lacking)
         problems.append(f"{path}: lacks the columns {listed} of its two-level header")
         return None
-    columns = [pl.nth(levels.index(wanted)).str.strip_chars().alias(name) for name, wanted in COLUMNS.items()]
-    try:
-        table = (
-            pl.scan_csv(
-                path,
-                has_header=False,
-                skip_rows=3,
-                schema={str(place): pl.String for place in range(len(levels))},
-            )
-            .select(pl.nth(0).str.strip_chars().alias("text"), *columns)
-            .with_columns(pl.all().fill_null(""))
-            .collect()
-        )
-    except (pl.exceptions.PolarsError, OSError) as error:
-        problems.append(f"{path}: not readable as CSV in UTF-8 ({str(error).splitlines()[0]})")
-        return None
-    return _checked(path, table, problems)
+    return {"text": 0} | {name: levels.index(wanted) for name, wanted in COLUMNS.items()}
 
 
 def _checked(path: Path, table: pl.DataFrame, problems: list[str]) -> pl.DataFrame | None:
@@ -193,7 +215,7 @@ def _checked(path: Path, table: pl.DataFrame, problems: list[str]) -> pl.DataFra
         problems.append(f"{path}: has no tracks")
         return None
     # Six digits, as in the names of clips; nothing else can become a part of a path.
-    sound = table["text"].str.contains(r"^\d{1,6}$")
+    sound = table["text"].str.contains("^[0-9]{1,6}$")
     if not sound.all():
         wrong = [repr(text) for text in table.filter(~sound)["text"]]
         problems.append(f"{path}: {len(wrong)} track_id are no number of up to six digits ({few(wrong)})")
@@ -209,33 +231,31 @@ def _find_clips(folder: Path, problems: list[str]) -> dict[int, str]:
     if not folder.is_dir():
         problems.append(f"{folder}: no such folder; expected fma_small, fma_medium or fma_large")
         return {}
+    before = len(problems)
+    # Clips may be given as the folder 000 itself.
+    inside = folder.resolve().name
     found: dict[int, list[str]] = {}
     astray: list[str] = []
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        for name in names:
-            if not name.lower().endswith(".mp3"):
-                continue
-            relative = Path(place, name).relative_to(folder).as_posix()
-            match = _CLIP.fullmatch(name)
-            if match is None or Path(place).name != match[1]:
-                astray.append(relative)
-            else:
-                found.setdefault(int(match[1] + match[2]), []).append(relative)
+    for path in files_below(folder, (".mp3",), problems):
+        match = _CLIP.fullmatch(f"/{inside}/{path}")
+        if match:
+            found.setdefault(int(match[1] + match[2]), []).append(path)
+        else:
+            astray.append(path)
     if astray:
-        problems.append(f"{folder}: {len(astray)} files are not laid out as 000/000002.mp3 ({few(sorted(astray))})")
+        problems.append(f"{folder}: {len(astray)} files are not laid out as 000/000002.mp3 ({few(astray)})")
     doubled = {number: paths for number, paths in sorted(found.items()) if len(paths) > 1}
     if doubled:
         listed = few(f"{number}: {' and '.join(sorted(paths))}" for number, paths in doubled.items())
         problems.append(f"{folder}: {len(doubled)} tracks have more than one clip ({listed})")
-    if not found:
+    if not found and len(problems) == before:
         problems.append(f"{folder}: holds no clip; expected files such as 000/000002.mp3")
     return {number: paths[0] for number, paths in found.items()}
 
 
 def _notes(licences: Mapping[str, int], subset: str) -> str:
     rows = [
-        f"| {name.replace('|', '/') or '(none stated)'} | {count} | {'yes' if allows_redistribution(name) else 'no'} |"
+        f"| {inline(name) or '(none stated)'} | {count} | {'yes' if allows_redistribution(name) else 'no'} |"
         for name, count in licences.items()
     ]
     return "\n".join(

@@ -14,7 +14,6 @@ read from ``7digital_ids.csv`` (``track_id,seven_digital_id``) beside it, or fro
 from __future__ import annotations
 
 import math
-import os
 from functools import partial
 from pathlib import Path
 
@@ -22,8 +21,10 @@ import polars as pl
 
 from ..cards.dataset import About
 from .corpus import PretrainCorpus, few, refuse
-from .msd_metadata import TRACK_ID, Metadata, read
+from .msd_ids import SEVEN_DIGITAL_ID, TRACK_ID
+from .msd_metadata import Metadata, read
 from .sevendigital import Download
+from .tree import files_below
 
 ABOUT = About(
     title="Million Song Dataset / 7digital previews",
@@ -39,8 +40,6 @@ ABOUT = About(
     terms="The metadata come from the Million Song Dataset, for research. The previews are 7digital's; they are "
     "not part of this dataset and must not be passed on. Source: http://millionsongdataset.com.",
 )
-
-_ROWS = {"path": pl.String, "name": pl.String}
 
 
 def load(metadata: Path, clips: Path, download: Download | None = None) -> PretrainCorpus:
@@ -114,16 +113,11 @@ def _find_clips(folder: Path, problems: list[str], *, may_be_empty: bool) -> pl.
     if not folder.is_dir() and not (may_be_empty and not folder.exists()):
         problems.append(f"{folder}: no such folder; expected clips such as TRAAAAW128F429D538.mp3 or 3401791.clip.mp3")
         return None
-    paths, names = [], []
-    for place, folders, files in os.walk(folder):
-        folders.sort()
-        below = os.path.relpath(place, folder)
-        mp3 = [name for name in files if name.lower().endswith(".mp3")]
-        names += mp3
-        paths += mp3 if below == "." else [f"{below}/{name}" for name in mp3]
-    listed = pl.DataFrame({"path": paths, "name": names}, schema=_ROWS).with_columns(
-        track_id=pl.col("name").str.extract(rf"^({TRACK_ID})\.(?i:mp3)$"),
-        seven_digital_id=pl.col("name").str.extract(r"^([1-9]\d{0,11})\.(?i:clip\.mp3)$"),
+    before = len(problems)
+    paths = files_below(folder, (".mp3",), problems)
+    listed = pl.DataFrame({"path": paths}, schema={"path": pl.String}).with_columns(
+        track_id=pl.col("path").str.extract(rf"(?:^|/)({TRACK_ID})\.(?i:mp3)$"),
+        seven_digital_id=pl.col("path").str.extract(rf"(?:^|/)({SEVEN_DIGITAL_ID})\.(?i:clip\.mp3)$"),
     )
     known = pl.col("track_id").is_not_null() | pl.col("seven_digital_id").is_not_null()
     astray = listed.filter(~known)["path"].sort()
@@ -132,7 +126,8 @@ def _find_clips(folder: Path, problems: list[str], *, may_be_empty: bool) -> pl.
             f"{folder}: {len(astray)} files are named neither TR….mp3 nor <7digital id>.clip.mp3 ({few(astray)})"
         )
     if len(astray) == len(listed) and not may_be_empty:
-        problems.append(f"{folder}: holds no clip; expected such as TRAAAAW128F429D538.mp3 or 3401791.clip.mp3")
+        if len(problems) == before:
+            problems.append(f"{folder}: holds no clip; expected such as TRAAAAW128F429D538.mp3 or 3401791.clip.mp3")
         return None
     return listed.filter(known)
 
@@ -154,7 +149,7 @@ def _matched(
             f"{files['path'][0]}, and track {tracks['track_id'][0]})"
         )
         return None
-    by_track = matched.group_by("track_id").agg(pl.col("path").sort()).sort("track_id")
+    by_track = matched.group_by("track_id").agg(pl.col("path").unique().sort()).sort("track_id")
     doubled = by_track.filter(pl.col("path").list.len() > 1)
     if len(doubled):
         listed = few(f"{track}: {' and '.join(paths)}" for track, paths in doubled.head(6).iter_rows())

@@ -11,8 +11,9 @@ import re
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import h5py
 import numpy as np
@@ -22,8 +23,11 @@ from tqdm import tqdm
 from ..files import digest, sha256_file
 from ..parallel import bars_wanted
 from .corpus import few
+from .msd_ids import TRACK_ID, collected, first_line, read_ids, with_ids
+from .tree import files_below
 
-TRACK_ID = r"TR[A-Z]{5}[0-9A-F]{11}"
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 COLUMNS = ("track_id", "artist", "album", "title", "seven_digital_id")
 
@@ -41,9 +45,6 @@ _DATABASE = {
     "seven_digital_id": "track_7digitalid",
 }
 _SONGS = {name: column for name, column in _DATABASE.items() if name != "track_id"}
-
-_IDS = "7digital_ids.csv"
-_ID_LINES = ("msd_id.txt", "7digital_id.txt")
 
 _EXPECTED = (
     "expected track_metadata.db, msd_summary_file.h5, unique_tracks.txt or per-track files TR….h5 of the Million "
@@ -88,13 +89,17 @@ def read(place: Path, problems: list[str]) -> Metadata | None:
         problems.append(f"{place}: no such file or folder; {_EXPECTED}")
         return None
     for reader, names in _FORMS:
-        for path in [place] if place.is_file() else sorted(found for name in names for found in place.glob(name)):
-            if place.is_dir() or any(path.match(name) for name in names) or reader is _form_of(path):
+        for path in [place] if place.is_file() else sorted(place.iterdir()):
+            named = any(fnmatchcase(path.name.lower(), name) for name in names)
+            if named or (path == place and reader is _form_of(path)):
                 before = len(problems)
                 metadata = reader(path, problems)
                 return None if metadata is None or len(problems) > before else _checked(path, metadata, problems)
-    paths = [place] if place.is_file() else sorted(place.rglob("*.h5"))
-    if not paths or (place.is_file() and place.suffix != ".h5"):
+    before = len(problems)
+    paths = [place] if place.is_file() else [place / path for path in files_below(place, (".h5",), problems)]
+    if len(problems) > before:
+        return None
+    if not paths or (place.is_file() and place.suffix.lower() != ".h5"):
         problems.append(f"{place}: {'is none' if place.is_file() else 'holds no metadata'}; {_EXPECTED}")
         return None
     metadata = _read_tree(place, paths, problems)
@@ -130,16 +135,7 @@ def _checked(path: Path, metadata: Metadata, problems: list[str]) -> Metadata | 
     doubled = tracks.filter(pl.col("track_id").is_duplicated())["track_id"].unique().sort()
     if len(doubled):
         problems.append(f"{path}: {len(doubled)} track ids stand more than once ({few(doubled)})")
-    # Nothing but digits can become a part of a path; MSD writes 0 or -1 where there is no id.
-    ids = pl.col("seven_digital_id").str.strip_chars().replace(["", "0", "-1"], None)
-    tracks = tracks.with_columns(ids).sort("track_id")
-    wrong = tracks.filter(~pl.col("seven_digital_id").str.contains(r"^[1-9]\d{0,11}$"))
-    if len(wrong):
-        row = wrong.row(0, named=True)
-        problems.append(
-            f"{path}: {len(wrong)} 7digital ids are no numbers (track {row['track_id']}: {row['seven_digital_id']!r})"
-        )
-    return Metadata(tracks, metadata.source)
+    return Metadata(with_ids(path, tracks, problems).sort("track_id"), metadata.source)
 
 
 def _source(form: str, path: Path) -> dict[str, Any]:
@@ -164,12 +160,35 @@ def _read_database(path: Path, problems: list[str]) -> Metadata | None:
                 return None
             columns = ", ".join(f"COALESCE(CAST({old} AS TEXT), '') AS {new}" for new, old in _DATABASE.items())
             cursor.execute(f"SELECT {columns} FROM songs")
-            tracks = pl.from_arrow(cursor.fetch_arrow_table())
+            table = cursor.fetch_arrow_table()
     except (Error, OSError) as error:
         problems.append(f"{path}: not readable as SQLite ({str(error).splitlines()[0]})")
         return None
+    # SQLite keeps any bytes as text, and whoever reads them next trusts that they are UTF-8.
+    if wrong := _undecodable(table):
+        problems.append(f"{path}: {len(wrong)} cells of songs are no text in UTF-8 ({few(wrong)}); mend or remove them")
+        return None
+    tracks = pl.from_arrow(table)
     assert isinstance(tracks, pl.DataFrame)
     return Metadata(tracks.cast(pl.String), _source("track_metadata.db", path))
+
+
+def _undecodable(table: pa.Table) -> list[str]:
+    """Track, column and bytes of each cell that is not UTF-8."""
+    import pyarrow as pa
+
+    wrong = []
+    with suppress(pa.ArrowInvalid):
+        table.validate(full=True)
+        return wrong
+    columns = {name: table[name].cast(pa.binary()).to_pylist() for name in _DATABASE}
+    for name, cells in columns.items():
+        for track, cell in zip(columns["track_id"], cells, strict=True):
+            try:
+                cell.decode()
+            except UnicodeDecodeError:
+                wrong.append(f"track {track.decode(errors='backslashreplace')}: {_DATABASE[name]} {cell[:40]!r}")
+    return wrong
 
 
 def _escaped(path: Path) -> str:
@@ -192,7 +211,7 @@ def _read_summary(path: Path, problems: list[str]) -> Metadata | None:
                 last = min(first + _BLOCK, len(songs))
                 parts.append(_columns(wanted[first:last], analysis.fields("track_id")[first:last]))
     except (OSError, KeyError, ValueError, RuntimeError, UnicodeDecodeError) as error:
-        problems.append(f"{path}: not readable as a summary file of the Million Song Dataset ({_first(error)})")
+        problems.append(f"{path}: not readable as a summary file of the Million Song Dataset ({first_line(error)})")
         return None
     return Metadata(pl.concat(parts) if parts else _empty(), _source("msd_summary_file.h5", path))
 
@@ -226,27 +245,29 @@ def _empty() -> pl.DataFrame:
     return pl.DataFrame(schema=dict.fromkeys(COLUMNS, pl.String))
 
 
-def _first(error: BaseException) -> str:
-    return (str(error).strip("'\"") or type(error).__name__).splitlines()[0]
-
-
 def _read_lines(path: Path, problems: list[str]) -> Metadata | None:
     tracks = _read_parts(path, problems)
     if tracks is None:
         return None
     source = _source("unique_tracks.txt", path)
-    ids, lists = _read_ids(path.parent, problems)
+    ids, lists = read_ids(path.parent, problems)
     if ids is None:
         return Metadata(tracks.with_columns(seven_digital_id=pl.lit("")), source)
+    # The first lines of the file, under another name, may be of other tracks than the first lines of the list.
+    if path.name.lower() == "unique_tracks.txt" and not ids["track_id"].is_in(tracks["track_id"].implode()).any():
+        problems.append(
+            f"{lists[0]}: none of its {len(ids)} ids is of one of the tracks of {path.name} "
+            f"(such as {tracks['track_id'][0]}); give the list of these tracks, or none"
+        )
     source["seven_digital_ids_sha256"] = digest([[path.name, sha256_file(path)] for path in lists])
     tracks = tracks.join(ids, on="track_id", how="left", maintain_order="left")
-    return Metadata(tracks.with_columns(pl.col("seven_digital_id").fill_null("")), source)
+    return Metadata(tracks, source)
 
 
 def _read_parts(path: Path, problems: list[str]) -> pl.DataFrame | None:
     """Tracks of ``unique_tracks.txt``, without 7digital ids; None where one of its lines is none."""
     parts = pl.col("line").str.split("<SEP>")
-    tracks = _collected(
+    tracks = collected(
         path,
         problems,
         track_id=parts.list.get(0),
@@ -267,84 +288,31 @@ def _read_parts(path: Path, problems: list[str]) -> pl.DataFrame | None:
     return tracks.drop("number")
 
 
-def _collected(path: Path, problems: list[str], **columns: pl.Expr | str) -> pl.DataFrame | None:
-    """Columns made of the ``line`` and ``number`` of each line; None where the file is no text in UTF-8."""
-    lines = pl.scan_csv(
-        path,
-        has_header=False,
-        schema={"line": pl.String},
-        # No text has this character, so a line is one cell.
-        separator="\x01",
-        quote_char=None,
-        row_index_name="number",
-        row_index_offset=1,
-    )
-    try:
-        # In one go, the parts of all lines would take a gigabyte.
-        return (
-            lines.with_columns(pl.col("line").str.strip_chars_end("\r")).select(**columns).collect(engine="streaming")
-        )
-    except (pl.exceptions.PolarsError, OSError) as error:
-        problems.append(f"{path}: not readable as text in UTF-8 ({_first(error)})")
-        return None
-
-
-def _read_ids(folder: Path, problems: list[str]) -> tuple[pl.DataFrame | None, list[Path]]:
-    """Columns ``track_id, seven_digital_id`` of the list beside ``unique_tracks.txt``, and its files; None if none."""
-    lists = [folder / _IDS] if (folder / _IDS).is_file() else [folder / name for name in _ID_LINES]
-    ids = _read_id_table(lists[0], problems) if len(lists) == 1 else _read_id_lines(lists, problems)
-    if ids is None:
-        return None, lists
-    doubled = ids.filter(pl.col("track_id").is_duplicated())["track_id"].unique().sort()
-    if len(doubled):
-        problems.append(f"{folder}: the list of 7digital ids names {len(doubled)} tracks twice ({few(doubled)})")
-        return None, lists
-    return ids, lists
-
-
-def _read_id_table(path: Path, problems: list[str]) -> pl.DataFrame | None:
-    try:
-        return pl.read_csv(path, infer_schema=False).select("track_id", "seven_digital_id")
-    except (pl.exceptions.PolarsError, OSError) as error:
-        problems.append(f"{path}: expected a CSV with the columns track_id, seven_digital_id ({_first(error)})")
-        return None
-
-
-def _read_id_lines(paths: Sequence[Path], problems: list[str]) -> pl.DataFrame | None:
-    """Two files that belong together line by line: tracks, and their 7digital ids."""
-    lacking = [path for path in paths if not path.is_file()]
-    if len(lacking) == 1:
-        problems.append(f"{lacking[0]}: missing; {' and '.join(_ID_LINES)} belong together, line by line")
-    if lacking:
-        return None
-    tracks, numbers = (_collected(path, problems, line="line") for path in paths)
-    if tracks is None or numbers is None:
-        return None
-    if len(tracks) != len(numbers):
-        problems.append(
-            f"{paths[0]}: {len(tracks)} lines, {paths[1].name} has {len(numbers)}; expected as many, line by line"
-        )
-        return None
-    return pl.DataFrame({"track_id": tracks["line"], "seven_digital_id": numbers["line"]})
-
-
 def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metadata | None:
     # A frame takes 40 kB besides its row, so they are joined as they come.
-    joined, recent, damaged = _empty(), [], []
+    joined, recent, damaged, misnamed = _empty(), [], [], []
     for path in tqdm(paths, desc="metadata", unit="file", disable=not bars_wanted()):
         try:
             with h5py.File(path) as file:
                 songs, analysis = _songs(file)
                 recent.append(_columns(songs[:], analysis.fields("track_id")[:]))
+            held = recent[-1]["track_id"].to_list()
+            if re.fullmatch(TRACK_ID, path.stem) and held and held != [path.stem]:
+                misnamed.append(f"{path.name}: {few(held, 2)}")
             if len(recent) == _FILES_AT_ONCE:
                 joined = joined.extend(pl.concat(recent))
                 recent.clear()
         except (OSError, KeyError, ValueError, RuntimeError, UnicodeDecodeError) as error:
-            damaged.append(f"{path.name}: {_first(error)}")
+            damaged.append(f"{path.name}: {first_line(error)}")
     if damaged:
         problems.append(
             f"{place}: {len(damaged)} .h5 files are damaged or none of the Million Song Dataset; remove or replace "
             f"them ({few(damaged)})"
+        )
+    if misnamed:
+        problems.append(
+            f"{place}: {len(misnamed)} .h5 files hold another track than the one that they are named after; give each "
+            f"its own name ({few(misnamed)})"
         )
     if len(damaged) == len(paths):
         return None

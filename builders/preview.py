@@ -6,6 +6,7 @@ nor signed addresses ever reach a message, a log or a file: what went wrong is t
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
@@ -69,6 +70,13 @@ class Credentials:
         return "Credentials(…)"
 
 
+class _Session(requests.Session):
+    """A session that leaves redirects alone: requests would read, and fail at, those that it does not follow too."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        return None
+
+
 class Client:
     """Fetches previews; may be used from several threads.
 
@@ -130,7 +138,7 @@ class Client:
         """The last answer of a chain of redirects."""
         url = f"{self._base}/{clip}?{urlencode({'country': self._country})}"
         for _ in range(_REDIRECTS + 1):
-            ours = _origin(url) == _origin(self._base)
+            ours = origin(url) == origin(self._base)
             answer = self._session().get(
                 url if ours else _unsigned(url),
                 auth=self._signature() if ours else None,
@@ -141,10 +149,12 @@ class Client:
             )
             if not answer.is_redirect:
                 break
-            url = _unsigned(urljoin(url, answer.headers["Location"]))
             answer.close()
-            if urlsplit(url).scheme not in ("http", "https"):
-                raise FailedError("redirect to no web address", again=False)
+            try:
+                url = _unsigned(urljoin(url, answer.headers["Location"]))
+                origin(url)
+            except ValueError:
+                raise FailedError("redirect to no web address", again=False) from None
         else:
             raise FailedError("too many redirects", again=False)
         with answer:
@@ -152,7 +162,7 @@ class Client:
 
     def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):
-            self._local.session = requests.Session()
+            self._local.session = _Session()
             # Neither keys of a .netrc file nor cookies go anywhere.
             self._local.session.trust_env = False
         return self._local.session
@@ -163,7 +173,7 @@ class Client:
     def _keep(self, answer: requests.Response, path: Path, until: float) -> None:
         """Write the body beside ``path``, and rename it if it is audio."""
         promised = answer.headers.get("Content-Length")
-        if promised and promised.isdigit() and int(promised) > self._size_limit:
+        if (_whole(promised) or 0) > self._size_limit:
             raise FailedError(f"more than {self._size_limit} bytes", again=False)
         with replacing(path) as temporary:
             size = 0
@@ -203,18 +213,27 @@ def _check_audio(path: Path, *, whole: bool) -> None:
 
 def _retry_after(answer: requests.Response) -> float | None:
     """Seconds of a ``Retry-After`` header, which may be a number or a date (RFC 9110, section 10.2.3)."""
-    value = answer.headers.get("Retry-After", "").strip()
-    if value.isdigit():
-        return float(value)
+    value = answer.headers.get("Retry-After", "")
+    if (seconds := _whole(value)) is not None:
+        return float(seconds)
     try:
         return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
     except (TypeError, ValueError, OverflowError):
         return None
 
 
-def _origin(url: str) -> tuple[str, str | None, int | None]:
+def _whole(text: str | None) -> int | None:
+    """The number that a header gives; None where it gives none, or one beyond all reason."""
+    return int(text) if text and re.fullmatch(r"\s*[0-9]{1,18}\s*", text) else None
+
+
+def origin(url: str) -> tuple[str, str, int]:
+    """Scheme, host and port of a web address; ValueError where it is none."""
     parts = urlsplit(url)
-    return parts.scheme, parts.hostname, parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    ports = {"http": 80, "https": 443}
+    if parts.scheme not in ports or not parts.hostname:
+        raise ValueError("no web address")
+    return parts.scheme, parts.hostname, parts.port or ports[parts.scheme]
 
 
 def _unsigned(url: str) -> str:

@@ -23,7 +23,7 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 LOCAL = "local.json"
 
-_VERSION = re.compile(r"\d+\.\d+\.\d+")
+_VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 
 
 def check_version(version: str) -> None:

@@ -24,9 +24,9 @@ from tqdm import tqdm
 
 from ..errors import EmobenchError, InputError
 from ..parallel import bars_wanted
-from .allowance import DAY, Pace, Record
+from .allowance import DAY, RECORD, Pace, Record
 from .corpus import few
-from .preview import Client, Credentials, FailedError, RefusedError, unlogged
+from .preview import Client, Credentials, FailedError, RefusedError, origin, unlogged
 
 KEYS = ("SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET")
 
@@ -78,13 +78,27 @@ class DownloadConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        parts = urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username or parts.query:
+        if not _is_plain(self.base_url):
             raise InputError(f"--clip-url {self.base_url}: expected such as https://previews.7digital.com/clip.")
         if not (len(self.country) == 2 and self.country.isascii() and self.country.isalpha()):
             raise InputError(f"--country {self.country}: expected two letters such as US.")
         if self.per_day < 1:
             raise InputError(f"--per-day {self.per_day}: expected at least one request a day.")
+
+    @property
+    def catalogue(self) -> str:
+        """Whose clips these are: the address that is asked, with the country."""
+        return f"{self.base_url.rstrip('/')}?country={self.country.upper()}"
+
+
+def _is_plain(url: str) -> bool:
+    """Whether it is a web address to which an id can be added."""
+    try:
+        origin(url)
+    except ValueError:
+        return False
+    parts = urlsplit(url)
+    return not (parts.username or parts.query or parts.fragment)
 
 
 def credentials() -> Credentials:
@@ -179,7 +193,7 @@ class Download:
         self._folder, self._config = folder, config
         self._stop = threading.Event()
         self._wait, self._now = wait, now
-        self.record = Record(folder)
+        self.record = Record(folder, config.catalogue)
         self._pace = Pace(self.record, config.per_day, wait=self._interruptible, now=now)
         self._keys = keys
         self._client: Client | None = None
@@ -236,6 +250,11 @@ class Download:
             If some could not be fetched, with the kinds of failure. What was fetched is kept.
         """
         left = self._left(clips)
+        if known := len(self.record.missing.intersection(clips)):
+            _say(
+                f"{known} clips are missing and not asked for again, as {self._folder / RECORD} says of "
+                f"{self._config.catalogue}"
+            )
         if left:
             self._client = self._connect()
             _say(self.plan(left).told(self._config.per_day))

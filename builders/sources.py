@@ -10,7 +10,7 @@ from typing import Any
 from ..errors import InputError
 from ..shards import Tally
 from . import deam, fma, labelled, moodswings, msd, pretraining, synthetic, table
-from .corpus import LabelledCorpus, PretrainCorpus
+from .corpus import LabelledCorpus, PretrainCorpus, escaped
 from .deam_split import SplitConfig
 from .folds import FoldConfig
 from .quality import QualityConfig
@@ -45,6 +45,11 @@ class Options:
     def __post_init__(self) -> None:
         if self.sample is not None and self.sample < 0:
             raise InputError(f"--sample {self.sample}: expected a number of clips, or 0 for all that pass.")
+        for given in (self.labels, self.clips, self.audio, self.metadata, self.annotations):
+            # Decoders and manifests take text only.
+            place = str(given.resolve()) if given else ""
+            if escaped(place) != place:
+                raise InputError(f"{escaped(place)}: a name in it is no text in UTF-8; rename that file or folder.")
 
 
 @dataclass(frozen=True)

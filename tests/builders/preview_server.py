@@ -55,7 +55,7 @@ class PreviewServer:
     Manners: ``ok``, a status such as ``404`` or ``500``, ``429:2`` and ``429:date`` (with ``Retry-After``), ``drip``,
     ``slow``, ``truncated``, ``whole`` and ``cut`` (without a length), ``html``, ``refused`` (XML with status 200),
     ``reset``, ``huge``, ``empty``, ``damaged``, ``loop``, ``again`` (a redirect within the host), ``away``
-    (to ``other``) and ``file``.
+    (to ``other``), ``file``, and ``to`` with an address.
     """
 
     def __init__(self, clip: bytes, other: PreviewServer | None = None) -> None:
@@ -147,6 +147,9 @@ class _Handler(BaseHTTPRequestHandler):
         }
         if manner in answers:
             answers[manner]()
+            return
+        if manner.startswith("to "):
+            self._redirect(manner[3:])
             return
         status, _, after = manner.partition(":")
         headers = (

@@ -95,6 +95,13 @@ def test_licences_are_counted(tmp_path: Path, clips: Path) -> None:
     assert f"| {NC_ND} | 1 | yes |" in corpus.about.notes
 
 
+def test_a_licence_breaks_no_table(tmp_path: Path, clips: Path) -> None:
+    tracks = {**TRACKS, "5": ("B", "A", "small", "a|b`c\n<script>", "T")}
+    notes = fma.load(_write(tmp_path, tracks), clips).about.notes
+    assert r"| a\|b\`c &lt;script&gt; | 1 | no |" in notes.splitlines()
+    assert "<script>" not in notes
+
+
 @pytest.mark.parametrize(
     ("licence", "allowed"),
     [
@@ -103,6 +110,22 @@ def test_licences_are_counted(tmp_path: Path, clips: Path) -> None:
         ("CC0 1.0 Universal", True),
         ("Public Domain Mark 1.0", True),
         ("Free Art License", True),
+        ("Attribution", True),
+        ("Attribution-NonCommercial", True),
+        ("Attribution-NoDerivs", True),
+        ("Attribution-Noncommercial-Share Alike 3.0 United States", True),
+        ("Attribution-Noncommercial-No Derivative Works 2.0 UK: England & Wales", True),
+        ("Attribution-NonCommercial-NoDerivatives (aka Music Sharing) 3.0 International", True),
+        ("Creative Commons Attribution-NonCommercial-NoDerivatives 4.0", True),
+        ("Creative Commons Attribution 4.0 International License", True),
+        ("http://creativecommons.org/licenses/by-nc-nd/3.0/us/", True),
+        ("https://creativecommons.org/publicdomain/zero/1.0/", True),
+        ("https://creativecommons.org/licenses/sampling+/1.0/", False),
+        ("https://creativecommons.org.example.org/licenses/by/4.0/", False),
+        ("Non-Attribution custom", False),
+        ("Attribution custom", False),
+        ("No Attribution Allowed, All rights reserved", False),
+        ("Attribution required, no redistribution", False),
         ("Noncommercial Sampling Plus 1.0", False),
         ("Creative Commons Sampling Plus 1.0", False),
         ("Orphan Work", False),
@@ -171,7 +194,7 @@ def test_every_problem_is_listed_at_once(tmp_path: Path, clips: Path) -> None:
     assert "\n" not in message
 
 
-@pytest.mark.parametrize("number", ["/etc/passwd", "../../2", "1234567", "2.5", "-2", ""])
+@pytest.mark.parametrize("number", ["/etc/passwd", "../../2", "1234567", "2.5", "-2", "", "٣"])
 def test_no_track_id_can_become_another_path(tmp_path: Path, clips: Path, number: str) -> None:
     assert "no number of up to six digits" in _wrong_tracks(tmp_path, clips, [*TRACKS.items(), (number, TRACKS["2"])])
 
@@ -194,6 +217,29 @@ def test_wrong_tables(tmp_path: Path, clips: Path) -> None:
         file.write(b"7,\xff\xfe,,,,,,,,\n")
     with pytest.raises(InputError, match="not readable as CSV in UTF-8"):
         fma.load(tmp_path / "fma_metadata", clips)
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [
+        (
+            "7,i,al,7,Smith, John,training,small,200,FMA-Limited: Download Only,t",
+            "1 rows have not the 10 cells of the header (the row that ends in line 17 has 11)",
+        ),
+        ("7,0", "1 rows have not the 10 cells of the header (the row that ends in line 17 has 2)"),
+        ('7,i,al,7,a,training,small,200,Attribution,"t', "not readable as CSV in UTF-8 (unexpected end of data)"),
+        ('7,i,al,7,a,training,small,200,"Attribution,t', "not readable as CSV in UTF-8 (unexpected end of data)"),
+    ],
+)
+def test_rows_of_another_length(tmp_path: Path, clips: Path, line: str, told: str) -> None:
+    path = _write(tmp_path) / "tracks.csv"
+    before = path.read_text(encoding="utf-8")
+    path.write_text(f"{before}{line}\n8,i,al,7,a,training,small,200,Attribution,t\n", encoding="utf-8")
+    with pytest.raises(InputError) as caught:
+        fma.load(path, clips)
+    assert told in str(caught.value)
+    path.write_text(f"{before}\n\n", encoding="utf-8")
+    assert len(fma.load(path, clips).clips) == 2
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:

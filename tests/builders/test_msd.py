@@ -23,7 +23,7 @@ from emobench.cli import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
 
-from .msd_files import TRACKS, write_database
+from .msd_files import TRACKS, write_database, write_h5
 
 FIRST, SECOND, THIRD, _ = (track[0] for track in TRACKS)
 LAYOUTS = {
@@ -67,6 +67,7 @@ def test_one_clip_of_two_tracks_and_clips_of_none(tmp_path: Path) -> None:
             ["song.mp3", "x/03 - 音楽.mp3", "5504670.clip.mp3"],
             ["2 files are named neither", "song.mp3, x/03 - 音楽.mp3"],
         ),
+        (["1٣.clip.mp3"], ["1 files are named neither"]),
         (["77.clip.mp3"], ["none of its 1 clips is of one of the 4 tracks", "77.clip.mp3"]),
         (
             [f"{FIRST}.mp3", "5/5/5504670.clip.mp3"],
@@ -91,6 +92,13 @@ def test_every_problem_at_once(tmp_path: Path) -> None:
         msd.load(path, tmp_path / "nowhere")
     for part in ("1 track ids are none", "stand more than once", "nowhere: no such folder"):
         assert part in str(told.value)
+
+
+def test_a_track_that_stands_twice_is_one_problem(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        write_h5(tmp_path / folder / f"{FIRST}.h5", TRACKS[:1])
+    with pytest.raises(InputError, match=r"1 problem: .* 1 track ids stand more than once"):
+        msd.load(tmp_path, _clips(tmp_path / "clips", f"{FIRST}.mp3"))
 
 
 # The sample

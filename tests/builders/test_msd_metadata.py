@@ -102,6 +102,13 @@ def test_of_several_forms_the_database_is_read(tmp_path: Path) -> None:
     assert _read(tmp_path).source["metadata"] == "track_metadata.db"
 
 
+def _exchanged(folder: Path) -> Path:
+    """Files of three tracks, two of which have each other's name."""
+    for name, track in ((TRACKS[0], TRACKS[1]), (TRACKS[1], TRACKS[0]), (TRACKS[2], TRACKS[2])):
+        write_h5(folder / "A" / f"{name[0]}.h5", [track])
+    return folder / "A"
+
+
 def _nothing(folder: Path) -> Path:
     return folder / "nothing"
 
@@ -116,6 +123,16 @@ def _no_table(folder: Path) -> Path:
 
     sqlite3.connect(folder / "track_metadata.db").execute("CREATE TABLE other (x)").connection.close()
     return folder
+
+
+def _not_text(folder: Path, column: str, value: str) -> Path:
+    """A database in which SQLite keeps, as text or a blob, what is no UTF-8."""
+    import sqlite3
+
+    with sqlite3.connect(write_database(folder / "t.db")) as connection:
+        connection.execute(f"UPDATE songs SET {column} = {value} WHERE track_id = '{TRACKS[2][0]}'")
+    connection.close()
+    return folder / "t.db"
 
 
 def _cut(path: Path) -> Path:
@@ -149,6 +166,18 @@ WRONG: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
             write_database(folder / "t.db", [(f"TRAAAAA128F{n:07X}", n, "A", "B", "C") for n in range(999)])
         ),
         ["t.db: not readable as SQLite"],
+    ),
+    "text that is no UTF-8": (
+        lambda folder: _not_text(folder, "artist_name", "CAST(x'ff41fe' AS TEXT)"),
+        ["t.db: 1 cells of songs are no text in UTF-8 (track TRAAABD128F429CF47: artist_name b'\\xffA\\xfe')"],
+    ),
+    "a blob that is no text": (
+        lambda folder: _not_text(folder, "release", "x'fffe'"),
+        ["t.db: 1 cells of songs are no text in UTF-8 (track TRAAABD128F429CF47: release b'\\xff\\xfe')"],
+    ),
+    "a track id that is no UTF-8": (
+        lambda folder: _not_text(folder, "track_id", "CAST(x'ff' AS TEXT)"),
+        ["track \\xff: track_id b'\\xff'"],
     ),
     "no rows": (lambda folder: write_database(folder / "t.db", []), ["t.db: has no tracks"]),
     "cut summary": (
@@ -194,6 +223,51 @@ WRONG: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "ids of a track twice": (
         lambda folder: _lines(folder, lambda f: (f / "msd_id.txt").write_text(f"{TRACKS[0][0]}\n" * 3)),
         ["names 1 tracks twice (TRAAAAK128F9318786)"],
+    ),
+    "ids of other tracks": (
+        lambda folder: _lines(
+            folder, lambda f: (f / "7digital_ids.csv").write_text("track_id,seven_digital_id\nTRZZZZZ128F0000000,5\n")
+        ),
+        ["7digital_ids.csv: none of its 1 ids is of one of the tracks of unique_tracks.txt (such as TRAAAA"],
+    ),
+    "no ids in the list": (
+        lambda folder: _lines(folder, lambda f: (f / "7digital_ids.csv").write_text("track_id,seven_digital_id\n")),
+        ["7digital_ids.csv: none of its 0 ids"],
+    ),
+    "lists of ids under each other's names": (
+        lambda folder: _lines(
+            folder,
+            lambda f: [
+                (f / "msd_id.txt").rename(f / "x"),
+                (f / "7digital_id.txt").rename(f / "msd_id.txt"),
+                (f / "x").rename(f / "7digital_id.txt"),
+            ],
+        ),
+        ["msd_id.txt: none of its 3 ids is of one of the tracks", "7digital_id.txt: 3 7digital ids are no numbers"],
+    ),
+    "a wrong id in the list": (
+        lambda folder: _lines(
+            folder,
+            lambda f: (f / "7digital_ids.csv").write_text(f"track_id,seven_digital_id\n{TRACKS[0][0]},../x\n"),
+        ),
+        ["7digital_ids.csv: 1 7digital ids are no numbers (track TRAAAAK128F9318786: '../x')"],
+    ),
+    "a control character": (
+        lambda folder: _lines(
+            folder, lambda f: (f / "unique_tracks.txt").write_text("TRX<SEP>a<SEP>b\x01<SEP>c\nTRY<SEP>a<SEP>b<SEP>c\n")
+        ),
+        ["unique_tracks.txt: not readable as text in UTF-8 without the character U+0001"],
+    ),
+    "track files under each other's names": (
+        _exchanged,
+        ["A: 2 .h5 files hold another track", "(TRAAAAK128F9318786.h5: TRAAAAV128F421A322, TRAAAAV128F421A322.h5: TRA"],
+    ),
+    "digits of another script": (
+        lambda folder: _lines(
+            folder,
+            lambda f: (f / "7digital_ids.csv").write_text(f"track_id,seven_digital_id\n{TRACKS[0][0]},1٣\n"),
+        ),
+        ["1 7digital ids are no numbers (track TRAAAAK128F9318786: '1٣')"],
     ),
     "a table of other columns": (
         lambda folder: _lines(folder, lambda f: (f / "7digital_ids.csv").write_text("a,b\n1,2\n")),

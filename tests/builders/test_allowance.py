@@ -1,0 +1,77 @@
+"""How often 7digital may be asked, what is written down of it, and settings that are refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from emobench.builders.allowance import RECORD, Pace, Record
+from emobench.builders.sevendigital import DownloadConfig
+from emobench.errors import InputError
+
+
+def test_no_more_requests_a_day_than_allowed(tmp_path: Path) -> None:
+    now = [1_000_000.0]
+
+    def wait(seconds: float) -> None:
+        now[0] += seconds
+
+    made = []
+    for _run in range(4):
+        # Each run is a new one that knows only what was written down.
+        record = Record(tmp_path)
+        with record.open():
+            pace = Pace(record, 10, wait=wait, now=lambda: now[0])
+            for number in range(9):
+                pace.take(str(number))
+                made.append(now[0])
+                now[0] += 60.0
+    assert len(made) == 36
+    for moment in made:
+        assert sum(moment <= other < moment + 86_400 for other in made) <= 10
+    # And no slower than it must be: 36 requests are 10 on each of four days.
+    assert made[-1] - made[0] < 3 * 86_400 + 3600
+
+
+def test_a_cut_record_is_read_as_far_as_it_is_sound(tmp_path: Path) -> None:
+    (tmp_path / RECORD).write_text("1000.0 request 5\n1001.0 missing 5\n1002.0 miss")
+    record = Record(tmp_path)
+    with record.open():
+        record.write(1003.0, "missing", "6")
+    again = Record(tmp_path)
+    assert again.missing == {"5", "6"}
+    assert list(again.requests) == [1000.0]
+
+
+def test_what_is_missing_is_missing_in_a_catalogue(tmp_path: Path) -> None:
+    # Lines of earlier versions name none, and are of any.
+    (tmp_path / RECORD).write_text("1000.0 missing 5\n")
+    record = Record(tmp_path, "http://x/clip ä?country=US")
+    with record.open():
+        record.write(1001.0, "request", "6")
+        record.write(1001.0, "missing", "6")
+    assert Record(tmp_path, "http://x/clip ä?country=US").missing == {"5", "6"}
+    other = Record(tmp_path, "http://x/clip ä?country=SE")
+    assert other.missing == {"5"}
+    assert list(other.requests) == [1001.0]
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"base_url": "previews.7digital.com"}, "--clip-url previews.7digital.com"),
+        ({"base_url": "ftp://x/clip"}, "--clip-url ftp://x/clip"),
+        ({"base_url": "https://me:word@x/clip"}, "--clip-url"),
+        ({"base_url": "http://x:99999/clip"}, "--clip-url"),
+        ({"base_url": "http://x:abc/clip"}, "--clip-url"),
+        ({"base_url": "http://[::1/clip"}, "--clip-url"),
+        ({"base_url": "http:///clip"}, "--clip-url"),
+        ({"country": "USA"}, "--country USA"),
+        ({"per_day": 0}, "--per-day 0"),
+    ],
+    ids=str,
+)
+def test_wrong_settings(changes: dict[str, Any], line: str) -> None:
+    with pytest.raises(InputError, match=line):
+        DownloadConfig(**changes)

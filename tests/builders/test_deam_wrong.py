@@ -1,0 +1,158 @@
+"""DEAM: what may be wrong in its folder, each named in one line."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from emobench.builders import deam, sources
+from emobench.errors import InputError
+
+from .deam_folder import DYNAMIC, RATERS, SAMPLES, STATIC, ratings, write_folder, write_table, write_text
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_folder(tmp_path / "DEAM")
+
+
+def _replaced(place: str, old: str, new: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        text = (folder / place).read_text(encoding="utf-8")
+        assert old in text
+        (folder / place).write_text(text.replace(old, new), encoding="utf-8")
+
+    return change
+
+
+def _swap(folder: Path) -> None:
+    first, second = (folder / DYNAMIC / f"{axis}.csv" for axis in ("arousal", "valence"))
+    (folder / "kept").write_bytes(first.read_bytes())
+    second.replace(first)
+    (folder / "kept").replace(second)
+
+
+def _swap_workers(folder: Path) -> None:
+    first, second = (folder / RATERS / axis for axis in ("arousal", "valence"))
+    first.rename(folder / "kept")
+    second.rename(first)
+    (folder / "kept").rename(second)
+
+
+def _copied(place: str, other: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (folder / other).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(folder / place, folder / other)
+
+    return change
+
+
+def _removed(place: str) -> Callable[[Path], None]:
+    def change(folder: Path) -> None:
+        (shutil.rmtree if (folder / place).is_dir() else Path.unlink)(folder / place)
+
+    return change
+
+
+WRONG: dict[str, Callable[[Path], None]] = {
+    r"arousal\.csv and valence\.csv: swapped": _swap,
+    r"arousal\.csv and valence\.csv: hold the same numbers": _copied(
+        f"{DYNAMIC}/arousal.csv", f"{DYNAMIC}/valence.csv"
+    ),
+    r"swapped, or else the workers' folders arousal and valence": _swap_workers,
+    r"arousal\.csv: lacks the column song_id": _replaced(f"{DYNAMIC}/arousal.csv", "song_id", "x"),
+    r"arousal\.csv: expected the columns sample_15000ms": _replaced(f"{DYNAMIC}/arousal.csv", "sample_", "x"),
+    r"valence\.csv: 1 song_id are no number \('\.\./2001'\)": _replaced(f"{DYNAMIC}/valence.csv", "2001,", "../2001,"),
+    r"arousal\.csv: 1 song_id are no number \('٢'\)": _replaced(f"{DYNAMIC}/arousal.csv", "\n2,", "\n٢,"),
+    r"arousal\.csv: 1 song_id are no number \('9{40}'\)": _replaced(
+        f"{DYNAMIC}/arousal.csv", "\n2,", f"\n{'9' * 5000},"
+    ),
+    r"arousal\.csv: column 'sample_9{20}ms': expected sample_<milliseconds>ms within three hours": _replaced(
+        f"{DYNAMIC}/arousal.csv", "sample_18500ms", f"sample_{'9' * 20}ms"
+    ),
+    r"valence\.csv: column 'sample_9000000000ms': expected": _replaced(
+        f"{DYNAMIC}/valence.csv", "sample_18500ms", "sample_9000000000ms"
+    ),
+    r"2\.csv: column 'sample_x': expected": _replaced(f"{RATERS}/valence/2.csv", "sample_18500ms", "sample_x"),
+    r"valence\.csv: 1 songs stand more than once \(3\)": _replaced(f"{DYNAMIC}/valence.csv", "\n2,", "\n003,"),
+    r"2 songs stand in one only \(2, 9\)": _replaced(f"{DYNAMIC}/valence.csv", "\n2,", "\n9,"),
+    r"_std\.csv: expected numbers from 0 to 1, one a column \(row 2, sample_15000ms: 'x'\)": _replaced(
+        f"{DYNAMIC}/arousal_std.csv", "1002,0.2", "1002,x"
+    ),
+    r"2\.csv: expected numbers from -10 to 10, .*row 2, sample_15000ms: '11'": _replaced(
+        f"{RATERS}/arousal/2.csv", f"w0,{ratings('arousal', '2')[0, 0]}", "w0,11"
+    ),
+    r"1 files of workers hold ratings beyond -1 to 1 \(.*/arousal/2\.csv\)": _replaced(
+        f"{RATERS}/arousal/2.csv", f"w0,{ratings('arousal', '2')[0, 0]}", "w0,1.5"
+    ),
+    r"2\.csv: expected .*row 2: 10 cells, and 9 columns": _replaced(f"{RATERS}/arousal/2.csv", "w0,", "w0,0.5,"),
+    r"two files for 2; expected one": _copied(f"{RATERS}/arousal/2.csv", f"{RATERS}/arousal/02.csv"),
+    r"two files for arousal; expected one": _copied(f"{DYNAMIC}/arousal.csv", "copy/arousal.csv"),
+    r"expected the song's number as the file's name": _copied(f"{RATERS}/arousal/2.csv", f"{RATERS}/arousal/a.csv"),
+    r"1 songs have files of workers for valence only \(2\)": _removed(f"{RATERS}/arousal/2.csv"),
+    r"holds valence\.csv only": _removed(f"{DYNAMIC}/arousal.csv"),
+    r"holds no metadata\*\.csv": _removed("metadata"),
+    r"metadata_2013\.csv: lacks the column artist": _replaced("metadata/metadata_2013.csv", "Artist", "x"),
+    r"metadata_2015\.csv: row 2: song id '2' is no number, or stands twice": _replaced(
+        "metadata/metadata_2015.csv", "2001,", "2,"
+    ),
+    r"_2000\.csv: lacks the column valence_std": _replaced(STATIC, "valence_std", "x"),
+    r"_2000\.csv: row 2: song 2: expected means from 1 to 9": _replaced(STATIC, "\n2, 3.1", "\n2, 0.3"),
+    r"1 songs have neither two workers .* \(2001\)": _replaced(STATIC, "\n2001", "\n2002"),
+}
+
+
+@pytest.mark.parametrize("message", list(WRONG))
+def test_wrong_annotations(folder: Path, message: str) -> None:
+    WRONG[message](folder)
+    with pytest.raises(InputError, match=message):
+        deam.load(folder, None)
+
+
+def test_swapped_files_are_told_by_the_static_annotations_too(folder: Path) -> None:
+    shutil.rmtree(folder / RATERS)
+    songs = range(100, 112)
+    for axis, value in (("arousal", -0.4), ("valence", 0.6)):
+        write_table(
+            folder / DYNAMIC / f"{axis}.csv", [["song_id", *SAMPLES], *([song, *[value] * 8] for song in songs)]
+        )
+    static = "song_id, valence_mean, valence_std, arousal_mean, arousal_std\n"
+    write_text(folder / STATIC, static + "".join(f"{song}, 3.1, 1.2, 7.1, 1.6\n" for song in songs))
+    with pytest.raises(InputError, match="swapped"):
+        deam.load(folder, None)
+
+
+def test_metadata_that_match_nothing(folder: Path) -> None:
+    for path in (folder / "metadata").iterdir():
+        path.unlink()
+    write_text(folder / "metadata/metadata_2013.csv", "song_id,Artist,Song title\n77,Artist,Title\n")
+    with pytest.raises(InputError, match="no song of the annotations stands in the metadata"):
+        deam.load(folder, None)
+
+
+def test_every_problem_is_listed_at_once(folder: Path, tmp_path: Path) -> None:
+    _removed("metadata")(folder)
+    _replaced(f"{DYNAMIC}/arousal.csv", "\n2,", "\n77,")(folder)
+    music = tmp_path / "music"
+    for name in ("a/55.mp3", "b/55.ogg", "cover.jpg"):
+        write_text(music / name, "")
+    with pytest.raises(InputError) as caught:
+        deam.load(folder, music)
+    message = str(caught.value)
+    assert message.startswith("build-data deam: 4 problems: ")
+    assert "holds no metadata*.csv" in message
+    assert "2 songs stand in one only (2, 77)" in message
+    assert "1 songs have more than one file (55: a/55.mp3 and b/55.ogg)" in message
+    assert "none of its files answers to a song; expected names such as 2.mp3" in message
+
+
+def test_missing_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"2 problems: .*nowhere: no such folder.*; .*nothing: no such folder"):
+        deam.load(tmp_path / "nowhere", tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=r"3 problems: .*neither arousal\.csv.*holds no metadata.*holds no audio"):
+        deam.load(tmp_path / "empty", tmp_path / "empty")
+    with pytest.raises(InputError, match="--annotations: is needed here"):
+        sources.survey("deam", sources.Options(), tmp_path / "out", seed=0)
