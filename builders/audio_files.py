@@ -11,6 +11,7 @@ import polars as pl
 from ..audio.decode import EXTENSIONS, probe
 from ..errors import AudioError, InputError
 from ..files import sha256_file
+from ..isolation import CrashError, isolated
 from .folds import normalised
 from .tree import files_below
 
@@ -133,9 +134,23 @@ def clip_sources(clips: pl.DataFrame, folder: Path, *, kind: str) -> list[ClipSo
     return sources
 
 
+def audio_duration(path: Path) -> float:
+    """Length of an audio file in seconds by its header, read in a child process: decoders crash, and print.
+
+    Raises
+    ------
+    AudioError
+        With the reason ``missing`` or ``undecodable``.
+    """
+    try:
+        return isolated(probe, path).duration
+    except CrashError as error:
+        raise AudioError("undecodable", f"{path}: not readable as audio ({error}).") from error
+
+
 def _is_clip(path: Path, duration: float) -> bool:
     try:
-        return probe(path).duration <= duration + CLIP_MARGIN
+        return audio_duration(path) <= duration + CLIP_MARGIN
     except AudioError:
         return False
 

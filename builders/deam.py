@@ -22,10 +22,11 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ..audio.decode import EXTENSIONS, probe
+from ..audio.decode import EXTENSIONS
 from ..cards.dataset import About
 from ..errors import AudioError
 from ..files import digest
+from .audio_files import audio_duration
 from .corpus import LabelledCorpus, few, refuse
 from .deam_files import (
     AXES,
@@ -270,7 +271,7 @@ def _limits(audio: Path | None, files: Mapping[str, str]) -> tuple[dict[str, str
     limits: dict[str, float] = {}
     for song, path in files.items():
         try:
-            limits[song] = 1000 * probe((audio or Path()) / path).duration
+            limits[song] = 1000 * audio_duration((audio or Path()) / path)
         except AudioError as error:
             unusable[song] = error.reason
     return unusable, limits

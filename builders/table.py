@@ -17,10 +17,10 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ..audio.decode import probe
 from ..cards.dataset import About
 from ..errors import AudioError, InputError
 from ..files import sha256_file
+from .audio_files import audio_duration
 from .corpus import LabelledCorpus
 
 ABOUT = About(
@@ -204,7 +204,7 @@ def _durations(
             problems[clip["clip_id"]] = "missing"
         if duration is None and folder is not None and clip["audio"]:
             try:
-                duration = probe(folder / clip["audio"]).duration - clip["start"]
+                duration = audio_duration(folder / clip["audio"]) - clip["start"]
             except AudioError as error:
                 problems[clip["clip_id"]] = error.reason
             if duration is not None and duration < 1:

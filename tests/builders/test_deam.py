@@ -210,6 +210,16 @@ def test_dry_run_says_what_it_would_build(folder: Path, audio: Path, tmp_path: P
     assert not place.exists()
 
 
+def test_a_damaged_file_has_no_audio_and_says_nothing_of_its_own(
+    folder: Path, audio: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    broken = next(audio.glob("1001.*"))
+    broken.unlink()
+    broken.with_suffix(".mp3").write_bytes(b"\xff\xfb\x90\x00" + bytes(200))
+    assert deam.load(folder, audio).problems == {"1001": "undecodable"}
+    assert capfd.readouterr() == ("", "")
+
+
 @pytest.mark.parametrize("name", ["DEAM", "another"])
 def test_the_same_folder_elsewhere_is_the_same_corpus(
     folder: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
