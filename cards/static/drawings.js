@@ -222,6 +222,11 @@ function drawSeconds(seconds, width) {
 
 function figure(drawn, ...caption) {
   drawn.setAttribute("role", "img");
+  // The picture has one name; those of its parts are for the style and the slider.
+  for (const part of drawn.querySelectorAll("[aria-label]")) {
+    part.dataset.mark = part.getAttribute("aria-label");
+    part.removeAttribute("aria-label");
+  }
   return element("figure", {}, drawn, caption.length ? element("figcaption", {}, ...caption) : null);
 }
 

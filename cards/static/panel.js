@@ -30,10 +30,10 @@ function table(caption, columns, rows, className = "") {
     { class: className },
     element("caption", {}, caption),
     element("thead", {}, element("tr", {}, ...columns.map(({ title, numeric }) =>
-      element("th", { scope: "col", class: numeric ? "num" : "" }, title)))),
+      (title ? element("th", { scope: "col", class: numeric ? "num" : "" }, title) : element("td", {}))))),
     element("tbody", {}, ...rows.map((row) => element("tr", {}, ...row.map(cell)))),
   );
-  return element("div", { class: "wide" }, made);
+  return element("div", { class: "wide", role: "region", "aria-label": caption, tabindex: "0" }, made);
 }
 
 function scoreTable(record) {
@@ -136,7 +136,7 @@ function secondSlider(trajectory, targets, predictions) {
   const slider = element("input", { type: "range", min: "0", max: String(targets.length - 1), value: "0" });
   const said = element("output", {});
   const groups = ["target ellipses", "prediction ellipses", "target means", "prediction means"].map((name) =>
-    trajectory.querySelectorAll(`[aria-label="${name}"] :is(path, circle)`));
+    trajectory.querySelectorAll(`[data-mark="${name}"] :is(path, circle)`));
   const show = () => {
     const place = Number(slider.value);
     for (const group of groups) group.forEach((drawn, second) => drawn.classList.toggle("now", second === place));
