@@ -40,5 +40,6 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 
 def remove(folder: Path) -> None:
-    """Remove the state."""
-    (folder / NAME).unlink(missing_ok=True)
+    """Remove the state, and what an end in the middle of writing it left."""
+    for path in (folder / NAME, *folder.glob(f".{NAME}.*.tmp")):
+        path.unlink(missing_ok=True)

@@ -186,6 +186,7 @@ def test_builds_a_dataset(folder: Path, audio: Path, tmp_path: Path, pool: Execu
     assert "1 by their album, 3 by their artist" in card
     assert "Whole albums are dealt" not in card
     assert "their covariance is 0 because it is not known" in card
+    assert "20 seconds have a target. A second has 5 ratings." in card
 
 
 def test_labels_that_outlast_the_audio_are_cut(folder: Path, audio: Path, pool: Executor) -> None:

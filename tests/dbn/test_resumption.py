@@ -90,9 +90,11 @@ def test_a_damaged_state_is_begun_again(tmp_path: Path, damage: bytes | None) ->
     checkpoint.save(folder, {"layer 0/weight": torch.zeros(12, 4)}, {"other": []})
     if damage is not None:
         (folder / checkpoint.NAME).write_bytes(damage)
+    (folder / f".{checkpoint.NAME}.0123abcd.tmp").write_bytes(b"half a")
     found = _finish(folder, settings)
     for name, values in wanted.items():
         np.testing.assert_array_equal(found[name], values)
+    assert {path.name for path in folder.iterdir()} == {path.name for path in (tmp_path / "wanted").iterdir()}
 
 
 def test_all_have_read_the_state_before_one_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
