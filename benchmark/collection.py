@@ -91,7 +91,7 @@ def _files(folder: Path) -> Iterator[Path]:
     """What may be a result, or should not be there: all in folders of datasets, data files at the top."""
     for path in folder.iterdir():
         if path.is_dir() and not path.name.startswith("."):
-            inside = list(path.rglob("*")) if "@" not in path.name else list(path.iterdir())
+            inside = list(path.iterdir() if "@" in path.name else path.rglob("*"))
             if "@" in path.name or any(_is_data(each) for each in inside):
                 yield from inside
         elif _is_data(path):

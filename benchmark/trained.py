@@ -64,13 +64,17 @@ def trained_models(
             raise InputError(
                 f"--model {folder}: no model there (no {WEIGHTS}); expected a folder of 'emobench pretrain'."
             )
-        domain = _domain(folder, domains, window)
+        try:
+            config = read_json(folder / CONFIG, "model configuration")
+        except EmobenchError as error:
+            raise InputError(f"--model {folder}: not a readable model ({error}).") from error
+        domain = _domain(folder, config.get("domain"), domains, window)
         if domain.name in models:
             raise InputError(
                 f"--model {folder}: domain: is for {domain.name}, like {models[domain.name].folder}; "
                 "expected one model a domain."
             )
-        _check_analysis(folder, domain, analysis)
+        _check_analysis(folder, config.get("analysis"), domain, analysis)
         bands = analysis.timbre.n_mfcc if domain.table == "rhythm" else analysis.pitch.n_bands
         _check_inputs(folder, domain, window * domain.row_dims(bands))
         model = load_model(folder, device=device)
@@ -79,12 +83,8 @@ def trained_models(
     return models
 
 
-def _domain(folder: Path, domains: Collection[str], window: int) -> Domain:
+def _domain(folder: Path, found: Any, domains: Collection[str], window: int) -> Domain:
     """Domain and window that the model's configuration names, checked."""
-    try:
-        found = read_json(folder / CONFIG, "model configuration").get("domain")
-    except EmobenchError as error:
-        raise InputError(f"--model {folder}: not a readable model ({error}).") from error
     if not isinstance(found, Mapping) or not {"name", "window"} <= found.keys():
         raise InputError(f"--model {folder}: domain: {CONFIG} holds {found!r}; expected a name and a window.")
     name, beats = found["name"], found["window"]
@@ -103,9 +103,8 @@ def _domain(folder: Path, domains: Collection[str], window: int) -> Domain:
     return Domain(name, window)
 
 
-def _check_analysis(folder: Path, domain: Domain, analysis: AnalysisConfig) -> None:
+def _check_analysis(folder: Path, trained: Any, domain: Domain, analysis: AnalysisConfig) -> None:
     """Check that a network was trained on such features as it will be shown, where its configuration says so."""
-    trained = read_json(folder / CONFIG, "model configuration").get("analysis")
     if not isinstance(trained, Mapping):
         return
     wanted = plain(analysis)

@@ -14,6 +14,7 @@ left over at the end is dropped.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -284,7 +285,7 @@ def _clips(
     for song, each in rated.items():
         known = metadata.get(song, {})
         names = [known.get(name, "") for name in ("artist", "album", "title")]
-        duration = float(-(-(int(each.stamps[-1]) + STEP - each.start) // 1000))
+        duration = float(math.ceil((int(each.stamps[-1]) + STEP - each.start) / 1000))
         rows.append((song, song, *names, each.start / 1000, duration, files.get(song)))
     text = dict.fromkeys(("clip_id", "song_id", "artist", "album", "title"), pl.String)
     schema = {**text, "start": pl.Float64, "duration": pl.Float64, "audio": pl.String}

@@ -384,12 +384,12 @@ class _Handler(BaseHTTPRequestHandler):
             inside = [item for item in inside if "/" not in item[len(prefix) :]]
             shown = [folder for folder in shown if "/" not in folder[len(prefix) :]]
         tree = [{"type": "directory", "path": folder, "oid": "0" * 40, "size": 0} for folder in shown]
-        self._send(200, [*tree, *(_item(item, files[item]) for item in inside)])
+        self._send(200, [*tree, *(files[item].item(item) for item in inside)])
 
     def _paths_info(self, kind: str, name: str, rev: str) -> None:
         _, files = self._files(self._repo(kind, name), rev)
         asked = json.loads(self.body)["paths"] if self.body[:1] == b"{" else parse_qs(self.body.decode())["paths"]
-        self._send(200, [_item(path, files[path]) for path in asked if path in files])
+        self._send(200, [files[path].item(path) for path in asked if path in files])
 
     def _resolve(self, kind: str, name: str, rev: str, path: str) -> None:
         commit, files = self._files(self._repo(kind, name), rev)
@@ -398,8 +398,3 @@ class _Handler(BaseHTTPRequestHandler):
         entry = files[path]
         headers = {"ETag": f'"{entry.sha256 or entry.oid}"', "X-Repo-Commit": commit}
         self._send(200, self.server.objects[entry.sha256 or entry.oid], headers)
-
-
-def _item(path: str, entry: Entry) -> dict[str, Any]:
-    large = {"lfs": {"oid": entry.sha256, "size": entry.size, "pointerSize": 130}} if entry.sha256 else {}
-    return {"type": "file", "path": path, "oid": entry.oid, "size": entry.size, **large}

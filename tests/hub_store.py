@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import yaml
 
@@ -21,6 +22,11 @@ class Entry:
     oid: str
     size: int
     sha256: str | None = None
+
+    def item(self, path: str) -> dict[str, Any]:
+        """As listings have it."""
+        large = {"lfs": {"oid": self.sha256, "size": self.size, "pointerSize": 130}} if self.sha256 else {}
+        return {"type": "file", "path": path, "oid": self.oid, "size": self.size, **large}
 
 
 @dataclass
