@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import shutil
@@ -302,21 +303,27 @@ def test_ctrl_c_while_running(built: Path, tmp_path: Path) -> None:
 def test_an_import_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """It may end in whatever a package raises, such as numpy's RecursionError."""
     monkeypatch.setattr(console.State, "interrupted", False)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
 
     def fails(interrupted: bool = False) -> None:
-        console.State.interrupted = interrupted
+        with contextlib.suppress(KeyboardInterrupt):
+            if interrupted:
+                signal.raise_signal(signal.SIGINT)
         raise RecursionError("maximum recursion depth exceeded")
 
     own = typer.Typer(cls=console.Commands)
     own.command("fails")(fails)
     own.command("other")(lambda: None)
-    ran = CliRunner().invoke(own, ["fails", "--interrupted"])
+    try:
+        ran = CliRunner().invoke(own, ["fails", "--no-interrupted"])
+        assert isinstance(ran.exception, RecursionError)
+        ran = CliRunner().invoke(own, ["fails", "--interrupted"])
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert (ran.exit_code, ran.stderr.splitlines()) == (
         130,
         ["emobench: interrupted; the same command goes on where this one stopped."],
     )
-    ran = CliRunner().invoke(own, ["fails", "--no-interrupted"])
-    assert isinstance(ran.exception, RecursionError)
 
 
 def test_the_likelihood_of_a_model_that_is_there(built: Path, tmp_path: Path) -> None:

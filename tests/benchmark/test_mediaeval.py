@@ -78,6 +78,15 @@ def test_the_official_split(place: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert "| groups of the folds |" in card
 
 
+def test_a_list_with_quotes(place: Path, tmp_path: Path) -> None:
+    lines = [f' "{song}", "A title, with a comma"' for song in DEVELOPMENT]
+    (tmp_path / "quoted.csv").write_text("\n".join(lines))
+    given = ("--split", "mediaeval2015", "--development", str(tmp_path / "quoted.csv"), "--out", str(tmp_path / "d"))
+    _build(place, *given)
+    parts = _parts(tmp_path / "d")
+    assert parts["train"] | parts["verification"] == set(DEVELOPMENT)
+
+
 def test_without_a_list_the_split_is_called_another(place: Path, tmp_path: Path) -> None:
     _build(place, "--split", "evaluation2015", "--out", str(tmp_path / "d"))
     parts = _parts(tmp_path / "d")
