@@ -5,6 +5,8 @@ from __future__ import annotations
 import platform
 import resource
 import sys
+from functools import cache
+from hashlib import sha256
 from importlib import metadata
 from pathlib import Path
 
@@ -33,6 +35,17 @@ def package_versions(*, heavy: bool = True) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return found
+
+
+@cache
+def code_sha256() -> str:
+    """SHA-256 over the names and contents of emobench's own modules."""
+    root = Path(__file__).parent
+    hashed = sha256()
+    for folder in (".", "audio", "baselines", "benchmark", "builders", "dbn"):
+        for path in sorted((root / folder).glob("*.py")):
+            hashed.update(path.relative_to(root).as_posix().encode() + path.read_bytes())
+    return hashed.hexdigest()
 
 
 def decoder_version() -> str:

@@ -6,6 +6,32 @@ import numpy as np
 import numpy.typing as npt
 
 
+def _owner(times: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """The second to which each time belongs, named by its end."""
+    # A frame's time is a multiple of hop / sample_rate: rounding keeps exact seconds on their own side.
+    return np.maximum(np.ceil(np.round(times, 9)), 1.0)
+
+
+def seconds_without_frame(
+    times: npt.NDArray[np.floating], seconds: npt.NDArray[np.floating]
+) -> npt.NDArray[np.floating]:
+    """Return the seconds to which no time belongs.
+
+    Parameters
+    ----------
+    times : ndarray, shape (n,)
+        Seconds from the start of the clip.
+    seconds : ndarray, shape (m,)
+        Ends of the seconds wanted, as for :func:`mean_per_second`.
+
+    Returns
+    -------
+    ndarray, shape (k,)
+        Those of ``seconds`` that :func:`mean_per_second` would fill with another second's value.
+    """
+    return seconds[~np.isin(seconds, _owner(times))]
+
+
 def mean_per_second(
     values: npt.NDArray[np.floating], times: npt.NDArray[np.floating], seconds: npt.NDArray[np.floating]
 ) -> npt.NDArray[np.float64]:
@@ -34,9 +60,7 @@ def mean_per_second(
     """
     if len(values) == 0 or len(values) != len(times):
         raise ValueError(f"values: {len(values)} vectors for {len(times)} times; expected as many, at least 1")
-    # A frame's time is a multiple of hop / sample_rate: rounding keeps exact seconds on their own side.
-    owner = np.maximum(np.ceil(np.round(times, 9)), 1.0)
-    heard, first, counts = np.unique(owner, return_index=True, return_counts=True)
+    heard, first, counts = np.unique(_owner(times), return_index=True, return_counts=True)
     means = np.add.reduceat(values, first, axis=0, dtype=np.float64) / counts[:, None]
     last = np.searchsorted(heard, seconds, side="right") - 1
     return np.where(last[:, None] < 0, values[0], means[last])

@@ -39,7 +39,7 @@ REVISION = 2
 
 @dataclass(frozen=True)
 class Computed:
-    """A feature of a task: values (n_rows, d) and the processor seconds that a clip took."""
+    """A feature of a task: values (n_rows, d), and the median processor seconds per clip."""
 
     values: FloatArray
     seconds_per_clip: float
@@ -100,7 +100,8 @@ def compute(
     return {
         name: Computed(
             values=np.concatenate([clip[name]["values"] for clip in clips]),
-            seconds_per_clip=float(np.mean([clip[name]["cost"] for clip in clips])),
+            # The first clip of a process also pays for imports and compiled code, so not the mean.
+            seconds_per_clip=float(np.median([clip[name]["cost"] for clip in clips])),
         )
         for name in names
     }

@@ -94,12 +94,12 @@ def _table(path: Path) -> _Rows:
         values = np.array(rows, np.float64).reshape(len(rows), len(numeric))
     if "" in clips:
         raise InputError(f"{path}: line {numbers[clips.index('')]}: clip_id is empty; expected a clip.")
-    wrong = np.argwhere(~np.isfinite(values))
+    wrong = np.argwhere(~(np.abs(values) <= np.finfo(np.float32).max))
     if len(wrong):
         row, column = wrong[0]
         raise InputError(
             f"{path}: line {numbers[row]} (clip {clips[row]}): {numeric[column]} is {values[row, column]}; "
-            "expected a finite number."
+            "expected a finite number within the range of float32."
         )
     times = values[:, numeric.index("time")] if "time" in numeric else None
     kept = [column for column, name in enumerate(numeric) if name != "time"]

@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import cached_property
-from importlib.metadata import EntryPoint
+from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
-from ..audio.decode import decode
-from ..audio.seconds import mean_per_second
+from ..audio import cache
 from ..baselines.frames import FrameConfig
 from ..builders.audio_files import ClipSource, audio_hashes
-from ..builders.release import load_manifest
+from ..builders.release import MANIFEST, load_manifest
 from ..dbn.domains import NAMES as DOMAINS
+from ..environment import code_sha256, decoder_version, package_versions
 from ..errors import InputError
 from ..files import digest, sha256_file
-from ..parallel import bars_wanted
-from . import baseline_features
+from . import baseline_features, plugin_features
 from .echo_nest import EchoNest, MissingAnalysisError, echo_nest
 from .feature_files import read_columns
 from .spec import Row, is_file, registered
@@ -70,13 +67,30 @@ class Places:
 
 @dataclass(frozen=True)
 class Part:
-    """A feature of a row: values for a fold, and what decides and costs them."""
+    """A feature of a row: values for a fold, and what decides and costs them.
+
+    Attributes
+    ----------
+    values : callable
+        Gives the values of all rows of the task for a fold, shape (n_rows, d).
+    identity : object
+        Describes where the values come from: settings, and hashes of audio, weights and files.
+    seconds_per_clip, training, train_seconds : callable
+        Give the processor seconds per clip, the record of the training, and its seconds.
+    per_fold : bool
+        Whether the values depend on the fold.
+    reproducible : bool
+        Whether ``identity`` and the code of emobench determine the values, so that their hash can be looked up
+        without computing them.
+    """
 
     values: Callable[[Fold], FloatArray]
     identity: object
     seconds_per_clip: Callable[[], float | None]
     training: Callable[[], dict[str, Any] | None] = lambda: None
     train_seconds: Callable[[], float] = lambda: 0.0
+    per_fold: bool = False
+    reproducible: bool = False
 
 
 class UnavailableError(InputError):
@@ -230,6 +244,8 @@ class Features:
                 seconds_per_clip=lambda: bank.seconds_per_clip,
                 training=lambda: bank.training_record(name, phase),
                 train_seconds=lambda: bank.train_seconds(name, phase),
+                per_fold=True,
+                reproducible=True,
             )
         if name == "constant":
             empty = np.zeros((len(self.task.songs), 0))
@@ -240,9 +256,26 @@ class Features:
                 lambda fold: self._baseline(name).values,
                 identity,
                 lambda: self._baseline(name).seconds_per_clip,
+                reproducible=True,
             )
         values, identity, seconds = self._array(name)
         return Part(lambda fold: values, identity, lambda: seconds)
+
+    def values_sha256(self, row: Row, part: Part) -> str:
+        """SHA-256 of the float32 values of a part of a row, of all folds where they depend on the fold."""
+
+        def compute() -> cache.Arrays:
+            hashed = sha256()
+            for fold in self.task.folds if part.per_fold else self.task.folds[:1]:
+                values = np.ascontiguousarray(part.values(fold), np.float32)
+                hashed.update(repr(values.shape).encode() + values.tobytes())
+            return {"sha256": np.array(hashed.hexdigest())}
+
+        if not part.reproducible:
+            return str(compute()["sha256"])
+        data = sha256_file(self.task.dataset.folder / MANIFEST)
+        key = [part.identity, row.layer, row.phase, data, code_sha256(), package_versions(), decoder_version()]
+        return str(cache.cached("values", [*key, str(self.device)], compute)["sha256"])
 
     def _baseline(self, name: str) -> baseline_features.Computed:
         if name not in self._baselines:
@@ -263,7 +296,11 @@ class Features:
                     raise UnavailableError(str(error)) from error
                 self._arrays[name] = (found.values, ["ent", digest(found.hashes)], None)
             else:
-                self._arrays[name] = self._registered(name, registered()[name])
+                point = registered()[name]
+                made = plugin_features.compute(point, self.sources, self.task.seconds, self.frames.sample_rate)
+                version = point.dist.version if point.dist else "unknown"
+                identity = ["registered", point.value, version, digest(self.audio_hashes)]
+                self._arrays[name] = (made.values, identity, made.seconds_per_clip)
         return self._arrays[name]
 
     def columns(self, name: str) -> tuple[list[str], FloatArray]:
@@ -276,30 +313,6 @@ class Features:
         """Audio of the clips of the task that have some at hand."""
         folder = self.audio_folder
         return [] if folder is None else [item for item in self.task.dataset.sources(folder) if item.path.is_file()]
-
-    def _registered(self, name: str, point: EntryPoint) -> tuple[FloatArray, object, float]:
-        """Compute a feature of another package; its function takes samples and rate, gives times and values."""
-        try:
-            function = point.load()
-        except Exception as error:  # whatever another package raises when it is imported
-            raise InputError(f"feature {name}: {point.value} cannot be imported ({error}).") from error
-        began = time.process_time()
-        found = []
-        for source, seconds in zip(
-            tqdm(self.sources, desc=f"features: {name}", unit="clip", disable=not bars_wanted()),
-            self.task.seconds,
-            strict=True,
-        ):
-            rate = self.frames.sample_rate
-            samples = decode(source.path, sample_rate=rate, start=source.start, duration=source.duration)
-            try:
-                times, values = function(samples, rate)
-                found.append(mean_per_second(np.asarray(values), np.asarray(times), seconds))
-            except Exception as error:  # whatever another package raises
-                raise InputError(f"feature {name}, clip {source.clip_id}: {error}") from error
-        version = point.dist.version if point.dist else "unknown"
-        identity = ["registered", point.value, version, digest(self.audio_hashes)]
-        return np.concatenate(found), identity, (time.process_time() - began) / len(self.sources)
 
     def weights(self, row: Row) -> list[Path]:
         """Files of weights behind a row."""

@@ -320,7 +320,7 @@ def _predicted(values: FloatArray, task: Task) -> tuple[int, list[int]] | None:
         least = np.minimum(least, np.where(spread > 0, 1 - error / np.where(spread > 0, spread, 1), -np.inf))
         weights += np.abs(fitted.weight)
     target = int(np.argmax(least))
-    if least[target] <= SUSPECTED_R2:
+    if not least[target] > SUSPECTED_R2:
         return None
     order = np.argsort(-weights[:, target])
     return target, [int(column) for column in order[: min(3, len(order))]]

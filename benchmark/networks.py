@@ -151,8 +151,9 @@ class Networks:
 
     @property
     def seconds_per_clip(self) -> float:
-        """Processor seconds that beats, timbre and pitch of a clip took."""
-        return float(np.mean([clip.seconds for clip in self.analyses]))
+        """Median processor seconds that beats, timbre and pitch of a clip took."""
+        # The first clip of a process also pays for imports and compiled code, so not the mean.
+        return float(np.median([clip.seconds for clip in self.analyses]))
 
     def model(self, name: str) -> Model:
         """The pre-trained model of a domain."""
@@ -177,7 +178,7 @@ class Networks:
             "audio": digest(self.audio_identity),
         }
         if phase.endswith("fine-tuned"):
-            decided["finetuning"] = self.config.finetuning
+            decided |= {"finetuning": self.config.finetuning, "revision": tuning.REVISION}
             if self.config.carry_over:
                 decided["carry_over"] = True
         return decided

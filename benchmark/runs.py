@@ -3,79 +3,34 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from ..baselines.frames import FrameConfig
 from ..builders.labelled import load
-from ..builders.release import MANIFEST
-from ..environment import decoder_version, package_versions, peak_memory_mb, processor_name
-from ..errors import EmobenchError, InputError
-from ..files import plain, sha256_file
-from ..isolation import peak_rss_mb
+from ..errors import InputError
 from ..parallel import bars_wanted
 from . import leakage, results
 from .baseline_features import FAMILIES
-from .features import Features, Part, Places, UnavailableError
-from .metrics import repaired
-from .regression import REGRESSORS, fit_mlr, fit_ridge
+from .features import Features, Places, UnavailableError
+from .scorer import CONSTANT, ORACLE, RunConfig, Scorer
 from .seals import signature_of
-from .spec import Row, domains_of, is_file, rows_of
-from .task import Task, load_task
+from .spec import domains_of, is_file, rows_of
+from .task import load_task
 
 if TYPE_CHECKING:
     from ..dbn.network import Model
     from .networks import NetworkConfig
 
-FloatArray = npt.NDArray[np.float64]
-
 LEAKS = (
     "--carry-over keeps fine-tuned weights from fold to fold: clips that are tested in a later fold were trained on in "
     "an earlier one, so these scores leak; their rows are marked so."
 )
-
-# Rows that stand beside the features: the training mean, and the mean of each clip's own targets.
-CONSTANT = Row(("constant",))
-ORACLE = Row(("oracle",))
-
-
-@dataclass(frozen=True)
-class RunConfig:
-    """Settings of a run.
-
-    Attributes
-    ----------
-    regressor : {"mlr", "ridge"}
-        Multiple linear regression, or ridge with its strength chosen on the verification part.
-    layers : tuple of int or None
-        Of the rows with networks; None for all there are.
-    phases : tuple of str
-        Of these rows.
-    frames : FrameConfig
-        Of the standard features.
-    bootstrap_seed : int
-        Of the intervals.
-    """
-
-    regressor: str = "mlr"
-    layers: tuple[int, ...] | None = None
-    phases: tuple[str, ...] = ("pre-trained", "fine-tuned")
-    frames: FrameConfig = field(default_factory=FrameConfig)
-    bootstrap_seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.regressor not in REGRESSORS:
-            raise InputError(f"--regressor {self.regressor}: expected {' or '.join(REGRESSORS)}.")
 
 
 @dataclass
@@ -181,7 +136,7 @@ def run(
         leaks.refuse()
     for line in leaks.of(list(files)):
         print(f"emobench: warning: leakage allowed: {line}; the rows are marked so.", file=sys.stderr)
-    scorer = _Scorer(task, config, features, leaks)
+    scorer = Scorer(task, config, features, leaks)
     outcome = Outcome(remarks=leaks.remarks())
     wanted = list(dict.fromkeys([*rows, CONSTANT, ORACLE]))
     unavailable: list[InputError] = []
@@ -194,13 +149,14 @@ def run(
                 unavailable.append(error)
                 outcome.notes.append(str(error))
                 continue
-            signature = scorer.signature(row, parts)
-            path = results.results_folder(places.out, task) / results.result_name(row, leaks.of(row.parts), signature)
+            decided = scorer.decided(row, parts)
+            name = results.result_name(row, leaks.of(row.parts), signature_of(decided))
+            path = results.results_folder(places.out, task) / name
             result = None if force else results.finished(path)
             if result is not None and not places.dataset_origin.items() <= result["dataset"].items():
                 result = scorer.with_origin(result, path)
             if result is None:
-                result = scorer.compute(row, parts, signature, path)
+                result = scorer.compute(row, parts, decided, path)
                 outcome.computed += 1
             outcome.results.append(result)
             outcome.paths.append(path)
@@ -228,142 +184,3 @@ def _trained(
         control=any(phase.startswith("random") for phase in config.phases),
         device=choose_device(device),
     )
-
-
-class _Scorer:
-    """Regression and scores of rows."""
-
-    def __init__(self, task: Task, config: RunConfig, features: Features, leaks: leakage.Leakage) -> None:
-        self.task = task
-        self.config = config
-        self.features = features
-        self.leaks = leaks
-
-    def signature(self, row: Row, parts: Sequence[Part]) -> str:
-        """Short hash over everything that decides a row's numbers."""
-        return signature_of(self._decided(row, parts))
-
-    def _decided(self, row: Row, parts: Sequence[Part]) -> dict[str, Any]:
-        return plain(
-            {
-                # Only where it is so, for good: every table marks such a row.
-                **({"carry_over": True} if row.carry_over else {}),
-                **({"leakage": leaks} if (leaks := self.leaks.of(row.parts)) else {}),
-                "schema": results.SCHEMA,
-                "manifest": sha256_file(self.task.dataset.folder / MANIFEST),
-                "row": [row.features, row.layer, row.phase],
-                "parts": [part.identity for part in parts],
-                "regressor": self._regressor(row),
-                "bootstrap_seed": self.config.bootstrap_seed,
-                "versions": package_versions(),
-                "decoder": decoder_version(),
-            }
-        )
-
-    def _processor(self, row: Row) -> str:
-        """What a row was computed on; networks may have trained on a GPU."""
-        if row.layer is None or self.features.device == "cpu":
-            return processor_name()
-        import torch
-
-        return processor_name() + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
-
-    def _regressor(self, row: Row) -> str:
-        """Regressor of a row; those without features are the same under any."""
-        return "mlr" if row in (CONSTANT, ORACLE) else self.config.regressor
-
-    def compute(self, row: Row, parts: Sequence[Part], signature: str, path: Path) -> dict[str, Any]:
-        """Regress, score and write a row."""
-        began = time.perf_counter()
-        predictions, dims, strengths, share = self._predict(row, parts)
-        train_seconds = time.perf_counter() - began
-        records = [record for part in parts if (record := part.training())]
-        costs = [part.seconds_per_clip() for part in parts]
-        dataset = self.task.dataset
-        result = {
-            "schema": results.SCHEMA,
-            "signature": signature,
-            "dataset": {
-                "name": dataset.name,
-                "version": dataset.version,
-                "manifest_sha256": sha256_file(dataset.folder / MANIFEST),
-                "folds_sha256": dataset.manifest["files"]["folds/train-00000.parquet"]["sha256"],
-                "synthetic": bool(dataset.manifest.get("synthetic")),
-                **({"split": split} if (split := dataset.split) else {}),
-                **self.features.places.dataset_origin,
-            },
-            "features": row.features,
-            "layer": row.layer,
-            "phase": row.phase,
-            "dims": dims,
-            "regressor": self._regressor(row),
-            "n_clips": len(self.task.clips),
-            "excluded": dataset.manifest["excluded"],
-            "albums": dict(zip(self.task.clips, self.task.albums.tolist(), strict=True)),
-            "scores": results.score(self.task, predictions, seed=self.config.bootstrap_seed),
-            "covariance_repaired": share,
-            "targets_repaired": self.task.targets_repaired,
-            "cost": {
-                "seconds_per_clip": None if None in costs else sum(cost for cost in costs if cost is not None),
-                "train_seconds": train_seconds + sum(part.train_seconds() for part in parts),
-                "peak_rss_mb": max(peak_memory_mb(), peak_rss_mb()),
-                "processor": self._processor(row),
-            },
-            "leakage": {
-                "found": self.leaks.of(row.parts),
-                "artists_on_both_sides": list(self.leaks.artists),
-                "not_checked": list(self.leaks.not_checked),
-            },
-            "config": plain(
-                {
-                    **self._decided(row, parts),
-                    "run": self.config,
-                    "networks": self.features.network_config if row.layer is not None else None,
-                    "pretrained_on": self.features.pretrained_on(row.parts),
-                    "training": records,
-                    "analysis_files": self.features.analysis_files(row),
-                    "ridge_strength": strengths if self._regressor(row) == "ridge" else None,
-                }
-            ),
-            "model": self.features.models(row),
-            "environment": {**package_versions(), "libsndfile": decoder_version()},
-        }
-        return results.write_result(path, result, results.prediction_table(self.task, predictions))
-
-    def with_origin(self, result: dict[str, Any], path: Path) -> dict[str, Any]:
-        """A finished row, which now also says from where on the Hub the same dataset came."""
-        dataset = {**result["dataset"], **self.features.places.dataset_origin}
-        return results.write_result(path, {**result, "dataset": dataset}, pl.read_parquet(path.with_suffix(".parquet")))
-
-    def _predict(
-        self, row: Row, parts: Sequence[Part]
-    ) -> tuple[list[results.Predictions], int, list[float | None], float]:
-        """Predictions of each repeat, width of the features, ridge strengths, share of repaired covariances."""
-        targets = self.task.targets
-        predictions, strengths, shares, dims = [], [], [], 0
-        for fold in self.task.folds:
-            if row == ORACLE:
-                values = _clip_means(self.task)[fold.test]
-            else:
-                features = np.hstack([part.values(fold) for part in parts])
-                dims = features.shape[1]
-                if not np.isfinite(features).all():
-                    raise EmobenchError(f"{row.features}: features hold numbers that are not finite.")
-                if self._regressor(row) == "ridge":
-                    verification = (features[fold.verification], targets[fold.verification])
-                    fitted = fit_ridge(features[fold.train], targets[fold.train], verification)
-                else:
-                    fitted = fit_mlr(features[fold.train], targets[fold.train])
-                strengths.append(fitted.strength)
-                values = fitted(features[fold.test])
-            values, share = repaired(values)
-            shares.append(share)
-            predictions.append(results.Predictions(fold.repeat, fold.test, values))
-        return predictions, dims, strengths, float(np.mean(shares))
-
-
-def _clip_means(task: Task) -> FloatArray:
-    """Each row's clip's own mean targets, shape (n_rows, 5)."""
-    counts = np.bincount(task.songs, minlength=len(task.clips))
-    means = np.column_stack([np.bincount(task.songs, column) / counts for column in task.targets.T])
-    return means[task.songs]

@@ -24,14 +24,15 @@ DECIDES = (
     "manifest",
     "row",
     "parts",
+    "values",
     "regressor",
     "bootstrap_seed",
     "versions",
     "decoder",
 )
 
-# Of these, what may differ where a row is computed once more: the row stays the same.
-VERSIONS = ("versions", "decoder")
+# Of these, what may differ when an entry is computed again with other code: it stays the same entry.
+VERSIONS = ("versions", "decoder", "values")
 
 
 def signature_of(config: Mapping[str, Any]) -> str:

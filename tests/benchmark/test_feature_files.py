@@ -233,7 +233,7 @@ def test_text_in_a_cell(tmp_path: Path, task: Task, cell: str) -> None:
     _refused(_csv(tmp_path, _header(False), *lines), task, "line 3", repr(cell), "number")
 
 
-@pytest.mark.parametrize("cell", ["nan", "NaN", "inf", "-Infinity", "1e999"])
+@pytest.mark.parametrize("cell", ["nan", "NaN", "inf", "-Infinity", "1e999", "1e308", "-1e308"])
 def test_numbers_that_are_not_finite(tmp_path: Path, task: Task, cell: str) -> None:
     lines = _lines(True)
     clip, second = lines[2].split(",")[:2]

@@ -56,6 +56,12 @@ def test_nothing_leaks(look: Any, task: Task) -> None:
     found.refuse()
 
 
+@pytest.mark.parametrize("value", [3e38, -3e38, 1e-300])
+def test_constant_columns_do_not_leak_however_large(look: Any, task: Task, value: float) -> None:
+    constant = np.full((len(task.songs), 2), value)
+    assert look(files={"file:mine.csv": (["x", "y"], constant)}).of(["file:mine.csv"]) == []
+
+
 def test_an_album_on_both_sides(look: Any, task: Task) -> None:
     folds = task.dataset.folds
     album = folds.group_by("album").len().filter(pl.col("len") > 5).sort("album")["album"][0]
