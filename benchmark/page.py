@@ -20,12 +20,23 @@ from .page_clips import Limits, Pool, row_data
 from .ranking import Ranking
 from .results import Results, dataset_key, phase_shown
 from .stored import Stored, StoredError, read_stored
-from .tables import SYNTHETIC, dataset_title, display_name, interval, marks, number, rank_shown, row_label, tables
+from .tables import (
+    SYNTHETIC,
+    beats_constant_shown,
+    dataset_title,
+    display_name,
+    interval,
+    marks,
+    number,
+    rank_shown,
+    row_label,
+    tables,
+)
 
 Result = dict[str, Any]
 
 CLIPS = "clips/train-00000.parquet"
-COSTS = ("seconds_per_clip", "train_seconds", "peak_rss_mb", "processor")
+COSTS = ("seconds_per_clip", "train_seconds", "processor")
 
 
 def make_page(results: Results, ranking: Ranking, made: Sequence[Table], *, folder: Path, data: Path) -> Page:
@@ -125,7 +136,8 @@ def _entry(result: Result, ranking: Ranking) -> Entry:
         regressor=result["regressor"],
         ranks=(rank_shown(result, ranking), rank_shown(result, ranking, "kl_divergence")),
         order=(standings[0].rank if standings[0] else None, standings[1].rank if standings[1] else None),
-        apart=(standings[0].better_than, standings[0].worse_than) if standings[0] else None,
+        differs=(standings[0].better_than, standings[0].worse_than) if standings[0] else None,
+        beats_constant=beats_constant_shown(result, ranking),
         distance=_score(result["scores"]["mean_distance"]),
         divergence=_score(result["scores"]["kl_divergence"]),
         dims=result["dims"],
@@ -152,8 +164,8 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
             between = interval({"ci95": found.behind_ci95})
             behind = f"{found.behind:.3f} ({between}) behind the best"
             facts[f"Rank by {what}"] = (
-                f"{rank_shown(result, ranking, name)}; told apart from {found.worse_than} better "
-                f"and {found.better_than} worse rows; {behind if found.behind else 'the best'}"
+                f"{found.rank}; {found.worse_than} entries are significantly better and {found.better_than} "
+                f"significantly worse; {behind if found.behind else 'the best'}"
             )
     if signature in ranking.unranked:
         facts["No rank"] = ranking.unranked[signature]
@@ -170,7 +182,6 @@ def _cost(cost: Mapping[str, Any]) -> str:
     forms = {
         "seconds_per_clip": "{:.2g} s a clip",
         "train_seconds": "training {:.1f} s",
-        "peak_rss_mb": "peak memory {:.0f} MB",
         "processor": "on {}",
     }
     known = {name: cost[name] for name in forms if cost.get(name) is not None}

@@ -1,4 +1,4 @@
-"""Rows of one dataset in pairs: intervals of differences, tests of them, ranks.
+"""Rows of one dataset in pairs: intervals of differences and tests of them.
 
 All rows were tested on the same seconds, and a mean over seconds is a sum over albums. So the difference of
 two rows is a sum of one number an album, over all the repeats in which it is tested, and
@@ -118,21 +118,23 @@ def pair_p(differences: FloatArray, *, draws: int, seed: int) -> float:
     return float(_p_values(np.array(reached), len(signs), every))
 
 
-def corrected_p(shares: FloatArray, *, draws: int, seed: int) -> FloatArray:
-    """Two-sided p-values of all pairs of rows, corrected for the number of pairs.
+def corrected_p(shares: FloatArray, *, draws: int, seed: int, family: BoolArray | None = None) -> FloatArray:
+    """Two-sided p-values of pairs of rows, corrected for the number of pairs.
 
     Parameters
     ----------
     shares : ndarray, shape (n_rows, n_albums)
-        As :func:`contributions` gives them.
+        Contributions, from :func:`contributions`.
     draws, seed : int
-        Of the flips.
+        Number of random flips and their seed.
+    family : ndarray of bool, shape (n_rows, n_rows), optional
+        Symmetric mask of the pairs to test and to correct for. Default: all pairs.
 
     Returns
     -------
     ndarray, shape (n_rows, n_rows)
-        Symmetric. Below :data:`LEVEL` are the pairs that are told apart, with at most that chance of a single
-        false one among all.
+        Symmetric; 1 for pairs outside the family. The chance that any pair without a true difference has a p-value
+        below :data:`LEVEL` is at most :data:`LEVEL`.
     """
     n_rows = len(shares)
     # What all rows share takes no part in a difference, but would cost digits.
@@ -146,7 +148,7 @@ def corrected_p(shares: FloatArray, *, draws: int, seed: int) -> FloatArray:
     scale = _scales(counted)
     total = counted.sum(axis=1)
     observed = np.abs(total[:, None] - total) * scale * (1 - 1e-9)
-    left = np.triu(np.ones((n_rows, n_rows), bool), 1)
+    left = np.triu(np.ones((n_rows, n_rows), bool) if family is None else family, 1)
     reached_so_far = 0.0
     while left.any():
         largest = np.sort(_largest(flipped, scale, left))
@@ -183,33 +185,3 @@ def _largest(flipped: FloatArray, scale: FloatArray, left: BoolArray) -> FloatAr
             differences *= scale[row, others][:, None]
             np.maximum(found, differences.max(axis=0), out=found)
     return largest
-
-
-def ranks(scores: FloatArray, apart: BoolArray) -> npt.NDArray[np.intp]:
-    """Ranks of rows, the lowest score first.
-
-    Rows that cannot be told apart share a rank: in the order of the scores, a new rank begins only where
-    every row above is told apart from every row below, and counts all rows above (1, 1, 3).
-
-    Parameters
-    ----------
-    scores : ndarray, shape (n_rows,)
-        Scores; at least one.
-    apart : ndarray of bool, shape (n_rows, n_rows)
-        Which rows are told apart.
-
-    Returns
-    -------
-    ndarray of int, shape (n_rows,)
-        From 1.
-    """
-    n_rows = len(scores)
-    order = np.argsort(scores, kind="stable")
-    together = ~apart[np.ix_(order, order)]
-    np.fill_diagonal(together, True)
-    # The last row from which one of those up to here cannot be told apart.
-    reach = np.maximum.accumulate(n_rows - 1 - together[:, ::-1].argmax(axis=1))
-    begins = np.concatenate([[True], reach[:-1] < np.arange(1, n_rows)])
-    found = np.empty(n_rows, np.intp)
-    found[order] = np.maximum.accumulate(np.where(begins, np.arange(1, n_rows + 1), 0))
-    return found

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from tqdm import tqdm
 
 from ..parallel import bars_wanted
-from .pairs import LEVEL, bootstrap_scores, contributions, corrected_p, ranks
+from .pairs import LEVEL, bootstrap_scores, contributions, corrected_p
 from .results import CARRIED, DRAWS, Results, carried_over, dataset_key
 from .stored import BY_SECOND, StoredError, check_means, read_stored
 
@@ -25,26 +25,27 @@ FLIPS = 4999
 
 @dataclass(frozen=True)
 class Standing:
-    """Where a row stands by one score.
+    """Standing of an entry by one score.
 
     Attributes
     ----------
     rank : int
-        From 1; rows that cannot be told apart share one (see :func:`.pairs.ranks`).
-    tied : int
-        Other rows of this rank.
+        1 plus the number of entries that are significantly better.
     better_than, worse_than : int
-        Rows that it is told apart from, and on which side.
+        Number of entries that are significantly worse, and significantly better.
+    beats_constant : bool or None
+        Whether the entry is significantly better than the training mean, corrected for these comparisons alone;
+        None for the training mean itself and where it was not compared.
     behind : float
         Difference to the best score.
     behind_ci95 : tuple of float
-        Its interval by the paired bootstrap over albums, not corrected for the number of pairs.
+        Its 95 % interval by the paired bootstrap over albums, not corrected for the number of pairs.
     """
 
     rank: int
-    tied: int
     better_than: int
     worse_than: int
+    beats_constant: bool | None
     behind: float
     behind_ci95: tuple[float, float]
 
@@ -73,6 +74,7 @@ class _Sums:
     """Sums of a row over the albums of each repeat."""
 
     signature: str
+    constant: bool
     scores: Mapping[str, FloatArray]
     seconds: FloatArray
     truth: FloatArray
@@ -134,7 +136,7 @@ def _sums(result: dict[str, Any], results: Results) -> _Sums:
     seconds = stored.album_sums(np.ones(len(stored.albums)))
     scores = check_means(result, stored)
     truth = np.array([stored.album_sums(column) for column in stored.true.T])
-    return _Sums(result["signature"], scores, seconds, truth, stored.layout)
+    return _Sums(result["signature"], result["features"] == "constant", scores, seconds, truth, stored.layout)
 
 
 def _same_seconds(rows: Sequence[_Sums], unranked: dict[str, str]) -> list[_Sums]:
@@ -157,19 +159,33 @@ def _standings(rows: Sequence[_Sums], name: str, *, flips: int, draws: int, seed
     seconds = rows[0].seconds
     shares = contributions(sums, seconds)
     scores = shares.sum(axis=1)
-    apart = corrected_p(shares, draws=flips, seed=seed) < LEVEL
-    found = ranks(scores, apart)
+    differ = corrected_p(shares, draws=flips, seed=seed) < LEVEL
+    beats_constant = _beats_constant(rows, shares, flips=flips, seed=seed)
     best = int(scores.argmin())
     drawn = bootstrap_scores(sums, seconds, draws=draws, seed=seed)
     low, high = np.percentile(drawn - drawn[:, [best]], [2.5, 97.5], axis=0)
-    return {
-        row.signature: Standing(
-            rank=int(found[place]),
-            tied=int((found == found[place]).sum()) - 1,
-            better_than=int((apart[place] & (scores > scores[place])).sum()),
-            worse_than=int((apart[place] & (scores < scores[place])).sum()),
+    standings = {}
+    for place, row in enumerate(rows):
+        better = int((differ[place] & (scores < scores[place])).sum())
+        standings[row.signature] = Standing(
+            rank=1 + better,
+            better_than=int((differ[place] & (scores > scores[place])).sum()),
+            worse_than=better,
+            beats_constant=beats_constant[place],
             behind=float(scores[place] - scores[best]),
             behind_ci95=(float(low[place]), float(high[place])),
         )
-        for place, row in enumerate(rows)
-    }
+    return standings
+
+
+def _beats_constant(rows: Sequence[_Sums], shares: FloatArray, *, flips: int, seed: int) -> list[bool | None]:
+    """Whether each row is significantly better than the training mean; None where there is no such comparison."""
+    constant = next((place for place, row in enumerate(rows) if row.constant), None)
+    if constant is None:
+        return [None] * len(rows)
+    family = np.zeros((len(rows), len(rows)), bool)
+    family[constant] = family[:, constant] = [not row.constant for row in rows]
+    p = corrected_p(shares, draws=flips, seed=seed, family=family)[constant]
+    scores = shares.sum(axis=1)
+    beats = (p < LEVEL) & (scores < scores[constant])
+    return [None if row.constant else bool(beats[place]) for place, row in enumerate(rows)]

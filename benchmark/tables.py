@@ -1,7 +1,7 @@
 """Results as the paper's tables: one of single features (Table 2), one of networks (Table 3), a dataset at a time.
 
-With a ranking these have ranks, and a third table has what the paper's do not: who is told apart from how
-many, intervals, and what each row costs.
+With a ranking these have ranks, and a third table adds what the paper does not report: significant differences,
+intervals, and the cost of each entry.
 """
 
 from __future__ import annotations
@@ -45,12 +45,13 @@ LEAKS = (
 PLUS_MINUS = "± is the sample standard deviation over the repeats."
 ONE_REPEAT = "One repeat, so no ± over repeats; the leaderboard has intervals by a bootstrap over albums."
 RANKS = (
-    "Ranks are by mean distance, KL ranks by KL divergence. A new rank begins only where every row above is told apart "
-    "from every row below: rows that cannot be told apart share theirs (=), with all that stand between. Better and "
-    "Worse Than count the rows from which one is told apart,"
+    "An entry's rank is 1 plus the number of entries that are significantly better by mean distance, its KL rank the "
+    "same by KL divergence"
 )
-TOLD_APART = (
-    "by a randomisation test over albums (p < {level:g}, corrected for all {pairs} pairs of the {rows} ranked rows)."
+TESTS = (
+    "Better Than and Worse Than count the entries that are significantly worse and better: a randomisation test over "
+    "albums, p < {level:g}, corrected for all {pairs} pairs of the {rows} ranked entries. Beats Constant tells whether "
+    "an entry is significantly better than the training mean, corrected for these comparisons alone."
 )
 PHASES = ("Pre-training", "Fine-tuning")
 INTERVAL = "95\N{NO-BREAK SPACE}% Interval"
@@ -61,13 +62,13 @@ STANDING_COLUMNS = (
     INTERVAL,
     "Better Than",
     "Worse Than",
+    "Beats Constant",
     "KL Rank",
     "KL",
     f"KL {INTERVAL}",
     "Dims",
     "Seconds a Clip",
     "Training Seconds",
-    "Peak Memory MB",
 )
 INTERVALS = "Intervals hold 95 %; the bootstrap resamples albums."
 COST = (
@@ -107,9 +108,15 @@ def _minus(value: float, form: str = ".3f") -> str:
 
 
 def rank_shown(result: Result, ranking: Ranking, score: str = "mean_distance") -> str:
-    """Rank of a row, with = where others share it; a dash where it has none."""
+    """Rank of a row; a dash where it has none."""
     standing = ranking.standings[score].get(result["signature"])
-    return "–" if standing is None else f"{standing.rank}{'=' if standing.tied else ''}"
+    return "–" if standing is None else str(standing.rank)
+
+
+def beats_constant_shown(result: Result, ranking: Ranking) -> str:
+    """Whether a row beats the training mean by mean distance, as yes or no; a dash where it was not compared."""
+    standing = ranking.standings["mean_distance"].get(result["signature"])
+    return "–" if standing is None or standing.beats_constant is None else "yes" if standing.beats_constant else "no"
 
 
 def _record(result: Result, ranking: Ranking | None) -> dict[str, Any]:
@@ -140,13 +147,11 @@ def _rank_fields(signature: str, ranking: Ranking) -> dict[str, Any]:
     fields: dict[str, Any] = {}
     for name, prefix in (("mean_distance", ""), ("kl_divergence", "kl_")):
         found = ranking.standings[name].get(signature)
-        values = (
-            (None,) * 7
-            if found is None
-            else (found.rank, found.tied, found.better_than, found.worse_than, found.behind, *found.behind_ci95)
-        )
-        names = ("rank", "rank_tied", "better_than", "worse_than", "behind", "behind_low", "behind_high")
-        fields |= {f"{prefix}{field}": value for field, value in zip(names, values, strict=True)}
+        columns = ("rank", "better_than", "worse_than", "beats_constant", "behind")
+        values = {column: getattr(found, column, None) for column in columns}
+        low, high = found.behind_ci95 if found else (None, None)
+        values |= {"behind_low": low, "behind_high": high}
+        fields |= {f"{prefix}{column}": value for column, value in values.items()}
     return {**fields, "no_rank": ranking.unranked.get(signature)}
 
 
@@ -207,11 +212,7 @@ def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[
     spread = any(result["scores"]["mean_distance"]["std"] is not None for result in results)
     notes = [PLUS_MINUS if spread else ONE_REPEAT]
     if ranking is not None:
-        rows = ranking.rows.get(dataset_key(results[0]), 0)
-        notes.append(
-            "Rows that cannot be told apart share their rank (=), with all that stand between, among all "
-            f"{rows} ranked rows; the table of ranks counts from how many each is told apart."
-        )
+        notes.append(f"{RANKS}, among all {ranking.rows.get(dataset_key(results[0]), 0)} ranked entries.")
     counts = {result["n_clips"] for result in results}
     notes.append(f"{' or '.join(str(count) for count in sorted(counts))} clips.")
     if results[0]["dataset"].get("synthetic"):
@@ -333,13 +334,13 @@ def _standing_table(results: Sequence[Result], name: str, ranking: Ranking) -> T
             interval(distance),
             "–" if standing is None else str(standing.better_than),
             "–" if standing is None else str(standing.worse_than),
+            beats_constant_shown(result, ranking),
             rank_shown(result, ranking, "kl_divergence"),
             _plain(divergence["mean"], ".3f"),
             interval(divergence),
             str(result["dims"]),
             _plain(cost["seconds_per_clip"], ".2g"),
             _plain(cost["train_seconds"], ".1f"),
-            _plain(cost["peak_rss_mb"], ".0f"),
         ]
         rows.append([*row, cost.get("processor", "–")] if len(processors) > 1 else row)
     return Table(
@@ -348,7 +349,7 @@ def _standing_table(results: Sequence[Result], name: str, ranking: Ranking) -> T
         columns=[*STANDING_COLUMNS, *(["Processor"] if len(processors) > 1 else [])],
         rows=rows,
         notes=[*_rank_notes(results, ranking), INTERVALS, f"{COST} On {' and '.join(processors)}."],
-        optional=[7, 6, 2, 5, 4, 8, *([13] if len(processors) > 1 else [])],
+        optional=[8, 7, 2, 5, 4, 9, *([13] if len(processors) > 1 else [])],
     )
 
 
@@ -358,7 +359,7 @@ def _plain(value: float | None, form: str) -> str:
 
 def _rank_notes(results: Sequence[Result], ranking: Ranking) -> list[str]:
     rows = ranking.rows.get(dataset_key(results[0]), 0)
-    notes = [f"{RANKS} {TOLD_APART.format(level=LEVEL, pairs=rows * (rows - 1) // 2, rows=rows)}"]
+    notes = [f"{RANKS}. {TESTS.format(level=LEVEL, pairs=rows * (rows - 1) // 2, rows=rows)}"]
     without: dict[str, list[str]] = {}
     for result in results:
         if result["signature"] in ranking.unranked:

@@ -58,14 +58,16 @@ class Entry:
         By mean distance and by KL divergence, as they are shown.
     order : tuple of int or None
         The same as numbers.
-    apart : tuple of int or None
-        Rows that are told apart from it by mean distance: worse ones, better ones.
+    differs : tuple of int or None
+        Number of entries that are significantly worse, and significantly better, by mean distance.
+    beats_constant : str
+        Whether it is significantly better than the training mean: yes, no, or a dash where it was not compared.
     distance, divergence : Score
         Mean distance and KL divergence.
     dims, clips : int
         Of the features, and of the dataset.
     cost : mapping
-        ``seconds_per_clip, train_seconds, peak_rss_mb, processor``, as far as known.
+        ``seconds_per_clip, train_seconds, processor``, as far as known.
     label : str
         The row by itself, as its panel is called.
     facts : mapping
@@ -80,7 +82,8 @@ class Entry:
     regressor: str
     ranks: tuple[str, str]
     order: tuple[int | None, int | None]
-    apart: tuple[int, int] | None
+    differs: tuple[int, int] | None
+    beats_constant: str
     distance: Score
     divergence: Score
     dims: int

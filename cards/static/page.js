@@ -10,7 +10,7 @@ function embeddedData(id) {
 }
 
 // Columns by what their headings are called in the data attribute.
-const WORDS_IN = ["features", "phase", "regressor", "processor"];
+const WORDS_IN = ["features", "phase", "regressor", "beats-constant", "processor"];
 
 DataTable.ext.errMode = "throw";
 const tables = Array.from(document.querySelectorAll("table.ranking"), (node) => {

@@ -13,7 +13,6 @@ from emobench.benchmark.pairs import (
     contributions,
     corrected_p,
     pair_p,
-    ranks,
     sign_flips,
 )
 from emobench.benchmark.significance import RepeatPredictions, album_intervals
@@ -120,7 +119,7 @@ def test_one_pair_needs_no_correction() -> None:
 
 
 def _stepwise(rows: np.ndarray) -> dict[tuple[int, int], bool]:
-    """Which pairs are told apart, by loops over all flips and over what is left."""
+    """Which pairs differ significantly, by loops over all flips and over what is left."""
     pairs = list(combinations(range(len(rows)), 2))
     spread = {(i, j): np.sqrt(((rows[i] - rows[j]) ** 2).sum()) for i, j in pairs}
     under = []
@@ -188,7 +187,7 @@ def test_many_rows_can_still_be_told_apart() -> None:
     rows[:50] -= 0.05 / 80
     apart = corrected_p(rows, draws=999, seed=0) < LEVEL
     assert apart[:50, 50:].all()
-    assert ranks(rows.sum(axis=1), apart).tolist() == [1] * 50 + [51] * 50
+    assert not apart[:50, :50].any()
 
 
 def test_the_seed_decides() -> None:
@@ -210,40 +209,17 @@ def test_flips_are_signs_and_the_first_of_all_flips_nothing() -> None:
     assert set(np.unique(signs)) == {-1.0, 1.0}
 
 
-def _apart(n_rows: int, *pairs: tuple[int, int]) -> np.ndarray:
-    matrix = np.zeros((n_rows, n_rows), bool)
-    for i, j in pairs:
-        matrix[i, j] = matrix[j, i] = True
-    return matrix
-
-
-def test_ranks_by_hand() -> None:
-    scores = np.array([0.3, 0.1, 0.2])
-    assert ranks(scores, _apart(3)).tolist() == [1, 1, 1]
-    assert ranks(scores, _apart(3, (0, 1), (0, 2), (1, 2))).tolist() == [3, 1, 2]
-    assert ranks(scores, _apart(3, (0, 1), (0, 2))).tolist() == [3, 1, 1]
-    assert ranks(scores, _apart(3, (1, 2), (0, 1))).tolist() == [2, 1, 2]
-    # The first and the last are told apart, but neither from the one between: no line can be drawn.
-    assert ranks(scores, _apart(3, (0, 1))).tolist() == [1, 1, 1]
-    assert ranks(np.array([0.5]), _apart(1)).tolist() == [1]
-
-
-def test_rows_that_cannot_be_told_apart_always_share_a_rank() -> None:
-    generator = RNG(12)
-    for _ in range(200):
-        n_rows = int(generator.integers(2, 9))
-        scores = generator.permutation(n_rows).astype(float)
-        apart = np.triu(generator.random((n_rows, n_rows)) < 0.8, 1)
-        apart |= apart.T
-        found = ranks(scores, apart)
-        for i, j in combinations(range(n_rows), 2):
-            assert apart[i, j] or found[i] == found[j]
-            if found[i] < found[j]:
-                assert scores[i] < scores[j]
-        # Competition ranks: one more than the rows of better ranks.
-        assert all(found[i] == 1 + sum(found < found[i]) for i in range(n_rows))
-        # And no finer ranks would do: within one, no line separates the rows.
-        for rank in set(found.tolist()):
-            own = sorted(np.flatnonzero(found == rank), key=lambda row: scores[row])
-            for cut in range(1, len(own)):
-                assert not apart[np.ix_(own[:cut], own[cut:])].all()
+def test_a_family_of_pairs_is_corrected_for_itself_alone() -> None:
+    rows = RNG(12).normal(np.linspace(0, 0.5, 5)[:, None], 1.0, (5, 40)) / 40
+    family = np.zeros((5, 5), bool)
+    family[0, 1:] = family[1:, 0] = True
+    found = corrected_p(rows, draws=999, seed=0, family=family)
+    among_all = corrected_p(rows, draws=999, seed=0)
+    assert (found[~family] == 1).all()
+    assert (found[family] <= among_all[family]).all()
+    assert (found[family] < among_all[family]).any()
+    # A family of one pair is the test of that pair.
+    one = np.zeros((5, 5), bool)
+    one[0, 4] = one[4, 0] = True
+    alone = corrected_p(rows, draws=999, seed=0, family=one)[0, 4]
+    assert alone == pytest.approx(pair_p(rows[4] - rows[0], draws=999, seed=0), abs=1e-12)

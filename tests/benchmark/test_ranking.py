@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import shutil
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
+from emobench.benchmark import runs
 from emobench.benchmark.leaderboard import load_tables, rendered
+from emobench.benchmark.networks import NetworkConfig
 from emobench.benchmark.pairs import pair_p
 from emobench.benchmark.ranking import Ranking, ranking
 from emobench.benchmark.results import read_results
 from emobench.benchmark.stored import read_stored
+from emobench.benchmark.task import load_task
+from emobench.builders import labelled
 from emobench.files import sha256_file
 
 
@@ -43,16 +48,42 @@ def test_ranks(ran: Path) -> None:
     assert rows["oracle"]["reason"] == "sees the targets"
     assert rows["oracle"]["standing"] is None
     ranked = {name: row["standing"] for name, row in rows.items() if name != "oracle"}
-    assert {name: (standing.rank, standing.tied) for name, standing in ranked.items()} == {
-        "good": (1, 1),
-        "alike": (1, 1),
-        "noise": (3, 2),
-        "again": (3, 2),
-        "constant": (3, 2),
+    assert {name: (standing.rank, standing.beats_constant) for name, standing in ranked.items()} == {
+        "good": (1, True),
+        "alike": (1, True),
+        "noise": (3, False),
+        "again": (3, False),
+        "constant": (3, None),
     }
     assert (ranked["good"].better_than, ranked["good"].worse_than) == (3, 0)
     assert (ranked["noise"].better_than, ranked["noise"].worse_than) == (0, 2)
     assert ranking(read_results(ran)) == ranking(read_results(ran))
+
+
+def test_an_entry_between_two_others_does_not_give_them_one_rank(rated: Path, tmp_path: Path, pool: Executor) -> None:
+    # Each entry differs little from the next; the first is far better than the last, and than the training mean.
+    task = load_task(labelled.load(rated))
+    means = np.array([task.targets[task.songs == song, :2].mean(axis=0) for song in range(len(task.clips))])
+    noise = np.random.default_rng(1).normal(size=means.shape)
+    specs = []
+    for step, width in enumerate((0.02, 0.06, 0.09, 0.13, 0.2, 0.3, 0.6)):
+        table = pl.DataFrame({"clip_id": task.clips}).with_columns(
+            *(pl.Series(name, means[:, axis] + width * noise[:, axis]) for axis, name in enumerate("xy"))
+        )
+        table.write_csv(tmp_path / f"step{step}.csv")
+        specs.append(f"file:{tmp_path / f'step{step}.csv'}")
+    places = runs.Places(dataset=rated, out=tmp_path / "results", models=tmp_path / "models")
+    runs.run(specs, places, runs.RunConfig(), NetworkConfig(), device="cpu", pool=pool)
+    standings = {name: row["standing"] for name, row in _by_name(tmp_path / "results").items() if row["standing"]}
+    ranks = [standings[f"step{step}"].rank for step in range(7)]
+    assert ranks == sorted(ranks)
+    assert ranks[0] == 1
+    assert len(set(ranks)) >= 4
+    for standing in standings.values():
+        assert standing.rank == 1 + standing.worse_than
+    assert standings["constant"].rank >= 5
+    assert standings["step0"].beats_constant
+    assert not standings["step6"].beats_constant
 
 
 def test_difference_to_the_best_row(ran: Path) -> None:
@@ -139,7 +170,7 @@ def test_a_row_that_cannot_be_compared_is_listed_with_the_reason(results: Path, 
     assert rows["alike"]["standing"] is None
     assert reason in rows["alike"]["reason"]
     # The others are ranked without it.
-    assert (rows["good"]["standing"].rank, rows["good"]["standing"].tied) == (1, 0)
+    assert rows["good"]["standing"].rank == 1
     assert rows["noise"]["standing"].rank == 2
     assert before["good"]["standing"].rank == 1
     tables, problems = load_tables(results)
@@ -189,28 +220,31 @@ def test_the_order_of_seconds_does_not_matter(ran: Path, results: Path) -> None:
         lambda result, path: _rewrite(result, path, lambda table: table.sample(fraction=1.0, shuffle=True)),
     )
     one, other = (_by_name(folder)["good"]["standing"] for folder in (ran, results))
-    assert (one.rank, one.tied) == (other.rank, other.tied)
+    assert one.rank == other.rank
     assert one.behind == pytest.approx(other.behind, abs=1e-12)
 
 
 def test_folds_are_ranked_apart(results: Path) -> None:
     _spoil(results, "good", lambda result, path: result["dataset"].update(folds_sha256="f" * 64))
     rows = _by_name(results)
-    assert (rows["good"]["standing"].rank, rows["good"]["standing"].tied) == (1, 0)
-    assert (rows["alike"]["standing"].rank, rows["alike"]["standing"].tied) == (1, 0)
+    assert rows["good"]["standing"].rank == 1
+    assert rows["alike"]["standing"].rank == 1
     assert sorted(ranking(read_results(results)).rows.values()) == [1, 4]
 
 
-def test_tables_say_who_shares_a_rank(ran: Path) -> None:
+def test_tables_say_what_a_rank_is(ran: Path) -> None:
     tables, _ = load_tables(ran)
     for form in ("markdown", "latex", "rich"):
         text = rendered(tables, form)
-        assert "cannot be told apart" in " ".join(text.split())
-        assert "corrected for all 10 pairs of the 5 ranked rows" in " ".join(text.split())
-        assert text.count("1=") >= 4
-        assert text.count("3=") >= 6
+        assert "1 plus the number of entries that are significantly better" in " ".join(text.split())
+        assert "corrected for all 10 pairs of the 5 ranked entries" in " ".join(text.split())
+        assert "Beats" in text
     records = {record["features"]: record for record in tables[0].records}
-    assert (records["file:good.csv"]["rank"], records["file:good.csv"]["rank_tied"]) == (1, 1)
+    assert [records["file:good.csv"][name] for name in ("rank", "worse_than", "better_than", "beats_constant")] == [
+        *(1, 0, 3, True)
+    ]
+    assert "rank_tied" not in records["constant"]
+    assert records["constant"]["beats_constant"] is records["oracle"]["beats_constant"] is None
     assert records["oracle"]["rank"] is None
     assert records["constant"]["kl_rank"] >= 1
     assert list(records["oracle"]) == list(records["constant"])

@@ -61,9 +61,9 @@ def test_sorting_by_keyboard(html: Path, visit: Callable[..., Seen]) -> None:
     press("Enter", "features", "ascending")
     names = [name.replace("\u200b", "") for name in _column(page, 2)]
     assert names == sorted(names, key=str.lower)
-    press("Enter", "apart", "ascending")
+    press("Enter", "differs", "ascending")
     place = 1 + page.locator("table.ranking thead th").evaluate_all(
-        "cells => cells.findIndex(c => c.dataset.key == 'apart')"
+        "cells => cells.findIndex(c => c.dataset.key == 'differs')"
     )
     counts = [text.split(" / ") for text in _column(page, place) if text != "–"]
     assert counts == sorted(counts, key=lambda each: int(each[1]) - int(each[0]))
