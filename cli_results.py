@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -79,7 +80,7 @@ def list_things(
     found = inventory(what, data=data_folder(), models=models, results=results)
     drawn = draw_models(models, folder or Path("plots")) if plot else None
     pictures = drawn.pictures if drawn else {}
-    for problem in drawn.problems if drawn else []:
+    for problem in [*found.notes, *(drawn.problems if drawn else [])]:
         typer.echo(f"left out: {problem}", err=True)
     if as_json:
         records = [dict(record) for record in found.records]
@@ -87,6 +88,6 @@ def list_things(
             record["plots"] = [str(path) for path in pictures.get(record["folder"], [])]
         print_json(records)
         return
-    print_tables([found])
+    print_tables([replace(found, notes=())])
     for path in (path for paths in pictures.values() for path in paths):
         say(f"wrote {path}")

@@ -31,6 +31,8 @@ def verify(
 ) -> None:
     """Score stored predictions again; check dataset, folds, weights, signature and every field.
 
+    Exit status 1 if anything is wrong, or if the dataset is not at hand: the result is then not verified.
+
     For example:
 
       emobench verify results/synthetic@1.0.0/mfcc-0f9b3db44607.json
@@ -59,7 +61,7 @@ def verify(
 
 
 def _tell(report: Report, as_json: bool) -> None:
-    """A line for each check, and one for everything that is wrong."""
+    """Print a line for each check and each failure."""
     if as_json:
         print_json(report.record())
         return
@@ -69,22 +71,28 @@ def _tell(report: Report, as_json: bool) -> None:
             typer.echo(f"  FAILED       {check.name}: {line}")
         if not check.failures:
             say(f"  {check.state:<11}  {check.name}: {'; '.join(check.notes)}")
+    if report.state == "not verified":
+        typer.echo(f"not verified: {'; '.join(report.missing)}")
+    elif report.ok:
+        say("verified")
 
 
 def _tell_all(found: Collection, as_json: bool) -> None:
-    """A line for each result that is well, and one for everything that is wrong."""
+    """Print a line for each verified result and one for each failure."""
     if as_json:
         print_json(found.record())
         return
     for report in found.reports:
-        skipped = ", ".join(check.name for check in report.checks if not check.done)
-        rest = f" (not checked: {skipped})" if skipped else ""
         if report.ok:
-            say(f"ok      {report.path}{rest}")
+            skipped = ", ".join(check.name for check in report.checks if not check.done)
+            say(f"verified      {report.path}" + (f" (not checked: {skipped})" if skipped else ""))
+        elif not report.failed:
+            typer.echo(f"not verified  {report.path}: {'; '.join(report.missing)}")
         for check in report.checks:
             for line in check.failures:
-                typer.echo(f"FAILED  {report.path}: {check.name}: {line}")
+                typer.echo(f"FAILED        {report.path}: {check.name}: {line}")
     for line in found.strays:
-        typer.echo(f"FAILED  {line}")
-    well = sum(report.ok for report in found.reports)
-    say(f"{well} of {len(found.reports)} results are well; {len(found.strays)} files belong to none.")
+        typer.echo(f"FAILED        {line}")
+    verified = sum(report.ok for report in found.reports)
+    strays = f"; {len(found.strays)} other files do not belong there" if found.strays else ""
+    say(f"{verified} of {len(found.reports)} results verified{strays}.")

@@ -21,12 +21,15 @@ class Check:
         What was found well, or could not be checked and why.
     done : bool
         Whether it could be checked.
+    required : bool
+        Whether a result is not verified without it.
     """
 
     name: str
     failures: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     done: bool = True
+    required: bool = False
 
     @property
     def state(self) -> str:
@@ -53,17 +56,32 @@ class Report:
     result: dict[str, Any] | None = None
 
     @property
+    def failed(self) -> bool:
+        """Whether any check failed."""
+        return any(check.failures for check in self.checks)
+
+    @property
+    def missing(self) -> list[str]:
+        """Reasons why the result cannot be called verified though no check failed."""
+        return [note for check in self.checks if check.required and not check.done for note in check.notes]
+
+    @property
     def ok(self) -> bool:
-        """Whether nothing failed."""
-        return not any(check.failures for check in self.checks)
+        """Whether no check failed and every required one was made."""
+        return not self.failed and not self.missing
+
+    @property
+    def state(self) -> str:
+        """``verified``, ``not verified`` or ``failed``."""
+        return "failed" if self.failed else "not verified" if self.missing else "verified"
 
     def record(self) -> dict[str, Any]:
-        """For machines."""
+        """Return the report as plain data."""
         checks = [
             {"name": check.name, "state": check.state, "failures": check.failures, "notes": check.notes}
             for check in self.checks
         ]
-        return {"path": str(self.path), "ok": self.ok, "checks": checks}
+        return {"path": str(self.path), "ok": self.ok, "state": self.state, "checks": checks}
 
 
 def short(value: object) -> str:

@@ -265,11 +265,8 @@ class Features:
         """SHA-256 of the float32 values of a part of a row, of all folds where they depend on the fold."""
 
         def compute() -> cache.Arrays:
-            hashed = sha256()
-            for fold in self.task.folds if part.per_fold else self.task.folds[:1]:
-                values = np.ascontiguousarray(part.values(fold), np.float32)
-                hashed.update(repr(values.shape).encode() + values.tobytes())
-            return {"sha256": np.array(hashed.hexdigest())}
+            folds = self.task.folds if part.per_fold else self.task.folds[:1]
+            return {"sha256": np.array(_sha256(part.values(fold) for fold in folds))}
 
         if not part.reproducible:
             return str(compute()["sha256"])
@@ -299,7 +296,8 @@ class Features:
                 point = registered()[name]
                 made = plugin_features.compute(point, self.sources, self.task.seconds, self.frames.sample_rate)
                 version = point.dist.version if point.dist else "unknown"
-                identity = ["registered", point.value, version, digest(self.audio_hashes)]
+                # Another package's code may change without its version: other values are another feature.
+                identity = ["registered", point.value, version, digest(self.audio_hashes), _sha256([made.values])]
                 self._arrays[name] = (made.values, identity, made.seconds_per_clip)
         return self._arrays[name]
 
@@ -330,6 +328,15 @@ class Features:
             {"path": "/".join(path.resolve().parts[-2:]), "sha256": model.sha256}
             for model, path in zip(models, self.weights(row), strict=True)
         ]
+
+
+def _sha256(arrays: Iterable[FloatArray]) -> str:
+    """SHA-256 of arrays as float32."""
+    hashed = sha256()
+    for array in arrays:
+        values = np.ascontiguousarray(array, np.float32)
+        hashed.update(repr(values.shape).encode() + values.tobytes())
+    return hashed.hexdigest()
 
 
 def _path(name: str) -> Path:

@@ -19,7 +19,7 @@ KINDS = ("features", "datasets", "models", "results")
 
 
 def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
-    """List one kind of thing.
+    """List one kind of thing; notes name the results that cannot be read.
 
     Raises
     ------
@@ -28,6 +28,7 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
     """
     if what not in KINDS:
         raise InputError(f"list {what}: expected {', '.join(KINDS)}.")
+    problems: list[str] = []
     if what == "features":
         records = [{"name": name, "what": display_name(name), "from": _origin(name)} for name in known_names()]
         records.append({"name": "file:PATH", "what": "features computed elsewhere", "from": "CSV or Parquet"})
@@ -36,6 +37,8 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
     elif what == "models":
         records = [_model(path.parent) for path in sorted(models.glob("*/config.json"))]
     else:
+        read = read_results(results)
+        problems = read.problems
         records = [
             {
                 "dataset": f"{result['dataset']['name']}@{result['dataset']['version']}",
@@ -45,7 +48,7 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
                 "mean_distance": result["scores"]["mean_distance"]["mean"],
                 "signature": result["signature"],
             }
-            for result in read_results(results).rows
+            for result in read.rows
         ]
     columns = list(records[0]) if records else ["nothing yet"]
     return Table(
@@ -53,6 +56,7 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
         slug=what,
         columns=columns,
         rows=[["" if value is None else str(value) for value in record.values()] for record in records],
+        notes=problems,
         records=records,
         text_columns=len(columns),
     )

@@ -100,7 +100,7 @@ def _read(place: Path) -> Found:
 def check_dataset(result: Mapping[str, Any], predictions: pl.DataFrame | None, found: Found) -> list[Check]:
     """Compare a result and its predictions with the dataset."""
     if found.task is None:
-        checks = [Check("dataset", found.failures, [found.note], done=False)]
+        checks = [Check("dataset", found.failures, [found.note], done=False, required=True)]
         return [*checks, Check("targets and folds", notes=["the dataset is not at hand, or not whole"], done=False)]
     task = found.task
     manifest = task.dataset.manifest

@@ -47,12 +47,12 @@ def test_a_folder_that_is_well(results: Path, finished_run: Path) -> None:
     (results / "docs").mkdir()
     (results / "docs" / "picture.svg").write_text("<svg/>")
     away = _check(results)
-    assert away.ok
+    assert {report.state for report in away.reports} == {"not verified"}
     skipped = {check.name for report in away.reports for check in report.checks if not check.done}
     assert skipped == {"dataset", "targets and folds"}
 
 
-def test_strays_are_named(results: Path, row: GetRow) -> None:
+def test_strays_are_named(results: Path, row: GetRow, finished_run: Path) -> None:
     folder = results / "tiny@1.0.0"
     strays = [results / "top.json", results / "top.parquet", folder / "alone.parquet", folder / "notes.txt"]
     strays += [folder / ".mine.json.1234.tmp"]
@@ -63,7 +63,7 @@ def test_strays_are_named(results: Path, row: GetRow) -> None:
     (results / "other" / "deep").mkdir(parents=True)
     strays += [results / "other" / "deep", results / "other" / "deep" / "x.parquet"]
     strays[-1].write_text("{}")
-    found = _check(results)
+    found = _check(results, finished_run / "data")
     assert not found.ok
     assert sorted(line.split(": ")[0] for line in found.strays) == sorted(map(str, [*strays, folder / "deeper"]))
     assert all(report.ok for report in found.reports)
@@ -110,7 +110,10 @@ def test_the_same_row_twice(results: Path, row: GetRow) -> None:
     assert not any("duplicates" in line for line in _wrong(_check(results)))
 
 
-def test_every_wrong_file_is_named_and_the_rest_checked(results: Path, row: GetRow) -> None:
+def test_every_wrong_file_is_named_and_the_rest_checked(
+    results: Path, row: GetRow, finished_run: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EMOBENCH_DATA", str(finished_run / "data"))
     folder = results / "tiny@1.0.0"
     row("constant").with_suffix(".parquet").unlink()
     text = row("oracle").read_text()
@@ -131,8 +134,8 @@ def test_every_wrong_file_is_named_and_the_rest_checked(results: Path, row: GetR
         "folder.json": "belongs to no result",
     }.items():
         assert any(line.startswith("FAILED") and name in line and reason in line for line in lines), name
-    assert f"ok      {row('mine')} (not checked: dataset, targets and folds)" in lines
-    assert lines[-1].startswith("1 of 6 results are well; ")
+    assert f"verified      {row('mine')}" in lines
+    assert lines[-1] == "1 of 6 results verified; 1 other files do not belong there."
     record = json.loads(CliRunner().invoke(app, ["verify", "--all", str(results), "--json"]).stdout)
     assert record["ok"] is False
     assert sum(each["ok"] for each in record["results"]) == 1

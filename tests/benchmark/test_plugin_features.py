@@ -11,7 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark import features, runs, spec
+from emobench.benchmark.collection import verify_all
+from emobench.benchmark.leaderboard import load_tables, rendered
 from emobench.benchmark.networks import NetworkConfig
+from emobench.benchmark.verify_data import Datasets
 from emobench.errors import InputError
 from emobench.parallel import executor
 
@@ -66,6 +69,11 @@ def test_changed_code_gives_a_new_result(with_audio: Path, tmp_path: Path, plug_
     assert changed.computed == 1
     assert changed.results[0]["signature"] != first.results[0]["signature"]
     assert changed.results[0]["scores"] != first.results[0]["scores"]
+    # Both stand on the board, and the folder passes its check.
+    shown = rendered(load_tables(tmp_path / "results")[0], "rich")
+    assert all(f"level [{result['signature'][:6]}" in shown for result in (first.results[0], changed.results[0]))
+    found = verify_all(tmp_path / "results", Datasets([with_audio / "syn"], with_audio, only=False), tmp_path)
+    assert found.ok
 
 
 def test_a_changed_standard_feature_gives_a_new_signature(

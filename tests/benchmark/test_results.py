@@ -12,9 +12,11 @@ import pytest
 from emobench.benchmark.leaderboard import load_tables, rendered
 from emobench.benchmark.results import finished, read_results
 from emobench.benchmark.shape import misfits
+from emobench.cli import app
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
+from typer.testing import CliRunner
 
 GetRow = Callable[[str], Path]
 
@@ -124,6 +126,16 @@ FIELDS = [
     ("cost",),
     ("config",),
     ("config", "leakage"),
+    ("config", "carry_over"),
+    ("config", "parts"),
+    ("model",),
+    ("albums",),
+    ("excluded",),
+    ("leakage",),
+    ("environment",),
+    ("predictions_sha256",),
+    ("targets_repaired",),
+    ("seals",),
     ("created",),
 ]
 
@@ -148,6 +160,17 @@ def test_any_wrong_value_is_left_out_or_rendered(
         assert all("changed.json" in problem for problem in problems)
     finally:
         changed.unlink()
+
+
+@pytest.mark.parametrize("command", ["leaderboard", "list results", "publish leaderboard ann/board --dry-run"])
+def test_one_malformed_result_is_skipped_and_named(results: Path, row: GetRow, command: str) -> None:
+    path = row("mine")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"model": True}))
+    ran = CliRunner().invoke(app, [*command.split(), "--results", str(results)])
+    assert ran.exit_code == 0, ran.output
+    named = [line for line in ran.output.splitlines() if path.name in line and "model: is True" in line]
+    assert len(named) == 1
+    assert "constant" in ran.output
 
 
 def test_a_damaged_result_is_not_finished(row: GetRow) -> None:

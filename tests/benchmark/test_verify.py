@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 from emobench.benchmark.checks import Report
 from emobench.benchmark.results import write_result
+from emobench.benchmark.seals import signature_of
 from emobench.benchmark.verify import verify
 from emobench.benchmark.verify_data import Datasets
 from emobench.cli import app
@@ -228,7 +229,7 @@ def test_without_seals_the_rest_is_checked(row: GetRow, datasets: Datasets) -> N
     assert "an older emobench wrote it" in next(check for check in report.checks if check.name == "seals").notes[0]
     # The dataset gives the albums; without it the intervals cannot be had.
     away = verify(path, Datasets([], path.parent, only=True), path.parent)
-    assert away.ok
+    assert away.state == "not verified"
     for name in ("intervals", "dataset", "targets and folds"):
         assert _states(away)[name] == "not checked"
     old["scores"]["rmse_valence"]["std"] += 1e-9
@@ -238,7 +239,8 @@ def test_without_seals_the_rest_is_checked(row: GetRow, datasets: Datasets) -> N
 
 def test_without_the_dataset_scores_and_intervals_are_checked(row: GetRow) -> None:
     report = verify(row("mine"), Datasets([], Path("nowhere"), only=True), Path("models"))
-    assert report.ok
+    assert not report.failed
+    assert report.state == "not verified"
     states = _states(report)
     assert (states["scores"], states["dataset"], states["targets and folds"]) == ("ok", "not checked", "not checked")
     assert "intervals" not in states
@@ -259,13 +261,46 @@ def test_the_dataset_must_agree(row: GetRow, finished_run: Path, tmp_path: Path)
     assert any("tiny is tiny@1.0.0, but has another manifest" in each for each in failures)
     # One that merely lies where it is looked for is not taken for the right one.
     found = _verify(row("mine"), Datasets([], tmp_path, only=True))
-    assert found.ok
+    assert found.state == "not verified"
     assert _states(found)["dataset"] == "not checked"
     manifest.write_text(manifest.read_text().replace('"version": "1.0.0"', '"version": "2.0.0"'))
     failures = _failures(_verify(row("mine"), Datasets([place], tmp_path, only=True)))
     assert any("is tiny@2.0.0; the result was made on tiny@1.0.0" in each for each in failures)
     with pytest.raises(InputError, match="no dataset there"):
         Datasets([tmp_path / "none"], tmp_path, only=True)
+
+
+@pytest.mark.parametrize("invented", [False, True])
+def test_without_the_dataset_nothing_is_verified(
+    row: GetRow, finished_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, invented: bool
+) -> None:
+    path = row("mine")
+    monkeypatch.setenv("EMOBENCH_DATA", str(finished_run / "data" if invented else tmp_path))
+    if invented:
+        result = json.loads(path.read_text())
+        result["dataset"]["manifest_sha256"] = result["config"]["manifest"] = "0" * 64
+        result["signature"] = signature_of(result["config"])
+        forged = path.with_name(f"mine-{result['signature']}.json")
+        for end in (".json", ".parquet"):
+            path.with_suffix(end).rename(forged.with_suffix(end))
+        path = forged
+        _rewrite(path, result)
+    for arguments in (["verify", str(path)], ["verify", "--all", str(path.parents[1])]):
+        ran = CliRunner().invoke(app, arguments)
+        assert ran.exit_code == 1
+        assert "FAILED" not in ran.stdout
+        why = "tiny holds another manifest" if invented else "tiny is not there"
+        lines = [line for line in ran.stdout.splitlines() if line.startswith("not verified")]
+        assert lines
+        assert any(f"{why}; name the dataset with --dataset" in line for line in lines)
+        record = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
+        assert record["ok"] is False
+        one = record if "state" in record else next(each for each in record["results"] if each["path"] == str(path))
+        assert one["state"] == "not verified"
+    monkeypatch.setenv("EMOBENCH_DATA", str(finished_run / "data"))
+    if not invented:
+        ran = CliRunner().invoke(app, ["verify", str(path)])
+        assert (ran.exit_code, ran.stdout.splitlines()[-1]) == (0, "verified")
 
 
 def test_weights(row: GetRow, datasets: Datasets, tmp_path: Path) -> None:
