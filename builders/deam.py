@@ -40,7 +40,7 @@ from .deam_files import (
     song_id,
 )
 from .deam_metadata import Song, folds_text, grouping, read_metadata, repairs
-from .deam_ratings import STEP, Ratings, Tables, lacks_spread, song_ratings
+from .deam_ratings import STEP, Ratings, Tables, song_ratings
 from .deam_split import EVALUATION, SplitConfig
 from .deam_static import fill_spreads
 from .targets import PARAMETERS
@@ -323,7 +323,5 @@ def _notes(rated: Mapping[str, Ratings], remarks: Collection[str]) -> str:
             "and null where none of these is known; their covariance is null because it is not published, and `n` is "
             "null where the number of ratings is not known."
         )
-    if lacking := sum(map(lacks_spread, by_means)):
-        lines.append(f"- {lacking} of these songs have seconds without a variance of arousal, of valence, or of both.")
     lines += [f"- {remark}" for remark in remarks]
     return "\n".join(lines)
