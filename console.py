@@ -161,6 +161,12 @@ def tell_found(found: list[dict[str, Any]], as_json: bool) -> None:
             )
             for line in lines:
                 say(f"  {name}: {line}")
+        _tell_remarks(each)
+
+
+def _tell_remarks(dataset: Mapping[str, Any]) -> None:
+    for text in dataset.get("remarks", ()):
+        say(f"  note: {text}")
 
 
 def _tell_excluded(excluded: Mapping[str, str]) -> None:
@@ -186,6 +192,7 @@ def tell_built(built: list[Built], as_json: bool) -> None:
         state = "built" if each.fresh else "is there already, whole and the same:"
         counts = ", ".join(f"{value} {name}" for name, value in manifest["counts"].items() if isinstance(value, int))
         say(f"{state} {each.folder} ({manifest['name']} {manifest['version']}; {counts})")
+        _tell_remarks(manifest)
         _tell_excluded(manifest.get("excluded", {}))
         sample, kept = manifest["config"].get("dataset", {}).get("sample"), manifest["counts"].get("kept", 0)
         if sample and kept < sample:

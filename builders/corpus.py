@@ -76,6 +76,8 @@ class LabelledCorpus:
         Clips that are the test part of every repeat, where it is given; the others are dealt to the other parts.
     folds : str
         How folds are made, for the card, where it is not by whole albums.
+    remarks : tuple of str
+        What was corrected in the source, or could not be checked, one sentence each; printed after a build.
     """
 
     clips: pl.DataFrame
@@ -90,6 +92,7 @@ class LabelledCorpus:
     grouping: pl.DataFrame | None = None
     tested: frozenset[str] | None = None
     folds: str = ""
+    remarks: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         _check_clips(self.clips, "clip_id", self.about)

@@ -15,8 +15,7 @@ left over at the end is dropped.
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,21 +28,21 @@ from ..errors import AudioError
 from ..files import digest
 from .audio_files import audio_duration
 from .corpus import LabelledCorpus, few, refuse
+from .deam_axes import averages, swapped, worker_averages
 from .deam_files import (
     AXES,
     WIDE,
     Found,
     Grid,
     find_files,
-    read_metadata,
     read_songs,
-    read_static,
     read_workers,
     song_id,
 )
+from .deam_metadata import Song, folds_text, grouping, read_metadata, repairs
 from .deam_ratings import STEP, Ratings, Tables, song_ratings
 from .deam_split import EVALUATION, SplitConfig
-from .folds import normalised
+from .deam_static import fill_spreads
 from .targets import PARAMETERS
 from .tree import files_below
 
@@ -81,7 +80,7 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
     -------
     LabelledCorpus
         Songs in the order of their numbers. Where two workers or more rated both arousal and valence, their
-        own ratings; else means and variances, with a covariance of 0.
+        own ratings; else means and variances, as far as these are known, without a covariance.
 
     Raises
     ------
@@ -109,23 +108,25 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
     if without:
         problems.append(
             f"{annotations}: {len(without)} songs have neither two workers for both arousal and valence, nor means "
-            f"with deviations of the half seconds or of the song ({few(without)})"
+            f"of the half seconds ({few(without)})"
         )
+    known = {song: each for song, each in ratings.items() if each is not None}
+    rated, remarks = fill_spreads(known, tables, found.static, problems)
     refuse("build-data deam", problems)
-    rated = {song: each for song, each in ratings.items() if each is not None}
     if audio is not None:
         unusable.update({song: "missing" for song in songs if song not in files})
-    grouping, how = _grouping(songs, tables.metadata)
+    groups, how = grouping(songs, tables.metadata)
+    remarks += repairs(tables.metadata, songs)
     read = found.hashes(annotations)
     by_means = [song for song, each in rated.items() if each.variances is not None]
     return LabelledCorpus(
         clips=_clips(rated, tables.metadata, files),
         annotations=_annotations(rated),
         targets=_targets(rated) if by_means else None,
-        grouping=grouping,
+        grouping=groups,
         tested=frozenset(EVALUATION) if split else None,
-        folds=f"{split.told(songs)} {_folds(how)}" if split else _folds(how),
-        about=replace(ABOUT, notes=_notes(len(rated) - len(by_means), by_means)),
+        folds=f"{split.told(songs)} {folds_text(how)}" if split else folds_text(how),
+        about=replace(ABOUT, notes=_notes(rated, remarks)),
         source={
             "type": "deam",
             "files": len(read),
@@ -137,6 +138,7 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
         audio_folder=audio,
         problems=unusable,
         settings={"audio_kind": "songs", **({"split": split.name} if split else {})},
+        remarks=tuple(remarks),
     )
 
 
@@ -190,7 +192,6 @@ def _read(found: Found, problems: list[str]) -> Tables:
         for axis, songs in found.workers.items()
     }
     workers = _narrowed(workers, found, problems)
-    static = read_static(found.static, problems)
     if len(means) == len(AXES):
         known = {axis: set(grid.names) for axis, grid in means.items()}
         differing = sorted(known["arousal"] ^ known["valence"], key=int)
@@ -209,13 +210,12 @@ def _read(found: Found, problems: list[str]) -> Tables:
             problems.append(
                 f"{found.means['arousal']} and valence.csv: hold the same numbers; expected those of two axes"
             )
-        elif _swapped(means, workers, static):
+        elif swapped(averages(means), worker_averages(workers)):
             problems.append(
-                f"{found.means['arousal']} and valence.csv: swapped, or else the workers' folders arousal and valence "
-                "or the static annotations, which say of the same songs what these say of the other axis; give each "
-                "its own name"
+                f"{found.means['arousal']} and valence.csv: swapped, or else the workers' folders arousal and valence, "
+                "which say of the same songs what these say of the other axis; give each its own name"
             )
-    return Tables(means, deviations, workers, static, read_metadata(found.metadata, problems))
+    return Tables(means, deviations, workers, read_metadata(found.metadata, problems))
 
 
 def _narrowed(
@@ -239,33 +239,6 @@ def _narrowed(
     }
 
 
-def _swapped(
-    means: Mapping[str, Grid],
-    workers: Mapping[str, Mapping[str, Grid]],
-    static: Mapping[str, Mapping[str, float]],
-) -> bool:
-    """Whether the means of songs are much nearer to the other axis, of the workers or else of whole songs."""
-    own = {axis: _averages(grid) for axis, grid in means.items()}
-    told = {
-        axis: {song: float(np.nanmean(grid.values)) for song, grid in songs.items() if np.isfinite(grid.values).any()}
-        for axis, songs in workers.items()
-    }
-    fewest = 3
-    if not any(told.values()):
-        told = {axis: {song: (each[f"{axis}_mean"] - 5) / 4 for song, each in static.items()} for axis in AXES}
-        fewest = 10
-    songs = sorted(set.intersection(*(set(each) for each in (*own.values(), *told.values()))))
-    if len(songs) < fewest:
-        return False
-    ours, theirs = (np.array([[each[axis][song] for song in songs] for axis in AXES]) for each in (own, told))
-    return bool(np.abs(ours - theirs[::-1]).mean() < np.abs(ours - theirs).mean() / 2)
-
-
-def _averages(grid: Grid) -> dict[str, float]:
-    rows = zip(grid.names, grid.values, strict=True)
-    return {song: float(np.nanmean(row)) for song, row in rows if np.isfinite(row).any()}
-
-
 def _limits(audio: Path | None, files: Mapping[str, str]) -> tuple[dict[str, str], dict[str, float]]:
     """Songs whose audio cannot be read, with the reason, and the length of the others in milliseconds."""
     unusable: dict[str, str] = {}
@@ -278,13 +251,11 @@ def _limits(audio: Path | None, files: Mapping[str, str]) -> tuple[dict[str, str
     return unusable, limits
 
 
-def _clips(
-    rated: Mapping[str, Ratings], metadata: Mapping[str, Mapping[str, str]], files: Mapping[str, str]
-) -> pl.DataFrame:
+def _clips(rated: Mapping[str, Ratings], metadata: Mapping[str, Song], files: Mapping[str, str]) -> pl.DataFrame:
     rows = []
     for song, each in rated.items():
-        known = metadata.get(song, {})
-        names = [known.get(name, "") for name in ("artist", "album", "title")]
+        known = metadata.get(song, Song())
+        names = [known.artist, known.album, known.title]
         duration = float(math.ceil((int(each.stamps[-1]) + STEP - each.start) / 1000))
         rows.append((song, song, *names, each.start / 1000, duration, files.get(song)))
     text = dict.fromkeys(("clip_id", "song_id", "artist", "album", "title"), pl.String)
@@ -312,7 +283,10 @@ def _annotations(rated: Mapping[str, Ratings]) -> pl.DataFrame:
 
 
 def _targets(rated: Mapping[str, Ratings]) -> pl.DataFrame:
-    """Targets of the songs known by means: of each second the mean of its labels, and of their variances."""
+    """Targets of the songs known by means: of each second the mean of its labels, and of their variances.
+
+    What is not known is null: the covariance, and the variance of a second with a label of unknown variance.
+    """
     rows = []
     for song, each in rated.items():
         if each.variances is None or each.counts is None:
@@ -322,42 +296,14 @@ def _targets(rated: Mapping[str, Ratings]) -> pl.DataFrame:
             own = seconds == second
             count = int(each.counts[own].min())
             means, spread = each.values[:, 0, own].mean(axis=1), each.variances[:, own].mean(axis=1)
-            rows.append((song, float(second + 1), count or None, *means.tolist(), *spread.tolist(), 0.0))
+            rows.append((song, float(second + 1), count or None, *means.tolist(), *spread.tolist(), None))
     schema = {"clip_id": pl.String, "time": pl.Float64, "n": pl.Int32} | dict.fromkeys(PARAMETERS, pl.Float64)
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    table = pl.DataFrame(rows, schema=schema, orient="row")
+    return table.with_columns(pl.col("arousal_var", "valence_var").fill_nan(None))
 
 
-def _grouping(songs: Sequence[str], metadata: Mapping[str, Mapping[str, str]]) -> tuple[pl.DataFrame, Counter[str]]:
-    """Artist and album by which folds keep songs together, and how many songs are grouped by what.
-
-    Where the album of one of an artist's songs is unknown, it may be that of any other: all of them stay
-    together. A song without an artist stands alone.
-    """
-    named = {song: normalised(metadata.get(song, {}).get("artist", "")) for song in songs}
-    unsure = {artist for song, artist in named.items() if not normalised(metadata.get(song, {}).get("album", ""))}
-    how: Counter[str] = Counter()
-    rows = []
-    for song, artist in named.items():
-        known = metadata.get(song, {})
-        kind = "song" if not artist else "artist" if artist in unsure else "album"
-        how[kind] += 1
-        rows.append(
-            (song, f"song {song}" if kind == "song" else known["artist"], known["album"] if kind == "album" else "")
-        )
-    schema = {"clip_id": pl.String, "artist": pl.String, "album": pl.String}
-    return pl.DataFrame(rows, schema=schema, orient="row"), how
-
-
-def _folds(how: Mapping[str, int]) -> str:
-    return (
-        "Songs are kept together where they are dealt to the parts: "
-        f"{how.get('album', 0)} by their album, {how.get('artist', 0)} by their artist (an album of the artist is not "
-        f"known), {how.get('song', 0)} each for itself (no artist is known). The `album` of the table of folds ends "
-        "with the slash after the artist where there is no album."
-    )
-
-
-def _notes(of_workers: int, by_means: Sequence[str]) -> str:
+def _notes(rated: Mapping[str, Ratings], remarks: Collection[str]) -> str:
+    by_means = [each for each in rated.values() if each.variances is not None]
     lines = [
         "## Labels of DEAM",
         "",
@@ -366,13 +312,16 @@ def _notes(of_workers: int, by_means: Sequence[str]) -> str:
         "is the rated part, `start` the second of the audio file at which its first label begins, and the `time` of "
         "an annotation the end of its half second. A target averages the two half seconds of each worker first.",
         "",
-        f"- {of_workers} songs carry the ratings of the workers who rated both arousal and valence (told by their "
-        "`WorkerId`, or by the order of the rows where a file has none), and covariances computed from them.",
+        f"- {len(rated) - len(by_means)} songs carry the ratings of the workers who rated both arousal and valence "
+        "(matched by `WorkerId`, or by the order of the rows where a file has none), and covariances computed from "
+        "them.",
     ]
     if by_means:
         lines.append(
             f"- {len(by_means)} songs carry means only, as the one annotator `mean`: the variances of their targets "
             "are those of the workers of each axis, of the published deviations, or of the ratings of the whole song, "
-            "their covariance is 0 because it is not known, and `n` is null where the number of ratings is not known."
+            "and null where none of these is known; their covariance is null because it is not published, and `n` is "
+            "null where the number of ratings is not known."
         )
+    lines += [f"- {remark}" for remark in remarks]
     return "\n".join(lines)

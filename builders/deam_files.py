@@ -6,7 +6,7 @@ import csv
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -27,7 +27,7 @@ _SONG = re.compile(r"0*([0-9]{1,9})(\.0*)?")
 _WORKER = ("workerid", "worker")
 
 # Problems of one file that are told one by one.
-_TOLD = 3
+TOLD = 3
 
 # The wider scale of some versions of the workers' files; the published means are on -1 to 1.
 WIDE = 10.0
@@ -127,10 +127,11 @@ def _only(places: dict[str, Path], key: str, path: Path, problems: list[str]) ->
     places.setdefault(key, path)
 
 
-def _read_rows(path: Path, problems: list[str]) -> list[list[str]]:
+def read_rows(path: Path, problems: list[str], prepare: Callable[[str], str] = lambda text: text) -> list[list[str]]:
     """Rows of a CSV file without padding; in UTF-8, or in Windows-1252 where it cannot be UTF-8.
 
-    The metadata were written by hand in spreadsheets, which save in the code page of their machine.
+    The metadata were written by hand in spreadsheets, which save in the code page of their machine. ``prepare``
+    changes the text before it is split into cells.
     """
     try:
         content = path.read_bytes()
@@ -138,7 +139,7 @@ def _read_rows(path: Path, problems: list[str]) -> list[list[str]]:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = content.decode("cp1252")
-        lines = csv.reader(StringIO(text, newline=""), skipinitialspace=True)
+        lines = csv.reader(StringIO(prepare(text), newline=""), skipinitialspace=True)
         rows = [[cell.strip() for cell in row] for row in lines]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         problems.append(f"{path}: not readable as CSV ({error})")
@@ -167,7 +168,7 @@ def read_songs(path: Path, problems: list[str], *, low: float = -1.0) -> Grid | 
     Grid or None
         None where the table cannot be used.
     """
-    rows = _read_rows(path, problems)
+    rows = read_rows(path, problems)
     grid = _grid(path, rows, ("songid",), (low, 1.0), problems) if rows else None
     if grid is None:
         return None
@@ -189,7 +190,7 @@ def read_workers(path: Path, problems: list[str]) -> Grid | None:
 
     Values are given as they are, at most from -10 to 10.
     """
-    rows = _read_rows(path, problems)
+    rows = read_rows(path, problems)
     return _grid(path, rows, _WORKER, (-WIDE, WIDE), problems) if rows else None
 
 
@@ -224,7 +225,7 @@ def _grid(
             else:
                 wrong.append(f"row {number + 2}, {header[place]}: {cell!r}")
     if wrong:
-        problems.append(f"{path}: expected numbers from {low:g} to {high:g}, one a column ({few(wrong, _TOLD)})")
+        problems.append(f"{path}: expected numbers from {low:g} to {high:g}, one a column ({few(wrong, TOLD)})")
         return None
     names = [row[named] if named < len(row) else "" for row in body] if named is not None else []
     # A column without a name in it tells nobody apart.
@@ -239,7 +240,7 @@ def read_static(paths: Sequence[Path], problems: list[str]) -> dict[str, dict[st
     songs: dict[str, dict[str, float]] = {}
     for path in paths:
         wrong: list[str] = []
-        for number, cells in _records(path, columns, (), problems):
+        for number, cells in _records(path, columns, problems):
             song = song_id(cells["song_id"])
             values = {name: _number(cells[name]) for name in wanted}
             if song is None or song in songs:
@@ -249,36 +250,13 @@ def read_static(paths: Sequence[Path], problems: list[str]) -> dict[str, dict[st
             else:
                 songs[song] = values
         if wrong:
-            problems.append(f"{path}: {few(wrong, _TOLD)}")
+            problems.append(f"{path}: {few(wrong, TOLD)}")
     return songs
 
 
-def read_metadata(paths: Sequence[Path], problems: list[str]) -> dict[str, dict[str, str]]:
-    """``artist``, ``album`` and ``title`` of songs, empty where unknown; no album where the file has none."""
-    columns = {"song_id": ("songid", "id"), "artist": ("artist",), "title": ("songtitle", "track", "title")}
-    songs: dict[str, dict[str, str]] = {}
-    for path in paths:
-        wrong: list[str] = []
-        for number, cells in _records(path, {**columns, "album": ("album",)}, ("album",), problems):
-            text = cells.pop("song_id")
-            song = song_id(text)
-            if song is None or song in songs:
-                wrong.append(f"row {number}: song id {text[:40]!r} is no number, or stands twice")
-            else:
-                songs[song] = {name: "" if cell.lower() == "n/a" else cell for name, cell in cells.items()}
-        if wrong:
-            problems.append(f"{path}: {few(wrong, _TOLD)}")
-    return songs
-
-
-def _records(
-    path: Path, columns: dict[str, tuple[str, ...]], optional: Sequence[str], problems: list[str]
-) -> list[tuple[int, dict[str, str]]]:
-    """Number of each row, and its cells by the names wanted; a row may be longer than the header.
-
-    DEAM's metadata of 2014 and 2015 have any number of tags at the end of a row.
-    """
-    rows = _read_rows(path, problems)
+def _records(path: Path, columns: dict[str, tuple[str, ...]], problems: list[str]) -> list[tuple[int, dict[str, str]]]:
+    """Number of each row, and its cells by the names wanted; empty where a row is too short."""
+    rows = read_rows(path, problems)
     if not rows:
         return []
     header = [normalised(cell) for cell in rows[0]]
@@ -286,7 +264,7 @@ def _records(
         name: next((header.index(spelling) for spelling in spellings if spelling in header), None)
         for name, spellings in columns.items()
     }
-    lacking = [name for name, place in places.items() if place is None and name not in optional]
+    lacking = [name for name, place in places.items() if place is None]
     if lacking:
         problems.append(f"{path}: lacks the column {', '.join(lacking)}")
         return []

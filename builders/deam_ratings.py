@@ -1,19 +1,20 @@
 """The ratings of a song of DEAM: of the workers who rated arousal and valence, or their means and variances.
 
 Where workers have names, those who rated both are told by them; rows without names belong together by
-their order. The covariance of means is not known, and given as 0.
+their order. The covariance of means is not known, and a variance may be unknown too.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 
 from .deam_files import AXES, Grid
+from .deam_metadata import Song
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -30,8 +31,7 @@ class Tables:
     means: Mapping[str, Grid]
     deviations: Mapping[str, Grid]
     workers: Mapping[str, Mapping[str, Grid]]
-    static: Mapping[str, Mapping[str, float]]
-    metadata: Mapping[str, Mapping[str, str]]
+    metadata: Mapping[str, Song]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,8 @@ class Ratings:
     """Labels of a song in [-0.5, 0.5]: of its workers, or their means with variances.
 
     ``values`` has the shape (2, workers or 1, stamps), arousal before valence; ``start`` and ``stamps`` are in
-    milliseconds of the audio file; ``counts`` (of ratings; 0 is unknown) and ``variances`` come with means.
+    milliseconds of the audio file; ``counts`` (of ratings; 0 is unknown) and ``variances`` (NaN is unknown), of shape
+    (2, stamps), come with means.
     """
 
     start: int
@@ -70,6 +71,19 @@ def song_ratings(song: str, tables: Tables, limit: float | None) -> Ratings | No
     grids = [tables.workers[axis].get(song) for axis in AXES]
     paired = None if grids[0] is None or grids[1] is None else _paired(song, grids[0], grids[1], limit)
     return paired or _from_means(song, tables, limit)
+
+
+def lacks_spread(ratings: Ratings) -> bool:
+    """Whether a variance is unknown."""
+    return ratings.variances is not None and not np.isfinite(ratings.variances).all()
+
+
+def with_static(ratings: Ratings, static: Mapping[str, float]) -> Ratings:
+    """Take unknown variances from the ratings of the whole song, 1 to 9: eight of its units are the width of 1."""
+    if ratings.variances is None:
+        return ratings
+    spread = np.array([[(static[f"{axis}_std"] / 8) ** 2] for axis in AXES])
+    return replace(ratings, variances=np.where(np.isfinite(ratings.variances), ratings.variances, spread))
 
 
 def _kept(stamps: npt.NDArray[np.int64], limit: float | None) -> npt.NDArray[np.bool_]:
@@ -131,7 +145,7 @@ def _keys(grid: Grid) -> list[tuple[str, int]]:
 
 
 def _from_means(song: str, tables: Tables, limit: float | None) -> Ratings | None:
-    """Means and variances of both axes, each from its workers or from the tables of all songs."""
+    """Means and variances of both axes, each from its workers or from the tables of all songs; unknown ones are NaN."""
     found = [_statistics(song, axis, tables) for axis in AXES]
     if found[0] is None or found[1] is None:
         return None
@@ -173,8 +187,5 @@ def _statistics(song: str, axis: str, tables: Tables) -> tuple[npt.NDArray[np.in
         own = deviations.values[deviations.names.index(song)]
         _, ours, theirs = np.intersect1d(means.stamps, deviations.stamps, return_indices=True)
         spread[ours] = own[theirs]
-    if song in tables.static:
-        # Of the ratings of the whole song, 1 to 9: four of its units are one of the dynamic scale's.
-        spread = np.where(np.isfinite(spread), spread, tables.static[song][f"{axis}_std"] / 4)
-    known = np.isfinite(row) & np.isfinite(spread)
+    known = np.isfinite(row)
     return means.stamps[known], np.array([row[known], spread[known] ** 2, np.zeros(known.sum())])

@@ -127,7 +127,8 @@ def build(
         for table, content in tables.items():
             release.write_table(folder, table, content)
         release.write_card(folder, labelled_card(_card_facts(corpus, name, version, tables, config)))
-        release.write_manifest(folder, wanted, {"synthetic": corpus.about.synthetic, **_facts(tables)})
+        remarks = {"remarks": corpus.remarks} if corpus.remarks else {}
+        release.write_manifest(folder, wanted, {"synthetic": corpus.about.synthetic, **_facts(tables), **remarks})
         if audio:
             release.write_local(folder, Path("audio") if corpus.render else audio.resolve())
     return True
@@ -270,7 +271,13 @@ def _card_facts(
         statistics={
             name: (float(values.mean()), float(values.std()), float(values.min()), float(values.max()))
             for name in PARAMETERS
-            for values in [targets[name].to_numpy()]
+            for values in [targets[name].drop_nulls().to_numpy()]
+            if len(values)
+        },
+        unknown={
+            name: clips
+            for name in PARAMETERS
+            if (clips := targets.filter(pl.col(name).is_null())["clip_id"].n_unique())
         },
         ratings=(int(counts.min()), float(np.median(counts)), int(counts.max())) if len(counts) else None,
         has_audio=bool(corpus.audio_folder or corpus.render),

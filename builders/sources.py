@@ -127,7 +127,7 @@ def survey(source: str, options: Options, place: Path, *, seed: int) -> list[dic
     Returns
     -------
     list of dict
-        For each dataset its ``folder`` and ``kind``, the ``source`` and the counts of what was found.
+        For each dataset its ``folder`` and ``kind``, the ``source``, the counts of what was found, and ``remarks``.
 
     Raises
     ------
@@ -143,14 +143,22 @@ def survey(source: str, options: Options, place: Path, *, seed: int) -> list[dic
             counts |= corpus.found
             if sample := _sample(source, options):
                 counts["at most to be drawn"] = sample
-        kind = "pre-training"
+        kind, remarks = "pre-training", ()
         if isinstance(corpus, LabelledCorpus):
-            kind = "labelled"
+            kind, remarks = "labelled", corpus.remarks
             counts["annotations"] = len(corpus.annotations)
             counts["annotators"] = corpus.annotations["annotator_id"].n_unique()
             if corpus.problems:
                 counts["clips to exclude"] = len(corpus.problems)
-        found.append({"folder": str(folder), "kind": kind, "source": corpus.source, "counts": counts})
+        found.append(
+            {
+                "folder": str(folder),
+                "kind": kind,
+                "source": corpus.source,
+                "counts": counts,
+                "remarks": list(remarks),
+            }
+        )
     return found
 
 

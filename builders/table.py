@@ -5,7 +5,7 @@ Citation, licence and terms are yours to state in the card.
 ``clips.csv``: ``clip_id,audio,artist,album[,title][,start][,duration]``, one row a clip.
 ``labels.csv``: ``clip_id,annotator_id,time,arousal,valence``; ``time`` in seconds from the clip's start is
 the end of the second that it rates; empty or missing: one rating for the whole clip, which every second
-then carries.
+then carries. An annotator rates a moment of a clip once; anonymous annotators each need an id of their own.
 """
 
 from __future__ import annotations
@@ -189,7 +189,32 @@ def _ratings(path: Path, config: TableConfig, known: set[str]) -> pl.DataFrame:
                 "give the ratings' own with --scale LOW,HIGH."
             )
         columns[axis] = ((values - config.low) / (config.high - config.low) - 0.5).clip(-0.5, 0.5)
-    return table.with_columns(time=_numbers(path, table, "time", empty=True), **columns)
+    ratings = table.with_columns(time=_numbers(path, table, "time", empty=True), **columns)
+    _check_repeated(path, ratings)
+    return ratings
+
+
+def _check_repeated(path: Path, ratings: pl.DataFrame) -> None:
+    """Refuse a second rating of the same moment by the same annotator, which would be averaged with the first."""
+    timed: dict[tuple[str, str], int] = {}
+    whole: dict[tuple[str, str], int] = {}
+    seen: dict[tuple[str, str, float | None], int] = {}
+    for row, clip, annotator, time in ratings.select("row", "clip_id", "annotator_id", "time").iter_rows():
+        first = seen.setdefault((clip, annotator, time), row)
+        moment = "the whole clip" if time is None else f"time {time:g}"
+        if first != row:
+            raise InputError(
+                f"{path}, rows {first} and {row}: clip {clip!r} and annotator {annotator!r} appear twice for {moment}; "
+                "expected one rating. Remove one of the rows, or give the annotator of another rating another "
+                "annotator_id."
+            )
+        (whole if time is None else timed).setdefault((clip, annotator), row)
+        if (clip, annotator) in whole and (clip, annotator) in timed:
+            raise InputError(
+                f"{path}, rows {whole[clip, annotator]} and {timed[clip, annotator]}: clip {clip!r} and annotator "
+                f"{annotator!r} have a rating of the whole clip (time is empty) and one at a time; remove one kind, "
+                "or give it another annotator_id."
+            )
 
 
 def _durations(

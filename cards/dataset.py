@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from .render import fill
@@ -53,7 +53,7 @@ class LabelledFacts:
     shares : sequence of (int, str, int)
         Repeat, part, clips.
     statistics : mapping
-        Mean, standard deviation, least and greatest of each target parameter over all seconds.
+        Mean, standard deviation, least and greatest of each target parameter over all seconds where it is known.
     ratings : (int, float, int) or None
         Least, median and most ratings of a second; None where they are not known.
     has_audio : bool
@@ -62,6 +62,8 @@ class LabelledFacts:
         Fewest beats of a clip.
     folds : str
         How folds are made, where it is not by whole albums.
+    unknown : mapping
+        Target parameter to the number of clips with seconds where it is null; only those that are null somewhere.
     """
 
     name: str
@@ -75,6 +77,7 @@ class LabelledFacts:
     has_audio: bool
     min_beats: int
     folds: str = ""
+    unknown: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def configs(self) -> list[str]:

@@ -19,7 +19,7 @@ from emobench.cli import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
 
-from .deam_folder import DYNAMIC, RATERS, SAMPLES, SONGS, ratings, write_folder, write_table
+from .deam_folder import DYNAMIC, RATERS, SAMPLES, SONGS, STATIC, ratings, write_folder, write_table
 
 
 @pytest.fixture
@@ -119,7 +119,7 @@ def test_means_have_variances_and_no_covariance(folder: Path) -> None:
     corpus = deam.load(folder, None)
     assert corpus.targets is not None
     assert corpus.targets["clip_id"].unique(maintain_order=True).to_list() == ["1002", "2001"]
-    assert corpus.targets["covariance"].to_list() == [0] * 8
+    assert corpus.targets["covariance"].to_list() == [None] * 8
     assert corpus.targets["n"].to_list() == [None] * 8
     by_half_second = corpus.targets.filter(pl.col("clip_id") == "1002")
     assert by_half_second["arousal_var"].to_list() == pytest.approx([0.1**2] * 4)
@@ -130,6 +130,52 @@ def test_means_have_variances_and_no_covariance(folder: Path) -> None:
     assert by_song["arousal_var"].to_list() == pytest.approx([0.2**2] * 4)
     assert by_song["valence_var"].to_list() == pytest.approx([0.15**2] * 4)
     assert "2 songs carry means only" in corpus.about.notes
+
+
+def test_unknown_deviations_are_null(folder: Path, audio: Path, tmp_path: Path, pool: Executor) -> None:
+    (folder / STATIC).unlink()
+    std = folder / DYNAMIC / "valence_std.csv"
+    rows = [["song_id", *SAMPLES], ["1002", *[0.2] * 4, "", *[0.2] * 3], ["2001", *[0.4] * 8]]
+    write_table(std, rows)
+    out = tmp_path / "deam"
+    options = sources.Options(annotations=folder, audio=audio)
+    [built] = sources.build("deam", options, out, version="1.0.0", seed=0, pool=pool)
+    dataset = labelled.load(out)
+    spreads = {
+        song: dataset.targets.filter(pl.col("clip_id") == song).select("arousal_var", "valence_var", "covariance")
+        for song in ("1002", "2001")
+    }
+    assert spreads["1002"]["arousal_var"].to_list() == pytest.approx([0.01] * 4)
+    # The first half of the third second has no deviation.
+    assert spreads["1002"]["valence_var"].is_null().to_list() == [False, False, True, False]
+    assert spreads["2001"]["arousal_var"].to_list() == [None] * 4
+    assert spreads["2001"]["valence_var"].to_list() == pytest.approx([0.04] * 4)
+    assert [each["covariance"].null_count() for each in spreads.values()] == [4, 4]
+    assert dataset.targets.select("arousal", "valence").null_count().row(0) == (0, 0)
+    assert dataset.targets.select(pl.col(pl.Float64).is_nan().any()).row(0) == (False,) * 6
+    assert dataset.beats.filter(pl.col("clip_id") == "2001")["arousal"].is_finite().all()
+    note = (
+        "2 songs have no known deviation of some or all labels (1002, 2001); the variances of their targets are null."
+    )
+    assert built.manifest["remarks"] == [note]
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert note in card
+    assert "`arousal_var` in 1 clip, `valence_var` in 1 clip, `covariance` in 2 clips." in card
+    assert "nan" not in card.lower().replace("finance", "")
+
+
+def test_a_corpus_without_any_deviation(folder: Path, tmp_path: Path, pool: Executor) -> None:
+    shutil.rmtree(folder / RATERS)
+    for name in ("arousal_std.csv", "valence_std.csv"):
+        (folder / DYNAMIC / name).unlink()
+    (folder / STATIC).unlink()
+    out = tmp_path / "deam"
+    sources.build("deam", sources.Options(annotations=folder), out, version="1.0.0", seed=0, pool=pool)
+    targets = labelled.load(out).targets
+    assert targets.select("arousal_var", "valence_var", "covariance").null_count().row(0) == (20, 20, 20)
+    card = (out / "README.md").read_text(encoding="utf-8")
+    assert "`arousal_var` in 5 clips, `valence_var` in 5 clips, `covariance` in 5 clips." in card
+    assert "| `covariance` |" not in card
 
 
 def test_workers_of_one_axis_each_give_means(folder: Path) -> None:
@@ -185,7 +231,8 @@ def test_builds_a_dataset(folder: Path, audio: Path, tmp_path: Path, pool: Execu
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "1 by their album, 3 by their artist" in card
     assert "Whole albums are dealt" not in card
-    assert "their covariance is 0 because it is not known" in card
+    assert "their covariance is null because it is not published" in card
+    assert "Null, because the source does not give it: `covariance` in 2 clips." in card
     assert "20 seconds have a target. A second has 5 ratings." in card
 
 

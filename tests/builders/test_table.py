@@ -114,6 +114,16 @@ WRONG_LABELS = {
     r"labels\.csv, row 2: time is 'one'": f"{HEAD}a,w,one,2,3\n",
     r"labels\.csv, row 2: clip_id 'z' is not among the clips": f"{HEAD}z,w,1,2,3\n",
     r"labels\.csv, row 2: arousal 11 is outside the scale 1,9; give": f"{HEAD}a,w,1,11,3\n",
+    r"labels\.csv, row 3: annotator_id is empty": f"{HEAD}a,w,1,2,3\na,,1,2,3\n",
+    r"labels\.csv, rows 2 and 4: clip 'a' and annotator 'w' appear twice for time 1; expected one rating\. Remove": (
+        f"{HEAD}a,w,1,2,3\na,v,1,2,3\na,w,1.0,4,5\n"
+    ),
+    r"labels\.csv, rows 3 and 4: clip 'a' and annotator 'w' appear twice for the whole clip; .*another annotator_id": (
+        f"{HEAD}b,w,,2,3\na,w,,2,3\na,w,,2,3\n"
+    ),
+    r"labels\.csv, rows 3 and 2: clip 'a' and annotator 'w' have a rating of the whole clip .* and one at a time": (
+        f"{HEAD}a,w,1,2,3\na,w,,2,3\n"
+    ),
 }
 
 
@@ -121,6 +131,24 @@ WRONG_LABELS = {
 def test_wrong_labels(music: Path, message: str) -> None:
     with pytest.raises(InputError, match=message):
         _load(music, labels=WRONG_LABELS[message])
+
+
+def test_repeated_ratings_without_a_column_for_the_time(music: Path) -> None:
+    labels = "clip_id,annotator_id,arousal,valence\na,w,1,2\na,v,1,2\na,w,1,2\n"
+    with pytest.raises(InputError, match=r"rows 2 and 4: .* appear twice for the whole clip"):
+        _load(music, labels=labels)
+
+
+def test_ratings_that_repeat_nothing(music: Path) -> None:
+    # Two ratings within a second, one moment in two clips, equal numbers, and a second pass under an id of its own.
+    labels = f"{HEAD}a,w,0.5,2,3\na,w,1,2,3\nb,w,0.5,2,3\na,w-2,0.5,2,3\nc,w,,2,3\n"
+    corpus = _load(music, labels=labels)
+    assert corpus.annotations.group_by("clip_id", "trace", maintain_order=True).len().rows() == [
+        ("a", 0, 2),
+        ("a", 1, 1),
+        ("b", 0, 1),
+        ("c", 0, 4),
+    ]
 
 
 @pytest.mark.parametrize("scale", ["9,1", "1", "1,2,3", "low,high", "1,inf"])
