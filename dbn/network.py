@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmobenchError, InputError
-from ..files import plain, read_json, sha256_file, write_json
+from ..files import plain, read_json, replacing, sha256_file, write_json
 from .checkpoint import write_tensors
 from .domains import Domain, Examples
 
@@ -117,9 +117,11 @@ def save_model(
         for number, layer in enumerate(network.layers):
             tensors[f"epochs{epochs}.layer{number}.weight"] = layer.weight
             tensors[f"epochs{epochs}.layer{number}.bias"] = layer.bias
-    write_json(folder / CONFIG, plain({"domain": domain, **config}))
     write_json(folder / TRAINING, plain(log))
-    write_tensors(folder / WEIGHTS, tensors)
+    # The weights come last, after the configuration that names their hash: with them the folder is complete.
+    with replacing(folder / WEIGHTS) as temporary:
+        write_tensors(temporary, tensors)
+        write_json(folder / CONFIG, plain({"domain": domain, **config, "weights_sha256": sha256_file(temporary)}))
 
 
 def _check_shapes(networks: Mapping[int, Network]) -> None:
@@ -154,6 +156,9 @@ def load_model(folder: Path, *, device: torch.device) -> Model:
         raise InputError(f"{folder}: no model there (no {WEIGHTS}); train one with 'emobench pretrain'.")
     try:
         config = read_json(folder / CONFIG, "model configuration")
+        sha256 = sha256_file(path)
+        if config["weights_sha256"] != sha256:
+            raise InputError(f"{WEIGHTS} is damaged or was replaced: its SHA-256 is not the one in {CONFIG}")
         machines = read_json(folder / TRAINING, "training log")["machines"]
         seconds = sum(epoch["seconds"] for machine in machines.values() for epoch in machine)
         domain = Domain(**config["domain"])
@@ -183,6 +188,6 @@ def load_model(folder: Path, *, device: torch.device) -> Model:
         domain=domain,
         config=config,
         networks=networks,
-        sha256=sha256_file(path),
+        sha256=sha256,
         seconds=seconds,
     )

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from emobench.benchmark.inventory import draw_models
 from emobench.errors import InputError
+from emobench.files import sha256_file
 from safetensors.numpy import save_file
 
 
@@ -29,6 +30,7 @@ def _write_model(folder: Path, domain: str, dims: int) -> None:
         "training": {"layers": [6]},
         "examples": 9,
         "data": "somewhere",
+        "weights_sha256": sha256_file(folder / "weights.safetensors"),
     }
     (folder / "config.json").write_text(json.dumps(config))
     log = [{"epoch": epoch, "reconstruction_error": 1 / epoch, "seconds": 0.1} for epoch in (1, 2)]

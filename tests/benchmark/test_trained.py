@@ -24,7 +24,7 @@ from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.network import load_model
 from emobench.dbn.pretraining import PretrainingConfig, pretrain
 from emobench.errors import InputError
-from emobench.files import plain
+from emobench.files import plain, sha256_file
 from safetensors.numpy import load_file, save_file
 
 CPU = torch.device("cpu")
@@ -36,6 +36,13 @@ FEATURES = {
     "rhythm": (np.array([-250.0, 70, 20, 4] + [0] * 16), np.array([50.0, 23, 14, 8, 5, 4, 3] + [2] * 13)),
     "pitch": (7.0, 12.0),
 }
+
+
+def _save(tensors: dict[str, np.ndarray], path: Path) -> None:
+    """Replace the weights, and their hash in the configuration."""
+    save_file(tensors, path)
+    config = path.with_name("config.json")
+    config.write_text(json.dumps(json.loads(config.read_text()) | {"weights_sha256": sha256_file(path)}))
 
 
 def _train(folder: Path, name: str = "rhythm", *, window: int = 4, layers: tuple[int, ...] = (6, 5)) -> Path:
@@ -166,7 +173,7 @@ def test_wrong_weights(masters: Path, tmp_path: Path, case: str) -> None:
     shutil.copytree(masters / "rhythm", folder)
     tensors = load_file(folder / "weights.safetensors")
     change(tensors)
-    save_file(tensors, folder / "weights.safetensors")
+    _save(tensors, folder / "weights.safetensors")
     with pytest.raises(InputError, match=message) as caught:
         _check(folder)
     assert str(folder) in str(caught.value)
@@ -222,7 +229,7 @@ def test_no_random_weights(masters: Path, tmp_path: Path) -> None:
     shutil.copytree(masters / "rhythm", tmp_path / "model")
     tensors = load_file(tmp_path / "model" / "weights.safetensors")
     _drop("epochs0")(tensors)
-    save_file(tensors, tmp_path / "model" / "weights.safetensors")
+    _save(tensors, tmp_path / "model" / "weights.safetensors")
     assert set(_check(tmp_path / "model")["rhythm"].networks) == {1, 2}
     with pytest.raises(InputError, match="holds no random weights"):
         _check(tmp_path / "model", control=True)
@@ -315,7 +322,7 @@ def test_other_weights_are_another_row(dataset: Path, masters: Path, tmp_path: P
         found.append(outcome.results[0])
         tensors = load_file(tmp_path / "model" / "weights.safetensors")
         tensors["scale"] *= 1.5
-        save_file(tensors, tmp_path / "model" / "weights.safetensors")
+        _save(tensors, tmp_path / "model" / "weights.safetensors")
     assert found[0]["signature"] != found[1]["signature"]
     assert found[0]["model"][0]["sha256"] != found[1]["model"][0]["sha256"]
 
@@ -335,7 +342,7 @@ def test_a_normalisation_of_other_features(
     folder = Path(shutil.copytree(masters / name, tmp_path / "model"))
     tensors = load_file(folder / "weights.safetensors")
     tensors["mean"], tensors["scale"] = change(tensors["mean"], tensors["scale"])
-    save_file(tensors, folder / "weights.safetensors")
+    _save(tensors, folder / "weights.safetensors")
     with pytest.raises(InputError, match=r"normalisation: by its mean and scale .* root mean square of .*; expected"):
         _run([name], dataset, tmp_path, pool, places={"trained": (folder,)}, phases=("pre-trained",), layers=(0,))
 

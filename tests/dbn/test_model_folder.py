@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -15,6 +16,7 @@ from emobench.dbn.domains import Domain, examples
 from emobench.dbn.network import load_model
 from emobench.dbn.pretraining import model_folder
 from emobench.errors import InputError
+from emobench.files import sha256_file
 from safetensors.numpy import save_file
 
 from .small_models import CPU, DOMAIN, WEIGHTS, Run, small_clips, small_config, small_pretrain
@@ -105,6 +107,27 @@ def _edit(folder: Path, name: str, **changes: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
+def _save(folder: Path, tensors: dict[str, np.ndarray]) -> None:
+    """Replace the weights, and their hash in the configuration."""
+    save_file(tensors, folder / WEIGHTS)
+    _edit(folder, "config.json", weights_sha256=sha256_file(folder / WEIGHTS))
+
+
+def test_a_flipped_bit_of_the_weights(run: Run, tmp_path: Path) -> None:
+    folder = _copy(run, tmp_path)
+    content = bytearray((folder / WEIGHTS).read_bytes())
+    # The last byte belongs to a number: the file stays readable.
+    content[-1] ^= 1
+    (folder / WEIGHTS).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{folder}.*{WEIGHTS} is damaged or was replaced: its SHA-256"):
+        load_model(folder, device=CPU)
+
+
+def test_the_hash_of_the_weights_is_recorded(run: Run) -> None:
+    config = json.loads((run.folder / "config.json").read_text())
+    assert config["weights_sha256"] == hashlib.sha256((run.folder / WEIGHTS).read_bytes()).hexdigest()
+
+
 def test_no_model(tmp_path: Path) -> None:
     for folder in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(InputError, match=rf"{folder}.*{WEIGHTS}.*pretrain"):
@@ -176,7 +199,7 @@ def test_foreign_training_log(run: Run, tmp_path: Path, machines: object) -> Non
 @pytest.mark.parametrize("lacking", ["mean", "scale", "epochs5.layer1.bias", "epochs50.layer0.weight"])
 def test_weights_that_lack_a_tensor(run: Run, tmp_path: Path, lacking: str) -> None:
     folder = _copy(run, tmp_path)
-    save_file({name: tensor for name, tensor in run.tensors.items() if name != lacking}, folder / WEIGHTS)
+    _save(folder, {name: tensor for name, tensor in run.tensors.items() if name != lacking})
     with pytest.raises(InputError, match=str(folder)):
         load_model(folder, device=CPU)
 
@@ -193,13 +216,13 @@ def test_weights_that_lack_a_tensor(run: Run, tmp_path: Path, lacking: str) -> N
 )
 def test_weights_whose_shapes_do_not_fit(run: Run, tmp_path: Path, changes: dict[str, np.ndarray]) -> None:
     folder = _copy(run, tmp_path)
-    save_file(run.tensors | changes, folder / WEIGHTS)
+    _save(folder, run.tensors | changes)
     with pytest.raises(InputError, match=str(folder)):
         load_model(folder, device=CPU)
 
 
 def test_weights_without_any_network(run: Run, tmp_path: Path) -> None:
     folder = _copy(run, tmp_path)
-    save_file({name: run.tensors[name] for name in ("mean", "scale")}, folder / WEIGHTS)
+    _save(folder, {name: run.tensors[name] for name in ("mean", "scale")})
     with pytest.raises(InputError, match=str(folder)):
         load_model(folder, device=CPU)
