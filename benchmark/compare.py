@@ -181,7 +181,7 @@ def _other_seconds(one: Stored, other: Stored) -> str | None:
     if one.layout != other.layout:
         return "they were tested on different clips, seconds or albums"
     truth = [np.array([part.album_sums(column) for column in part.true.T]) for part in (one, other)]
-    same = np.allclose(truth[0], truth[1], rtol=1e-9, atol=1e-9)
+    same = np.allclose(truth[0], truth[1], rtol=1e-9, atol=1e-9, equal_nan=True)
     return None if same else "they were tested against different targets"
 
 
@@ -195,7 +195,7 @@ def _fill(scores: dict[str, dict[str, Any]], one: Stored, other: Stored, *, flip
         if before is not None and after is not None:
             score["difference"] = after - before
             score["ci95"] = list(intervals[name] or ()) or None
-        if name in BY_SECOND:
+        if name in BY_SECOND and score["difference"] is not None:
             shares = contributions(np.array([part[name] for part in sums]), seconds)
             score["p"] = pair_p(shares[1] - shares[0], draws=flips, seed=seed)
 

@@ -228,7 +228,9 @@ def _shown(name: str) -> str:
 
 def _wanted(task: Task) -> FloatArray:
     """Targets by which features are suspected: those that are scored, and those of the table where these differ."""
-    return np.hstack([task.targets, task.published]) if task.targets_repaired else task.targets
+    wanted = np.hstack([task.targets, task.published]) if task.targets_repaired else task.targets
+    # A column with unknown values counts as constant, which no feature can give away.
+    return np.where(np.isfinite(wanted).all(axis=0), wanted, 0.0)
 
 
 def _target(column: int) -> str:

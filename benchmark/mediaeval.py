@@ -56,7 +56,7 @@ def per_song_table(results: Sequence[dict[str, Any]], labels: Sequence[str], *, 
     rows = []
     for result, label in zip(results, labels, strict=True):
         values = [value(result, *measure) for measure in measures]
-        cells = ["undefined" if found is None else f"{found:.3f}" for found in values]
+        cells = ["–" if found is None else f"{found:.3f}" for found in values]
         place = (result["features"] in ("constant", "oracle"), float("inf") if values[0] is None else values[0])
         rows.append((place, (label, *cells)))
     notes = [COMPARABLE, UNDEFINED]

@@ -5,7 +5,8 @@ Conventions: a target or prediction is a row ``[mu_a, mu_v, var_a, var_v, cov_av
 within each clip and averaged over the clips where they are defined.
 
 - ``mean_distance``: Euclidean distance of the means
-- ``kl_divergence``: KL(p || q), p the workers' Gaussian and q the prediction, equation (7) of the paper
+- ``kl_divergence``: KL(p || q), p the workers' Gaussian and q the prediction, equation (7) of the paper;
+  undefined (NaN) where the covariance of a second is unknown
 - ``rmse``, ``r2``, ``ccc`` (Lin 1989), ``pearson`` for arousal and for valence
 
 Every score is a function of weighted sums over seconds or clips, so that a bootstrap is one matrix
@@ -45,23 +46,30 @@ def repaired(rows: FloatArray, floor: float = EIGENVALUE_FLOOR) -> tuple[FloatAr
     Parameters
     ----------
     rows : ndarray, shape (n, 5)
-        Means and covariances.
+        Means and covariances; NaN where a variance or covariance is unknown.
     floor : float
-        Smallest eigenvalue that may stand.
+        Smallest eigenvalue allowed.
 
     Returns
     -------
     rows : ndarray, shape (n, 5)
-        A row whose eigenvalues are not below the floor is kept to the bit.
+        A row whose eigenvalues are not below the floor is kept to the bit. Where the covariance is unknown, known
+        variances are floored.
     share : float
-        Of the rows that were changed.
+        Share of the rows that were changed.
     """
-    values, vectors = np.linalg.eigh(covariances(rows))
-    broken = values[:, 0] < floor
     out = rows.copy()
-    fixed = (vectors[broken] * np.maximum(values[broken], floor)[:, None, :]) @ vectors[broken].transpose(0, 2, 1)
-    out[broken, 2], out[broken, 3], out[broken, 4] = fixed[:, 0, 0], fixed[:, 1, 1], fixed[:, 0, 1]
-    return out, float(broken.mean()) if len(rows) else 0.0
+    known = np.asarray(np.isfinite(rows[:, 2:]).all(axis=1))
+    values, vectors = np.linalg.eigh(covariances(rows[known]))
+    fixed = (vectors * np.maximum(values, floor)[:, None, :]) @ vectors.transpose(0, 2, 1)
+    changed = np.zeros(len(rows), bool)
+    changed[known] = values[:, 0] < floor
+    out[changed, 2:] = np.column_stack([fixed[:, 0, 0], fixed[:, 1, 1], fixed[:, 0, 1]])[changed[known]]
+    # A comparison with NaN is false: what is unknown stays so.
+    low = ~known[:, None] & (rows[:, 2:4] < floor)
+    out[:, 2:4] = np.where(low, floor, out[:, 2:4])
+    changed |= low.any(axis=1)
+    return out, float(changed.mean()) if len(rows) else 0.0
 
 
 def mean_distances(true: FloatArray, predicted: FloatArray) -> FloatArray:
@@ -157,14 +165,34 @@ def weighted_scores(
     return {name: scores[name] for name in NAMES}
 
 
+def indefinite(rows: FloatArray) -> npt.NDArray[np.bool_]:
+    """Return which rows (n, 5) have a variance that is not positive or a covariance that is not positive definite.
+
+    Comparisons with NaN, which stands for an unknown value, are false.
+    """
+    return np.asarray((rows[:, 2] <= 0) | (rows[:, 3] <= 0) | (rows[:, 2] * rows[:, 3] <= rows[:, 4] ** 2))
+
+
 def validate(true: FloatArray, predicted: FloatArray) -> None:
-    """Raise ValueError unless both are (n, 5), n > 0, finite, with positive definite covariances."""
+    """Check true and predicted Gaussians.
+
+    Parameters
+    ----------
+    true, predicted : ndarray, shape (n, 5)
+        NaN stands for an unknown variance or covariance.
+
+    Raises
+    ------
+    ValueError
+        If the shapes differ or are not (n, 5) with n > 0, a mean is not finite, a number is infinite, a variance is not
+        positive, or a known covariance is not positive definite.
+    """
     for name, rows in (("true", true), ("predicted", predicted)):
         if rows.ndim != 2 or rows.shape[1] != 5 or len(rows) == 0:
             raise ValueError(f"{name}: shape {rows.shape}; expected (n, 5) with n > 0")
-        if not np.isfinite(rows).all():
+        if not np.isfinite(rows[:, :2]).all() or np.isinf(rows).any():
             raise ValueError(f"{name}: holds numbers that are not finite")
-        if not ((rows[:, 2] > 0) & (rows[:, 2] * rows[:, 3] > rows[:, 4] ** 2)).all():
+        if indefinite(rows).any():
             raise ValueError(f"{name}: holds a covariance that is not positive definite")
     if len(true) != len(predicted):
         raise ValueError(f"predicted: {len(predicted)} rows for {len(true)} true ones")

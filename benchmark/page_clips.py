@@ -45,9 +45,13 @@ def unpacked(text: str, unit: float) -> FloatArray:
 
 
 def ellipses(rows: FloatArray) -> FloatArray:
-    """Standard deviations and correlation, shape (n, 3), of rows ``[mu_a, mu_v, var_a, var_v, cov_av]``."""
+    """Standard deviations and correlation, shape (n, 3), of rows ``[mu_a, mu_v, var_a, var_v, cov_av]``.
+
+    All three are 0, an ellipse without extent, where any of them is unknown.
+    """
     spread = np.sqrt(rows[:, 2:4])
-    return np.column_stack([spread, rows[:, 4] / spread.prod(axis=1)])
+    found = np.column_stack([spread, rows[:, 4] / spread.prod(axis=1)])
+    return np.where(np.isfinite(found).all(axis=1, keepdims=True), found, 0.0)
 
 
 def _path(rows: FloatArray) -> dict[str, str]:

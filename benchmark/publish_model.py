@@ -119,5 +119,5 @@ def _shown(result: Mapping[str, Any]) -> dict[str, Any]:
 
 def _number(score: Mapping[str, Any]) -> str:
     if score["mean"] is None:
-        return "undefined"
+        return "–"
     return f"{score['mean']:.3f}" + ("" if score["std"] is None else f" ± {score['std']:.3f}")

@@ -118,7 +118,9 @@ def ranking(results: Results, *, flips: int = FLIPS, draws: int = DRAWS, seed: i
         same = _same_seconds(rows, made.unranked)
         made.rows[key] = len(same)
         for name in BY_SECOND:
-            made.standings[name] |= _standings(same, name, flips=flips, draws=draws, seed=seed)
+            # A score is undefined for all of them or for none, for they were tested on the same targets.
+            if same and all(np.isfinite(row.scores[name]).all() for row in same):
+                made.standings[name] |= _standings(same, name, flips=flips, draws=draws, seed=seed)
     return made
 
 
@@ -147,7 +149,7 @@ def _same_seconds(rows: Sequence[_Sums], unranked: dict[str, str]) -> list[_Sums
     for row in rows:
         if row.layout != layout:
             unranked[row.signature] = "was tested on other clips, seconds or albums than the other rows"
-        elif not np.allclose(row.truth, first.truth, rtol=1e-9, atol=1e-9):
+        elif not np.allclose(row.truth, first.truth, rtol=1e-9, atol=1e-9, equal_nan=True):
             unranked[row.signature] = "was tested against other targets than the other rows"
         else:
             kept.append(row)

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from ..builders.targets import PARAMETERS
 from ..files import sha256_file
 from .checks import Check
-from .metrics import NAMES
+from .metrics import NAMES, indefinite
 from .results import score_repeats
 from .significance import RepeatPredictions
 
@@ -69,16 +69,18 @@ def _misfit(table: pl.DataFrame) -> str | None:
         return f"has wrong columns; expected {', '.join(COLUMNS)}; lacks {lacking}, holds {foreign}"
     if table.is_empty():
         return "holds no row"
+    unknown = {name for columns in (PARAMETERS, TRUE) for name in columns[2:]}
     for name, kind in COLUMNS.items():
-        wrong = ~table[name].is_finite().fill_null(False) if kind == pl.Float64 else table[name].is_null()
+        # The variances and the covariance may be null, where the dataset gives none.
+        wrong = ~table[name].is_finite().fill_null(name in unknown) if kind == pl.Float64 else table[name].is_null()
         if wrong.any():
             row = int(wrong.arg_max() or 0)
             return f"row {row + 1}: {name} is {table[name][row]}; expected a finite value"
     for name, columns in (("true", TRUE), ("predicted", PARAMETERS)):
         rows = table.select(columns).to_numpy()
-        definite = (rows[:, 2] > 0) & (rows[:, 2] * rows[:, 3] > rows[:, 4] ** 2)
-        if not definite.all():
-            return f"row {int(np.argmin(definite)) + 1}: the {name} covariance is not positive definite"
+        wrong = indefinite(rows)
+        if wrong.any():
+            return f"row {int(np.argmax(wrong)) + 1}: the {name} covariance is not positive definite"
     return None
 
 

@@ -88,7 +88,7 @@ def _summary(values: list[float], interval: tuple[float, float] | None) -> dict[
 
 
 def prediction_table(task: Task, predictions: Sequence[Predictions]) -> pl.DataFrame:
-    """Predictions beside the truth, one row a test second of a repeat."""
+    """Arrange predictions beside the truth, one row per test second of a repeat; null where unknown."""
     times = task.times
     clips = np.array(task.clips, dtype=object)
     tables = []
@@ -101,7 +101,7 @@ def prediction_table(task: Task, predictions: Sequence[Predictions]) -> pl.DataF
         columns |= {name: part.values[:, place] for place, name in enumerate(PARAMETERS)}
         columns |= {f"true_{name}": task.targets[part.rows, place] for place, name in enumerate(PARAMETERS)}
         tables.append(pl.DataFrame(columns))
-    return pl.concat(tables)
+    return pl.concat(tables).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def results_folder(out: Path, task: Task) -> Path:

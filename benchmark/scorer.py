@@ -165,7 +165,9 @@ class Scorer:
         return results.write_result(path, {**result, "dataset": dataset}, pl.read_parquet(path.with_suffix(".parquet")))
 
     def _predict(self, row: Row, parts: Sequence[Part]) -> _Predicted:
-        targets = self.task.targets
+        # What is unknown of the targets cannot be learned: such columns are predicted as unknown.
+        known = self.task.known
+        targets = self.task.targets[:, known]
         made = _Predicted()
         shares = []
         for fold in self.task.folds:
@@ -185,7 +187,8 @@ class Scorer:
                     fitted = fit_mlr(features[fold.train], targets[fold.train])
                 made.seconds += time.perf_counter() - began
                 made.strengths.append(fitted.strength)
-                values = fitted(features[fold.test])
+                values = np.full((len(fold.test), len(known)), np.nan)
+                values[:, known] = fitted(features[fold.test])
             values, share = repaired(values)
             shares.append(share)
             made.predictions.append(results.Predictions(fold.repeat, fold.test, values))

@@ -85,7 +85,7 @@ def display_name(features: str) -> str:
 def number(score: dict[str, Any]) -> str:
     """Mean and SD of a score."""
     if score["mean"] is None:
-        return "undefined"
+        return "–"
     spread = "" if score["std"] is None else f" ± {score['std']:.3f}"
     return f"{_minus(score['mean'])}{spread}"
 

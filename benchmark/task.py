@@ -42,7 +42,8 @@ class Task:
     songs : ndarray of int, shape (n_rows,)
         Clip of each row.
     targets : ndarray, shape (n_rows, 5)
-        ``[mu_a, mu_v, var_a, var_v, cov_av]``; a covariance that is not positive definite is repaired.
+        ``[mu_a, mu_v, var_a, var_v, cov_av]``, NaN where unknown; a covariance that is not positive definite is
+        repaired.
     published : ndarray, shape (n_rows, 5)
         The same as the dataset has them, not repaired.
     targets_repaired : float
@@ -64,6 +65,11 @@ class Task:
     folds: list[Fold]
 
     @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """Which columns of the targets are known for every row, shape (5,)."""
+        return np.asarray(np.isfinite(self.targets).all(axis=0))
+
+    @property
     def times(self) -> FloatArray:
         """Time of each row, shape (n_rows,)."""
         return np.concatenate(self.seconds)
@@ -82,7 +88,7 @@ def load_task(dataset: LabelledDataset) -> Task:
         pl.col("clip_id").replace_strict(number, return_dtype=pl.Int64), "time"
     )
     songs = rows["clip_id"].replace_strict(number, return_dtype=pl.Int64).to_numpy().astype(np.intp)
-    published = rows.select(PARAMETERS).to_numpy()
+    published = rows.select(pl.col(PARAMETERS).cast(pl.Float64)).to_numpy()
     targets, share = repaired(published)
     bounds = np.searchsorted(songs, np.arange(len(clips) + 1))
     times = rows["time"].to_numpy()

@@ -159,7 +159,9 @@ def _targets(predictions: pl.DataFrame, task: Task) -> list[str]:
     both = predictions.join(_expected(task), on=KEYS, suffix="_wanted", maintain_order="left")
     lines = []
     for name in TRUE:
-        wrong = both.filter((pl.col(name) - pl.col(f"{name}_wanted")).abs() > TOLERANCE)
+        differs = (pl.col(name) - pl.col(f"{name}_wanted")).abs() > TOLERANCE
+        one_is_null = pl.col(name).is_null() != pl.col(f"{name}_wanted").is_null()
+        wrong = both.filter(differs.fill_null(False) | one_is_null)
         if len(wrong):
             row = wrong.row(0, named=True)
             more = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""

@@ -44,7 +44,7 @@ function scoreTable(record) {
     [{ title: "Score" }, { title: "Mean", numeric: true }, { title: "SD over repeats", numeric: true }, { title: "95 % interval", numeric: true }],
     names.map((name) => [
       metricName(name),
-      record[name] == null ? "undefined" : number(record[name]),
+      record[name] == null ? "–" : number(record[name]),
       number(record[`${name}_std`]),
       interval(record[`${name}_low`], record[`${name}_high`]),
     ]),

@@ -174,7 +174,7 @@ def test_results_of_one_repeat(place: Path, tmp_path: Path, monkeypatch: pytest.
     assert rows[0] == ["Feature Type", "RMSE Arousal", "RMSE Valence", "r Arousal", "r Valence"]
     assert rows[2] == ["file:features.csv", *expected]
     assert [row[0] for row in rows[3:]] == ["oracle (clip mean)", "constant (training mean)"]
-    assert rows[4][3:] == ["undefined", "undefined"]
+    assert rows[4][3:] == ["–", "–"]
     checked = CliRunner().invoke(app, ["verify", "--all", str(results)])
     assert checked.exit_code == 0, checked.output
 

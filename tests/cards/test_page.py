@@ -131,7 +131,7 @@ def test_an_axis_of_nothing_and_of_what_is_beyond_all_measure() -> None:
     found = axis([Score(0.1, None, -1e308, 1e308), Score(0.2, None, None, None)])
     assert found is not None
     assert (found.place(-1e308), found.place(1e308)) == (4, 116)
-    assert render(_page(_entry(distance=Score(None, None, None, None)))).count("undefined") > 0
+    assert render(_page(_entry(distance=Score(None, None, None, None)))).count('<span class="none">–</span>') > 0
 
 
 def test_columns_in_which_all_rows_are_alike_are_a_line() -> None:
