@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import data_folder, print_json, say, settle
+from .console import data_folder, print_json, remark, say, settle
 from .options import AsJson, Models, Quiet, Verbose
 
 if TYPE_CHECKING:
@@ -24,7 +24,11 @@ app = typer.Typer(
 Repo = Annotated[str, typer.Argument(metavar="REPO", help="Repository on the Hub, user/name.")]
 Private = Annotated[
     bool,
-    typer.Option("--private/--public", " /--no-private", help="Of a repository that is created; an older one is left."),
+    typer.Option(
+        "--private/--public",
+        " /--no-private",
+        help="Create the repository as private, and send nothing to one that is public already.",
+    ),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="List what would go; nothing is sent, no token is needed.")]
 CreatePr = Annotated[bool, typer.Option("--create-pr", help="Propose it to a repository that is there.")]
@@ -92,7 +96,7 @@ def leaderboard(
 
       emobench publish leaderboard ann/results --public
 
-      emobench publish leaderboard bob/results --create-pr
+      emobench publish leaderboard bob/results --create-pr --public
     """
     settle(quiet=quiet, verbose=verbose)
     from .benchmark.publish_page import render_page
@@ -175,9 +179,18 @@ def _list(releases: Sequence[Release], as_json: bool) -> None:
     from .cards.hub_release import listing
 
     listed: list[dict[str, Any]] = [
-        {"repo": release.repo, "kind": release.kind, "tag": release.tag, "files": listing(release)}
+        {
+            "repo": release.repo,
+            "kind": release.kind,
+            "tag": release.tag,
+            "refused": _exposure(release),
+            "files": listing(release),
+        }
         for release in releases
     ]
+    for each in listed:
+        if each["refused"]:
+            typer.echo(f"would be refused: {each['refused']}", err=True)
     if as_json:
         print_json(listed)
         return
@@ -189,11 +202,24 @@ def _list(releases: Sequence[Release], as_json: bool) -> None:
             say(f"  {file['sha256']}  {file['size']:>12,}  {file['path']}")
 
 
+def _exposure(release: Release) -> str | None:
+    """Why nothing would be sent to a repository that is public; None if it is not, or if nobody can be asked."""
+    from .cards.hub_release import exposure
+    from .errors import EmobenchError
+
+    try:
+        return exposure(release)
+    except EmobenchError as error:
+        remark(f"whether {release.repo} is public could not be looked up: {error}")
+        return None
+
+
 _STATES = {
     "released": "released",
     "tagged": "was there already, and is tagged now:",
     "same": "is there already, whole and the same:",
     "proposed": "proposed",
+    "pending": "nothing was sent: an open proposal has the same content,",
 }
 
 
@@ -208,5 +234,5 @@ def _tell(released: Sequence[Released], as_json: bool) -> None:
         changes += f", {len(each.deleted)} taken away" if each.deleted else ""
         where = each.pull_request or each.url
         say(f"{_STATES[each.state]} {where} (commit {each.commit[:12]}{tag}{changes})")
-        for remark in each.remarks:
-            say(f"  {remark}")
+        for line in each.remarks:
+            say(f"  {line}")

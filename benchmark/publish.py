@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -74,6 +75,7 @@ def dataset_release(
         forbidden=forbidden_in(folder),
         marker=MANIFEST,
         tag=f"v{manifest['version']}" if tag else None,
+        reserved=f"v{manifest['version']}",
         private=private,
         owned=frozenset({AUDIO, *(name.split("/")[0] for name in manifest["files"] if "/" in name)}),
         create_pr=create_pr,
@@ -95,7 +97,12 @@ def publish_dataset(release: Release) -> Released:
         there, own = (read_json(place, "manifest").get("name") for place in (path, _source(release, MANIFEST)))
         if there != own:
             raise InputError(f"{release.repo}: holds the dataset {there}, this is {own}; name another repository.")
-    return hub_release.publish(release)
+    done = hub_release.publish(release)
+    if done.tag is not None:
+        # The cache then holds the commit of this tag, by which it is noticed if the tag is moved later.
+        with suppress(EmobenchError):
+            repository.download(MANIFEST, done.tag)
+    return done
 
 
 def _source(release: Release, path: str) -> Path:

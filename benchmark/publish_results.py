@@ -16,7 +16,7 @@ from tqdm import tqdm
 from ..cards.hub import Repository, check_name
 from ..cards.hub_files import Upload
 from ..cards.hub_pages import results_card, space_card
-from ..cards.hub_release import Release, Released, publish
+from ..cards.hub_release import Release, Released, carry_out, plan
 from ..errors import InputError
 from ..files import digest
 from ..parallel import bars_wanted
@@ -184,7 +184,9 @@ def publish_board(made: Board) -> list[Released]:
     """Send the results, then the page."""
     if made.results.create_pr and not made.new:
         return []
-    return [publish(release) for release in (made.results, made.space) if release is not None]
+    # All is checked before anything is sent.
+    planned = [plan(release) for release in (made.results, made.space) if release is not None]
+    return [carry_out(each) for each in planned]
 
 
 def _files(rows: Rows) -> dict[str, Path]:

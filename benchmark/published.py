@@ -63,7 +63,7 @@ def locate(place: str, *, audio: bool = False, say: Callable[[str], None] = lamb
     audio : bool
         Whether the audio of a labelled one is needed too, where it was published.
     say : callable
-        Told which version was taken where none was named.
+        Told which version was taken where none was named, and of a tag that was moved since it was last used here.
 
     Returns
     -------
@@ -87,7 +87,13 @@ def locate(place: str, *, audio: bool = False, say: Callable[[str], None] = lamb
     if revision is None:
         revision = repository.newest_version()
         say(f"{place}: takes the newest version, {SCHEME}{repo}@{revision}")
+    before = repository.resolved_before(MANIFEST, revision)
     found, commit = repository.download(MANIFEST, revision)
+    if before not in (None, commit) and revision in repository.tags():
+        say(
+            f"{place}: warning: the tag {revision} was on commit {before} and has been moved to {commit}; results from "
+            f"now on are of the latter. {SCHEME}{repo}@{before} names the former."
+        )
     manifest = load_manifest(found.parent)
     version = _VERSION.fullmatch(revision)
     if version and version[1] != manifest.get("version"):

@@ -21,7 +21,7 @@ from pathlib import Path
 import polars as pl
 
 from ..cards.dataset import About
-from ..cards.model import inline
+from ..cards.render import markdown
 from ..errors import InputError
 from ..files import sha256_file
 from .corpus import PretrainCorpus, few, refuse
@@ -255,7 +255,7 @@ def _find_clips(folder: Path, problems: list[str]) -> dict[int, str]:
 
 def _notes(licences: Mapping[str, int], subset: str) -> str:
     rows = [
-        f"| {inline(name) or '(none stated)'} | {count} | {'yes' if allows_redistribution(name) else 'no'} |"
+        f"| {markdown(name) or '(none stated)'} | {count} | {'yes' if allows_redistribution(name) else 'no'} |"
         for name, count in licences.items()
     ]
     return "\n".join(

@@ -10,17 +10,20 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from logging import CRITICAL
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import huggingface_hub
-from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, errors
+from huggingface_hub import CommitOperationAdd, CommitOperationDelete, HfApi, constants, errors
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars, logging
 
-from ..errors import EmobenchError, InputError
+from ..errors import InputError
 from ..parallel import bars_wanted
+from .hub_client import HTTP_ERROR, install
+from .hub_errors import Question, explained, not_understood
 from .hub_files import Upload
 
 if TYPE_CHECKING:
@@ -28,18 +31,9 @@ if TYPE_CHECKING:
 
 KINDS = {"model": "", "dataset": "datasets/", "space": "spaces/"}
 
-# What huggingface_hub's own errors and those of a broken connection have in common.
-_HTTP_ERROR = cast("type[Exception]", errors.HfHubHTTPError.__bases__[0])
-
 _NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
-
-AGAIN = "Run the same command again later; what has arrived is not sent twice."
-
-
-class StaleParentError(EmobenchError):
-    """Another commit came in between."""
 
 
 def check_name(repo: str) -> None:
@@ -51,6 +45,39 @@ def check_name(repo: str) -> None:
 def stored_token() -> str | None:
     """The token of ``HF_TOKEN``, else that which ``hf auth login`` keeps."""
     return huggingface_hub.get_token()
+
+
+@dataclass(frozen=True)
+class State:
+    """A repository as it is on the Hub.
+
+    Attributes
+    ----------
+    commit : str
+        Latest commit of ``main``.
+    private : bool
+        Whether only its owners can see it.
+    """
+
+    commit: str
+    private: bool
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """An open pull request.
+
+    Attributes
+    ----------
+    number : int
+        Its number in the repository; ``refs/pr/<number>`` is its revision.
+    title, url : str
+        Its title and its address.
+    """
+
+    number: int
+    title: str
+    url: str
 
 
 class Repository:
@@ -82,6 +109,7 @@ class Repository:
             raise InputError("HF_TOKEN: holds letters that no token has; expected one of the Hub, such as hf_AbC….")
         self.name = name
         self.kind = kind
+        install()
         self.api = HfApi(token=token or False)
         self._offline = False
         # Its warnings name addresses that may be signed; failures are told here.
@@ -94,15 +122,31 @@ class Repository:
         """Where people look at it."""
         return f"{self.api.endpoint}/{KINDS[self.kind]}{self.name}"
 
-    def head(self) -> str | None:
-        """The latest commit of ``main``; None where there is no such repository."""
+    def state(self) -> State | None:
+        """Latest commit and visibility; None if there is no such repository."""
         with self._told():
             try:
-                return self.api.repo_info(self.name, repo_type=self.kind).sha
+                found = self.api.repo_info(self.name, repo_type=self.kind)
             except errors.RepositoryNotFoundError as error:
                 if error.response.status_code != 404:
                     raise
                 return None
+        if found.sha is None or found.private is None:
+            raise not_understood(self.api.endpoint, f"no {'sha' if found.sha is None else 'private'} in it")
+        return State(found.sha, bool(found.private))
+
+    def commit_of(self, revision: str) -> str:
+        """Commit of a branch, a tag or a pull request."""
+        with self._told(revision=revision):
+            found = self.api.repo_info(self.name, repo_type=self.kind, revision=revision).sha
+        if found is None:
+            raise not_understood(self.api.endpoint, "no sha in it")
+        return found
+
+    def head(self) -> str | None:
+        """The latest commit of ``main``; None where there is no such repository."""
+        found = self.state()
+        return found.commit if found else None
 
     def create(self, *, private: bool, sdk: str | None = None) -> None:
         """Create it, where it is not there."""
@@ -114,6 +158,26 @@ class Repository:
         with self._told():
             refs = self.api.list_repo_refs(self.name, repo_type=self.kind)
         return {tag.name: tag.target_commit for tag in refs.tags}
+
+    def own_proposals(self) -> list[Proposal]:
+        """Open pull requests of the user whom the token belongs to."""
+        with self._told():
+            user = self.api.whoami().get("name")
+            if user is None:
+                raise not_understood(self.api.endpoint, "no name in it")
+            found = self.api.get_repo_discussions(
+                self.name,
+                author=user,
+                discussion_type="pull_request",
+                discussion_status="open",
+                repo_type=self.kind,
+            )
+            # Filtered once more, as a server may not know all of these filters.
+            return [
+                Proposal(each.num, each.title, each.url)
+                for each in found
+                if each.is_pull_request and each.status == "open" and each.author == user
+            ]
 
     def newest_version(self) -> str:
         """The tag ``vX.Y.Z`` with the highest numbers; InputError where there is none."""
@@ -188,27 +252,39 @@ class Repository:
         """
         with self._told(path, revision):
             # Asked for first without the library's retries, so that a machine that is offline need not wait for them.
-            self._offline = self._out_of_reach(revision)
-            found = Path(
-                self.api.hf_hub_download(
-                    self.name, path, repo_type=self.kind, revision=revision, local_files_only=self._offline
+            why = self._out_of_reach(revision)
+            self._offline = why is not None
+            try:
+                found = Path(
+                    self.api.hf_hub_download(
+                        self.name, path, repo_type=self.kind, revision=revision, local_files_only=self._offline
+                    )
                 )
-            )
-        # As the cache of the Hub is laid out: snapshots/<commit>/<path>.
-        commit = found.parts[-1 - len(Path(path).parts)]
-        assert _COMMIT.fullmatch(commit), found
+            except errors.LocalEntryNotFoundError as error:
+                if why is None:
+                    raise
+                raise error from why
+        commit = _commit_of(found, path)
+        if commit is None:
+            raise not_understood(self.api.endpoint, "X-Repo-Commit is not a commit id")
         return found, commit
 
-    def _out_of_reach(self, revision: str) -> bool:
+    def resolved_before(self, path: str, revision: str) -> str | None:
+        """Commit that a revision was on when this machine last fetched a file from it; None if it never did."""
+        found = huggingface_hub.try_to_load_from_cache(self.name, path, revision=revision, repo_type=self.kind)
+        return _commit_of(Path(found), path) if isinstance(found, str) else None
+
+    def _out_of_reach(self, revision: str) -> Exception | None:
+        """Why the Hub cannot be asked about a revision; None if it can."""
         try:
-            self.api.repo_info(self.name, repo_type=self.kind, revision=revision)
+            self.api.repo_info(self.name, repo_type=self.kind, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
         except errors.HfHubHTTPError as error:
             if error.response.status_code < 500:
                 raise
-            return True
-        except (_HTTP_ERROR, errors.OfflineModeIsEnabled):
-            return True
-        return False
+            return error
+        except (HTTP_ERROR, errors.OfflineModeIsEnabled) as error:
+            return error
+        return None
 
     def snapshot(self, commit: str, names: Iterable[str], folders: Iterable[str] = ()) -> Path:
         """Fetch files, and whole folders, of a commit into the cache; the folder that they are in."""
@@ -226,73 +302,20 @@ class Repository:
 
     @contextmanager
     def _told(self, path: str = "it", revision: str = "main") -> Iterator[None]:
-        """Tell in one line what huggingface_hub could not do."""
+        """Turn whatever huggingface_hub raises into one line."""
         try:
             yield
-        except RuntimeError as error:
-            # An upload in a thread.
-            cause = error.__cause__
-            if not isinstance(cause, (_HTTP_ERROR, OSError)):
+        except Exception as error:
+            question = Question(
+                f"{KINDS[self.kind]}{self.name}", self.api.endpoint, self.url, bool(self.api.token), path, revision
+            )
+            line = explained(error, question)
+            if line is None or line is error:
                 raise
-            raise self._line(cause, path, revision) from error
-        except (_HTTP_ERROR, OSError, ValueError) as error:
-            raise self._line(error, path, revision) from error
-
-    def _line(self, error: BaseException, path: str, revision: str) -> EmobenchError:
-        name = f"{KINDS[self.kind]}{self.name}"
-        if isinstance(error, errors.HfHubHTTPError):
-            return self._refused(error, path, revision)
-        if isinstance(error, errors.LocalEntryNotFoundError):
-            return EmobenchError(
-                f"{name}@{revision}: {self.api.endpoint} cannot be reached and the cache of this "
-                f"machine does not hold {path}; go online once, or check HF_ENDPOINT and HF_HUB_OFFLINE."
-            )
-        if isinstance(error, errors.OfflineModeIsEnabled):
-            return EmobenchError(f"{name}: HF_HUB_OFFLINE is set, so nothing can be sent or looked up; unset it.")
-        if isinstance(error, _HTTP_ERROR):
-            return EmobenchError(
-                f"{self.api.endpoint}: cannot be reached ({_first_line(error)}); is this machine offline? {AGAIN}"
-            )
-        if isinstance(error, ValueError):
-            return InputError(f"{name}: the Hub refuses it: {' '.join(str(error).split())}")
-        return EmobenchError(f"{name}: {_first_line(error)}. {AGAIN}")
-
-    def _refused(self, error: errors.HfHubHTTPError, path: str, revision: str) -> EmobenchError:
-        """What the Hub answered, in one line."""
-        name = f"{KINDS[self.kind]}{self.name}"
-        status = error.response.status_code
-        said = " ".join((error.server_message or error.response.headers.get("X-Error-Message") or "").split())
-        said = f" ({said})" if said else ""
-        if status == 412:
-            return StaleParentError(
-                f"{name}: another commit came in while this one was on its way, so nothing was changed; look at it, "
-                "and run the same command again."
-            )
-        if isinstance(error, errors.RevisionNotFoundError):
-            line = f"{name}: has no revision {revision}; look at its tags on {self.url}."
-        elif isinstance(error, errors.EntryNotFoundError):
-            line = f"{name}@{revision}: holds no {path}, so it was not published by emobench."
-        elif status == 401 and self.api.token:
-            line = (
-                f"{self.api.endpoint}: does not accept the token{said}; set HF_TOKEN to a valid one, or run "
-                "'hf auth login'."
-            )
-        elif status in (401, 404):
-            line = (
-                f"{name}: there is no such repository, or it is private and needs a token (HF_TOKEN) that may read it."
-            )
-        elif status == 403:
-            line = (
-                f"{name}: forbidden{said}; name a repository of your own or of an organisation that you may write "
-                "to, and use a token that may write."
-            )
-        elif status == 400:
-            line = f"{name}: the Hub refuses it{said or f': {_first_line(error)}'}"
-        else:
-            return EmobenchError(f"{name}: the Hub answered {status}{said}, a failure of its own. {AGAIN}")
-        return InputError(line)
+            raise line from error
 
 
-def _first_line(error: BaseException) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0].rstrip(".") if lines else type(error).__name__
+def _commit_of(place: Path, path: str) -> str | None:
+    """Commit of a file in the cache, which keeps it as ``snapshots/<commit>/<path>``."""
+    commit = place.parts[-1 - len(Path(path).parts)]
+    return commit if _COMMIT.fullmatch(commit) else None

@@ -8,8 +8,7 @@ from typing import Any
 from huggingface_hub import EvalResult, ModelCard
 
 from .dataset import size_category
-from .model import inline
-from .render import fill
+from .render import fill, markdown
 from .tables import Table, to_markdown
 
 # Names for people, of the metrics that a model's card carries to the Hub.
@@ -76,7 +75,7 @@ def scored_card(
         Of the model.
     """
     if rows:
-        cells = [{key: inline(str(value)) for key, value in row.items()} for row in rows]
+        cells = [{key: markdown(str(value)) for key, value in row.items()} for row in rows]
         card = card.rstrip("\n") + "\n" + fill("model_scores.md.j2", rows=cells, synthetic=synthetic)
     if evaluation is None:
         return card

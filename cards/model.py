@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from .render import fill, yaml_text
+from .render import fill, markdown, yaml_text
 
 _INPUTS = {
     "rhythm": "20 MFCC of the percussive spectrum, the mean between beats",
@@ -84,21 +84,12 @@ def model_card(facts: ModelFacts) -> str:
         facts=facts,
         inputs=_INPUTS[facts.domain],
         trained=[count for count in facts.epochs if count],
-        machines=[(inline(name), last, _number(error), _number(gap)) for name, last, error, gap in machines],
-        settings=[(inline(name), inline(_value(value))) for name, value in facts.settings.items()],
-        name=inline(facts.name),
-        data=inline(facts.data),
+        machines=[(markdown(name), last, _number(error), _number(gap)) for name, last, error, gap in machines],
+        settings=[(markdown(name), markdown(_value(value))) for name, value in facts.settings.items()],
+        name=markdown(facts.name),
+        data=markdown(facts.data),
         data_yaml=yaml_text(facts.data),
         license_yaml=yaml_text(facts.license),
-    )
-
-
-def inline(text: str) -> str:
-    """Text that Markdown shows as it stands, on one line, in a cell of a table too."""
-    words = " ".join("".join("\ufffd" if "\ud800" <= letter <= "\udfff" else letter for letter in text).split())
-    return "".join(
-        {"<": "&lt;", ">": "&gt;", "&": "&amp;"}.get(letter, f"\\{letter}" if letter in "\\|`*_[]#~$" else letter)
-        for letter in words
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from functools import lru_cache
 
 import jinja2
@@ -17,6 +18,7 @@ def _environment() -> jinja2.Environment:
         keep_trailing_newline=True,
     )
     environment.filters["yaml"] = yaml_text
+    environment.filters["markdown"] = markdown
     return environment
 
 
@@ -25,8 +27,32 @@ def fill(template: str, **values: object) -> str:
     return _environment().get_template(template).render(**values)
 
 
+# Signs that turn the direction of all text that follows them, which a name must not do to the rest of a line.
+_TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
+_MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"\\{sign}" for sign in "\\|`*_[]#~$"}
+
+
+def markdown(text: str) -> str:
+    r"""Escape text so that Markdown shows it as it is, on one line, also in a cell of a table.
+
+    Control characters, such as ESC, are shown as escapes (``\x1b``): a terminal would obey them.
+    """
+    return "".join(_MARKDOWN.get(letter) or _shown(letter) for letter in one_line(text))
+
+
+def _shown(letter: str) -> str:
+    if "\ud800" <= letter <= "\udfff":
+        return "\ufffd"
+    return f"\\\\x{ord(letter):02x}" if unicodedata.category(letter) == "Cc" else letter
+
+
+def one_line(text: str) -> str:
+    """Text without line breaks, repeated spaces and signs that turn its direction."""
+    return " ".join(text.translate(_TURNS).split())
+
+
 def yaml_text(text: str) -> str:
-    """Text as a double-quoted scalar of YAML 1.1 or 1.2, whatever is in it.
+    """Text as a double-quoted scalar of YAML 1.1 or 1.2, whatever is in it; also a string literal of Python.
 
     JSON would not do: its surrogate pairs are two broken characters in YAML, and what YAML calls a line
     break or unprintable may stand in it as it is.

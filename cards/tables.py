@@ -9,6 +9,9 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from .render import markdown as _markdown
+from .render import one_line as _one_line
+
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group, RenderResult
     from rich.table import Table as RichTable
@@ -129,21 +132,6 @@ def to_markdown(table: Table) -> str:
     for note in table.notes:
         lines += ["", _markdown(note)]
     return "\n".join(lines) + "\n"
-
-
-_MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"\\{sign}" for sign in "\\|`*_[]~$"}
-
-
-def _markdown(text: str) -> str:
-    return "".join(_MARKDOWN.get(letter, letter) for letter in _one_line(text))
-
-
-# Signs that turn the direction of all that follows, which a name must not do to the rest of a table.
-_TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.translate(_TURNS).split())
 
 
 _LATEX = {

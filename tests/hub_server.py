@@ -15,7 +15,6 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -23,25 +22,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-from hub_store import Entry, Repo, card_problems
-
-
-@dataclass
-class Failure:
-    """An answer that is given instead of the right one, to so many requests that match.
-
-    ``late``: what was asked for is done all the same, and only the answer is lost.
-    """
-
-    method: str
-    pattern: str
-    status: int
-    times: int = 1
-    late: bool = False
-
-    def meets(self, method: str, path: str) -> bool:
-        """Whether it is given to this request."""
-        return self.times > 0 and self.method == method and re.search(self.pattern, path) is not None
+from hub_store import Entry, Failure, Repo, card_problems, without
 
 
 class HubServer(ThreadingHTTPServer):
@@ -61,6 +42,8 @@ class HubServer(ThreadingHTTPServer):
         What goes wrong.
     before : callable or None
         Called with method and path before each request is answered.
+    lacking : (str, str) or None
+        Pattern of a path, and the field or header that its answers lack.
     """
 
     daemon_threads = True
@@ -74,6 +57,7 @@ class HubServer(ThreadingHTTPServer):
         self.log: list[tuple[str, str]] = []
         self.failures: list[Failure] = []
         self.before: Callable[[str, str], None] | None = None
+        self.lacking: tuple[str, str] | None = None
 
     @property
     def endpoint(self) -> str:
@@ -122,11 +106,12 @@ def serving() -> Iterator[HubServer]:
 class _Answer(Exception):  # noqa: N818
     """Ends a request early: status, JSON, error code."""
 
-    def __init__(self, status: int, message: str, code: str = "") -> None:
+    def __init__(self, status: int, message: str, code: str = "", headers: dict[str, str] | None = None) -> None:
         super().__init__(message)
-        self.status, self.message, self.code = status, message, code
+        self.status, self.message, self.code, self.headers = status, message, code, headers or {}
 
 
+PAGE = 2
 _PREFIX = {"": "model", "datasets/": "dataset", "spaces/": "space"}
 _NAME = r"(?P<name>[^/]+/[^/]+)"
 _ROUTES = [
@@ -138,6 +123,7 @@ _ROUTES = [
     ("POST", rf"/api/(?P<kind>\w+)s/{_NAME}/tag/(?P<rev>[^/]+)", "tag"),
     ("POST", rf"/api/(?P<kind>\w+)s/{_NAME}/paths-info/(?P<rev>[^/]+)", "paths_info"),
     ("GET", rf"/api/(?P<kind>\w+)s/{_NAME}/refs", "refs"),
+    ("GET", rf"/api/(?P<kind>\w+)s/{_NAME}/discussions", "discussions"),
     ("GET", rf"/api/(?P<kind>\w+)s/{_NAME}/tree/(?P<rev>[^/]+)(?:/(?P<path>.+))?", "tree"),
     ("GET", rf"/api/(?P<kind>\w+)s/{_NAME}(?:/revision/(?P<rev>[^/]+))?", "info"),
     ("POST", rf"/(?P<prefix>datasets/|spaces/|){_NAME}\.git/info/lfs/objects/batch", "batch"),
@@ -192,10 +178,10 @@ class _Handler(BaseHTTPRequestHandler):
                 if self.failure is not None:
                     self.failure.times -= 1
                     if not self.failure.late:
-                        raise _Answer(self.failure.status, "out of order")
+                        raise _Answer(self.failure.status, "out of order", headers=self.failure.headers)
                 self._route(method, url.path)
         except _Answer as answer:
-            headers = {"X-Error-Code": answer.code, "X-Error-Message": answer.message}
+            headers = {"X-Error-Code": answer.code, "X-Error-Message": answer.message, **answer.headers}
             self._send(answer.status, {"error": answer.message}, {k: v for k, v in headers.items() if v})
 
     def _route(self, method: str, path: str) -> None:
@@ -212,6 +198,10 @@ class _Handler(BaseHTTPRequestHandler):
     def _send(self, status: int, content: Any, headers: dict[str, str] | None = None) -> None:
         if self.failure is not None and self.failure.late:
             status, content = self.failure.status, {"error": "lost"}
+        lacking = self.server.lacking
+        if lacking is not None and re.search(lacking[0], self.path):
+            content = without(content, lacking[1])
+            headers = {name: value for name, value in (headers or {}).items() if name != lacking[1]}
         data = content if isinstance(content, bytes) else json.dumps(content).encode()
         self.send_response(status)
         for name, value in (headers or {}).items():
@@ -342,6 +332,7 @@ class _Handler(BaseHTTPRequestHandler):
         if proposed:
             number = len(repo.pulls) + 1
             repo.pulls[number] = oid
+            repo.proposed[number] = {"title": header["summary"], "author": self._user(), "status": "open"}
             prefix = {v: k for k, v in _PREFIX.items()}[kind]
             answer["pullRequestUrl"] = f"{self.server.endpoint}/{prefix}{name}/discussions/{number}"
         else:
@@ -363,6 +354,12 @@ class _Handler(BaseHTTPRequestHandler):
         tags = [{"name": k, "ref": f"refs/tags/{k}", "targetCommit": v} for k, v in repo.tags.items()]
         pulls = [{"name": f"{k}", "ref": f"refs/pr/{k}", "targetCommit": v} for k, v in repo.pulls.items()]
         self._send(200, {"branches": branches, "converts": [], "tags": tags, "pullRequests": pulls})
+
+    def _discussions(self, kind: str, name: str) -> None:
+        found = self._repo(kind, name).discussions(self.query)
+        # In small pages, so that whoever wants all of them must ask again.
+        start = int(self.query.get("p", ["0"])[0]) * PAGE
+        self._send(200, {"count": len(found), "start": start, "discussions": found[start : start + PAGE]})
 
     def _info(self, kind: str, name: str, rev: str = "main") -> None:
         repo = self._repo(kind, name)

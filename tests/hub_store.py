@@ -43,6 +43,7 @@ class Repo:
     branches: dict[str, str] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
     pulls: dict[int, str] = field(default_factory=dict)
+    proposed: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def resolve(self, revision: str) -> str | None:
         """Commit of a branch, a tag, a pull request or a commit's own id."""
@@ -51,12 +52,50 @@ class Repo:
         found = self.branches.get(revision) or self.tags.get(revision)
         return found or (revision if revision in self.commits else None)
 
+    def discussions(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
+        """Pull requests, newest first, filtered as the Hub filters them."""
+        shown = []
+        for number, facts in sorted(self.proposed.items(), reverse=True):
+            if all(facts[key] == query.get(key, [facts[key]])[0] for key in ("author", "status")):
+                about = {"repo": {"name": self.name, "type": self.kind}, "isPullRequest": True, "num": number}
+                author = {"name": facts["author"]}
+                shown.append({**about, **facts, "author": author, "createdAt": "2026-01-01T00:00:00.000Z"})
+        return shown
+
     def commit(self, files: dict[str, Entry], parent: str | None, message: str) -> str:
         """Store a commit; its id depends on all that is in it."""
         whole = json.dumps([{path: vars(entry) for path, entry in sorted(files.items())}, parent, message])
         oid = hashlib.sha1(f"{len(self.commits)} {whole}".encode()).hexdigest()
         self.commits[oid], self.parents[oid], self.messages[oid] = files, parent, message
         return oid
+
+
+@dataclass
+class Failure:
+    """An answer that is given instead of the right one, to so many requests that match.
+
+    ``late``: what was asked for is done all the same, and only the answer is lost.
+    """
+
+    method: str
+    pattern: str
+    status: int
+    times: int = 1
+    late: bool = False
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def meets(self, method: str, path: str) -> bool:
+        """Whether it is given to this request."""
+        return self.times > 0 and self.method == method and re.search(self.pattern, path) is not None
+
+
+def without(content: Any, name: str) -> Any:
+    """JSON without a field, wherever it is; ``[]`` stands for the whole."""
+    if name == "[]":
+        return []
+    if isinstance(content, dict):
+        return {key: without(value, name) for key, value in content.items() if key != name}
+    return [without(each, name) for each in content] if isinstance(content, list) else content
 
 
 def card_problems(content: str, kind: str) -> list[str]:

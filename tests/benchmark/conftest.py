@@ -211,6 +211,7 @@ def in_order(request: pytest.FixtureRequest) -> Iterator[None]:
         user = request.getfixturevalue("ann")
         user.hub.failures.clear()
         user.hub.before = None
+        user.hub.lacking = None
         user.hub.log.clear()
     yield
 

@@ -71,7 +71,7 @@ def test_second_version(ann: Any, tiny: Tiny) -> None:
     repo = ann.hub.repos["dataset", "ann/versions"]
     assert not repo.private
     ann.hub.add(repo, {"targets/train-00001.parquet": b"of an older layout", "LICENSE": b"by hand"})
-    ran = ann.run("publish", "dataset", two, "ann/versions")
+    ran = ann.run("publish", "dataset", two, "ann/versions", "--public")
     assert ran.status == 0, ran.err
     assert "1 taken away" in ran.out
     assert repo.tags["v1.1.0"] == repo.branches["main"]
@@ -103,7 +103,7 @@ def test_another_dataset_or_another_use_of_the_repository(ann: Any, tiny: Tiny) 
     assert "ann/notes: holds something else (thesis.md, and no manifest.json); name another repository." in ran.err
 
 
-def test_dry_run_asks_nobody_and_lists_all(ann: Any, tiny: Tiny) -> None:
+def test_dry_run_sends_nothing_and_lists_all(ann: Any, tiny: Tiny) -> None:
     folder = tiny()
     ran = ann.run("publish", "dataset", folder, "ann/dry", "--dry-run", "--json", HF_TOKEN="")
     assert ran.status == 0, ran.err
@@ -118,7 +118,8 @@ def test_dry_run_asks_nobody_and_lists_all(ann: Any, tiny: Tiny) -> None:
     lines = ann.run("publish", "dataset", folder, "ann/dry", "--dry-run", HF_TOKEN="").out.splitlines()
     assert lines[0].startswith(f"would go to the dataset ann/dry, tag v1.0.0: {len(found)} files")
     assert len(lines) == 1 + len(found)
-    assert ann.hub.log == []
+    # It looks up once each time whether the repository is public.
+    assert ann.hub.log == [("GET", "/api/datasets/ann/dry")] * 2
 
 
 def test_a_proposal(ann: Any, tiny: Tiny) -> None:

@@ -145,12 +145,12 @@ def test_repositories_of_others(ann: Any, tiny: Tiny) -> None:
     # Neither an open nor a closed repository of another, nor a new one under another's name.
     for name in ("bob/open", "bob/closed", "bob/new"):
         before = dict(ann.hub.repos)
-        line = _line(ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), name), 2)
+        line = _line(ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), name, "--public"), 2)
         assert f"datasets/{name}: forbidden" in line
         assert "name a repository of your own" in line
         assert ann.hub.repos == before
     # Anyone may propose to the open one.
-    ran = ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), "bob/open", "--create-pr")
+    ran = ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), "bob/open", "--create-pr", "--public")
     assert ran.out.startswith("proposed"), ran.err
 
 

@@ -130,7 +130,7 @@ def test_only_new_rows_are_proposed(ann: Any, results: Path, tmp_path: Path) -> 
         path.unlink()
     ran = ann.run("publish", "leaderboard", "bob/board", "--results", tmp_path / "results", "--public", **bob)
     assert ran.status == 0, ran.err
-    ran = ann.run("publish", "leaderboard", "bob/board", "--results", results, "--create-pr")
+    ran = ann.run("publish", "leaderboard", "bob/board", "--results", results, "--create-pr", "--public")
     assert ran.out.startswith(f"proposed {ann.hub.endpoint}/datasets/bob/board/discussions/1 "), ran.err
     repo = ann.hub.repos["dataset", "bob/board"]
     head, proposal = repo.commits[repo.branches["main"]], repo.commits[repo.pulls[1]]
@@ -138,7 +138,7 @@ def test_only_new_rows_are_proposed(ann: Any, results: Path, tmp_path: Path) -> 
     assert changed == {f"results/tiny@1.0.0/{second}{ending}" for ending in (".json", ".parquet")}
     # Bob accepts; his own folder knows the first row alone, and what is there stays.
     repo.branches["main"] = repo.pulls[1]
-    ran = ann.run("publish", "leaderboard", "bob/board", "--results", tmp_path / "results", **bob)
+    ran = ann.run("publish", "leaderboard", "bob/board", "--results", tmp_path / "results", "--public", **bob)
     assert ran.status == 0, ran.err
     names = {Path(path).stem for path in repo.commits[repo.branches["main"]]}
     assert {first, second} <= names
