@@ -96,7 +96,7 @@ def leaderboard(
 
       emobench publish leaderboard ann/results --public
 
-      emobench publish leaderboard bob/results --create-pr --public
+      emobench publish leaderboard bob/results --create-pr
     """
     settle(quiet=quiet, verbose=verbose)
     from .benchmark.publish_page import render_page

@@ -109,7 +109,7 @@ def exposure(release: Release) -> str | None:
 
     One request is made. Without a token, a private repository looks like one that does not exist.
     """
-    if not release.private:
+    if not release.private or release.create_pr:
         return None
     repository = Repository(release.repo, release.kind)
     try:
@@ -121,11 +121,6 @@ def exposure(release: Release) -> str | None:
 
 
 def _exposed(release: Release) -> str:
-    if release.create_pr:
-        return (
-            f"{release.repo}: this {release.kind} repository is public, so everyone can see a proposal to it; add "
-            "--public to agree."
-        )
     return (
         f"{release.repo}: this {release.kind} repository is public, so everything sent to it becomes public; add "
         "--public to agree, or make the repository private first."
@@ -195,7 +190,8 @@ def plan(release: Release) -> Plan:
     if changed or astray:
         if release.create_pr:
             proposal = _same_proposal(repository, release)
-        if proposal is None and release.private and not state.private:
+        # A proposal is made to somebody else's repository on purpose; it is not refused but remarked on.
+        if release.private and not state.private and not release.create_pr:
             raise InputError(f"{_exposed(release)} Nothing was sent.")
     return Plan(release, repository, state, changed, astray, None, proposal)
 
@@ -256,6 +252,8 @@ def carry_out(planned: Plan) -> Released:
         parent=release.parent or state.commit,
         create_pr=release.create_pr,
     )
+    if release.create_pr and not state.private:
+        remarks.append(f"{release.repo} is public: everyone can see this proposal.")
     if not release.create_pr:
         _refuse_lost(repository, release, made.oid)
     done = Released(

@@ -34,7 +34,7 @@ def _refused(ran: Any, name: str) -> None:
 def test_nothing_goes_to_a_public_repository_by_default(ann: Any, tiny: Tiny) -> None:
     repo = _public(ann, tiny, "ann/seen")
     before = dict(repo.branches), dict(repo.tags)
-    for options in ((), ("--create-pr",), ("--no-tag",)):
+    for options in ((), ("--no-tag",)):
         _refused(ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), "ann/seen", *options), "ann/seen")
     assert ann.asked("POST", "PUT") == []
     assert (repo.branches, repo.tags, repo.pulls) == (*before, {})
@@ -141,7 +141,10 @@ def test_rows_that_are_proposed_already(ann: Any, ran: Path, tmp_path: Path) -> 
         path.unlink()
     first = ann.run("publish", "leaderboard", "ann/rows", "--results", tmp_path / "results", "--public", "--space", "")
     assert first.status == 0, first.err
-    command = ("publish", "leaderboard", "ann/rows", "--results", ran, "--create-pr", "--public")
-    assert ann.run(*command).out.startswith("proposed")
+    # A proposal to a public repository is made on purpose: it is remarked on, not refused.
+    command = ("publish", "leaderboard", "ann/rows", "--results", ran, "--create-pr")
+    proposed = ann.run(*command)
+    assert proposed.out.startswith("proposed")
+    assert "ann/rows is public: everyone can see this proposal." in proposed.out
     assert ann.run(*command).out.startswith("nothing was sent: an open proposal has the same content")
     assert len(ann.hub.repos["dataset", "ann/rows"].pulls) == 1
