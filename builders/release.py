@@ -18,6 +18,7 @@ import polars as pl
 from ..environment import package_versions
 from ..errors import EmobenchError, InputError
 from ..files import digest, plain, read_json, sha256_file, write_json, write_parquet, write_text
+from ..sizes import MAX_VALUES, ParquetSize, check_parquet
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -195,5 +196,37 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def read_table(folder: Path, config: str) -> pl.DataFrame:
-    """Read all Parquet files of one of a dataset's tables."""
-    return pl.read_parquet(sorted((folder / config).glob("*.parquet")))
+    """Read all Parquet files of one of a dataset's tables.
+
+    Raises
+    ------
+    InputError
+        If a file declares other rows than the manifest, or all together hold too much to be read at once.
+    """
+    sizes = table_files(folder, config, load_manifest(folder))
+    values = sum(size.values for size in sizes.values())
+    if values > MAX_VALUES:
+        raise InputError(f"{folder / config}: declares {values:,} values; expected at most {MAX_VALUES:,}.")
+    return pl.read_parquet(list(sizes))
+
+
+def table_files(folder: Path, config: str, manifest: Mapping[str, Any]) -> dict[Path, ParquetSize]:
+    """Parquet files of one of a dataset's tables and their declared sizes; nothing else of them is read.
+
+    Raises
+    ------
+    InputError
+        If a file declares other rows than the manifest, or more than can be read at once.
+    """
+    sizes = {}
+    for path in sorted((folder / config).glob("*.parquet")):
+        entry = manifest["files"].get(f"{config}/{path.name}")
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}: not in the manifest; remove the file or build the dataset again.")
+        sizes[path] = check_parquet(path)
+        if sizes[path].rows != entry.get("rows"):
+            raise InputError(
+                f"{path}: declares {sizes[path].rows:,} rows; the manifest says {entry.get('rows')}. Build the dataset "
+                "again."
+            )
+    return sizes
