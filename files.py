@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import hashlib
 import io
 import json
 import math
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,6 +47,64 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, refusal: str) -> Iterator[None]:
+    """Hold a lock that ends with this process, however that ends.
+
+    Parameters
+    ----------
+    path : Path
+        File of the lock. Its folder is created; the file is removed in the end.
+    refusal : str
+        What is going on where another process has it.
+
+    Raises
+    ------
+    EmobenchError
+        If another process has it: ``refusal`` and its id.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = _lock(path, refusal)
+    try:
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        # Removed before it is unlocked, so that nobody locks a file that is about to go.
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _lock(path: Path, refusal: str) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The one that had it may have removed the file since it was opened.
+            if _is_at(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            owner = os.pread(descriptor, 20, 0).decode(errors="replace")
+            os.close(descriptor)
+            told = f" (process {owner})" if owner.isdigit() else ""
+            raise EmobenchError(f"{refusal}{told}; wait until it ends and run the command again.") from None
+        except OSError as error:
+            # Some network file systems have no locks; there it is as if nobody else were at work.
+            if error.errno in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+                return descriptor
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def write_text(path: Path, text: str) -> None:

@@ -23,6 +23,7 @@ from typing import Any, TypeVar
 
 from .environment import peak_memory_mb
 from .errors import EmobenchError
+from .jit_cache import set_numba_cache
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -102,6 +103,8 @@ class _Child:
     """A process that answers calls, one at a time."""
 
     def __init__(self) -> None:
+        # Decided here: all children share one folder, and nobody would read a child's warning.
+        set_numba_cache()
         self.connection, theirs = Pipe()
         # What it prints is nobody's to read, except the last line if it dies.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115

@@ -1,29 +1,15 @@
-"""numba's ``njit`` with a cache on disk that is always writable."""
+"""numba's ``njit`` with a cache on disk that is this user's alone."""
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
-from ..files import cache_folder
+from ..jit_cache import set_numba_cache
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-
-def _writable_folder() -> Path:
-    preferred = cache_folder() / "numba"
-    try:
-        preferred.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=preferred):
-            return preferred
-    except OSError:
-        return Path(tempfile.gettempdir()) / f"emobench-numba-{os.getuid()}"
-
-
-os.environ.setdefault("NUMBA_CACHE_DIR", str(_writable_folder()))
+set_numba_cache()
 
 import numba  # noqa: E402  (reads NUMBA_CACHE_DIR when it is imported)
 

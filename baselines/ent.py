@@ -15,8 +15,13 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
+from ..sizes import open_dataset
 
 DIMS = 12
+
+# Segments of a file, of which a song has some three a second, and bytes of a row of its tables.
+_MAX_SEGMENTS = 100_000
+_MAX_ROW_BYTES = 1024
 
 
 @dataclass(frozen=True)
@@ -63,10 +68,10 @@ def read_segments(path: Path) -> Segments:
         raise InputError(f"{path}: no such Echo Nest analysis file.")
     try:
         with h5py.File(path, "r") as stored:
-            starts = np.asarray(stored["analysis/segments_start"], np.float64)
-            timbre = np.asarray(stored["analysis/segments_timbre"], np.float64)
+            starts = np.asarray(_opened(stored, "segments_start"), np.float64)
+            timbre = np.asarray(_opened(stored, "segments_timbre"), np.float64)
             track_id, duration = _song(stored)
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, MemoryError) as error:
         raise InputError(
             f"{path}: not a readable Echo Nest analysis ({error}); expected an MSD track file with "
             "/analysis/segments_start and /analysis/segments_timbre."
@@ -80,13 +85,18 @@ def read_segments(path: Path) -> Segments:
     return Segments(starts, timbre, track_id, duration)
 
 
+def _opened(stored: Any, name: str) -> Any:
+    return open_dataset(stored, f"analysis/{name}", max_rows=_MAX_SEGMENTS, max_row_bytes=_MAX_ROW_BYTES)
+
+
 def _song(stored: Any) -> tuple[str | None, float | None]:
     """Track id and length in seconds; None where the file does not say."""
     if "analysis/songs" not in stored:
         return None, None
-    row = np.asarray(stored["analysis/songs"])
-    if row.shape != (1,):
-        raise ValueError(f"/analysis/songs has shape {row.shape}, expected one song")
+    songs = _opened(stored, "songs")
+    if songs.shape != (1,):
+        raise ValueError(f"/analysis/songs has shape {songs.shape}, expected one song")
+    row = np.asarray(songs)
     names = row.dtype.names or ()
     track_id = row["track_id"][0].decode("ascii") if "track_id" in names else None
     return track_id, float(row["duration"][0]) if "duration" in names else None

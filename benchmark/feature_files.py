@@ -15,9 +15,15 @@ import numpy.typing as npt
 import polars as pl
 
 from ..errors import InputError
+from ..sizes import MAX_VALUES, check_parquet
 from .task import Task
 
 FloatArray = npt.NDArray[np.float64]
+
+# Rows, columns, and bytes of a clip's name in a Parquet file; more rows where the task has many seconds.
+_MAX_ROWS = 1_000_000
+_MAX_COLUMNS = 16_384
+_MAX_NAME = 1000
 
 
 def _is_number(text: str) -> bool:
@@ -55,20 +61,37 @@ class _Rows:
     values: FloatArray
 
 
-def _table(path: Path) -> _Rows:
+def _read_parquet(path: Path, seconds: int) -> tuple[list[str], pl.DataFrame]:
+    """Header and table, unless the file declares far more than a task of so many seconds can need."""
+    try:
+        schema = pl.read_parquet_schema(path)
+        header = list(schema)
+        _check_header(path, header)
+        wrong = next((name for name in header if name != "clip_id" and not schema[name].is_numeric()), None)
+        if wrong is not None:
+            raise InputError(f"{path}: column {wrong} is {schema[wrong]}; expected numbers.")
+        if len(header) > _MAX_COLUMNS:
+            raise InputError(f"{path}: declares {len(header):,} columns; expected at most {_MAX_COLUMNS:,}.")
+        rows = check_parquet(path, max_values=max(MAX_VALUES, seconds * len(header))).rows
+        if rows > (allowed := max(_MAX_ROWS, 10 * seconds)):
+            raise InputError(
+                f"{path}: declares {rows:,} rows; expected at most {allowed:,} for the dataset's {seconds:,} seconds."
+            )
+        # Alone at first: few bytes can name every clip by a text of many megabytes.
+        clips = pl.read_parquet(path, columns=["clip_id"])["clip_id"].cast(pl.String)
+        if (longest := clips.str.len_bytes().max() or 0) > _MAX_NAME:  # pyright: ignore[reportOperatorIssue]
+            raise InputError(f"{path}: a clip_id of {longest:,} bytes; expected at most {_MAX_NAME}.")
+        return header, pl.read_parquet(path).with_columns(clips)
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        raise InputError(f"{path}: not readable as Parquet ({error}).") from error
+
+
+def _table(path: Path, seconds: int) -> _Rows:
     """Read a file of either kind."""
     if path.suffix == ".parquet":
-        try:
-            frame = pl.read_parquet(path)
-        except (OSError, pl.exceptions.PolarsError) as error:
-            raise InputError(f"{path}: not readable as Parquet ({error}).") from error
-        header = frame.columns
-        _check_header(path, header)
+        header, frame = _read_parquet(path, seconds)
         numeric = [name for name in header if name != "clip_id"]
-        wrong = [name for name in numeric if not frame[name].dtype.is_numeric()]
-        if wrong:
-            raise InputError(f"{path}: column {wrong[0]} is {frame[wrong[0]].dtype}; expected numbers.")
-        clips = frame["clip_id"].cast(pl.String).fill_null("").to_list()
+        clips = frame["clip_id"].fill_null("").to_list()
         values = frame.select(pl.col(numeric).cast(pl.Float64).fill_null(np.nan)).to_numpy()
         numbers = list(range(1, len(clips) + 1))
     else:
@@ -144,7 +167,7 @@ def read_columns(path: Path, task: Task) -> tuple[list[str], FloatArray]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such feature file.")
-    rows = _table(path)
+    rows = _table(path, len(task.targets))
     wanted = set(task.clips)
     where: dict[tuple[str, float], int] = {}
     for row, clip in enumerate(rows.clips):

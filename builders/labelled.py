@@ -114,6 +114,8 @@ def build(
         return False
     targets = _targets(corpus, config.targets)
     with release.building(out, wanted) as folder:
+        if folder is None:
+            return False
         audio = corpus.audio_folder
         if corpus.render:
             audio = folder / "audio"

@@ -24,6 +24,7 @@ from ..errors import InputError
 from ..files import sha256_file
 from .audio_files import find_audio
 from .corpus import About, LabelledCorpus
+from .mat_file import read_mat
 
 FIELDS = ("artist", "album", "song", "songid", "userid", "time", "valence", "arousal")
 SECONDS = 15
@@ -81,12 +82,10 @@ def read_labels(path: Path) -> list[dict[str, Any]]:
     InputError
         If the file is not what the module's head says, naming the clip and the field.
     """
-    import scipy.io
-
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected msLiteTurk.mat of the MoodSwings Turk dataset.")
     try:
-        content = scipy.io.loadmat(path)
+        content = read_mat(path)
     except Exception as error:  # scipy raises whatever its parsers meet in a foreign file
         raise InputError(f"{path}: not a MATLAB file ({error}); expected msLiteTurk.mat.") from error
     if "msLiteTurk" not in content:

@@ -22,6 +22,7 @@ from tqdm import tqdm
 
 from ..files import digest, sha256_file
 from ..parallel import bars_wanted
+from ..sizes import open_dataset
 from .corpus import few
 from .msd_ids import TRACK_ID, collected, first_line, read_ids, with_ids
 from .tree import files_below
@@ -34,6 +35,11 @@ COLUMNS = ("track_id", "artist", "album", "title", "seven_digital_id")
 # Rows of the summary file that are in memory at a time; each takes 5,540 bytes.
 _BLOCK = 8192
 
+# Rows of the whole dataset, rows of one of its per-track files, which has one, and bytes of a row.
+_MSD_ROWS = 1_000_000
+_FILE_ROWS = 10_000
+_ROW_BYTES = 8192
+
 # Per-track files whose rows are joined at a time.
 _FILES_AT_ONCE = 1000
 
@@ -45,6 +51,9 @@ _DATABASE = {
     "seven_digital_id": "track_7digitalid",
 }
 _SONGS = {name: column for name, column in _DATABASE.items() if name != "track_id"}
+
+# What h5py and what follows raise at a foreign or damaged file.
+_UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
 
 _EXPECTED = (
     "expected track_metadata.db, msd_summary_file.h5, unique_tracks.txt or per-track files TR….h5 of the Million "
@@ -113,8 +122,8 @@ def _form_of(path: Path) -> Callable[..., Any] | None:
     if start.startswith(b"SQLite format 3\0"):
         return _read_database
     if start.startswith(b"\x89HDF"):
-        with suppress(OSError, KeyError), h5py.File(path) as file:
-            return _read_summary if len(file["metadata/songs"]) > 1 else None  # pyright: ignore[reportArgumentType]
+        with suppress(OSError, KeyError, ValueError, RuntimeError), h5py.File(path) as file:
+            return _read_summary if len(_opened(file, "metadata/songs", _MSD_ROWS)) > 1 else None
         return None
     return _read_lines if re.match(rb"[^\n]*<SEP>", start) else None
 
@@ -200,7 +209,7 @@ def _read_summary(path: Path, problems: list[str]) -> Metadata | None:
     parts = []
     try:
         with h5py.File(path) as file:
-            songs, analysis = _songs(file)
+            songs, analysis = _songs(file, _MSD_ROWS)
             if len(songs) != len(analysis):
                 problems.append(f"{path}: {len(songs)} rows of metadata, {len(analysis)} of analysis; expected as many")
                 return None
@@ -210,16 +219,20 @@ def _read_summary(path: Path, problems: list[str]) -> Metadata | None:
             for first in tqdm(starts, desc="metadata", unit="block", disable=not bars_wanted()):
                 last = min(first + _BLOCK, len(songs))
                 parts.append(_columns(wanted[first:last], analysis.fields("track_id")[first:last]))
-    except (OSError, KeyError, ValueError, RuntimeError, UnicodeDecodeError) as error:
+    except _UNREADABLE as error:
         problems.append(f"{path}: not readable as a summary file of the Million Song Dataset ({first_line(error)})")
         return None
     return Metadata(pl.concat(parts) if parts else _empty(), _source("msd_summary_file.h5", path))
 
 
-def _songs(file: h5py.File) -> tuple[Any, Any]:
+def _opened(file: h5py.File, name: str, rows: int) -> h5py.Dataset:
+    return open_dataset(file, name, max_rows=rows, max_row_bytes=_ROW_BYTES)
+
+
+def _songs(file: h5py.File, rows: int) -> tuple[Any, Any]:
     """The tables ``/metadata/songs`` and ``/analysis/songs``; KeyError where they are not as the MSD has them."""
-    songs: Any = file["metadata/songs"]
-    analysis: Any = file["analysis/songs"]
+    songs: Any = _opened(file, "metadata/songs", rows)
+    analysis: Any = _opened(file, "analysis/songs", rows)
     lacking = [name for name in _SONGS.values() if name not in (songs.dtype.names or ())]
     lacking += [] if "track_id" in (analysis.dtype.names or ()) else ["track_id"]
     if lacking:
@@ -294,7 +307,7 @@ def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metad
     for path in tqdm(paths, desc="metadata", unit="file", disable=not bars_wanted()):
         try:
             with h5py.File(path) as file:
-                songs, analysis = _songs(file)
+                songs, analysis = _songs(file, _FILE_ROWS)
                 recent.append(_columns(songs[:], analysis.fields("track_id")[:]))
             held = recent[-1]["track_id"].to_list()
             if re.fullmatch(TRACK_ID, path.stem) and held and held != [path.stem]:
@@ -302,7 +315,7 @@ def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metad
             if len(recent) == _FILES_AT_ONCE:
                 joined = joined.extend(pl.concat(recent))
                 recent.clear()
-        except (OSError, KeyError, ValueError, RuntimeError, UnicodeDecodeError) as error:
+        except _UNREADABLE as error:
             damaged.append(f"{path.name}: {first_line(error)}")
     if damaged:
         problems.append(

@@ -121,6 +121,8 @@ def build(
         release.check_files(out, release.load_manifest(out))
         return None
     with release.building(out, recipe) as folder:
+        if folder is None:
+            return None
         if audio is None:
             assert corpus.render
             audio = Audio(folder / "audio", pool)

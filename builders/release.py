@@ -7,6 +7,7 @@ settings and versions give the same bytes, so nothing in it tells the time or th
 
 from __future__ import annotations
 
+import errno
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -17,7 +18,8 @@ import polars as pl
 
 from ..environment import package_versions
 from ..errors import EmobenchError, InputError
-from ..files import digest, plain, read_json, sha256_file, write_json, write_parquet, write_text
+from ..files import digest, locked, plain, read_json, sha256_file, write_json, write_parquet, write_text
+from ..sizes import MAX_VALUES, ParquetSize, check_parquet
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -93,7 +95,7 @@ def already_built(out: Path, wanted: Mapping[str, Any]) -> bool:
 
 
 @contextmanager
-def building(out: Path, wanted: Mapping[str, Any]) -> Iterator[Path]:
+def building(out: Path, wanted: Mapping[str, Any]) -> Iterator[Path | None]:
     """Give the folder to build in; rename it to ``out`` when the block ends well.
 
     Parameters
@@ -106,20 +108,39 @@ def building(out: Path, wanted: Mapping[str, Any]) -> Iterator[Path]:
 
     Yields
     ------
-    Path
+    Path or None
         The building folder. After an exception it stays for the next attempt; ``out`` does not exist.
+        None where another process has finished this very dataset since :func:`already_built` was asked.
+
+    Raises
+    ------
+    EmobenchError
+        If another process is building in this place.
+    InputError
+        If another process has built something else there.
     """
-    folder = out.with_name(f".{out.name}.building-{digest(wanted)[:12]}")
-    folder.mkdir(parents=True, exist_ok=True)
-    try:
-        yield folder
-    except BaseException:
-        if not any(folder.iterdir()):
-            folder.rmdir()
-        raise
-    if out.is_dir():
-        out.rmdir()
-    folder.rename(out)
+    with locked(out.with_name(f".{out.name}.building.lock"), f"{out}: another process is building this dataset"):
+        if already_built(out, wanted):
+            yield None
+            return
+        folder = out.with_name(f".{out.name}.building-{digest(wanted)[:12]}")
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            yield folder
+        except BaseException:
+            if not any(folder.iterdir()):
+                folder.rmdir()
+            raise
+        try:
+            # An empty folder in the place is replaced.
+            folder.rename(out)
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
+                raise
+            raise EmobenchError(
+                f"{out}: something else was put there during the build ({error.strerror}). Remove it and run the same "
+                "command again: what was finished is kept."
+            ) from error
 
 
 def write_table(folder: Path, config: str, table: pl.DataFrame, number: int = 0) -> None:
@@ -195,5 +216,37 @@ def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def read_table(folder: Path, config: str) -> pl.DataFrame:
-    """Read all Parquet files of one of a dataset's tables."""
-    return pl.read_parquet(sorted((folder / config).glob("*.parquet")))
+    """Read all Parquet files of one of a dataset's tables.
+
+    Raises
+    ------
+    InputError
+        If a file declares other rows than the manifest, or all together hold too much to be read at once.
+    """
+    sizes = table_files(folder, config, load_manifest(folder))
+    values = sum(size.values for size in sizes.values())
+    if values > MAX_VALUES:
+        raise InputError(f"{folder / config}: declares {values:,} values; expected at most {MAX_VALUES:,}.")
+    return pl.read_parquet(list(sizes))
+
+
+def table_files(folder: Path, config: str, manifest: Mapping[str, Any]) -> dict[Path, ParquetSize]:
+    """Parquet files of one of a dataset's tables and their declared sizes; nothing else of them is read.
+
+    Raises
+    ------
+    InputError
+        If a file declares other rows than the manifest, or more than can be read at once.
+    """
+    sizes = {}
+    for path in sorted((folder / config).glob("*.parquet")):
+        entry = manifest["files"].get(f"{config}/{path.name}")
+        if not isinstance(entry, dict):
+            raise InputError(f"{path}: not in the manifest; remove the file or build the dataset again.")
+        sizes[path] = check_parquet(path)
+        if sizes[path].rows != entry.get("rows"):
+            raise InputError(
+                f"{path}: declares {sizes[path].rows:,} rows; the manifest says {entry.get('rows')}. Build the dataset "
+                "again."
+            )
+    return sizes

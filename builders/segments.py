@@ -68,7 +68,7 @@ def load_segments(folder: Path, table: str) -> Segments:
     if manifest.get("kind") != "pretrain":
         raise InputError(f"{folder}: a {manifest.get('kind')} dataset; expected a pre-training one.")
     release.check_files(folder, manifest)
-    files = sorted((folder / table).glob("*.parquet"))
+    files = list(release.table_files(folder, table, manifest))
     lengths: list[int] = []
     for path in files:
         tracks = pl.read_parquet(path, columns=["track_id"])
