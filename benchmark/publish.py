@@ -157,6 +157,10 @@ def audio_uploads(folder: Path, manifest: Mapping[str, Any]) -> list[Upload]:
     for name in names:
         if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
             raise InputError(f"{folder}: clips: audio {name!r} leaves the audio folder.")
+        if not (place / name).resolve().is_relative_to(place.resolve()):
+            raise InputError(
+                f"{place / name}: a link leads out of the audio folder; --with-audio sends files inside it."
+            )
         if not (place / name).is_file():
             raise InputError(f"{place / name}: no such audio file; --with-audio needs that of every clip.")
     recorded = manifest["source"].get("audio_sha256")

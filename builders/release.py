@@ -11,7 +11,7 @@ import errno
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import polars as pl
@@ -27,6 +27,10 @@ LOCAL = "local.json"
 
 _VERSION = re.compile(r"[0-9]+\.[0-9]+\.[0-9]+")
 
+# Names and versions become parts of paths, here and in folders of results.
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_NAME_RULE = "letters, digits, '.', '_' and '-', beginning with a letter or a digit"
+
 
 def check_version(version: str) -> None:
     """Raise InputError unless ``version`` has the form X.Y.Z."""
@@ -37,7 +41,15 @@ def check_version(version: str) -> None:
 def recipe(
     *, name: str, version: str, kind: str, source: Mapping[str, Any], config: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """What decides a dataset's content: its name, version, source, settings and package versions."""
+    """What decides a dataset's content: its name, version, source, settings and package versions.
+
+    Raises
+    ------
+    InputError
+        If the name cannot be that of a dataset.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(f"dataset name {name!r}: expected {_NAME_RULE}; choose another name for its folder.")
     return plain(
         {
             "schema": SCHEMA,
@@ -179,7 +191,8 @@ def load_manifest(folder: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        If the folder or its manifest is missing, or of another schema.
+        If the folder or its manifest is missing or of another schema, the name or the version could lead out of a
+        folder, or a file lies outside the dataset's folder, links resolved.
     """
     if not (folder / MANIFEST).is_file():
         raise InputError(
@@ -193,7 +206,27 @@ def load_manifest(folder: Path) -> dict[str, Any]:
         raise InputError(
             f"{folder / MANIFEST}: schema {manifest.get('schema')!r}; this emobench reads schema {SCHEMA}."
         )
+    for field in ("name", "version"):
+        if not isinstance(manifest.get(field), str) or not _NAME.fullmatch(manifest[field]):
+            raise InputError(f"{folder / MANIFEST}: {field} is {manifest.get(field)!r}; expected {_NAME_RULE}.")
+    root = _root(folder)
+    for name in manifest["files"]:
+        inside = PurePosixPath(name)
+        if inside.is_absolute() or ".." in inside.parts or "\\" in name or inside.name in ("", MANIFEST, LOCAL):
+            raise InputError(
+                f"{folder / MANIFEST}: files: {name!r} is not a path of a file inside the dataset's folder."
+            )
+        if not (folder / name).resolve().is_relative_to(root):
+            raise InputError(f"{folder / name}: a link leads out of the dataset's folder; expected a file inside it.")
     return manifest
+
+
+def _root(folder: Path) -> Path:
+    """The folder that the files of a dataset may not leave."""
+    # In the cache of the Hub, a snapshot's files are links to the blobs of its repository.
+    place = folder.resolve()
+    cached = place.parent.name == "snapshots" and (place.parents[1] / "blobs").is_dir()
+    return place.parents[1] if cached else place
 
 
 def check_files(folder: Path, manifest: Mapping[str, Any]) -> None:

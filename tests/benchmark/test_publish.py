@@ -183,14 +183,16 @@ def test_cards_are_checked() -> None:
 
 def _with_audio(folder: Path, **facts: Any) -> dict[str, Any]:
     """A pre-training dataset of two clips, one of them rejected, as far as its audio is concerned."""
-    (folder / "music" / "000").mkdir(parents=True)
+    (folder / "audio" / "000").mkdir(parents=True)
     for number in (2, 5):
-        (folder / "music" / "000" / f"{number}.mp3").write_bytes(b"%d" % number)
+        (folder / "audio" / "000" / f"{number}.mp3").write_bytes(b"%d" % number)
     clips = pl.DataFrame({"track_id": ["2", "5"], "audio": ["000/2.mp3", "000/5.mp3"], "kept": [True, False]})
     release.write_table(folder, "clips", clips)
-    release.write_local(folder, folder / "music")
+    release.write_local(folder, folder / "audio")
     source = {"type": "fma", "licences": {"Attribution": 2}, "redistributable": 2}
-    return {"name": "fma", "kind": "pretrain", "synthetic": False, "source": {**source, **facts}}
+    recipe = release.recipe(name="fma", version="1.0.0", kind="pretrain", source={**source, **facts}, config={})
+    release.write_manifest(folder, recipe, {"synthetic": False})
+    return release.load_manifest(folder)
 
 
 def test_audio_goes_only_where_its_licence_allows(tmp_path: Path, tiny: Tiny) -> None:
@@ -205,11 +207,29 @@ def test_audio_goes_only_where_its_licence_allows(tmp_path: Path, tiny: Tiny) ->
         dataset_release(tiny(), "ann/x", with_audio=True)
 
 
+def test_audio_goes_through_no_link_out_of_its_folder(tmp_path: Path) -> None:
+    manifest = _with_audio(tmp_path / "data")
+    music = tmp_path / "data" / "audio" / "000"
+    (tmp_path / "secret").write_bytes(b"secret")
+    (music / "2.mp3").unlink()
+    (music / "2.mp3").symlink_to(tmp_path / "secret")
+    with pytest.raises(InputError, match=r"000/2\.mp3: a link leads out of the audio folder"):
+        audio_uploads(tmp_path / "data", manifest)
+    # Folders that are links count too, and a link within the folder does not.
+    (music / "2.mp3").unlink()
+    (music / "2.mp3").symlink_to("5.mp3")
+    assert [upload.path for upload in audio_uploads(tmp_path / "data", manifest)] == ["audio/000/2.mp3"]
+    music.rename(tmp_path / "outside")
+    music.symlink_to(tmp_path / "outside")
+    with pytest.raises(InputError, match="a link leads out of the audio folder"):
+        audio_uploads(tmp_path / "data", manifest)
+
+
 def test_audio_must_be_what_the_dataset_was_built_from(tmp_path: Path) -> None:
     manifest = _with_audio(tmp_path, audio_sha256="0" * 64)
     with pytest.raises(InputError, match="is not what fma was built from"):
         audio_uploads(tmp_path, manifest)
-    (tmp_path / "music" / "000" / "2.mp3").unlink()
+    (tmp_path / "audio" / "000" / "2.mp3").unlink()
     with pytest.raises(InputError, match=r"2\.mp3: no such audio file"):
         audio_uploads(tmp_path, manifest)
     (tmp_path / "local.json").unlink()

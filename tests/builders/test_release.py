@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -15,8 +16,10 @@ import pytest
 from emobench.builders import labelled, release
 from emobench.builders.folds import FoldConfig
 from emobench.builders.labelled import LabelledConfig
+from emobench.cli import app
 from emobench.errors import InputError
 from emobench.parallel import executor
+from typer.testing import CliRunner
 
 COLUMNS = {
     "clips": {
@@ -157,6 +160,73 @@ def test_wrong_folders(tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text('{"schema": 99, "files": {}}')
     with pytest.raises(InputError, match="schema 99; this emobench reads schema 1"):
         labelled.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        *((field, value) for field in ("name", "version") for value in ("../../x", "/tmp/x", "..", "", None, 1, "a/b")),
+        ("name", ".hidden"),
+        ("name", "a\n"),
+        ("version", "1.0.0/../../x"),
+    ],
+)
+def test_a_manifest_cannot_name_a_place(corpus: Any, tmp_path: Path, field: str, value: object) -> None:
+    _build(corpus, tmp_path / "tiny")
+    place = tmp_path / "tiny" / "manifest.json"
+    place.write_text(json.dumps(json.loads(place.read_text()) | {field: value}))
+    with pytest.raises(InputError, match=rf"manifest\.json: {field} is .*; expected letters, digits") as caught:
+        release.load_manifest(tmp_path / "tiny")
+    assert "\n" not in str(caught.value)
+    ran = CliRunner().invoke(
+        app, ["run", "-f", "constant", "--dataset", str(tmp_path / "tiny"), "--out", str(tmp_path / "a" / "b")]
+    )
+    assert ran.exit_code == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["tiny"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../x.parquet", "/etc/passwd", "a/../../x", "a\\..\\x", "", ".", "local.json", "manifest.json"]
+)
+def test_a_manifest_lists_files_of_its_folder_alone(corpus: Any, tmp_path: Path, name: str) -> None:
+    _build(corpus, tmp_path / "tiny")
+    place = tmp_path / "tiny" / "manifest.json"
+    manifest = json.loads(place.read_text())
+    manifest["files"][name] = {"sha256": "0" * 64}
+    place.write_text(json.dumps(manifest))
+    with pytest.raises(InputError, match="is not a path of a file inside the dataset's folder"):
+        release.load_manifest(tmp_path / "tiny")
+
+
+def test_links_lead_nowhere_else(corpus: Any, tmp_path: Path) -> None:
+    _build(corpus, tmp_path / "tiny")
+    card = tmp_path / "tiny" / "README.md"
+    card.rename(tmp_path / "elsewhere.md")
+    card.symlink_to(tmp_path / "elsewhere.md")
+    with pytest.raises(InputError, match=r"README\.md: a link leads out of the dataset's folder"):
+        release.load_manifest(tmp_path / "tiny")
+    # A dataset may be reached through a link, and in the Hub's cache its files are links to blobs.
+    card.unlink()
+    (tmp_path / "elsewhere.md").rename(card)
+    (tmp_path / "link").symlink_to(tmp_path / "tiny")
+    release.load_manifest(tmp_path / "link")
+    snapshot = tmp_path / "datasets--ann--tiny" / "snapshots" / ("a" * 40)
+    shutil.copytree(tmp_path / "tiny", snapshot)
+    (tmp_path / "datasets--ann--tiny" / "blobs").mkdir()
+    (snapshot / "README.md").rename(tmp_path / "datasets--ann--tiny" / "blobs" / "1")
+    (snapshot / "README.md").symlink_to("../../blobs/1")
+    release.load_manifest(snapshot)
+    (snapshot / "README.md").unlink()
+    (snapshot / "README.md").symlink_to(card)
+    with pytest.raises(InputError, match="a link leads out"):
+        release.load_manifest(snapshot)
+
+
+@pytest.mark.parametrize("name", ["my corpus", ".hidden", "ümlaut"])
+def test_a_dataset_is_not_built_under_such_a_name(corpus: Any, tmp_path: Path, name: str) -> None:
+    with pytest.raises(InputError, match=r"dataset name .*: expected letters, digits"):
+        _build(corpus, tmp_path / name, name=name)
+    assert not any(tmp_path.iterdir())
 
 
 class _Stop(Exception):  # noqa: N818

@@ -1,0 +1,93 @@
+"""``emobench verify`` as a command: wrong input, exit status, and a line for each failure."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from emobench.cli import app
+from typer.testing import CliRunner
+
+GetRow = Callable[[str], Path]
+
+
+def _command(*arguments: str) -> tuple[int, str, str]:
+    ran = CliRunner().invoke(app, ["verify", *arguments])
+    return ran.exit_code, ran.stdout, ran.stderr
+
+
+WRONG = {
+    "": "mine.json: not a readable result (Expecting value: line 1 column 1",
+    '{"schema": 1,\n "signature": ': "not a readable result (Expecting value: line 2 column 15",
+    "[1, 2]": "a result is a JSON object, this is a list",
+    '{"name": "package", "version": "1.0.0"}': "is no result of emobench",
+    '{"schema": 1, "name": "mine", "kind": "labelled"}': "is no result of emobench",
+    '{"schema": 2, "signature": "x", "scores": {}}': "has schema 2; this emobench checks schema 1",
+    '{"signature": "x", "scores": {}}': "names no schema; this emobench checks schema 1",
+    '{"schema": 1, "scores": NaN}': "NaN is no finite number",
+    '{"schema": 1, "scores": 1e999}': "1e999 is no finite number",
+    "[" * 100_000: "not a readable result",
+}
+
+
+@pytest.mark.parametrize("text", list(WRONG), ids=range(len(WRONG)))
+def test_what_is_no_result_is_one_line_and_status_2(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "mine.json"
+    path.write_text(text)
+    status, out, error = _command(str(path))
+    assert (status, out) == (2, "")
+    assert error.startswith("emobench: ")
+    assert WRONG[text] in error
+    assert len(error.splitlines()) == 1
+
+
+def test_more_wrong_input(row: GetRow, tmp_path: Path) -> None:
+    (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
+    for arguments, message in {
+        (): "expected either a RESULT.json, or a folder of results with --all DIR",
+        ("a.json", "--all", "results"): "expected either a RESULT.json",
+        ("none.json",): "none.json: no such file",
+        (str(tmp_path),): "no such file; expected a result",
+        (str(tmp_path / "bytes.json"),): "not a readable result ('utf-8' codec",
+        (str(row("mine").with_suffix(".parquet")),): "not a readable result",
+        (str(row("mine")), "--dataset", "nowhere"): "nowhere: no dataset there",
+    }.items():
+        status, out, error = _command(*arguments)
+        assert (status, out) == (2, ""), error
+        assert message in error
+        assert len(error.splitlines()) == 1
+
+
+def test_the_command_tells_every_failure(row: GetRow, finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("EMOBENCH_DATA", str(finished_run / "data"))
+    path = row("mine")
+    status, out, _ = _command(str(path))
+    assert status == 0
+    assert "  ok           scores: 18 scores of 5 repeats, recomputed and equal to 1e-12" in out
+    result = json.loads(path.read_text())
+    result["cost"]["train_seconds"] += 1.0
+    result["scores"]["mean_distance"]["mean"] -= 0.01
+    result["notes"] = "mine"
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    status, out, error = _command(str(path), "--quiet")
+    assert (status, error) == (1, "")
+    assert out.splitlines() == [
+        "  FAILED       file: result: holds 'notes', which the schema does not know",
+        "  FAILED       seals: scores.mean_distance: was changed after it was written",
+        "  FAILED       seals: cost.train_seconds: was changed after it was written",
+        "  FAILED       seals: notes: was changed after it was written",
+    ]
+    del result["notes"]
+    path.write_text(json.dumps(result, indent=2) + "\n")
+    status, out, _ = _command(str(path), "--json")
+    record = json.loads(out)
+    assert (status, record["ok"], record["path"]) == (1, False, str(path))
+    (scores,) = [check for check in record["checks"] if check["name"] == "scores"]
+    assert scores["state"] == "failed"
+    assert scores["failures"][0].startswith("scores.mean_distance.mean: is ")
+    path.with_suffix(".parquet").write_bytes(b"PAR1")
+    status, out, _ = _command(str(path), "--quiet")
+    assert status == 1
+    assert f"{path.stem}.parquet: cannot be read as Parquet" in out
