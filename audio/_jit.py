@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -20,7 +22,20 @@ def _writable_folder() -> Path:
         with tempfile.TemporaryFile(dir=preferred):
             return preferred
     except OSError:
-        return Path(tempfile.gettempdir()) / f"emobench-numba-{os.getuid()}"
+        return _private_folder(Path(tempfile.gettempdir(), f"emobench-numba-{os.getuid()}"))
+
+
+def _private_folder(folder: Path) -> Path:
+    """Return ``folder`` if only this user can write to it, else a new folder.
+
+    numba unpickles what is in its cache, and anybody can create a folder of a known name in ``/tmp``.
+    """
+    with suppress(OSError):
+        folder.mkdir(mode=0o700, exist_ok=True)
+        status = folder.lstat()
+        if stat.S_ISDIR(status.st_mode) and status.st_uid == os.getuid() and not status.st_mode & 0o022:
+            return folder
+    return Path(tempfile.mkdtemp(prefix="emobench-numba-"))
 
 
 os.environ.setdefault("NUMBA_CACHE_DIR", str(_writable_folder()))
