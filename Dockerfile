@@ -13,8 +13,11 @@
 #   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/work:/data" emobench build-data
 #
 # Build arguments:
-#   BASE         any Debian or Ubuntu image with Python 3.11 or newer and its venv module
-#   TORCH_INDEX  pip index of torch builds without CUDA; empty where pip's own settings have one
+#   BASE         any Debian or Ubuntu image with Python 3.11 or newer and its venv module. A tag can be moved to another
+#                image; to build on exactly one, add its digest: --build-arg BASE=python:3.11-slim@sha256:...
+#                (docker buildx imagetools inspect python:3.11-slim prints the digest).
+#   TORCH_INDEX  pip index of torch builds without CUDA, used for torch alone; empty where pip's own settings have one.
+#                Its files must be those of requirements-torch-cpu.lock.
 
 ARG BASE=python:3.11-slim
 
@@ -24,15 +27,14 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/emobench
 WORKDIR /src
 # The dependencies first: this step stays in the engine's cache while only the code changes.
-COPY pyproject.toml requirements.lock ./
-RUN python3 -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" \
-        > dependencies.txt \
-    && /opt/pip/bin/pip --python /opt/emobench/bin/python install --no-cache-dir -c requirements.lock \
-        ${TORCH_INDEX:+--extra-index-url "$TORCH_INDEX"} -r dependencies.txt \
+COPY requirements-torch-cpu.lock requirements.lock ./
+RUN /opt/pip/bin/pip --python /opt/emobench/bin/python install --no-cache-dir --no-deps --require-hashes \
+        ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} -r requirements-torch-cpu.lock \
+    && /opt/pip/bin/pip --python /opt/emobench/bin/python install --no-cache-dir --require-hashes -r requirements.lock \
     # What torch has for compilers and for its own tests.
     && cd /opt/emobench/lib/python3*/site-packages/torch && rm -rf include test bin/test_*
 COPY . .
-RUN /opt/pip/bin/pip --python /opt/emobench/bin/python install --no-cache-dir --no-deps . \
+RUN /opt/pip/bin/pip --python /opt/emobench/bin/python install --no-cache-dir --no-deps --no-build-isolation . \
     && /opt/pip/bin/pip --python /opt/emobench/bin/python check
 
 FROM ${BASE}

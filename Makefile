@@ -4,21 +4,33 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 TESTS_READY := $(VENV)/.ready-dev
 
-.PHONY: setup demo test lint format bench docs container-check clean
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+# $(call install,LOCK): torch is installed alone, so that its index can provide nothing else; a wheel in a folder of
+# pip's find-links is preferred to the network.
+define install
+	$(PIP) --no-deps --require-hashes --no-index -r requirements-torch-cpu.lock 2>/dev/null \
+	    || $(PIP) --no-deps --require-hashes --index-url $(TORCH_INDEX) -r requirements-torch-cpu.lock
+	$(PIP) --require-hashes -r $(1)
+	$(PIP) --no-deps --no-build-isolation -e .
+endef
+
+.PHONY: setup demo test lint format lock bench docs container-check clean
 
 setup: $(TESTS_READY)
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(READY): $(VENV)/bin/python pyproject.toml requirements.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e .
+$(READY): $(VENV)/bin/python pyproject.toml requirements-torch-cpu.lock requirements.lock
+	$(call install,requirements.lock)
 	touch $(READY)
 
-$(TESTS_READY): $(READY)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c requirements.lock -e '.[dev]'
+$(TESTS_READY): $(VENV)/bin/python pyproject.toml requirements-torch-cpu.lock requirements-dev.lock
+	$(call install,requirements-dev.lock)
 	mkdir -p $(VENV)/typing && ln -sfn ../.. $(VENV)/typing/emobench
-	touch $(TESTS_READY)
+	touch $(READY) $(TESTS_READY)
 
 demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
@@ -34,6 +46,10 @@ lint: $(TESTS_READY)
 format: $(TESTS_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Writes the lock files; UPGRADE=1 takes the newest versions. Wants a set-up .venv and the network.
+lock:
+	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
 # What is promised about speed, and the figures of docs/beats.md and docs/scale.md; wants a quiet machine.
 bench: $(TESTS_READY)

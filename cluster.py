@@ -26,6 +26,9 @@ _RETRIES = 3
 
 _ADDRESS = re.compile(r"(tcp|tls|ws|wss)://[^/\s]+:\d+")
 
+# What a client reads below distributed.comm.tls in Dask's configuration.
+_TLS_SETTINGS = ("ca-file", "client.cert", "client.key")
+
 _AGAIN = "Run the same command again: what was finished is kept."
 
 
@@ -137,6 +140,43 @@ def _silence() -> None:
             logging.getLogger(logger).setLevel(logging.CRITICAL + 1)
 
 
+def _check_encryption(address: str) -> None:
+    """Check that Dask's configuration has the certificates an address needs, before a client is made.
+
+    A `distributed.Client` that fails on its configuration raises errors of many types and blocks for seconds when
+    it is deleted.
+    """
+    from dask import config
+    from distributed import Security
+
+    if config.get("distributed.client.security-loader", None):
+        return  # Another package provides the certificates when the client asks for them.
+    try:
+        security = Security()
+        context = security.get_connection_args("client")["ssl_context"]
+    except (OSError, ValueError) as error:
+        settings = [(name, config.get(f"distributed.comm.tls.{name}", None)) for name in _TLS_SETTINGS]
+        # A setting may also hold the PEM text itself, which does not belong in a message.
+        values = ", ".join(f"{name} {value}" for name, value in settings if value and "\n" not in value)
+        raise InputError(
+            f"--scheduler {address}: cannot use the certificates of Dask's setting distributed.comm.tls ({values}): "
+            f"{error}. Expected readable PEM files, and a key that belongs to its certificate."
+        ) from error
+    encrypted = address.startswith(("tls:", "wss:"))
+    if encrypted and context is None:
+        raise InputError(
+            f"--scheduler {address}: an encrypted connection needs certificates. Set "
+            "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
+            "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY to PEM files, or set distributed.comm.tls in a Dask "
+            "configuration file."
+        )
+    if security.require_encryption and not encrypted:
+        raise InputError(
+            f"--scheduler {address}: Dask's setting distributed.comm.require-encryption forbids an unencrypted "
+            "connection; use the scheduler's tls:// address."
+        )
+
+
 @contextmanager
 def connect(address: str) -> Iterator[Executor]:
     """Connect to a Dask scheduler.
@@ -163,12 +203,21 @@ def connect(address: str) -> Iterator[Executor]:
             "--scheduler: needs dask.distributed; install it with pip install 'emobench[cluster]'."
         ) from error
     _silence()
-    expected = f"--scheduler {address}: expected the address of a running Dask scheduler, such as tcp://host:8786"
+    expected = (
+        f"--scheduler {address}: expected the address of a running Dask scheduler, such as tcp://host:8786 or "
+        "tls://host:8786"
+    )
     if not _ADDRESS.fullmatch(address):
         raise InputError(f"{expected}.")
+    _check_encryption(address)
     try:
         client = distributed.Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, TimeoutError) as error:
+        if "certificate" in str(error) or "SSL" in str(error):
+            raise InputError(
+                f"--scheduler {address}: the scheduler's certificate and the client's do not fit together ({error}). "
+                "Use certificates of the same authority on both sides."
+            ) from error
         raise InputError(f"{expected}; nobody answers there ({type(error).__name__}).") from error
     try:
         versions: Any = client.get_versions(check=False)

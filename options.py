@@ -15,7 +15,10 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: the processors there are.")]
 Scheduler = Annotated[
     str | None,
-    typer.Option("--scheduler", help="Address of a Dask cluster that does the work, such as tcp://host:8786."),
+    typer.Option(
+        "--scheduler",
+        help="Address of a Dask cluster that does the work, such as tcp://host:8786 or tls://host:8786.",
+    ),
 ]
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Root of all randomness.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]

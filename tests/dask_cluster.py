@@ -18,16 +18,19 @@ def children(pid: int) -> list[int]:
 
 
 class Cluster:
-    """A real scheduler and two real workers, each with its own process."""
+    """A real scheduler and two real workers, each with its own process.
 
-    def __init__(self, folder: Path) -> None:
+    The protocol is tcp or tls; the certificates of the latter come from Dask's configuration.
+    """
+
+    def __init__(self, folder: Path, protocol: str = "tcp") -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
-        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.address = f"{protocol}://127.0.0.1:{self.port}"
         self.folder = folder
         self.processes: list[subprocess.Popen[bytes]] = []
-        self.scheduler = self.start("scheduler", "--host", "127.0.0.1", "--port", str(self.port))
+        self.scheduler = self.start("scheduler", "--host", f"{protocol}://127.0.0.1", "--port", str(self.port))
         self.start_workers()
 
     def start_workers(self) -> None:

@@ -228,3 +228,27 @@ def test_kernels_are_cached_elsewhere_where_the_cache_is_read_only(tmp_path: Pat
         call = [sys.executable, "-c", script]
         ran = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
         assert ran.stdout.startswith(str(wanted))
+
+
+@pytest.mark.parametrize("taken", ["nothing", "open", "link", "file"])
+def test_kernels_are_not_cached_where_others_can_write(taken: str, tmp_path: Path) -> None:
+    """numba unpickles its cache, so a folder in /tmp that somebody else prepared must not be used."""
+    (tmp_path / "file").write_text("no folder can be made here")
+    known = tmp_path / f"emobench-numba-{os.getuid()}"
+    if taken == "open":
+        known.mkdir()
+        known.chmod(0o777)
+    elif taken == "link":
+        (tmp_path / "theirs").mkdir(mode=0o700)
+        known.symlink_to(tmp_path / "theirs")
+    elif taken == "file":
+        known.write_text("")
+    script = "import emobench.audio._jit, os; print(os.environ['NUMBA_CACHE_DIR'])"
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment |= {"EMOBENCH_CACHE": str(tmp_path / "file"), "TMPDIR": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    found = Path(ran.stdout.strip())
+    assert (found == known) == (taken == "nothing")
+    assert found.parent == tmp_path
+    assert not found.is_symlink()
+    assert found.stat().st_mode & 0o777 == 0o700

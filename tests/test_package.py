@@ -80,4 +80,6 @@ def test_works_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
         check=False,
     )
     assert ran.returncode == 0, ran.stderr
-    assert "Synthetic and real labels side by side" in (tmp_path / "data" / "synthetic" / "README.md").read_text()
+    card = (tmp_path / "data" / "synthetic" / "README.md").read_text()
+    assert "Synthetic and real labels side by side" in card
+    assert "How the synthetic settings were chosen" in card

@@ -24,8 +24,8 @@ class SynthesisConfig:
     stereo : bool
         Render two channels with the instruments panned apart.
     mapping_noise : float
-        Scale of everything about a piece that has nothing to do with its emotion, at least 0. 1 leaves
-        emotion about as hard to hear as in real music; 0 makes it obvious.
+        Scale of everything about a piece that has nothing to do with its emotion, at least 0. The default of
+        1 is a judgement, not a measurement on real music; 0 makes emotion obvious (see docs/method.md).
     album_share : float
         Share of the variance of emotion that the clips of one album have in common, 0 to 1. The published
         MoodSwings Turk clips have about 0.5.
