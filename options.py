@@ -47,7 +47,8 @@ PretrainData = Annotated[
     str | None,
     typer.Option(
         metavar="DIR",
-        help="Pre-training dataset, or hf://user/name@v1.0.0. Default: data/NAME-pretrain where it exists.",
+        help="Pre-training dataset, or a labelled one without its labels; a folder or hf://user/name@v1.0.0. "
+        "Default: data/NAME-pretrain if it exists.",
     ),
 ]
 Audio = Annotated[Path | None, typer.Option(help="Folder of the clips' audio, instead of the known one.")]

@@ -216,6 +216,12 @@ class Features:
         ]
         return "; ".join(dict.fromkeys(found)) or None
 
+    def pretrained_clips(self, row: Row) -> int:
+        """Number of the task's clips, test clips included, that the networks of a row were pre-trained on."""
+        if row.phase is None or row.phase.startswith("random"):
+            return 0
+        return max(self.networks.pretrained_clips(name) for name in row.parts if name in DOMAINS)
+
     # Names, not paths: where things lie is this machine's.
 
     def _trained_name(self, model: Model) -> str:
@@ -226,6 +232,7 @@ class Features:
             return "the dataset's own clips without their labels"
         manifest = load_manifest(self.places.pretrain_data)
         name = f"{manifest['name']}@{manifest['version']}"
+        name += " without its labels" if manifest["kind"] == "labelled" else ""
         origin = self.places.pretrain_origin
         return f"{name} (hf://{origin['repo']}@{origin['commit']})" if origin else name
 

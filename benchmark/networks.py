@@ -14,8 +14,10 @@ import numpy.typing as npt
 import torch
 
 from ..audio.analysis import REVISION, Analysis, AnalysisConfig
-from ..builders.audio_files import ClipSource
+from ..builders import labelled
+from ..builders.audio_files import ClipSource, audio_hashes
 from ..builders.labelled import analyse_clip
+from ..builders.release import load_manifest
 from ..dbn.domains import Domain
 from ..dbn.finetuning import FinetuningConfig
 from ..dbn.network import Model
@@ -27,7 +29,7 @@ from . import tuning
 from .clip_examples import ClipExamples, clip_examples
 from .models import ensure_model
 from .regression import fit_mlr
-from .task import Fold, Task
+from .task import Fold, Task, load_task
 from .trained import check_normalisation
 from .tuning import FoldWork, arrays_of, network_of, tune_carried, tune_folds
 
@@ -92,7 +94,7 @@ class Networks:
     config : NetworkConfig
         Settings.
     data : Path or None
-        Pre-training dataset; None for the labelled clips without their labels.
+        Pre-training dataset, or a labelled one, whose labels are not used; None for the clips of the task.
     models : Path
         Folder of models.
     device : torch.device
@@ -120,6 +122,7 @@ class Networks:
         self.config = config
         self.trained = trained or {}
         self._sources = sources
+        self.audio_hashes = audio_hashes
         self.audio_identity = [audio_hashes, REVISION, config.analysis, [[s.start, s.duration] for s in sources]]
         self._data = data
         self._models = models
@@ -158,17 +161,39 @@ class Networks:
     def model(self, name: str) -> Model:
         """The pre-trained model of a domain."""
         if name not in self._model:
+            labelled_clips = self._pretraining_clips
             self._model[name] = ensure_model(
                 Domain(name, self.config.pretraining.window),
                 self.config.pretraining,
-                data=self._data,
-                own_clips=lambda: self.analyses,
-                identity=self.audio_identity,
+                data=self._data if labelled_clips is None else None,
+                own_clips=lambda: labelled_clips.analyses if labelled_clips else [],
+                identity=labelled_clips.audio_identity if labelled_clips else None,
                 analysis=self.config.analysis,
                 models=self._models,
                 device=self._device,
             )
         return self._model[name]
+
+    @cached_property
+    def _pretraining_clips(self) -> Networks | None:
+        """The labelled clips to pre-train on; None for a pre-training dataset."""
+        if self._data is None:
+            return self
+        if load_manifest(self._data)["kind"] != "labelled":
+            return None
+        return own_networks(self._data, config=self.config, models=self._models, device=self._device, pool=self._pool)
+
+    def pretrained_clips(self, name: str) -> int:
+        """Number of the task's clips, test clips included, whose audio a domain's model was pre-trained on.
+
+        Known for labelled clips alone, whose audio is recorded clip by clip.
+        """
+        if name in self.trained:
+            own = self.trained[name].config.get("clips_sha256") == digest(self.audio_identity)
+            return len(self.task.clips) if own else 0
+        clips = self._pretraining_clips
+        known = set(clips.audio_hashes.values()) if clips else set()
+        return sum(self.audio_hashes[clip] in known for clip in self.task.clips)
 
     def identity(self, name: str, phase: str) -> dict[str, Any]:
         """What decides the features of a domain in a phase, for the signature of a row."""
@@ -320,3 +345,28 @@ def _verification_distance(features: FloatArray, task: Task, fold: Fold) -> floa
     fitted = fit_mlr(features[fold.train], task.targets[fold.train, :2])
     error = fitted(features[fold.verification]) - task.targets[fold.verification, :2]
     return float(np.hypot(error[:, 0], error[:, 1]).mean())
+
+
+def own_networks(data: Path, *, config: NetworkConfig, models: Path, device: torch.device, pool: Executor) -> Networks:
+    """Networks that are pre-trained on the clips of a labelled dataset, without their labels.
+
+    Raises
+    ------
+    InputError
+        If it was built without audio.
+    """
+    dataset = labelled.load(data)
+    folder = dataset.audio_folder()
+    if folder is None:
+        raise InputError(f"{data}: was built without audio; pre-training needs some.")
+    sources = dataset.sources(folder)
+    return Networks(
+        load_task(dataset),
+        sources,
+        audio_hashes(sources),
+        config=config,
+        data=None,
+        models=models,
+        device=device,
+        pool=pool,
+    )

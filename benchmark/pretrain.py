@@ -5,20 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from ..builders import labelled
-from ..builders.audio_files import audio_hashes
 from ..builders.release import load_manifest
 from ..dbn.domains import NAMES, Domain
 from ..dbn.network import Model
 from ..dbn.ranks import joined
 from ..errors import InputError
-from .networks import NetworkConfig, Networks, choose_device, ensure_model
-from .task import load_task
-
-if TYPE_CHECKING:
-    import torch
+from .networks import NetworkConfig, choose_device, ensure_model, own_networks
 
 
 def pretrain_domains(
@@ -89,28 +82,3 @@ def pretrain_domains(
             )
             for name in names
         ]
-
-
-def own_networks(data: Path, *, config: NetworkConfig, models: Path, device: torch.device, pool: Executor) -> Networks:
-    """Networks that are pre-trained on the clips of a labelled dataset, without their labels.
-
-    Raises
-    ------
-    InputError
-        If it was built without audio.
-    """
-    dataset = labelled.load(data)
-    folder = dataset.audio_folder()
-    if folder is None:
-        raise InputError(f"{data}: was built without audio; pre-training needs some.")
-    sources = dataset.sources(folder)
-    return Networks(
-        load_task(dataset),
-        sources,
-        audio_hashes(sources),
-        config=config,
-        data=None,
-        models=models,
-        device=device,
-        pool=pool,
-    )

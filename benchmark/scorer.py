@@ -149,6 +149,7 @@ class Scorer:
                     "run": self.config,
                     "networks": self.features.network_config if row.layer is not None else None,
                     "pretrained_on": self.features.pretrained_on(row.parts),
+                    "pretrained_clips": self.features.pretrained_clips(row),
                     "training": records,
                     "analysis_files": self.features.analysis_files(row),
                     "ridge_strength": made.strengths if self._regressor(row) == "ridge" else None,

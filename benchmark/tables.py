@@ -137,6 +137,7 @@ def _record(result: Result, ranking: Ranking | None) -> dict[str, Any]:
         record |= {name: score["mean"], f"{name}_std": score["std"], f"{name}_low": low, f"{name}_high": high}
     record |= {
         "covariance_repaired": result["covariance_repaired"],
+        "pretrained_clips": result["config"].get("pretrained_clips", 0),
         **result["cost"],
         "signature": result["signature"],
     }
@@ -217,9 +218,24 @@ def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[
     notes.append(f"{' or '.join(str(count) for count in sorted(counts))} clips.")
     if results[0]["dataset"].get("synthetic"):
         notes.append(SYNTHETIC)
+    notes += _pretraining_notes(results)
     leaks = dict.fromkeys(leak for result in results for leak in leaks_of(result))
     notes += [f"Leakage allowed: {leak}. These rows are no measure of anything else." for leak in leaks]
     return notes
+
+
+def _pretraining_notes(results: Sequence[Result]) -> list[str]:
+    """Name the features whose networks were pre-trained on clips of the dataset itself."""
+    seen: dict[tuple[int, int], list[str]] = {}
+    for result in results:
+        clips = result["config"].get("pretrained_clips", 0)
+        if clips:
+            seen.setdefault((clips, result["n_clips"]), []).append(display_name(result["features"]))
+    return [
+        f"Pre-trained on {clips} of the {all_clips} clips of this dataset, test clips included, without their labels: "
+        f"{', '.join(dict.fromkeys(names))}."
+        for (clips, all_clips), names in seen.items()
+    ]
 
 
 def marks(result: Result) -> str:

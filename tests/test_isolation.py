@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -213,42 +212,3 @@ def test_processors_are_no_more_than_the_quota(tmp_path: Path, monkeypatch: pyte
     assert found("4:cpu,cpuacct:/a\n3:memory:/a\n") == 4
     (tmp_path / "groups" / "cpu" / "a" / "cpu.cfs_quota_us").write_text("-1\n")
     assert found("4:cpu,cpuacct:/a\n3:memory:/a\n") == 64
-
-
-# The cache of compiled kernels
-
-
-def test_kernels_are_cached_elsewhere_where_the_cache_is_read_only(tmp_path: Path) -> None:
-    (tmp_path / "file").write_text("no folder can be made here")
-    script = "import emobench.audio._jit, os; print(os.environ['NUMBA_CACHE_DIR'])"
-    for cache, wanted in (("fine", tmp_path / "fine" / "numba"), ("file", tmp_path / "tmp")):
-        (tmp_path / "tmp").mkdir(exist_ok=True)
-        settings = {"EMOBENCH_CACHE": str(tmp_path / cache), "TMPDIR": str(tmp_path / "tmp")}
-        environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"} | settings
-        call = [sys.executable, "-c", script]
-        ran = subprocess.run(call, env=environment, capture_output=True, text=True, check=True)
-        assert ran.stdout.startswith(str(wanted))
-
-
-@pytest.mark.parametrize("taken", ["nothing", "open", "link", "file"])
-def test_kernels_are_not_cached_where_others_can_write(taken: str, tmp_path: Path) -> None:
-    """numba unpickles its cache, so a folder in /tmp that somebody else prepared must not be used."""
-    (tmp_path / "file").write_text("no folder can be made here")
-    known = tmp_path / f"emobench-numba-{os.getuid()}"
-    if taken == "open":
-        known.mkdir()
-        known.chmod(0o777)
-    elif taken == "link":
-        (tmp_path / "theirs").mkdir(mode=0o700)
-        known.symlink_to(tmp_path / "theirs")
-    elif taken == "file":
-        known.write_text("")
-    script = "import emobench.audio._jit, os; print(os.environ['NUMBA_CACHE_DIR'])"
-    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
-    environment |= {"EMOBENCH_CACHE": str(tmp_path / "file"), "TMPDIR": str(tmp_path)}
-    ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    found = Path(ran.stdout.strip())
-    assert (found == known) == (taken == "nothing")
-    assert found.parent == tmp_path
-    assert not found.is_symlink()
-    assert found.stat().st_mode & 0o777 == 0o700

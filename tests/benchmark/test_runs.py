@@ -16,8 +16,9 @@ from emobench.benchmark.inventory import inventory
 from emobench.benchmark.leaderboard import load_tables, rendered
 from emobench.benchmark.networks import NetworkConfig
 from emobench.benchmark.task import load_task
-from emobench.builders import labelled
+from emobench.builders import labelled, synthetic
 from emobench.builders.labelled import LabelledConfig
+from emobench.builders.synthesis import SynthesisConfig
 from emobench.cli import app
 from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.pretraining import PretrainingConfig
@@ -184,6 +185,54 @@ def test_without_a_pretraining_set_the_labelled_clips_serve(with_audio: Path, tm
     assert result["config"]["pretrained_on"] == "the dataset's own clips without their labels"
     model = json.loads((tmp_path / "models" / result["model"][0]["path"]).with_name("config.json").read_text())
     assert model["data"] == "the labelled clips without their labels"
+
+
+def test_pre_training_on_a_labelled_dataset(with_audio: Path, tmp_path: Path, pool: Executor) -> None:
+    config = {"layers": (0,), "phases": ("pre-trained", "random")}
+    own = _run(["rhythm"], with_audio / "syn", tmp_path, config=config)
+    named = _run(
+        ["rhythm"], with_audio / "syn", tmp_path / "named", config=config, places={"pretrain_data": with_audio / "syn"}
+    )
+    # The dataset itself, named or not, gives the same network.
+    assert [r["scores"] for r in named.results] == [r["scores"] for r in own.results]
+    assert named.pretrained_on == "syn@1.0.0 without its labels"
+    for outcome in (own, named):
+        assert [result["config"]["pretrained_clips"] for result in outcome.results] == [11, 0, 0, 0]
+        assert {result["n_clips"] for result in outcome.results} == {11}
+    note = "Pre-trained on 11 of the 11 clips of this dataset, test clips included, without their labels: Rhythm."
+    tables, _ = load_tables(tmp_path / "named" / "results")
+    assert note in tables[1].notes
+    assert note not in tables[0].notes
+
+    # Another labelled dataset, with six of the clips.
+    corpus = synthetic.load(SynthesisConfig(n_clips=12, clip_seconds=8, n_pretrain=4, pretrain_seconds=31))
+    audio = {path.stem: path.name for path in (with_audio / "syn" / "audio").iterdir()}
+    kept = own.results[0]["albums"].keys() & set(corpus.clips["clip_id"].head(6))
+    half = replace(
+        corpus,
+        clips=corpus.clips.head(6).with_columns(audio=pl.col("clip_id").replace_strict(audio)),
+        annotations=corpus.annotations.filter(pl.col("clip_id").is_in(corpus.clips["clip_id"].head(6).to_list())),
+        audio_folder=with_audio / "syn" / "audio",
+        render=None,
+    )
+    labelled.build(half, tmp_path / "half", name="half", version="1.0.0", config=LabelledConfig(), pool=pool)
+    places = {"pretrain_data": tmp_path / "half"}
+    outcome = _run(["rhythm"], with_audio / "syn", tmp_path / "on-half", config=config, places=places)
+    assert outcome.results[0]["config"]["pretrained_clips"] == len(kept) > 0
+    assert outcome.results[0]["model"] != own.results[0]["model"]
+    on_set = _run(
+        ["rhythm"],
+        with_audio / "syn",
+        tmp_path / "set",
+        config=config,
+        places={"pretrain_data": with_audio / "syn-pretrain"},
+    )
+    assert on_set.results[0]["config"]["pretrained_clips"] == 0
+
+
+def test_pre_training_on_labels_alone(with_audio: Path, labels_only: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="tiny: was built without audio; pre-training needs some"):
+        _run(["rhythm"], with_audio / "syn", tmp_path, places={"pretrain_data": labels_only})
 
 
 def test_wrong_audio_folder(with_audio: Path, tmp_path: Path) -> None:
