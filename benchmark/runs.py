@@ -162,9 +162,34 @@ def run(
             outcome.paths.append(path)
     if unavailable and len(unavailable) == len(rows):
         raise unavailable[0]
+    if overfitted := _overfitted(outcome.results):
+        print(f"emobench: warning: {overfitted}", file=sys.stderr)
     outcome.pretrained_on = features.pretrained_on(part for row in rows for part in row.parts)
     outcome.models = sorted({path for row in rows if row.layer is not None for path in features.weights(row)})
     return outcome
+
+
+def _overfitted(results: Sequence[dict[str, Any]]) -> str | None:
+    """Name the entries that least squares overfits, the worst first; None where there are none.
+
+    Those are entries with as many coefficients as different training rows or more, and those whose R² falls below −1:
+    their squared error is more than twice that of predicting the mean of the test part.
+    """
+    found = []
+    for result in results:
+        r2 = min(result["scores"][f"r2_{axis}"]["mean"] or 0.0 for axis in ("arousal", "valence"))
+        rows = result["config"].get("different_rows")
+        if result["regressor"] == "mlr" and rows is not None and (r2 < -1 or result["dims"] + 1 >= rows > 1):
+            found.append((r2, result))
+    if not found:
+        return None
+    r2, worst = min(found, key=lambda each: each[0])
+    layer = "" if worst["layer"] is None else f", layer {worst['layer']}, {worst['phase']}"
+    more = f" and {len(found) - 1} more entries" if len(found) > 1 else ""
+    return (
+        f"least squares (mlr) overfits {worst['features']}{layer}{more}: R² {r2:.2f} with {worst['dims']} dimensions "
+        f"and {worst['config']['different_rows']} different training rows. Try the regressor ridge."
+    )
 
 
 def _trained(

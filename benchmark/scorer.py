@@ -152,6 +152,7 @@ class Scorer:
                     "pretrained_clips": self.features.pretrained_clips(row),
                     "training": records,
                     "analysis_files": self.features.analysis_files(row),
+                    "different_rows": made.different_rows,
                     "ridge_strength": made.strengths if self._regressor(row) == "ridge" else None,
                 }
             ),
@@ -180,6 +181,8 @@ class Scorer:
                 made.dims = features.shape[1]
                 if not np.isfinite(features).all():
                     raise EmobenchError(f"{row.features}: features hold numbers that are not finite.")
+                different = len(np.unique(features[fold.train], axis=0))
+                made.different_rows = min(different, made.different_rows or different)
                 began = time.perf_counter()
                 if self._regressor(row) == "ridge":
                     verification = (features[fold.verification], targets[fold.verification])
@@ -209,6 +212,8 @@ class _Predicted:
         Width of the features.
     strengths : list of float or None
         Ridge penalty of each repeat.
+    different_rows : int or None
+        Different feature vectors in the training part, of the repeat with the fewest.
     seconds : float
         Seconds that fitting the regressor took, the features being ready.
     repaired : float
@@ -218,6 +223,7 @@ class _Predicted:
     predictions: list[results.Predictions] = field(default_factory=list)
     dims: int = 0
     strengths: list[float | None] = field(default_factory=list)
+    different_rows: int | None = None
     seconds: float = 0.0
     repaired: float = 0.0
 

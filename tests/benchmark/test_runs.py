@@ -125,6 +125,27 @@ def test_ridge_keeps_many_noise_features_at_bay(labels_only: Path, tmp_path: Pat
     assert len(ridge["config"]["ridge_strength"]) == 5
 
 
+@pytest.mark.parametrize(
+    ("dims", "regressor", "warns"), [(40, "mlr", True), (3, "mlr", True), (1, "mlr", False), (40, "ridge", False)]
+)
+def test_least_squares_that_overfits_is_named(
+    labels_only: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], dims: int, regressor: str, warns: bool
+) -> None:
+    # 11 training clips, each with one vector: 40 dimensions fit them exactly, 3 of noise make R² less than −1.
+    path = _feature_file(tmp_path / "noise.csv", labels_only, dims=dims)
+    for _ in range(2):  # also when the entry was finished before
+        outcome = _run([f"file:{path}"], labels_only, tmp_path, config={"regressor": regressor})
+        lines = capsys.readouterr().err.splitlines()
+        r2 = min(outcome.results[0]["scores"][f"r2_{axis}"]["mean"] for axis in ("arousal", "valence"))
+        assert (r2 < -1) == (dims == 3)
+        assert len(lines) == warns
+        if warns:
+            assert lines[0] == (
+                f"emobench: warning: least squares (mlr) overfits file:noise.csv: R² {r2:.2f} with {dims} dimensions "
+                "and 11 different training rows. Try the regressor ridge."
+            )
+
+
 def test_audio_features_need_audio(labels_only: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"has no audio here, so its only features come from file:PATH"):
         _run(["mfcc"], labels_only, tmp_path)
