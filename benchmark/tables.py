@@ -137,7 +137,7 @@ def _record(result: Result, ranking: Ranking | None) -> dict[str, Any]:
         record |= {name: score["mean"], f"{name}_std": score["std"], f"{name}_low": low, f"{name}_high": high}
     record |= {
         "covariance_repaired": result["covariance_repaired"],
-        "pretrained_clips": result["config"].get("pretrained_clips", 0),
+        "pretrained_clips": result.get("config", {}).get("pretrained_clips", 0),
         **result["cost"],
         "signature": result["signature"],
     }
@@ -228,7 +228,7 @@ def _pretraining_notes(results: Sequence[Result]) -> list[str]:
     """Name the features whose networks were pre-trained on clips of the dataset itself."""
     seen: dict[tuple[int, int], list[str]] = {}
     for result in results:
-        clips = result["config"].get("pretrained_clips", 0)
+        clips = result.get("config", {}).get("pretrained_clips", 0)
         if clips:
             seen.setdefault((clips, result["n_clips"]), []).append(display_name(result["features"]))
     return [

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import unicodedata
 from functools import lru_cache
 
 import jinja2
+
+from ..text import visible
 
 
 @lru_cache(maxsize=1)
@@ -27,8 +28,6 @@ def fill(template: str, **values: object) -> str:
     return _environment().get_template(template).render(**values)
 
 
-# Signs that turn the direction of all text that follows them, which a name must not do to the rest of a line.
-_TURNS = dict.fromkeys([*range(0x202A, 0x202F), *range(0x2066, 0x206A)])
 _MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"\\{sign}" for sign in "\\|`*_[]#~$"}
 
 
@@ -37,18 +36,12 @@ def markdown(text: str) -> str:
 
     Control characters, such as ESC, are shown as escapes (``\x1b``): a terminal would obey them.
     """
-    return "".join(_MARKDOWN.get(letter) or _shown(letter) for letter in one_line(text))
-
-
-def _shown(letter: str) -> str:
-    if "\ud800" <= letter <= "\udfff":
-        return "\ufffd"
-    return f"\\\\x{ord(letter):02x}" if unicodedata.category(letter) == "Cc" else letter
+    return "".join(_MARKDOWN.get(letter, letter) for letter in one_line(text))
 
 
 def one_line(text: str) -> str:
-    """Text without line breaks, repeated spaces and signs that turn its direction."""
-    return " ".join(text.translate(_TURNS).split())
+    """Text without line breaks, repeated spaces and signs that turn its direction; control characters as escapes."""
+    return visible(" ".join(text.split()))
 
 
 def yaml_text(text: str) -> str:

@@ -6,9 +6,10 @@ import csv
 import io
 import json
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from ..text import printable_json, visible
 from .render import markdown as _markdown
 from .render import one_line as _one_line
 
@@ -59,11 +60,17 @@ _NAME_WIDTH = 20
 
 
 def to_rich(table: Table) -> Group:
-    """For a terminal; to be printed with ``rich``. Names from data are shown as they stand."""
+    """For a terminal; to be printed with ``rich``. Control characters in names are shown as escapes."""
     from rich.console import Group
     from rich.text import Text
 
-    return Group(Text(table.title, style="bold"), _Fitting(table), *(Text(note) for note in table.notes), Text())
+    notes = (Text(visible(note)) for note in table.notes)
+    shown = replace(
+        table,
+        columns=[visible(column) for column in table.columns],
+        rows=[[visible(cell) for cell in row] for row in table.rows],
+    )
+    return Group(Text(visible(table.title), style="bold"), _Fitting(shown), *notes, Text())
 
 
 @dataclass(frozen=True)
@@ -189,14 +196,32 @@ def to_latex(table: Table) -> str:
     )
 
 
+def _csv_cell(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    text = visible(value)
+    return f"'{text}" if text.startswith(("=", "+", "-", "@")) and not _is_number(text) else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
+
+
 def to_csv(tables: Sequence[Table]) -> str:
-    """The records of all tables, one header, RFC 4180."""
+    """The records of all tables, one header, RFC 4180.
+
+    Control characters are shown as escapes; text that a spreadsheet would run as a formula gets an apostrophe.
+    """
     records = [record for table in tables for record in table.records]
     columns = list(dict.fromkeys(name for record in records for name in record))
     out = io.StringIO()
     writer = csv.DictWriter(out, columns, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(records)
+    writer.writerow({column: _csv_cell(column) for column in columns})
+    writer.writerows({name: _csv_cell(value) for name, value in record.items()} for record in records)
     return out.getvalue()
 
 
@@ -207,4 +232,4 @@ def to_json(tables: Sequence[Table]) -> str:
         for table in tables
         if table.records
     ]
-    return json.dumps(shown, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    return printable_json(json.dumps(shown, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
