@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -134,16 +135,42 @@ def _predicted(path: Path, result: Mapping[str, Any]) -> bool:
 
 
 def write_result(path: Path, result: dict[str, Any], predictions: pl.DataFrame) -> dict[str, Any]:
-    """Write predictions, then the result that names their SHA-256; the result as written."""
+    """Write predictions, then the result that names their SHA-256; the result as written.
+
+    Its ``sequence`` is one more than that of any other result of the same entry in the folder: clocks may jump.
+    """
     write_parquet(path.with_suffix(".parquet"), predictions)
     whole = {
         **result,
+        "sequence": 1 + max((_sequence(other) for other in _same_entry(path, result)), default=0),
         "predictions_sha256": sha256_file(path.with_suffix(".parquet")),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
     }
     whole["seals"] = seals_of(whole, predictions)
     write_json(path, whole)
     return whole
+
+
+def _same_entry(path: Path, result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Read the other results of the same entry (:func:`row_key`) beside a result."""
+    label = path.name.rpartition("-")[0]
+    found = []
+    for other in path.parent.glob(f"{escape(label)}-*.json"):
+        if other != path:
+            try:
+                found.append(read_result(other))
+            except EmobenchError:
+                continue
+    return [other for other in found if row_key(other) == row_key(result)]
+
+
+def _sequence(result: Mapping[str, Any]) -> int:
+    return result.get("sequence", 0)
+
+
+def is_latest(path: Path, result: Mapping[str, Any]) -> bool:
+    """Whether no other result of the same entry was written later in the folder."""
+    return all(_sequence(other) < _sequence(result) for other in _same_entry(path, result))
 
 
 def carried_over(result: dict[str, Any]) -> bool:
@@ -276,6 +303,15 @@ def read_results(folder: Path) -> Results:
     return Results(rows, {row["signature"]: path for path, row in found.items()}, problems)
 
 
+def _age(result: Mapping[str, Any]) -> tuple[int, float]:
+    """What orders results of an entry: their sequence in a folder, and the time for those of different folders."""
+    try:
+        created = datetime.fromisoformat(result["created"]).timestamp()
+    except (ValueError, OverflowError):
+        created = 0.0
+    return _sequence(result), created
+
+
 def _replaced(
     found: Mapping[Path, Mapping[str, Any]], key: Callable[[Mapping[str, Any]], str]
 ) -> list[tuple[Path, Path]]:
@@ -286,6 +322,6 @@ def _replaced(
     replaced = []
     for group in groups.values():
         if len(group) > 1:
-            stands = max(group, key=lambda path: (_predicted(path, found[path]), found[path]["created"], path))
+            stands = max(group, key=lambda path: (_predicted(path, found[path]), *_age(found[path]), path))
             replaced += [(path, stands) for path in group if path != stands]
     return replaced

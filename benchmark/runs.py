@@ -153,8 +153,10 @@ def run(
             name = results.result_name(row, leaks.of(row.parts), signature_of(decided))
             path = results.results_folder(places.out, task) / name
             result = None if force else results.finished(path)
-            if result is not None and not places.dataset_origin.items() <= result["dataset"].items():
-                result = scorer.with_origin(result, path)
+            if result is not None and not (
+                places.dataset_origin.items() <= result["dataset"].items() and results.is_latest(path, result)
+            ):
+                result = scorer.renewed(result, path)
             if result is None:
                 result = scorer.compute(row, parts, decided, path)
                 outcome.computed += 1

@@ -161,8 +161,8 @@ class Scorer:
         }
         return results.write_result(path, result, results.prediction_table(self.task, made.predictions))
 
-    def with_origin(self, result: dict[str, Any], path: Path) -> dict[str, Any]:
-        """A finished row, which now also says from where on the Hub the same dataset came."""
+    def renewed(self, result: dict[str, Any], path: Path) -> dict[str, Any]:
+        """Write a finished row again, as the latest of its entry and with the origin of the dataset on the Hub."""
         dataset = {**result["dataset"], **self.features.places.dataset_origin}
         return results.write_result(path, {**result, "dataset": dataset}, pl.read_parquet(path.with_suffix(".parquet")))
 

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
+from emobench.benchmark import runs, scorer
 from emobench.benchmark.leaderboard import load_tables, rendered
-from emobench.benchmark.results import finished, read_results
+from emobench.benchmark.networks import NetworkConfig
+from emobench.benchmark.results import finished, read_results, write_result
 from emobench.benchmark.shape import misfits
 from emobench.cli import app
 from hypothesis import HealthCheck, given, settings
@@ -211,7 +215,7 @@ def _again(path: Path, name: str, **changes: Any) -> None:
 def test_other_versions_make_no_other_row_and_other_settings_do(results: Path, row: GetRow) -> None:
     path = row("mine")
     before = len(read_results(results).rows)
-    _again(path, "newer", signature="newer", created="2999", config={"versions": {"numpy": "9"}, "decoder": "other"})
+    _again(path, "newer", signature="newer", created="2999-01-01", config={"versions": {"numpy": "9"}, "decoder": "other"})
     found = read_results(results)
     assert len(found.rows) == before
     assert [each["signature"] for each in found.rows if each["features"] == "file:mine.csv"] == ["newer"]
@@ -225,6 +229,62 @@ def test_other_versions_make_no_other_row_and_other_settings_do(results: Path, r
     shown = rendered(tables[:1], "markdown").replace("\\", "")
     assert "file:mine.csv [012345]" in shown
     assert "file:mine.csv [newer]" in shown
+
+
+def test_the_result_that_was_written_last_stands_whatever_the_clock_says(results: Path, row: GetRow) -> None:
+    path = row("mine")
+    result = json.loads(path.read_text())
+    assert result["sequence"] == 1
+    path.write_text(json.dumps(result | {"created": "2999-01-01T00:00:00+00:00"}))
+    newer = {name: value for name, value in result.items() if name not in ("seals", "created", "sequence")}
+    newer |= {"signature": "0123456789ab", "config": {**result["config"], "versions": {"emobench": "9"}}}
+    predictions = pl.read_parquet(path.with_suffix(".parquet"))
+    written = write_result(path.with_name("mine-0123456789ab.json"), newer, predictions)
+    assert written["sequence"] == 2
+    assert written["created"] < "2999"
+    rows = [each for each in read_results(results).rows if each["features"] == "file:mine.csv"]
+    assert [each["signature"] for each in rows] == ["0123456789ab"]
+
+
+def test_a_finished_result_that_is_run_again_stands_again(
+    finished_run: Path, tmp_path: Path, pool: Executor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = runs.Places(dataset=finished_run / "data" / "tiny", out=tmp_path / "results", models=tmp_path)
+
+    def run() -> tuple[str, int]:
+        outcome = runs.run(["constant"], places, runs.RunConfig(), NetworkConfig(), device="cpu", pool=pool)
+        return outcome.results[0]["signature"], outcome.computed
+
+    def standing() -> list[str]:
+        found = read_results(tmp_path / "results")
+        assert found.problems == []
+        return [each["signature"] for each in found.rows if each["features"] == "constant"]
+
+    first = run()
+    with monkeypatch.context() as other:
+        other.setattr(scorer, "package_versions", lambda: {"emobench": "9.9.9"})
+        second = run()
+    assert (first[1], second[1]) == (2, 2)
+    assert standing() == [second[0]]
+    assert run() == (first[0], 0)
+    assert standing() == [first[0]]
+    paths = list((tmp_path / "results").rglob("constant-*.json"))
+    assert sorted(json.loads(path.read_text())["sequence"] for path in paths) == [2, 3]
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("2026-01-01T02:00:00+02:00", "2026-01-01T00:30:00+00:00"),
+        ("yesterday", "2026-01-01T00:00:00+00:00"),
+    ],
+)
+def test_times_are_compared_as_times(results: Path, row: GetRow, older: str, newer: str) -> None:
+    path = row("mine")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"created": older, "sequence": 1}))
+    _again(path, "newer", signature="newer", created=newer, config={"versions": {"numpy": "9"}})
+    rows = [each for each in read_results(results).rows if each["features"] == "file:mine.csv"]
+    assert [each["signature"] for each in rows] == ["newer"]
 
 
 def test_a_copy_without_predictions_does_not_take_the_place_of_its_row(results: Path, row: GetRow) -> None:
