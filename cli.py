@@ -137,7 +137,7 @@ def build_data(
 
       emobench build-data table --clips clips.csv --labels labels.csv --audio music/ --scale 1,9
     """
-    settle(quiet=quiet, verbose=verbose)
+    settle(quiet=quiet, verbose=verbose, address_space=3)
     from .builders import sources
     from .builders.deam_split import SplitConfig
     from .builders.quality import QualityConfig
@@ -217,7 +217,7 @@ def pretrain(
 
     # Of several processes the first speaks for all.
     first = not started_by_torchrun() or os.environ.get("RANK") == "0"
-    settle(quiet=quiet or not first, verbose=verbose and first)
+    settle(quiet=quiet or not first, verbose=verbose and first, address_space=4)
     from .benchmark.pretrain import pretrain_domains
     from .benchmark.published import locate
 
@@ -309,7 +309,7 @@ def run(
 
       emobench run --features mfcc --features ent --msd MillionSongSubset/
     """
-    settle(quiet=quiet, verbose=verbose)
+    settle(quiet=quiet, verbose=verbose, address_space=4)
     if not features:
         raise InputError("run: names no features; give some, such as --features mfcc or --features rhythm+pitch.")
     from dataclasses import replace
@@ -379,4 +379,6 @@ app.add_typer(cli_publish.app, name="publish")
 def main() -> None:
     """Run the command line; ``--debug``, wherever it stands, shows the traceback of an error."""
     State.debug = "--debug" in sys.argv
+    # All products run on one thread; OpenBLAS would reserve memory for a thread of each processor all the same.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     app([argument for argument in sys.argv[1:] if argument != "--debug"])

@@ -99,7 +99,7 @@ def reproduce(
 
       emobench reproduce table3 --dataset data/moodswings --pretrain-data data/msd --format markdown
     """
-    settle(quiet=quiet, verbose=verbose)
+    settle(quiet=quiet, verbose=verbose, address_space=4)
     from .benchmark import reproduction
     from .benchmark.leaderboard import check_format, rendered
     from .benchmark.published import find_places

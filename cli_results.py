@@ -70,7 +70,7 @@ def list_things(
 
       emobench list models --plot pictures/
     """
-    settle(quiet=quiet, verbose=verbose)
+    settle(quiet=quiet, verbose=verbose, address_space=1)
     from .benchmark.inventory import draw_models, inventory
 
     if plot and what != "models":

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import sys
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +15,10 @@ import typer
 from typer.core import TyperGroup
 
 from .errors import EmobenchError
+from .files import WRITE_ERRORS, cache_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .builders.sources import Built
     from .cards.tables import Table
@@ -46,7 +50,31 @@ def _failure(error: BaseException) -> tuple[str, int]:
         return "out of memory; try fewer --workers.", 1
     assert isinstance(error, OSError)
     where = f"{error.filename}: " if error.filename else ""
-    return f"{where}{error.strerror or error}. What was finished is kept; mend this and run it again.", 1
+    if not where and error.errno in WRITE_ERRORS:
+        # Libraries write to these two without saying where.
+        where = f"{cache_folder()} or {tempfile.gettempdir()}: "
+    return f"{where}{error.strerror or error}. What was finished is kept. Fix this and rerun the command.", 1
+
+
+@contextmanager
+def _naming_output() -> Iterator[None]:
+    """Have a failure to print, as to a file on a full disk, name standard output."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None and error.errno in WRITE_ERRORS:
+            error.filename = "standard output"
+        raise
+
+
+def _check_address_space(needed: int) -> None:
+    """Refuse to start where the libraries would abort: their allocations fail without an error to report."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < needed * 2**30:
+        raise EmobenchError(
+            f"the address space is limited to {limit / 2**30:.2f} GiB; this command needs at least {needed} GiB. Raise "
+            "the limit, as with 'ulimit -v unlimited', and rerun the command."
+        )
 
 
 def _interrupted(number: int, frame: Any) -> None:
@@ -101,14 +129,27 @@ def data_folder() -> Path:
     return Path(os.environ.get("EMOBENCH_DATA", "data"))
 
 
-def settle(*, quiet: bool, verbose: bool) -> None:
-    """Take the settings of this call; tell versions and cache where asked to."""
+def settle(*, quiet: bool, verbose: bool, address_space: int = 2) -> None:
+    """Take the settings of this call; tell versions and cache where asked to.
+
+    Parameters
+    ----------
+    quiet, verbose : bool
+        The options of this name.
+    address_space : int
+        GiB of address space below which the libraries that the command uses have been seen to abort.
+
+    Raises
+    ------
+    EmobenchError
+        If this process may have less.
+    """
+    _check_address_space(address_space)
     State.quiet = quiet
     if quiet:
         os.environ["EMOBENCH_QUIET"] = "1"
     if verbose:
         from .environment import package_versions
-        from .files import cache_folder
 
         versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
         typer.echo(f"versions: {versions}\ncache: {cache_folder()}", err=True)
@@ -117,7 +158,8 @@ def settle(*, quiet: bool, verbose: bool) -> None:
 def say(text: str) -> None:
     """Print a line, unless quiet."""
     if not State.quiet:
-        typer.echo(text)
+        with _naming_output():
+            typer.echo(text)
 
 
 def remark(text: str) -> None:
@@ -130,7 +172,8 @@ def print_json(value: Any) -> None:
     """Print a value as JSON."""
     import json
 
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    with _naming_output():
+        typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
 
 
 def print_tables(tables: Sequence[Table]) -> None:
@@ -141,8 +184,9 @@ def print_tables(tables: Sequence[Table]) -> None:
 
     # A pipe or file gets whole rows; a terminal is as wide as it is.
     console = Console(width=None if sys.stdout.isatty() else 132)
-    for table in tables:
-        console.print(to_rich(table))
+    with _naming_output():
+        for table in tables:
+            console.print(to_rich(table))
 
 
 def tell_found(found: list[dict[str, Any]], as_json: bool) -> None:

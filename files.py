@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 Json = Any
 
+# A disk or a quota is full, a file would be larger than allowed, a disk fails.
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
@@ -45,6 +48,11 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as handle:
             os.fsync(handle.fileno())
         temporary.replace(path)
+    except OSError as error:
+        # A write that fails names no file, and nobody knows the temporary one.
+        if error.filename == str(temporary) or (error.filename is None and error.errno in WRITE_ERRORS):
+            error.filename = str(path)
+        raise
     finally:
         temporary.unlink(missing_ok=True)
 
