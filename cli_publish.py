@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .console import data_folder, print_json, remark, say, settle
+from .console import data_folder, print_json, remark, say, settle, tell
 from .options import AsJson, Models, Quiet, Verbose
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def leaderboard(
         look=not dry_run,
     )
     for problem in made.problems:
-        typer.echo(f"left out: {problem}", err=True)
+        tell(f"left out: {problem}", err=True)
     if dry_run:
         _list([release for release in (made.results, made.space) if release is not None], as_json)
         return
@@ -190,7 +190,7 @@ def _list(releases: Sequence[Release], as_json: bool) -> None:
     ]
     for each in listed:
         if each["refused"]:
-            typer.echo(f"would be refused: {each['refused']}", err=True)
+            tell(f"would be refused: {each['refused']}", err=True)
     if as_json:
         print_json(listed)
         return

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from .console import data_folder, print_json, print_tables, say, settle
+from .console import data_folder, print_json, print_tables, say, settle, tell
 from .errors import InputError
 from .options import AsJson, Models, Quiet, Verbose
 
@@ -39,7 +39,7 @@ def leaderboard(
     form = "json" if as_json else form
     made = load(results)
     for problem in made.results.problems:
-        typer.echo(f"left out: {problem}", err=True)
+        tell(f"left out: {problem}", err=True)
     if form == "rich" and out is None:
         print_tables(made.tables)
         return
@@ -81,7 +81,7 @@ def list_things(
     drawn = draw_models(models, folder or Path("plots")) if plot else None
     pictures = drawn.pictures if drawn else {}
     for problem in [*found.notes, *(drawn.problems if drawn else [])]:
-        typer.echo(f"left out: {problem}", err=True)
+        tell(f"left out: {problem}", err=True)
     if as_json:
         records = [dict(record) for record in found.records]
         for record in records if plot else []:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .console import data_folder, print_json, say, settle
+from .console import data_folder, print_json, say, settle, tell
 from .errors import InputError
 from .options import AsJson, Models, Quiet, Verbose
 
@@ -68,11 +68,11 @@ def _tell(report: Report, as_json: bool) -> None:
     say(str(report.path))
     for check in report.checks:
         for line in check.failures:
-            typer.echo(f"  FAILED       {check.name}: {line}")
+            tell(f"  FAILED       {check.name}: {line}")
         if not check.failures:
             say(f"  {check.state:<11}  {check.name}: {'; '.join(check.notes)}")
     if report.state == "not verified":
-        typer.echo(f"not verified: {'; '.join(report.missing)}")
+        tell(f"not verified: {'; '.join(report.missing)}")
     elif report.ok:
         say("verified")
 
@@ -87,12 +87,12 @@ def _tell_all(found: Collection, as_json: bool) -> None:
             skipped = ", ".join(check.name for check in report.checks if not check.done)
             say(f"verified      {report.path}" + (f" (not checked: {skipped})" if skipped else ""))
         elif not report.failed:
-            typer.echo(f"not verified  {report.path}: {'; '.join(report.missing)}")
+            tell(f"not verified  {report.path}: {'; '.join(report.missing)}")
         for check in report.checks:
             for line in check.failures:
-                typer.echo(f"FAILED        {report.path}: {check.name}: {line}")
+                tell(f"FAILED        {report.path}: {check.name}: {line}")
     for line in found.strays:
-        typer.echo(f"FAILED        {line}")
+        tell(f"FAILED        {line}")
     verified = sum(report.ok for report in found.reports)
     strays = f"; {len(found.strays)} other files do not belong there" if found.strays else ""
     say(f"{verified} of {len(found.reports)} results verified{strays}.")

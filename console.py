@@ -16,6 +16,7 @@ from typer.core import TyperGroup
 
 from .errors import EmobenchError
 from .files import WRITE_ERRORS, cache_folder
+from .text import printable_json, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -100,7 +101,7 @@ class Commands(TyperGroup):
                 error.show()
             else:
                 command = error.ctx.command_path if error.ctx else "emobench"
-                typer.echo(f"emobench: {line.rstrip('.')}; see '{command} --help'.", err=True)
+                tell(f"emobench: {line.rstrip('.')}; see '{command} --help'.", err=True)
             sys.exit(error.exit_code)
         except typer.Abort:
             sys.exit(1)
@@ -120,7 +121,7 @@ class Commands(TyperGroup):
             if State.debug or not (known or State.interrupted):
                 raise
             line, status = _failure(KeyboardInterrupt() if State.interrupted else error)
-            typer.echo(f"emobench: {line}", err=True)
+            tell(f"emobench: {line}", err=True)
             raise typer.Exit(status) from None
 
 
@@ -152,20 +153,26 @@ def settle(*, quiet: bool, verbose: bool, address_space: int = 2) -> None:
         from .environment import package_versions
 
         versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
-        typer.echo(f"versions: {versions}\ncache: {cache_folder()}", err=True)
+        tell(f"versions: {versions}", err=True)
+        tell(f"cache: {cache_folder()}", err=True)
+
+
+def tell(text: str, *, err: bool = False) -> None:
+    """Print a line, also when quiet; control characters in names from data are shown as escapes."""
+    with _naming_output():
+        typer.echo(visible(text), err=err)
 
 
 def say(text: str) -> None:
     """Print a line, unless quiet."""
     if not State.quiet:
-        with _naming_output():
-            typer.echo(text)
+        tell(text)
 
 
 def remark(text: str) -> None:
-    """Print a line beside the output, unless quiet."""
+    """Print a line to standard error, unless quiet."""
     if not State.quiet:
-        typer.echo(text, err=True)
+        tell(text, err=True)
 
 
 def print_json(value: Any) -> None:
@@ -173,7 +180,7 @@ def print_json(value: Any) -> None:
     import json
 
     with _naming_output():
-        typer.echo(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+        typer.echo(printable_json(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)))
 
 
 def print_tables(tables: Sequence[Table]) -> None:

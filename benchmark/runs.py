@@ -15,6 +15,7 @@ from tqdm import tqdm
 from ..builders.labelled import load
 from ..errors import InputError
 from ..parallel import bars_wanted
+from ..text import visible
 from . import leakage, results
 from .baseline_features import FAMILIES
 from .features import Features, Places, UnavailableError
@@ -135,7 +136,7 @@ def run(
     if not allow_leakage:
         leaks.refuse()
     for line in leaks.of(list(files)):
-        print(f"emobench: warning: leakage allowed: {line}; the rows are marked so.", file=sys.stderr)
+        print(visible(f"emobench: warning: leakage allowed: {line}; the rows are marked so."), file=sys.stderr)
     scorer = Scorer(task, config, features, leaks)
     outcome = Outcome(remarks=leaks.remarks())
     wanted = list(dict.fromkeys([*rows, CONSTANT, ORACLE]))
@@ -165,7 +166,7 @@ def run(
     if unavailable and len(unavailable) == len(rows):
         raise unavailable[0]
     if overfitted := _overfitted(outcome.results):
-        print(f"emobench: warning: {overfitted}", file=sys.stderr)
+        print(visible(f"emobench: warning: {overfitted}"), file=sys.stderr)
     outcome.pretrained_on = features.pretrained_on(part for row in rows for part in row.parts)
     outcome.models = sorted({path for row in rows if row.layer is not None for path in features.weights(row)})
     return outcome

@@ -215,7 +215,9 @@ def _again(path: Path, name: str, **changes: Any) -> None:
 def test_other_versions_make_no_other_row_and_other_settings_do(results: Path, row: GetRow) -> None:
     path = row("mine")
     before = len(read_results(results).rows)
-    _again(path, "newer", signature="newer", created="2999-01-01", config={"versions": {"numpy": "9"}, "decoder": "other"})
+    _again(
+        path, "newer", signature="newer", created="2999-01-01", config={"versions": {"numpy": "9"}, "decoder": "other"}
+    )
     found = read_results(results)
     assert len(found.rows) == before
     assert [each["signature"] for each in found.rows if each["features"] == "file:mine.csv"] == ["newer"]
