@@ -11,7 +11,9 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from ..builders.targets import PARAMETERS
+from ..errors import EmobenchError
 from ..files import sha256_file
+from ..sizes import check_parquet
 from .checks import Check
 from .metrics import NAMES, indefinite
 from .results import score_repeats
@@ -52,6 +54,10 @@ def read_predictions(path: Path, result: Mapping[str, Any]) -> tuple[pl.DataFram
     damage = []
     if sha256_file(place) != result.get("predictions_sha256"):
         damage.append(f"{place.name}: its SHA-256 is not the one that the result names (predictions_sha256)")
+    try:
+        check_parquet(place)
+    except EmobenchError as error:
+        return None, [*damage, str(error).removeprefix(f"{place.parent}/")]
     try:
         table = pl.read_parquet(place)
     except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:

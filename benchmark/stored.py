@@ -16,6 +16,7 @@ import polars as pl
 from ..builders.targets import PARAMETERS
 from ..errors import EmobenchError
 from ..files import digest
+from ..sizes import check_parquet
 from .metrics import kl_divergences, mean_distances, validate
 from .pairs import contributions
 from .significance import RepeatPredictions
@@ -121,6 +122,7 @@ def read_stored(result: dict[str, Any], path: Path) -> Stored:
     if sha256(content).hexdigest() != result.get("predictions_sha256"):
         raise StoredError("its predictions are damaged or another row's (their SHA-256 is not the result's)")
     try:
+        check_parquet(place)
         table = pl.read_parquet(io.BytesIO(content))
         ids = pl.Series(list(albums), dtype=pl.String)
         seconds = table.select(pl.col("repeat").cast(pl.Int64), "clip_id", pl.col("time").cast(pl.Float64)).hash_rows()
@@ -137,7 +139,7 @@ def read_stored(result: dict[str, Any], path: Path) -> Stored:
         owner = np.fromiter(albums.values(), np.intp)
         if owner.min() < 0:
             raise ValueError(f"album {owner.min()}; expected numbers from 0")
-    except (pl.exceptions.PolarsError, ValueError, TypeError) as error:
+    except (EmobenchError, pl.exceptions.PolarsError, ValueError, TypeError) as error:
         first = str(error).splitlines()[0]
         raise StoredError(f"its predictions cannot be scored ({first})") from error
     return Stored(

@@ -132,6 +132,22 @@ def test_a_dataset_with_a_table_of_far_too_many_rows(dataset: Path, tmp_path: Pa
         labelled.load(folder)
 
 
+def test_predictions_of_far_too_many_rows(dataset: Path, tmp_path: Path) -> None:
+    out = ["--dataset", str(dataset), "--out", str(tmp_path / "results")]
+    assert _command("run", "--features", "constant", *out)[0] == 0
+    (path,) = (tmp_path / "results").rglob("constant-*.json")
+    place = path.with_suffix(".parquet")
+    columns = pl.read_parquet_schema(place)
+    _parquet(place, 11_000_000, **{name: {"repeat": 0, "clip_id": "c000"}.get(name, 0.1) for name in columns})
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"predictions_sha256": sha256_file(place)}))
+    for command in (["leaderboard", "--format", "csv", "--results"], ["verify", "--all"]):
+        more = ["--dataset", str(dataset)] if command[0] == "verify" else ["--out", str(tmp_path / "board.csv")]
+        status, lines, peak = _command(*command, str(tmp_path / "results"), *more)
+        assert (status, lines) == (1 if command[0] == "verify" else 0, [])
+        assert peak < 700
+    assert "declares 11,000,000 rows with 143,000,000 values in all" in (tmp_path / "board.csv").read_text()
+
+
 def test_a_file_that_the_manifest_does_not_list(dataset: Path, tmp_path: Path) -> None:
     extra = dataset / "targets" / "train-00001.parquet"
     extra.write_bytes((dataset / "targets" / "train-00000.parquet").read_bytes())
