@@ -1,7 +1,7 @@
 """What the program does, seen through its command line alone, as plain data that can be kept and compared.
 
-``python tests/record/recording.py`` writes the record anew; every line that then differs is a change of behaviour
-and belongs in the message of its commit.
+``python tests/record/recording.py`` writes the record again. Every line that then differs is a change of behaviour and
+belongs in the message of its commit.
 """
 
 from __future__ import annotations
@@ -19,9 +19,6 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
-
-RECORD = Path(__file__).with_name("record.json")
-ARRAYS = Path(__file__).with_name("arrays.npz")
 
 SMALL = ["--size", "12", "--pretrain-size", "3", "--seed", "3", "--workers", "1"]
 TRAINING = ["--layers", "6,4", "--epochs", "1,2", "--workers", "1"]
@@ -230,6 +227,7 @@ def _processor() -> str:
 if __name__ == "__main__":
     import numpy as np
 
+    place = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parent
     made, numbers = make()
-    RECORD.write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n")
-    np.savez_compressed(ARRAYS, **numbers)
+    (place / "record.json").write_text(json.dumps(made, indent=2, ensure_ascii=False) + "\n")
+    np.savez_compressed(place / "arrays.npz", **numbers)
