@@ -16,7 +16,7 @@ define install
 	$(PIP) --no-deps --no-build-isolation -e .
 endef
 
-.PHONY: setup demo test lint format lock bench docs container-check clean
+.PHONY: setup demo test test-slow lint format lock bench docs container-check clean
 
 setup: $(TESTS_READY)
 
@@ -36,7 +36,10 @@ demo: $(READY)
 	PATH="$(CURDIR)/$(BIN):$$PATH" sh scripts/demo.sh
 
 test: lint
-	$(BIN)/python -m pytest -n auto --dist worksteal
+	$(BIN)/python -m pytest -n auto --dist worksteal -m "not slow" --durations 15
+
+test-slow: $(TESTS_READY)
+	$(BIN)/python -m pytest -n auto --dist worksteal -m slow --durations 15
 
 lint: $(TESTS_READY)
 	$(BIN)/ruff format --check .

@@ -181,8 +181,10 @@ def _overfitted(results: Sequence[dict[str, Any]]) -> str | None:
     found = []
     for result in results:
         r2 = min(result["scores"][f"r2_{axis}"]["mean"] or 0.0 for axis in ("arousal", "valence"))
-        rows = result["config"].get("different_rows")
-        if result["regressor"] == "mlr" and rows is not None and (r2 < -1 or result["dims"] + 1 >= rows > 1):
+        rows = result["config"].get("different_rows") or 0
+        # Without dimensions nothing is fitted but the training mean.
+        fitted = result["regressor"] == "mlr" and result["dims"] > 0 and rows > 0
+        if fitted and (r2 < -1 or result["dims"] + 1 >= rows > 1):
             found.append((r2, result))
     if not found:
         return None

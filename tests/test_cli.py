@@ -115,7 +115,9 @@ def test_from_nothing_to_a_leaderboard(built: Path) -> None:
     options = ("--epochs", "1,2", "--layers", "6,5,4")
     ran = _emobench("run", "--features", "rhythm+pitch", *options, cwd=built, env=env)
     assert ran.returncode == 0, ran.stderr
-    assert ran.stderr == ""  # no terminal, no bars
+    # No terminal, no bars; eight clips are few for twelve dimensions.
+    (warning,) = ran.stderr.splitlines()
+    assert warning.startswith("emobench: warning: least squares (mlr) overfits rhythm+pitch, layer 0")
     assert "Layer 2" in ran.stdout
     assert "pre-trained on synthetic-pretrain@1.0.0" in ran.stdout
     assert "8 rows computed, 0 were finished" in ran.stdout

@@ -165,7 +165,7 @@ def test_a_pre_training_dataset_with_lists_of_far_too_many_values(tmp_path: Path
     with pq.ParquetWriter(path, pa.schema({"features": lists.type}), compression="zstd") as writer:
         for _ in range(14):
             writer.write_table(pa.table({"features": lists}))
-    manifest = {"schema": 1, "kind": "pretrain"}
+    manifest = {"schema": 1, "name": "tiny", "version": "1.0.0", "kind": "pretrain"}
     files = {"rhythm/train-00000.parquet": {"sha256": sha256_file(path), "rows": 14}}
     (tmp_path / "manifest.json").write_text(json.dumps({**manifest, "files": files}))
     with pytest.raises(InputError, match=r"14 rows with 140,000,000 values in all; expected at most 134,217,728"):

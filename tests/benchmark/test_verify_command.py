@@ -90,4 +90,4 @@ def test_the_command_tells_every_failure(row: GetRow, finished_run: Path, monkey
     path.with_suffix(".parquet").write_bytes(b"PAR1")
     status, out, _ = _command(str(path), "--quiet")
     assert status == 1
-    assert f"{path.stem}.parquet: cannot be read as Parquet" in out
+    assert f"{path.stem}.parquet: not readable as Parquet" in out
