@@ -93,6 +93,7 @@ SUBMIT = (
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("source", ["file", "environment"])
 def test_work_through_tls(
     source: str, cluster: Cluster, configuration: Path, ours: tuple[str, str], tmp_path: Path
@@ -150,6 +151,7 @@ def test_certificates_that_cannot_be_used(ours: tuple[str, str], theirs: tuple[s
             pass
 
 
+@pytest.mark.slow
 def test_certificates_of_another_authority(cluster: Cluster, ours: tuple[str, str], theirs: tuple[str, str]) -> None:
     """Neither does this client trust a scheduler it does not know, nor the scheduler such a client."""
     for ca, pair in ((theirs[0], ours), (ours[0], theirs)):

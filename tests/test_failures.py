@@ -41,6 +41,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
         subprocess.run(["umount", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_named_with_the_file(small_disk: Path) -> None:
     status, told = _command(*_BUILD, str(small_disk / "data"))
     assert status == 1
@@ -111,6 +112,7 @@ def test_too_little_address_space(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_just_enough_address_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if resource.getrlimit(resource.RLIMIT_AS)[1] != resource.RLIM_INFINITY:
         pytest.skip("the address space is limited already")

@@ -119,6 +119,7 @@ def _wait_for(what: Callable[[], object], seconds: float = 60) -> None:
         time.sleep(0.02)
 
 
+@pytest.mark.slow
 def test_any_end_at_any_moment(audio: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     moments = random.Random(5)
     ended = []
@@ -194,6 +195,7 @@ def test_one_worker_makes_the_same_bytes(audio: Path, undisturbed: dict[str, byt
     assert _files(tmp_path) == undisturbed
 
 
+@pytest.mark.slow
 def test_a_damaged_shard_is_made_again(audio: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     _run(audio, tmp_path, "2")
     before = _shards(tmp_path)
@@ -292,6 +294,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     started.end()
 
 
+@pytest.mark.slow
 def test_a_cluster_makes_the_same_bytes_even_if_a_worker_dies(
     audio: Path, undisturbed: dict[str, bytes], tmp_path: Path, cluster: Cluster
 ) -> None:
@@ -309,6 +312,7 @@ def test_a_cluster_makes_the_same_bytes_even_if_a_worker_dies(
     assert len(after) == 6
 
 
+@pytest.mark.slow
 def test_a_lost_scheduler_is_one_line_and_the_next_call_finishes(
     audio: Path, undisturbed: dict[str, bytes], tmp_path: Path, cluster: Cluster
 ) -> None:
@@ -335,6 +339,7 @@ def test_a_lost_scheduler_is_one_line_and_the_next_call_finishes(
     assert {name: after[name] for name in before} == before
 
 
+@pytest.mark.slow
 def test_an_interrupt_on_a_cluster(audio: Path, tmp_path: Path, cluster: Cluster) -> None:
     _wait_for(cluster.workers)
     process = _start(audio, tmp_path, cluster.address)

@@ -72,6 +72,7 @@ def dataset(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Ex
     return out
 
 
+@pytest.mark.slow
 def test_a_feature_file_of_far_too_many_rows(dataset: Path, tmp_path: Path) -> None:
     path = _parquet(tmp_path / "bomb.parquet", 20_000_000, clip_id="c000", a=0.0)
     assert path.stat().st_size < 1e6
@@ -132,6 +133,7 @@ def test_a_dataset_with_a_table_of_far_too_many_rows(dataset: Path, tmp_path: Pa
         labelled.load(folder)
 
 
+@pytest.mark.slow
 def test_predictions_of_far_too_many_rows(dataset: Path, tmp_path: Path) -> None:
     out = ["--dataset", str(dataset), "--out", str(tmp_path / "results")]
     assert _command("run", "--features", "constant", *out)[0] == 0

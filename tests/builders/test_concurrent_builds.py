@@ -118,6 +118,7 @@ def test_another_dataset_in_the_same_place_disturbs_nobody(builds: _Builds) -> N
     assert (second.returncode, builds.left()) == (2, ["mine"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_after_an_end_in_the_middle_the_next_build_goes_on(builds: _Builds, number: int) -> None:
     first = builds.start("first")
@@ -132,6 +133,7 @@ def test_after_an_end_in_the_middle_the_next_build_goes_on(builds: _Builds, numb
     assert (second.returncode, builds.left()) == (0, ["mine"])
 
 
+@pytest.mark.slow
 def test_many_at_once_make_one_dataset(builds: _Builds) -> None:
     several = [builds.start("all", go=True) for _ in range(4)]
     ends = [(*process.communicate(timeout=240), process.returncode) for process in several]

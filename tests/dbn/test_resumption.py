@@ -42,6 +42,7 @@ def _finish(folder: Path, settings: dict[str, Any]) -> dict[str, np.ndarray]:
     return _weights(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "more",
     [{}, {"momentum": 0.5, "persistent": True, "steps": 2, "schedule": "linear", "sample_visible": True}],
@@ -225,6 +226,7 @@ def test_any_window_and_depth(tmp_path: Path, window: int, layers: tuple[int, ..
 # Several processes
 
 
+@pytest.mark.slow
 def test_two_ranks_give_the_weights_of_one(tmp_path: Path) -> None:
     settings = {
         "epochs": [2, 4],
