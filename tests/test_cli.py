@@ -271,6 +271,7 @@ def _audio_hashes(folder: Path) -> dict[str, bytes]:
     return {path.name: soundfile.read(path)[0].tobytes() for path in sorted((folder / "audio").iterdir())}
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_building(tmp_path: Path, built: Path) -> None:
     for pattern in ("s0002.flac", "*.npz", "p0001.flac"):
         ran = _interrupted(tmp_path, ["build-data", *SMALL, "--workers", "2"], tmp_path, pattern)
@@ -285,6 +286,7 @@ def test_ctrl_c_while_building(tmp_path: Path, built: Path) -> None:
         assert _audio_hashes(one) == _audio_hashes(other)
 
 
+@pytest.mark.slow
 def test_ctrl_c_while_running(built: Path, tmp_path: Path) -> None:
     data = ["--dataset", str(built / "data" / "synthetic"), "--epochs", "1,2", "--layers", "6,5,4"]
     arguments = ["run", "--features", "mfcc", "--features", "rhythm", "--features", "pitch", *data]
@@ -328,6 +330,7 @@ def test_an_import_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_likelihood_of_a_model_that_is_there(built: Path, tmp_path: Path) -> None:
     command = ("pretrain", "-f", "rhythm", "--epochs", "1", "--layers", "4,3", "--pretrain-data")
     arguments = [*command, str(built / "data" / "synthetic-pretrain")]

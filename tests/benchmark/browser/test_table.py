@@ -137,6 +137,7 @@ def test_the_table_reads_without_scripts(html: Path, visit: Callable[..., Seen])
     assert seen.page.get_by_role("columnheader", name="Mean distance, 95 % interval").count() == 1
 
 
+@pytest.mark.slow
 def test_500_rows_are_small_and_open_fast(made: Path, visit: Callable[..., Seen], tmp_path: Path) -> None:
     shutil.copytree(made / "results", tmp_path / "results")
     copies(tmp_path / "results", 497)
