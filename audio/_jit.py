@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from ..jit_cache import set_numba_cache
+from ..runtime.jit_cache import set_numba_cache
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 

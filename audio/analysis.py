@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import AudioError
-from ..files import sha256_file
+from ..runtime.files import sha256_file
 from .beats import BeatConfig, track_beats
 from .cache import cached
 from .decode import decode, rms_db

@@ -1,6 +1,6 @@
 """Arrays kept by content: what was computed from the same audio in the same way is read back.
 
-An entry is an uncompressed ``.npz`` under :func:`emobench.files.cache_folder`, named by the SHA-256 of
+An entry is an uncompressed ``.npz`` under :func:`emobench.runtime.files.cache_folder`, named by the SHA-256 of
 everything that decides it. Deleting the folder costs time only; a damaged entry is computed again.
 """
 
@@ -13,13 +13,13 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..files import cache_folder, digest, replacing
+from ..runtime.files import cache_folder, digest, replacing
 
 Arrays = dict[str, npt.NDArray]
 
 
 def entry(kind: str, key: object) -> Path:
-    """Path of the entry of ``key`` (anything :func:`emobench.files.plain` takes) among ``kind``."""
+    """Path of the entry of ``key`` (anything :func:`emobench.runtime.files.plain` takes) among ``kind``."""
     name = digest(key)
     return cache_folder() / kind / name[:2] / f"{name}.npz"
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
 from tqdm import tqdm
 
-from ..parallel import bars_wanted
+from ..runtime.executor import bars_wanted
 from .spectra import magnitude, mel_power
 
 FloatArray = npt.NDArray[np.float32]

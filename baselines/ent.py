@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..errors import InputError
-from ..sizes import open_dataset
+from ..runtime.sizes import open_dataset
 
 DIMS = 12
 

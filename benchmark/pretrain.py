@@ -7,11 +7,11 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from ..builders.release import load_manifest
+from ..dbn.distributed import joined
 from ..dbn.domains import NAMES, Domain
 from ..dbn.network import Model
-from ..dbn.ranks import joined
 from ..errors import InputError
-from .networks import NetworkConfig, choose_device, ensure_model, own_networks
+from .features.networks import NetworkConfig, choose_device, ensure_model, own_networks
 
 
 def pretrain_domains(
@@ -40,7 +40,7 @@ def pretrain_domains(
     device : str
         ``cpu``, ``cuda`` or ``auto``.
     pool : Executor
-        Of :func:`emobench.parallel.executor`, for the audio.
+        Of :func:`emobench.runtime.executor.executor`, for the audio.
     threads : int
         Threads of training, each on a part of every batch.
     likelihood : bool

@@ -16,13 +16,13 @@ from ..builders.segments import load_segments
 from ..cards.tables import Table
 from ..dbn.domains import Domain
 from ..errors import InputError
-from ..files import read_json
+from ..runtime.files import read_json
 from . import runs
-from .features import Places
-from .networks import NetworkConfig, choose_device
+from .features.extraction import Places
+from .features.networks import NetworkConfig, choose_device
 from .pretrain import own_networks
-from .results import leak_mark
-from .tables import INTERVALS, SYNTHETIC, dataset_title, difference, display_name, interval, notes_of, number
+from .report.tables import INTERVALS, SYNTHETIC, dataset_title, difference, display_name, interval, notes_of, number
+from .results.store import leak_mark
 
 TABLES = ("table1", "table2", "table3")
 

@@ -12,21 +12,22 @@ from typing import TYPE_CHECKING, Any
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from ..builders.labelled import load
+from ..builders.labelled_dataset import load
 from ..errors import InputError
-from ..parallel import bars_wanted
-from ..text import visible
-from . import leakage, results
-from .baseline_features import FAMILIES
-from .features import Features, Places, UnavailableError
-from .scorer import CONSTANT, ORACLE, RunConfig, Scorer
-from .seals import signature_of
-from .spec import domains_of, is_file, rows_of
-from .task import load_task
+from ..runtime.executor import bars_wanted
+from ..runtime.text import visible
+from .features.baselines import FAMILIES
+from .features.extraction import Features, Places, UnavailableError
+from .features.spec import domains_of, is_file, rows_of
+from .results import store as results
+from .results.seals import signature_of
+from .scoring import leakage
+from .scoring.scorer import CONSTANT, ORACLE, RunConfig, Scorer
+from .scoring.task import load_task
 
 if TYPE_CHECKING:
     from ..dbn.network import Model
-    from .networks import NetworkConfig
+    from .features.networks import NetworkConfig
 
 LEAKS = (
     "--carry-over keeps fine-tuned weights from fold to fold: clips that are tested in a later fold were trained on in "
@@ -81,7 +82,7 @@ def run(
     Parameters
     ----------
     specs : sequence of str
-        Features, as :mod:`emobench.benchmark.spec` reads them.
+        Features, as :mod:`emobench.benchmark.features.spec` reads them.
     places : Places
         Dataset, results, models, audio and pre-training data, models that were trained elsewhere.
     config : RunConfig
@@ -91,7 +92,7 @@ def run(
     device : str
         ``cpu``, ``cuda`` or ``auto``.
     pool : Executor
-        Of :func:`emobench.parallel.executor`, for the audio and the folds.
+        Of :func:`emobench.runtime.executor.executor`, for the audio and the folds.
     force : bool
         Compute finished rows again.
     allow_leakage : bool
@@ -203,8 +204,8 @@ def _trained(
     """The models that were trained elsewhere, checked."""
     if not places.trained:
         return {}
-    from .networks import choose_device
-    from .trained import trained_models
+    from .features.external_models import trained_models
+    from .features.networks import choose_device
 
     return trained_models(
         places.trained,

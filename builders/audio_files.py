@@ -10,8 +10,8 @@ import polars as pl
 
 from ..audio.decode import EXTENSIONS, probe
 from ..errors import AudioError, InputError
-from ..files import sha256_file
-from ..isolation import CrashError, isolated
+from ..runtime.files import sha256_file
+from ..runtime.isolation import CrashError, isolated
 from .folds import normalised
 from .tree import files_below
 

@@ -25,20 +25,11 @@ import polars as pl
 from ..audio.decode import EXTENSIONS
 from ..cards.dataset import About
 from ..errors import AudioError
-from ..files import digest
+from ..runtime.files import digest
 from .audio_files import audio_duration
 from .corpus import LabelledCorpus, few, refuse
 from .deam_axes import averages, swapped, worker_averages
-from .deam_files import (
-    AXES,
-    WIDE,
-    Found,
-    Grid,
-    find_files,
-    read_songs,
-    read_workers,
-    song_id,
-)
+from .deam_files import AXES, WIDE, Found, Grid, find_files, read_songs, read_workers, song_id
 from .deam_metadata import Song, folds_text, grouping, read_metadata, repairs
 from .deam_ratings import STEP, Ratings, Tables, song_ratings
 from .deam_split import EVALUATION, SplitConfig

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..files import sha256_file
+from ..runtime.files import sha256_file
 from .corpus import few
 from .folds import normalised
 from .tree import files_below

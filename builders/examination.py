@@ -18,11 +18,11 @@ import polars as pl
 from ..audio.analysis import REVISION, AnalysisConfig, analyse
 from ..audio.decode import decode, probe
 from ..audio.mpeg import walk
-from ..environment import package_versions
 from ..errors import AudioError, EmobenchError
-from ..files import cache_folder, digest, sha256_file
-from ..parallel import progress
-from ..shards import SHARED, Tally, Work, compute
+from ..runtime.environment import package_versions
+from ..runtime.executor import progress
+from ..runtime.files import cache_folder, digest, sha256_file
+from ..runtime.shards import SHARED, Tally, Work, compute
 from .quality import ClipFacts
 
 TABLES = ("rhythm", "pitch")
@@ -82,7 +82,7 @@ class Audio:
     folder : Path
         Where it lies.
     pool : Executor
-        Of :func:`emobench.parallel.executor`.
+        Of :func:`emobench.runtime.executor.executor`.
     """
 
     def __init__(self, folder: Path, pool: Executor) -> None:
@@ -122,7 +122,7 @@ def examine(clips: Sequence[Clip], config: AnalysisConfig, pool: Executor) -> tu
     config : AnalysisConfig
         Settings.
     pool : Executor
-        Of :func:`emobench.parallel.executor`.
+        Of :func:`emobench.runtime.executor.executor`.
 
     Returns
     -------

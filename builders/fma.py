@@ -23,7 +23,7 @@ import polars as pl
 from ..cards.dataset import About
 from ..cards.render import markdown
 from ..errors import InputError
-from ..files import sha256_file
+from ..runtime.files import sha256_file
 from .corpus import PretrainCorpus, few, refuse
 from .folds import normalised
 from .tree import files_below

@@ -21,7 +21,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ..errors import InputError
-from ..files import sha256_file
+from ..runtime.files import sha256_file
 from .audio_files import find_audio
 from .corpus import About, LabelledCorpus
 from .mat_file import read_mat

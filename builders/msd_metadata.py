@@ -20,9 +20,9 @@ import numpy as np
 import polars as pl
 from tqdm import tqdm
 
-from ..files import digest, sha256_file
-from ..parallel import bars_wanted
-from ..sizes import open_dataset
+from ..runtime.executor import bars_wanted
+from ..runtime.files import digest, sha256_file
+from ..runtime.sizes import open_dataset
 from .corpus import few
 from .msd_ids import TRACK_ID, collected, first_line, read_ids, with_ids
 from .tree import files_below

@@ -22,7 +22,7 @@ from ..audio.analysis import AnalysisConfig
 from ..cards.dataset import PretrainFacts, pretrain_card
 from ..cards.dataset_plots import draw_clips
 from ..errors import InputError
-from ..shards import Tally
+from ..runtime.shards import Tally
 from . import release
 from .corpus import PretrainCorpus
 from .examination import FACTS, TABLES, Audio, examine
@@ -87,7 +87,7 @@ def build(
     config : PretrainConfig
         Settings.
     pool : Executor
-        Of :func:`emobench.parallel.executor`, for the audio.
+        Of :func:`emobench.runtime.executor.executor`, for the audio.
 
     Returns
     -------

@@ -23,7 +23,7 @@ from requests_oauthlib import OAuth1
 
 from ..audio.mpeg import walk
 from ..errors import AudioError, EmobenchError
-from ..files import replacing
+from ..runtime.files import replacing
 
 _REDIRECTS = 5
 _CHUNK = 65536

@@ -16,10 +16,10 @@ from typing import Any
 
 import polars as pl
 
-from ..environment import package_versions
 from ..errors import EmobenchError, InputError
-from ..files import digest, locked, plain, read_json, sha256_file, write_json, write_parquet, write_text
-from ..sizes import MAX_VALUES, ParquetSize, check_parquet
+from ..runtime.environment import package_versions
+from ..runtime.files import digest, locked, plain, read_json, sha256_file, write_json, write_parquet, write_text
+from ..runtime.sizes import MAX_VALUES, ParquetSize, check_parquet
 
 SCHEMA = 1
 MANIFEST = "manifest.json"

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from ..errors import EmobenchError, InputError
-from ..parallel import bars_wanted
+from ..runtime.executor import bars_wanted
 from .allowance import DAY, RECORD, Pace, Record
 from .corpus import few
 from .preview import Client, Credentials, FailedError, RefusedError, origin, unlogged

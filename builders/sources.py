@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import InputError
-from ..shards import Tally
-from . import deam, fma, labelled, moodswings, msd, pretraining, synthetic, table
+from ..runtime.shards import Tally
+from . import deam, fma, moodswings, msd, pretraining, synthetic, table
+from . import labelled_dataset as labelled
 from .corpus import LabelledCorpus, PretrainCorpus, escaped
 from .deam_split import SplitConfig
 from .folds import FoldConfig
@@ -95,7 +96,7 @@ def build(source: str, options: Options, place: Path, *, version: str, seed: int
     seed : int
         Root of all randomness.
     pool : Executor
-        Of :func:`emobench.parallel.executor`.
+        Of :func:`emobench.runtime.executor.executor`.
 
     Returns
     -------

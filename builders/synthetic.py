@@ -19,8 +19,8 @@ import soundfile
 
 from ..cards.dataset import About
 from ..cards.render import fill
-from ..files import replacing
-from ..parallel import ordered_map
+from ..runtime.executor import ordered_map
+from ..runtime.files import replacing
 from .corpus import LabelledCorpus, PretrainCorpus, Render
 from .synthesis import (
     REAL_LABEL_STATISTICS,

@@ -19,7 +19,7 @@ import polars as pl
 
 from ..cards.dataset import About
 from ..errors import AudioError, InputError
-from ..files import sha256_file
+from ..runtime.files import sha256_file
 from .audio_files import audio_duration
 from .corpus import LabelledCorpus
 

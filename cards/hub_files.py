@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from ..errors import InputError
-from ..files import sha256_file
+from ..runtime.files import sha256_file
 
 # Shorter values would be found by chance.
 _SECRET_LENGTH = 6

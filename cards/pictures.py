@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..files import replacing
+from ..runtime.files import replacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

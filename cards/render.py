@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import jinja2
 
-from ..text import visible
+from ..runtime.text import visible
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from ..text import printable_json, visible
+from ..runtime.text import printable_json, visible
 from .render import markdown as _markdown
 from .render import one_line as _one_line
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
-from ..files import replacing
+from ..runtime.files import replacing
 
 NAME = ".checkpoint.safetensors"
 

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from ..audio import _jit
-from ..files import digest
+from ..runtime.files import digest
 
 FloatArray = npt.NDArray[np.float32]
 

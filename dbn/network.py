@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from ..errors import EmobenchError, InputError
-from ..files import plain, read_json, replacing, sha256_file, write_json
+from ..runtime.files import plain, read_json, replacing, sha256_file, write_json
 from .checkpoint import write_tensors
 from .domains import Domain, Examples
 

@@ -20,15 +20,15 @@ from tqdm import tqdm
 
 from ..cards.model import ModelFacts, model_card
 from ..errors import InputError
-from ..files import digest, plain, write_text
-from ..parallel import bars_wanted
+from ..runtime.executor import bars_wanted
+from ..runtime.files import digest, plain, write_text
 from . import checkpoint
+from .batches import Feed, input_statistics
+from .distributed import Ranks
 from .divergence import DivergenceConfig
 from .domains import Domain, Examples, examples
-from .feed import Feed, input_statistics
-from .machine import Machine, train
 from .network import WEIGHTS, Layer, Network, save_model
-from .ranks import Ranks
+from .trainer import Machine, train
 
 FloatArray = npt.NDArray[np.float32]
 

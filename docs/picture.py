@@ -6,7 +6,7 @@ import io
 import sys
 from pathlib import Path
 
-from emobench.benchmark.leaderboard import load_tables
+from emobench.benchmark.report.leaderboard import load_tables
 from emobench.cards.tables import to_rich
 from rich.console import Console
 

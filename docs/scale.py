@@ -6,7 +6,7 @@ from pathlib import Path
 
 import matplotlib as mpl
 import matplotlib.pyplot as plt
-from emobench.shards import Work, cut
+from emobench.runtime.shards import Work, cut
 
 HERE = Path(__file__).parent
 CLIPS = (50_000, 1_000_000)

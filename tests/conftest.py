@@ -18,7 +18,7 @@ import polars as pl
 import pytest
 from emobench.builders.corpus import LabelledCorpus
 from emobench.cards.dataset import About
-from emobench.parallel import executor
+from emobench.runtime.executor import executor
 
 REAL = Path(__file__).parents[2] / "shared" / "real"
 

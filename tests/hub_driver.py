@@ -12,7 +12,7 @@ import os
 import sys
 import traceback
 
-from emobench.cli import app
+from emobench.cli.main import app
 from typer.testing import CliRunner
 
 answers = sys.stdout

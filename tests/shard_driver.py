@@ -9,7 +9,7 @@ from emobench.builders.corpus import PretrainCorpus
 from emobench.builders.quality import QualityConfig
 from emobench.cards.dataset import About
 from emobench.errors import EmobenchError
-from emobench.parallel import executor
+from emobench.runtime.executor import executor
 
 
 def build(audio: Path, out: Path, where: str):

@@ -16,9 +16,9 @@ from typing import Any
 import pytest
 import soundfile
 import typer
-from emobench import console
 from emobench.builders.sources import Built
-from emobench.cli import app
+from emobench.cli import output as console
+from emobench.cli.main import app
 from typer.testing import CliRunner
 
 

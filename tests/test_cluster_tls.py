@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from emobench.cluster import connect
 from emobench.errors import InputError
+from emobench.runtime.cluster import connect
 
 from .dask_cluster import Cluster
 
@@ -88,7 +88,7 @@ def _command(address: str, folder: Path, **settings: str) -> subprocess.Complete
 
 
 SUBMIT = (
-    "import os, sys\nfrom emobench.cluster import connect\n"
+    "import os, sys\nfrom emobench.runtime.cluster import connect\n"
     "with connect(sys.argv[1]) as pool:\n    print(pool.submit(os.getpid).result(60))"
 )
 
@@ -164,7 +164,7 @@ def test_certificates_of_another_authority(cluster: Cluster, ours: tuple[str, st
 
 
 def test_nobody_who_speaks_tls(ours: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emobench.cluster._PATIENCE", 1.0)
+    monkeypatch.setattr("emobench.runtime.cluster._PATIENCE", 1.0)
     with (
         dask.config.set(_tls(ours[0], ours)),
         pytest.raises(InputError, match=r"tls://127.0.0.1:1: expected .* nobody answers there \(OSError\)"),

@@ -11,15 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from emobench.console import _failure
-from emobench.files import cache_folder, replacing, write_text
+from emobench.cli.output import _failure
+from emobench.runtime.files import cache_folder, replacing, write_text
 
 _BUILD = ("build-data", "--size", "3", "--pretrain-size", "1", "--out")
 
 
 def _command(*arguments: str, limit: str = "", out: int = subprocess.PIPE) -> tuple[int, str]:
     """Run the command line, with a resource's limit set before; exit status and standard error."""
-    script = f"import resource as r; {limit}\nfrom emobench.cli import main; main()"
+    script = f"import resource as r; {limit}\nfrom emobench.cli.main import main; main()"
     call = [sys.executable, "-c", script, *arguments]
     ran = subprocess.run(call, stdout=out, stderr=subprocess.PIPE, text=True, check=False, env=os.environ)
     return ran.returncode, ran.stderr

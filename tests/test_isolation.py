@@ -13,11 +13,11 @@ from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
 
-import emobench.isolation
+import emobench.runtime.isolation
 import pytest
 from emobench.errors import AudioError, EmobenchError, InputError
-from emobench.isolation import CrashError, Stop, StoppedError, isolated, stop_with
-from emobench.parallel import executor, guarded, ordered_map, processors
+from emobench.runtime.executor import executor, guarded, ordered_map, processors
+from emobench.runtime.isolation import CrashError, Stop, StoppedError, isolated, stop_with
 
 
 @pytest.fixture
@@ -28,9 +28,9 @@ def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "tasks", raising=False)
     # Children that wait already do not know this folder.
-    emobench.isolation._end_idle()
+    emobench.runtime.isolation._end_idle()
     yield tmp_path
-    emobench.isolation._end_idle()
+    emobench.runtime.isolation._end_idle()
     sys.modules.pop("tasks", None)
 
 
@@ -85,7 +85,7 @@ def test_a_crash_costs_the_call_only(tasks: Path, how: str, told: str) -> None:
 
 
 def test_what_hangs_is_ended(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emobench.isolation, "TIME_LIMIT", 0.5)
+    monkeypatch.setattr(emobench.runtime.isolation, "TIME_LIMIT", 0.5)
     for how in ("sleep", "loop"):
         began = time.monotonic()
         with pytest.raises(CrashError, match=r"longer than 0\.5 s"):
@@ -111,7 +111,7 @@ def test_a_child_that_died_while_idle_is_replaced(tasks: Path) -> None:
 
 
 def test_a_child_that_does_not_start_is_no_fault_of_the_clip(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(emobench.isolation, "_SERVE", "import no_such_module_{}")
+    monkeypatch.setattr(emobench.runtime.isolation, "_SERVE", "import no_such_module_{}")
     with pytest.raises(EmobenchError, match=r"did not start .exit status 1: ModuleNotFoundError") as caught:
         guarded(_task("die"), "not", crashed="lost")
     assert not isinstance(caught.value, CrashError)
@@ -121,7 +121,7 @@ def test_a_child_ends_with_its_parent(tasks: Path, tmp_path: Path) -> None:
     pids = tmp_path / "pids"
     parent = os.fork()
     if parent == 0:
-        emobench.isolation._idle.clear()
+        emobench.runtime.isolation._idle.clear()
         isolated(_task("tell_and_hang"), str(pids))
         os._exit(0)
     while not pids.exists() or not pids.read_text():

@@ -9,10 +9,10 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-import emobench.jit_cache
+import emobench.runtime.jit_cache
 import pytest
 from emobench.errors import EmobenchError
-from emobench.jit_cache import set_numba_cache
+from emobench.runtime.jit_cache import set_numba_cache
 
 _OTHER = 65534
 needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give files to another user")
@@ -31,7 +31,7 @@ class _Code:
 def _call(kernel: Path, cache: Path, temporary: Path, **settings: str) -> subprocess.CompletedProcess[str]:
     """Call a compiled function in a process; prints where this one and a child of it keep compiled code."""
     script = (
-        "import kernel, os; from emobench.isolation import isolated\n"
+        "import kernel, os; from emobench.runtime.isolation import isolated\n"
         "print(kernel.twice(4), os.environ['NUMBA_CACHE_DIR'], isolated(os.getenv, 'NUMBA_CACHE_DIR'))\n"
     )
     environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
@@ -219,6 +219,6 @@ def test_without_a_safe_place_nothing_is_compiled(places: tuple[Path, Path]) -> 
 def test_a_private_group_may_write(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     """With umask 002, folders are open to a group in which there is nobody else."""
     places[0].parent.chmod(0o775)
-    monkeypatch.setattr(emobench.jit_cache, "_is_private", lambda group: group == os.getgid())
+    monkeypatch.setattr(emobench.runtime.jit_cache, "_is_private", lambda group: group == os.getgid())
     set_numba_cache()
     assert os.environ["NUMBA_CACHE_DIR"] == str(places[0])

@@ -46,7 +46,7 @@ def test_contents(wheel: Path) -> None:
     inside = {name for name in names if not name.split("/")[0].endswith(".dist-info")}
     tracked = {
         str(path.relative_to(ROOT))
-        for room in ("audio", "baselines", "benchmark", "builders", "cards", "dbn")
+        for room in ("audio", "baselines", "benchmark", "builders", "cards", "cli", "dbn", "runtime")
         for path in (ROOT / room).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
     } | {path.name for path in ROOT.glob("*.py")}

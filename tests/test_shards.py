@@ -15,16 +15,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import emobench.isolation
+import emobench.runtime.isolation
 import polars as pl
 import pytest
 import soundfile
 from emobench.builders import pretraining, segments
 from emobench.builders.synthesis import STYLES, render_excerpt
-from emobench.cluster import connect
 from emobench.errors import EmobenchError, InputError
-from emobench.parallel import executor
-from emobench.shards import Shard, Tally, Work, cut, finished, make
+from emobench.runtime.cluster import connect
+from emobench.runtime.executor import executor
+from emobench.runtime.shards import Shard, Tally, Work, cut, finished, make
 
 from .dask_cluster import Cluster, children
 
@@ -260,8 +260,8 @@ def test_a_clip_that_kills_or_hangs_its_decoder_costs_that_clip(
         "def same(item): return item\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
-    emobench.isolation._end_idle()
-    monkeypatch.setattr(emobench.isolation, "TIME_LIMIT", 1.0)
+    emobench.runtime.isolation._end_idle()
+    monkeypatch.setattr(emobench.runtime.isolation, "TIME_LIMIT", 1.0)
     import decoders  # pyright: ignore[reportMissingImports]
 
     work = Work(decoders.examine, decoders.lost, decoders.same, {"item": pl.String, "fine": pl.Boolean}, "k")
@@ -271,7 +271,7 @@ def test_a_clip_that_kills_or_hangs_its_decoder_costs_that_clip(
     assert rows.rows() == [("a", True), ("kills", False), ("b", True), ("hangs", False), ("c", True)]
     assert finished([shard], tmp_path) == {0: tmp_path / made.name}
     assert finished([Shard(0, "other", shard.items)], tmp_path) == {}
-    emobench.isolation._end_idle()
+    emobench.runtime.isolation._end_idle()
 
 
 def test_the_summary() -> None:
@@ -352,19 +352,19 @@ def test_an_interrupt_on_a_cluster(audio: Path, tmp_path: Path, cluster: Cluster
 
 @pytest.mark.parametrize("address", ["nonsense", "host:8786", "foo://x:1", "tcp://127.0.0.1", "tcp://127.0.0.1:1"])
 def test_a_scheduler_that_is_none(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emobench.cluster._PATIENCE", 1.0)
+    monkeypatch.setattr("emobench.runtime.cluster._PATIENCE", 1.0)
     with pytest.raises(InputError, match=f"--scheduler {address}: expected the address"), executor(1, address):
         pass
 
 
 def test_another_version_of_dask_or_of_packages(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("emobench.cluster.package_versions", lambda heavy: {"numpy": "0.1"})
+    monkeypatch.setattr("emobench.runtime.cluster.package_versions", lambda heavy: {"numpy": "0.1"})
     with (
         pytest.raises(EmobenchError, match=r"the worker on .* has .*numpy \S+ instead of 0\.1"),
         connect(cluster.address) as pool,
     ):
         pool.submit(os.getpid).result(60)
-    monkeypatch.setattr("emobench.cluster.metadata.version", lambda name: "1.0")
+    monkeypatch.setattr("emobench.runtime.cluster.metadata.version", lambda name: "1.0")
     with pytest.raises(InputError, match=r"runs dask.distributed \S+, this is 1\.0; install"), connect(cluster.address):
         pass
 

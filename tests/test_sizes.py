@@ -21,12 +21,13 @@ import pyarrow.parquet as pq
 import pytest
 import scipy.io
 from emobench.baselines.ent import read_segments
-from emobench.benchmark import feature_files
-from emobench.builders import labelled, segments
-from emobench.builders.labelled import LabelledConfig
+from emobench.benchmark.features import files as feature_files
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders import segments
+from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.mat_file import MAX_BYTES, read_mat
 from emobench.errors import InputError
-from emobench.files import sha256_file
+from emobench.runtime.files import sha256_file
 
 from .builders.msd_files import ANALYSIS, SONGS, TRACKS, write_h5
 
@@ -37,10 +38,10 @@ def _command(*arguments: str) -> tuple[int, list[str], float]:
     """Run the command line with little address space: exit status, lines of standard error, peak memory in MB."""
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv.pop(1)),) * 2)\n"
-        "from emobench.cli import main\n"
+        "from emobench.cli.main import main\n"
         "try: main()\n"
         "finally:\n"
-        "    from emobench.environment import peak_memory_mb\n"
+        "    from emobench.runtime.environment import peak_memory_mb\n"
         "    print('peak', peak_memory_mb())\n"
     )
     environment = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "COLUMNS": "1000"}

@@ -15,8 +15,8 @@ import polars as pl
 import pytest
 import soundfile
 from emobench.cards.tables import Table, to_csv, to_json
-from emobench.cli import app
-from emobench.text import printable_json, visible
+from emobench.cli.main import app
+from emobench.runtime.text import printable_json, visible
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner

@@ -17,7 +17,7 @@ import mir_eval
 import numpy as np
 from emobench.audio.beats import BeatConfig, track_beats
 from emobench.builders.synthesis import STYLES, render_excerpt
-from emobench.files import write_json
+from emobench.runtime.files import write_json
 
 RATE = 22050
 BANDS = ((60, 79), (80, 119), (120, 149), (150, 180))

@@ -42,8 +42,8 @@ from emobench.baselines.spectral_contrast import spectral_contrast
 from emobench.baselines.spectral_shape import spectral_shape
 from emobench.builders.synthesis import render_excerpt
 from emobench.dbn.domains import Domain
-from emobench.environment import package_versions
-from emobench.files import write_json
+from emobench.runtime.environment import package_versions
+from emobench.runtime.files import write_json
 
 CONFIG = AnalysisConfig()
 RATE = CONFIG.sample_rate

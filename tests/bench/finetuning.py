@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from emobench.benchmark import runs
-from emobench.benchmark.networks import NetworkConfig
+from emobench.benchmark.features.networks import NetworkConfig
 from emobench.builders import sources
-from emobench.environment import package_versions
-from emobench.files import read_json, write_json
-from emobench.parallel import executor, processors
+from emobench.runtime.environment import package_versions
+from emobench.runtime.executor import executor, processors
+from emobench.runtime.files import read_json, write_json
 
 SPECS = ("rhythm", "pitch", "rhythm+pitch", "pitch2d", "rhythm+pitch2d")
 GOAL = 240.0

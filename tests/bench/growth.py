@@ -23,9 +23,9 @@ from emobench.builders.corpus import PretrainCorpus
 from emobench.builders.quality import QualityConfig
 from emobench.builders.synthesis import STYLES, render_excerpt
 from emobench.cards.dataset import About
-from emobench.environment import peak_memory_mb
-from emobench.files import write_json
-from emobench.parallel import executor
+from emobench.runtime.environment import peak_memory_mb
+from emobench.runtime.executor import executor
+from emobench.runtime.files import write_json
 
 DISTINCT = 50
 

@@ -22,8 +22,8 @@ import numpy as np
 import polars as pl
 from emobench.builders.msd_metadata import read
 from emobench.builders.pretraining import PretrainConfig, draw_order
-from emobench.environment import peak_memory_mb, processor_name
-from emobench.files import write_json
+from emobench.runtime.environment import peak_memory_mb, processor_name
+from emobench.runtime.files import write_json
 
 TRACKS = 1_000_000
 SAMPLE = 50_000

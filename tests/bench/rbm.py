@@ -24,15 +24,15 @@ import numpy as np
 import polars as pl
 import torch
 from emobench.builders.segments import Segments
+from emobench.dbn.batches import Feed, input_statistics
+from emobench.dbn.distributed import Ranks
 from emobench.dbn.divergence import ContrastiveDivergence, DivergenceConfig
 from emobench.dbn.domains import Domain, Examples, examples
-from emobench.dbn.feed import Feed, input_statistics
-from emobench.dbn.machine import Machine
 from emobench.dbn.network import Layer
-from emobench.dbn.ranks import Ranks
 from emobench.dbn.rbm import RBM
-from emobench.environment import peak_memory_mb
-from emobench.files import write_json
+from emobench.dbn.trainer import Machine
+from emobench.runtime.environment import peak_memory_mb
+from emobench.runtime.files import write_json
 from threadpoolctl import threadpool_limits
 
 PAPER_EXAMPLES = 4_645_595

@@ -18,10 +18,11 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark import runs
-from emobench.benchmark.networks import NetworkConfig
-from emobench.benchmark.task import load_task
-from emobench.builders import labelled, pretraining, synthetic
-from emobench.builders.labelled import LabelledConfig
+from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.scoring.task import load_task
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders import pretraining, synthetic
+from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.pretraining import PretrainConfig
 from emobench.builders.synthesis import SynthesisConfig
 
@@ -225,7 +226,7 @@ def failure() -> Callable[..., Any]:
 @pytest.fixture(scope="session")
 def tiny(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Build a small dataset from labels alone: name, version, and a seed that makes its content another one."""
-    from emobench.parallel import executor
+    from emobench.runtime.executor import executor
 
     folder = tmp_path_factory.mktemp("tiny")
     made: dict[tuple[str, str, int], Path] = {}

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from emobench.benchmark.collection import Collection, verify_all
-from emobench.benchmark.results import write_result
-from emobench.benchmark.seals import signature_of
-from emobench.benchmark.verify_data import Datasets
-from emobench.cli import app
+from emobench.benchmark.results.collection import Collection, verify_all
+from emobench.benchmark.results.seals import signature_of
+from emobench.benchmark.results.store import write_result
+from emobench.benchmark.results.verify_data import Datasets
+from emobench.cli.main import app
 from emobench.errors import InputError
 from polars import read_parquet
 from typer.testing import CliRunner

@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from emobench.benchmark.compare import compare, comparison_table, find_result
-from emobench.benchmark.metrics import NAMES
+from emobench.benchmark.report.compare import compare, comparison_table, find_result
+from emobench.benchmark.scoring.metrics import NAMES
 from emobench.cards.tables import to_markdown
-from emobench.cli import app
+from emobench.cli.main import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
 

@@ -13,12 +13,12 @@ import h5py
 import numpy as np
 import polars as pl
 import pytest
-from emobench.benchmark.echo_nest import MissingAnalysisError, echo_nest, find_track, track_of
-from emobench.benchmark.task import Task, load_task
-from emobench.builders import labelled
+from emobench.benchmark.features.echo_nest import MissingAnalysisError, echo_nest, find_track, track_of
+from emobench.benchmark.scoring.task import Task, load_task
+from emobench.builders import labelled_dataset as labelled
 from emobench.builders.folds import FoldConfig
-from emobench.builders.labelled import LabelledConfig
-from emobench.cli import app
+from emobench.builders.labelled_dataset import LabelledConfig
+from emobench.cli.main import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
 

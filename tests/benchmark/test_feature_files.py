@@ -8,8 +8,8 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 import pytest
-from emobench.benchmark.feature_files import read_features
-from emobench.benchmark.task import Task
+from emobench.benchmark.features.files import read_features
+from emobench.benchmark.scoring.task import Task
 from emobench.errors import InputError
 
 CLIPS = ("11", "7", "305")

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from emobench.benchmark.inventory import draw_models
+from emobench.benchmark.report.listing import draw_models
 from emobench.errors import InputError
-from emobench.files import sha256_file
+from emobench.runtime.files import sha256_file
 from safetensors.numpy import save_file
 
 

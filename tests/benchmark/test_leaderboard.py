@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emobench.benchmark.leaderboard import load_tables, rendered, save
+from emobench.benchmark.report.leaderboard import load_tables, rendered, save
 from emobench.cards.tables import Table, to_latex, to_markdown, to_rich
 from emobench.errors import InputError
-from emobench.files import digest
+from emobench.runtime.files import digest
 
 
 def _result(**changes: Any) -> dict[str, Any]:

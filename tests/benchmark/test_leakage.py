@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 import pytest
 import soundfile
-from emobench.benchmark.leakage import Leakage, examine
-from emobench.benchmark.task import Task, load_task
-from emobench.builders import labelled
-from emobench.builders.labelled import LabelledConfig
-from emobench.cli import app
+from emobench.benchmark.scoring.leakage import Leakage, examine
+from emobench.benchmark.scoring.task import Task, load_task
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders.labelled_dataset import LabelledConfig
+from emobench.cli.main import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
 

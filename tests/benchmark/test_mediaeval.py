@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from emobench.benchmark.mediaeval import per_song_table
-from emobench.builders import labelled
-from emobench.cli import app
+from emobench.benchmark.report.mediaeval import per_song_table
+from emobench.builders import labelled_dataset as labelled
+from emobench.cli.main import app
 from typer.testing import CliRunner
 
 DEVELOPMENT = [*range(2, 402), *range(1001, 1032)]

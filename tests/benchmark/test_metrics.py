@@ -7,7 +7,7 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import scipy.stats
-from emobench.benchmark.metrics import (
+from emobench.benchmark.scoring.metrics import (
     AXES,
     NAMES,
     covariances,

@@ -13,16 +13,17 @@ import numpy as np
 import polars as pl
 import pytest
 import torch
-from emobench import parallel
 from emobench.audio import cache
-from emobench.benchmark import runs, tuning
-from emobench.benchmark.networks import NetworkConfig
-from emobench.benchmark.tuning import FoldWork, arrays_of, network_of, tune_carried, tune_fold, tune_folds
+from emobench.benchmark import runs
+from emobench.benchmark.features import tuning
+from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.tuning import FoldWork, arrays_of, network_of, tune_carried, tune_fold, tune_folds
 from emobench.dbn.domains import Domain, Examples, examples
 from emobench.dbn.finetuning import FinetuningConfig, finetune
 from emobench.dbn.network import Layer, Network
 from emobench.dbn.pretraining import PretrainingConfig
-from emobench.parallel import executor
+from emobench.runtime import executor as parallel
+from emobench.runtime.executor import executor
 
 CPU = torch.device("cpu")
 FINETUNING = FinetuningConfig(rate=0.1, momentum=0.5, batch=16, epochs=6, patience=6)

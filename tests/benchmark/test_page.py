@@ -12,11 +12,21 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from emobench.benchmark.leaderboard import load, rendered
-from emobench.benchmark.metrics import covariances
-from emobench.benchmark.page import clip_names, make_page
-from emobench.benchmark.page_clips import MEAN, SPREAD, Limits, Pool, chosen, ellipses, packed, row_data, unpacked
-from emobench.benchmark.stored import read_stored
+from emobench.benchmark.report.leaderboard import load, rendered
+from emobench.benchmark.report.page import clip_names, make_page
+from emobench.benchmark.report.page_clips import (
+    MEAN,
+    SPREAD,
+    Limits,
+    Pool,
+    chosen,
+    ellipses,
+    packed,
+    row_data,
+    unpacked,
+)
+from emobench.benchmark.results.predictions import read_stored
+from emobench.benchmark.scoring.metrics import covariances
 from emobench.cards.page import Page
 from emobench.errors import InputError
 from hypothesis import given, settings

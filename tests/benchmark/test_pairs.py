@@ -7,15 +7,8 @@ from itertools import combinations, product
 import numpy as np
 import pytest
 import scipy.stats
-from emobench.benchmark.pairs import (
-    LEVEL,
-    bootstrap_scores,
-    contributions,
-    corrected_p,
-    pair_p,
-    sign_flips,
-)
-from emobench.benchmark.significance import RepeatPredictions, album_intervals
+from emobench.benchmark.scoring.pairs import LEVEL, bootstrap_scores, contributions, corrected_p, pair_p, sign_flips
+from emobench.benchmark.scoring.significance import RepeatPredictions, album_intervals
 
 RNG = np.random.default_rng
 

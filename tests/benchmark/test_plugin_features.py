@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from emobench.benchmark import features, runs, spec
-from emobench.benchmark.collection import verify_all
-from emobench.benchmark.leaderboard import load_tables, rendered
-from emobench.benchmark.networks import NetworkConfig
-from emobench.benchmark.verify_data import Datasets
+from emobench.benchmark import runs
+from emobench.benchmark.features import extraction as features
+from emobench.benchmark.features import spec
+from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.report.leaderboard import load_tables, rendered
+from emobench.benchmark.results.collection import verify_all
+from emobench.benchmark.results.verify_data import Datasets
 from emobench.errors import InputError
-from emobench.parallel import executor
+from emobench.runtime.executor import executor
 
 FRAMES = """
 import numpy as np

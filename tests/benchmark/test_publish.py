@@ -11,10 +11,10 @@ from typing import Any
 
 import polars as pl
 import pytest
-from emobench.benchmark.publish import audio_uploads, check_card, dataset_release
+from emobench.benchmark.publishing.dataset import audio_uploads, check_card, dataset_release
 from emobench.builders import release
 from emobench.errors import InputError
-from emobench.files import sha256_file
+from emobench.runtime.files import sha256_file
 
 Tiny = Callable[..., Path]
 

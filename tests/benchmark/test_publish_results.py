@@ -14,17 +14,17 @@ import polars as pl
 import pytest
 import torch
 import yaml
-from emobench.benchmark.publish_model import model_release
-from emobench.benchmark.publish_results import Board, board, read_rows
-from emobench.benchmark.results import result_name
-from emobench.benchmark.seals import seals_of, signature_of
-from emobench.benchmark.spec import Row
-from emobench.benchmark.verify_data import Datasets
+from emobench.benchmark.features.spec import Row
+from emobench.benchmark.publishing.board import Board, board, read_rows
+from emobench.benchmark.publishing.model import model_release
+from emobench.benchmark.results.seals import seals_of, signature_of
+from emobench.benchmark.results.store import result_name
+from emobench.benchmark.results.verify_data import Datasets
 from emobench.cards.hub_pages import scored_card
 from emobench.dbn.domains import Domain
 from emobench.dbn.pretraining import PretrainingConfig, pretrain
 from emobench.errors import InputError
-from emobench.files import sha256_file, write_json
+from emobench.runtime.files import sha256_file, write_json
 
 Tiny = Callable[..., Path]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emobench.benchmark.published import Located, locate, locate_pretraining, parse
+from emobench.benchmark.hub_datasets import Located, locate, locate_pretraining, parse
 from emobench.errors import InputError
 
 Tiny = Callable[..., Path]
@@ -61,7 +61,7 @@ def test_offline_with_a_cached_commit(ann: Any, tiny: Tiny) -> None:
     assert ann.run(*named).status == 0
     commit = ann.hub.repos["dataset", "ann/cached"].tags["v1.0.0"]
     code = (
-        "from emobench.benchmark.published import locate\n"
+        "from emobench.benchmark.hub_datasets import locate\n"
         "print(locate('hf://ann/cached@v1.0.0').origin['commit'])\n"
         "try:\n    locate('hf://ann/never@v1.0.0')\n"
         "except Exception as error:\n    print(type(error).__name__, error)\n"

@@ -12,15 +12,15 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark import runs
-from emobench.benchmark.leaderboard import load_tables, rendered
-from emobench.benchmark.networks import NetworkConfig
-from emobench.benchmark.pairs import pair_p
-from emobench.benchmark.ranking import Ranking, ranking
-from emobench.benchmark.results import read_results
-from emobench.benchmark.stored import read_stored
-from emobench.benchmark.task import load_task
-from emobench.builders import labelled
-from emobench.files import sha256_file
+from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.report.leaderboard import load_tables, rendered
+from emobench.benchmark.results.predictions import read_stored
+from emobench.benchmark.results.store import read_results
+from emobench.benchmark.scoring.pairs import pair_p
+from emobench.benchmark.scoring.ranking import Ranking, ranking
+from emobench.benchmark.scoring.task import load_task
+from emobench.builders import labelled_dataset as labelled
+from emobench.runtime.files import sha256_file
 
 
 @pytest.fixture
@@ -206,7 +206,7 @@ def test_rows_against_other_targets_are_not_compared(results: Path) -> None:
 
 
 def _score(table: pl.DataFrame, name: str) -> float:
-    from emobench.benchmark.metrics import kl_divergences, mean_distances
+    from emobench.benchmark.scoring.metrics import kl_divergences, mean_distances
 
     names = ["arousal", "valence", "arousal_var", "valence_var", "covariance"]
     true, predicted = table.select(f"true_{name}" for name in names).to_numpy(), table.select(names).to_numpy()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from emobench.benchmark.regression import STRENGTHS, fit_mlr, fit_ridge
+from emobench.benchmark.scoring.regression import STRENGTHS, fit_mlr, fit_ridge
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 

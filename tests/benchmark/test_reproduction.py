@@ -12,11 +12,11 @@ from typing import Any
 import polars as pl
 import pytest
 from emobench.benchmark import reproduction, runs
-from emobench.benchmark.networks import NetworkConfig
-from emobench.builders import labelled
-from emobench.builders.labelled import LabelledConfig
+from emobench.benchmark.features.networks import NetworkConfig
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.cards.tables import Table, to_csv
-from emobench.cli import app
+from emobench.cli.main import app
 from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.pretraining import PretrainingConfig
 from emobench.errors import InputError

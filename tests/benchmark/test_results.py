@@ -11,12 +11,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-from emobench.benchmark import runs, scorer
-from emobench.benchmark.leaderboard import load_tables, rendered
-from emobench.benchmark.networks import NetworkConfig
-from emobench.benchmark.results import finished, read_results, write_result
-from emobench.benchmark.shape import misfits
-from emobench.cli import app
+from emobench.benchmark import runs
+from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.report.leaderboard import load_tables, rendered
+from emobench.benchmark.results.shape import misfits
+from emobench.benchmark.results.store import finished, read_results, write_result
+from emobench.benchmark.scoring import scorer
+from emobench.cli.main import app
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
@@ -24,7 +25,7 @@ from typer.testing import CliRunner
 
 GetRow = Callable[[str], Path]
 
-SCHEMA = json.loads((Path(__file__).parents[2] / "benchmark" / "result.schema.json").read_text())
+SCHEMA = json.loads((Path(__file__).parents[2] / "benchmark" / "results" / "result.schema.json").read_text())
 
 
 def test_the_schema_is_one() -> None:

@@ -12,18 +12,19 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark import runs
-from emobench.benchmark.inventory import inventory
-from emobench.benchmark.leaderboard import load_tables, rendered
-from emobench.benchmark.networks import NetworkConfig
-from emobench.benchmark.task import load_task
-from emobench.builders import labelled, synthetic
-from emobench.builders.labelled import LabelledConfig
+from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.report.leaderboard import load_tables, rendered
+from emobench.benchmark.report.listing import inventory
+from emobench.benchmark.scoring.task import load_task
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders import synthetic
+from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.synthesis import SynthesisConfig
-from emobench.cli import app
+from emobench.cli.main import app
 from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.pretraining import PretrainingConfig
 from emobench.errors import InputError
-from emobench.parallel import executor
+from emobench.runtime.executor import executor
 from typer.testing import CliRunner
 
 NETWORKS = NetworkConfig(

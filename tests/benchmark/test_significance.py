@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from emobench.benchmark.metrics import NAMES
-from emobench.benchmark.significance import RepeatPredictions, album_intervals
+from emobench.benchmark.scoring.metrics import NAMES
+from emobench.benchmark.scoring.significance import RepeatPredictions, album_intervals
 
 
 def _repeat(errors: np.ndarray, albums: np.ndarray, *, seconds: int = 3) -> RepeatPredictions:

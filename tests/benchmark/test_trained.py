@@ -14,17 +14,18 @@ import pytest
 import torch
 from emobench.audio.analysis import AnalysisConfig
 from emobench.benchmark import runs
-from emobench.benchmark.networks import NetworkConfig
-from emobench.benchmark.trained import trained_models
-from emobench.builders import labelled, synthetic
-from emobench.builders.labelled import LabelledConfig
+from emobench.benchmark.features.external_models import trained_models
+from emobench.benchmark.features.networks import NetworkConfig
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders import synthetic
+from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.synthesis import SynthesisConfig
 from emobench.dbn.domains import Domain
 from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.network import load_model
 from emobench.dbn.pretraining import PretrainingConfig, pretrain
 from emobench.errors import InputError
-from emobench.files import plain, sha256_file
+from emobench.runtime.files import plain, sha256_file
 from safetensors.numpy import load_file, save_file
 
 CPU = torch.device("cpu")
@@ -366,7 +367,7 @@ def test_features_of_other_settings(dataset: Path, tmp_path: Path, pool: Executo
 def test_wrong_models_end_with_status_2_before_any_work(
     masters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from emobench.cli import app
+    from emobench.cli.main import app
     from typer.testing import CliRunner
 
     monkeypatch.chdir(tmp_path)

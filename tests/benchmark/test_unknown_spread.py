@@ -15,14 +15,14 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark import runs
-from emobench.benchmark.leaderboard import load, rendered
-from emobench.benchmark.metrics import repaired, validate
-from emobench.benchmark.networks import NetworkConfig
-from emobench.benchmark.task import load_task
-from emobench.builders import labelled
-from emobench.builders.labelled import LabelledConfig
+from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.report.leaderboard import load, rendered
+from emobench.benchmark.scoring.metrics import repaired, validate
+from emobench.benchmark.scoring.task import load_task
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.targets import TargetConfig, target_table
-from emobench.cli import app
+from emobench.cli.main import app
 from typer.testing import CliRunner
 
 SPREAD = ["arousal_var", "valence_var", "covariance"]
@@ -118,7 +118,7 @@ def test_verify_and_compare(unknown: tuple[Path, list[str]], monkeypatch: pytest
 def test_a_filled_in_spread_is_found(
     unknown: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from emobench.benchmark.results import write_result
+    from emobench.benchmark.results.store import write_result
 
     folder, columns = unknown
     monkeypatch.setenv("EMOBENCH_DATA", str(folder / "data"))

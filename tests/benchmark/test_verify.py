@@ -12,14 +12,14 @@ from typing import Any
 
 import polars as pl
 import pytest
-from emobench.benchmark.checks import Report
-from emobench.benchmark.results import write_result
-from emobench.benchmark.seals import signature_of
-from emobench.benchmark.verify import verify
-from emobench.benchmark.verify_data import Datasets
-from emobench.cli import app
+from emobench.benchmark.results.checks import Report
+from emobench.benchmark.results.seals import signature_of
+from emobench.benchmark.results.store import write_result
+from emobench.benchmark.results.verify import verify
+from emobench.benchmark.results.verify_data import Datasets
+from emobench.cli.main import app
 from emobench.errors import EmobenchError, InputError
-from emobench.files import sha256_file
+from emobench.runtime.files import sha256_file
 from typer.testing import CliRunner
 
 GetRow = Callable[[str], Path]

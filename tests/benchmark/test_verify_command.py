@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from emobench.cli import app
+from emobench.cli.main import app
 from typer.testing import CliRunner
 
 GetRow = Callable[[str], Path]

@@ -13,10 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emobench.builders import labelled, release
-from emobench.builders.labelled import LabelledConfig
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders import release
+from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.errors import EmobenchError
-from emobench.files import locked
+from emobench.runtime.files import locked
 
 # Runs the command line; the card is not written before the file `go` exists, which `waiting` tells.
 _DRIVER = """

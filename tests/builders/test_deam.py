@@ -11,11 +11,12 @@ import numpy as np
 import polars as pl
 import pytest
 import soundfile
-from emobench.builders import deam, labelled, sources
-from emobench.builders.labelled import LabelledConfig
+from emobench.builders import deam, sources
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.synthesis import render_excerpt
 from emobench.builders.targets import TargetConfig, target_table
-from emobench.cli import app
+from emobench.cli.main import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
 

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from emobench.builders import deam
 from emobench.builders.deam_axes import compare_years
-from emobench.cli import app
+from emobench.cli.main import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
 

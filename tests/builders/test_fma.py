@@ -12,7 +12,7 @@ import pytest
 import soundfile
 from emobench.builders import fma, segments, sources
 from emobench.builders.synthesis import render_excerpt
-from emobench.cli import app
+from emobench.cli.main import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
 

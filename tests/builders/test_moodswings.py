@@ -12,8 +12,9 @@ import polars as pl
 import pytest
 import scipy.io
 import soundfile
-from emobench.builders import labelled, moodswings
-from emobench.builders.labelled import LabelledConfig
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders import moodswings
+from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.errors import InputError
 
 Cells = dict[str, list[Any]]

@@ -19,7 +19,7 @@ from emobench.builders.release import check_files, load_manifest
 from emobench.builders.segments import load_segments
 from emobench.builders.synthesis import STYLES, render_excerpt
 from emobench.cards.dataset import About
-from emobench.cli import app
+from emobench.cli.main import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
 

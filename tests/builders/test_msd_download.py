@@ -11,7 +11,7 @@ import pytest
 import soundfile
 from emobench.builders.release import load_manifest
 from emobench.builders.synthesis import STYLES, render_excerpt
-from emobench.cli import app
+from emobench.cli.main import app
 from typer.testing import CliRunner
 
 from .msd_files import TRACKS, write_database

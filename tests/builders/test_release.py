@@ -13,12 +13,13 @@ from typing import Any
 
 import polars as pl
 import pytest
-from emobench.builders import labelled, release
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders import release
 from emobench.builders.folds import FoldConfig
-from emobench.builders.labelled import LabelledConfig
-from emobench.cli import app
+from emobench.builders.labelled_dataset import LabelledConfig
+from emobench.cli.main import app
 from emobench.errors import InputError
-from emobench.parallel import executor
+from emobench.runtime.executor import executor
 from typer.testing import CliRunner
 
 COLUMNS = {

@@ -9,8 +9,9 @@ import numpy as np
 import polars as pl
 import pytest
 import soundfile
-from emobench.builders import labelled, table
-from emobench.builders.labelled import LabelledConfig
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders import table
+from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.errors import InputError
 
 CLIPS = """clip_id,audio,artist,album,title,start,duration

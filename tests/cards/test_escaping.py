@@ -17,7 +17,7 @@ from emobench.cards.hub_pages import results_card
 from emobench.cards.model import ModelFacts, model_card
 from emobench.cards.render import markdown
 from emobench.cards.tables import Table, to_markdown
-from emobench.cli import app
+from emobench.cli.main import app
 from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 

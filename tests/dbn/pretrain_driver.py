@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from emobench.dbn import machine
+from emobench.dbn import trainer as machine
+from emobench.dbn.distributed import joined
 from emobench.dbn.domains import Domain
 from emobench.dbn.pretraining import PretrainingConfig, pretrain
-from emobench.dbn.ranks import joined
 
 
 def clips() -> list[np.ndarray]:

@@ -16,7 +16,7 @@ from emobench.dbn.domains import Domain, examples
 from emobench.dbn.network import load_model
 from emobench.dbn.pretraining import model_folder
 from emobench.errors import InputError
-from emobench.files import sha256_file
+from emobench.runtime.files import sha256_file
 from safetensors.numpy import save_file
 
 from .small_models import CPU, DOMAIN, WEIGHTS, Run, small_clips, small_config, small_pretrain

@@ -15,10 +15,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from emobench.dbn import checkpoint, machine, pretraining
+from emobench.dbn import checkpoint, pretraining
+from emobench.dbn import trainer as machine
+from emobench.dbn.distributed import Ranks, joined
 from emobench.dbn.domains import Domain
 from emobench.dbn.pretraining import PretrainingConfig, pretrain
-from emobench.dbn.ranks import Ranks, joined
 from emobench.errors import EmobenchError, InputError
 from safetensors.numpy import load_file
 

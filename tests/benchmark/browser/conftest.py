@@ -13,11 +13,11 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark import runs
-from emobench.benchmark.leaderboard import load
-from emobench.benchmark.networks import NetworkConfig
-from emobench.benchmark.task import load_task
-from emobench.builders import labelled
-from emobench.builders.labelled import LabelledConfig
+from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.report.leaderboard import load
+from emobench.benchmark.scoring.task import load_task
+from emobench.builders import labelled_dataset as labelled
+from emobench.builders.labelled_dataset import LabelledConfig
 from playwright.sync_api import Browser, sync_playwright
 
 from .pages import ARTIST, Seen, copies

@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from emobench.benchmark.metrics import kl_divergences, mean_distances
+from emobench.benchmark.scoring.metrics import kl_divergences, mean_distances
 from emobench.builders.targets import PARAMETERS
-from emobench.files import sha256_file, write_json, write_parquet
+from emobench.runtime.files import sha256_file, write_json, write_parquet
 from playwright.sync_api import Page, expect
 
 ARTIST = "<script>window.hacked = true; alert(1)</script>"

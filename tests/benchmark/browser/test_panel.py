@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from emobench.benchmark.leaderboard import load
+from emobench.benchmark.report.leaderboard import load
 from playwright.sync_api import expect
 
 from .pages import ARTIST, Seen, first_predictions, open_panel

@@ -12,7 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from emobench.benchmark.leaderboard import load, rendered
+from emobench.benchmark.report.leaderboard import load, rendered
 from playwright.sync_api import Page, expect
 
 from .pages import Seen, copies, first_predictions, open_panel

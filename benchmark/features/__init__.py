@@ -1,0 +1,1 @@
+"""Features of a task: extraction, caching, files, plug-ins and networks."""

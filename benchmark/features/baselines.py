@@ -1,0 +1,107 @@
+"""The standard features of all clips of a task, from audio; cached by content."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from ...audio import cache
+from ...audio.decode import decode
+from ...audio.seconds import mean_per_second
+from ...baselines.chroma import chroma
+from ...baselines.frames import FrameConfig
+from ...baselines.mfcc import mfcc
+from ...baselines.spectral_contrast import spectral_contrast
+from ...baselines.spectral_shape import spectral_shape
+from ...builders.audio_files import ClipSource
+from ...runtime.executor import ordered_map
+from ...runtime.files import sha256_file
+from ..scoring.task import Task
+
+FloatArray = npt.NDArray[np.float64]
+
+FAMILIES = {
+    "mfcc": mfcc,
+    "chroma": chroma,
+    "spectral_shape": spectral_shape,
+    "spectral_contrast": spectral_contrast,
+}
+
+# Raise it when the same audio and settings give other numbers than before.
+REVISION = 2
+
+
+@dataclass(frozen=True)
+class Computed:
+    """A feature of a task: values (n_rows, d), and the median processor seconds per clip."""
+
+    values: FloatArray
+    seconds_per_clip: float
+
+
+def _one_clip(
+    item: tuple[ClipSource, FloatArray], names: Sequence[str], config: FrameConfig
+) -> dict[str, cache.Arrays]:
+    """Features of one clip by name: ``values`` (n_seconds, d) and ``cost``."""
+    source, seconds = item
+    hashed = sha256_file(source.path)
+    keys = {
+        name: ["baseline", REVISION, name, hashed, source.start, source.duration, seconds.tolist(), config]
+        for name in names
+    }
+    found = {name: cache.read(cache.entry("baselines", key)) for name, key in keys.items()}
+    lacking = [name for name, stored in found.items() if stored is None]
+    if lacking:
+        began = time.process_time()
+        samples = decode(source.path, sample_rate=config.sample_rate, start=source.start, duration=source.duration)
+        spectrum = config.spectrum(samples)
+        times = np.arange(len(spectrum)) / config.rate
+        shared = time.process_time() - began
+        for name in lacking:
+            began = time.process_time()
+            values = mean_per_second(FAMILIES[name](spectrum, config), times, seconds)
+            cost = shared + time.process_time() - began
+            found[name] = {"values": values, "cost": np.array(cost)}
+            cache.write(cache.entry("baselines", keys[name]), found[name] or {})
+    return {name: stored for name, stored in found.items() if stored is not None}
+
+
+def compute(
+    task: Task, sources: Sequence[ClipSource], names: Sequence[str], config: FrameConfig, pool: Executor
+) -> dict[str, Computed]:
+    """Compute standard features.
+
+    Parameters
+    ----------
+    task : Task
+        Clips and seconds.
+    sources : sequence of ClipSource
+        Audio of each clip of the task.
+    names : sequence of str
+        Of :data:`FAMILIES`.
+    config : FrameConfig
+        Of the spectrogram.
+    pool : Executor
+        Of :func:`emobench.runtime.executor.executor`.
+
+    Returns
+    -------
+    dict of str to Computed
+    """
+    items = list(zip(sources, task.seconds, strict=True))
+    work = partial(_one_clip, names=list(names), config=config)
+    clips = list(ordered_map(pool, work, items, description=f"features: {', '.join(names)}"))
+    return {
+        name: Computed(
+            values=np.concatenate([clip[name]["values"] for clip in clips]),
+            # The first clip of a process also pays for imports and compiled code, so not the mean.
+            seconds_per_clip=float(np.median([clip[name]["cost"] for clip in clips])),
+        )
+        for name in names
+    }

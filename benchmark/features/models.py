@@ -1,0 +1,105 @@
+"""The pre-trained model of a domain: read where it is there, else trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ...audio.analysis import Analysis, AnalysisConfig
+from ...builders.release import MANIFEST, load_manifest
+from ...builders.segments import load_segments
+from ...dbn.distributed import Ranks
+from ...dbn.domains import Domain
+from ...dbn.network import TRAINING, WEIGHTS, Model, load_model
+from ...dbn.pretraining import PretrainingConfig, model_folder, pretrain
+from ...errors import InputError
+from ...runtime.files import digest, plain, sha256_file
+
+
+def ensure_model(
+    domain: Domain,
+    config: PretrainingConfig,
+    *,
+    data: Path | None,
+    own_clips: Callable[[], Sequence[Analysis]],
+    identity: object,
+    analysis: AnalysisConfig,
+    models: Path,
+    device: torch.device,
+    threads: int = 1,
+    ranks: Ranks | None = None,
+    likelihood: bool = False,
+) -> Model:
+    """Load the model of a domain, trained first where it is not there.
+
+    Parameters
+    ----------
+    domain : Domain
+        What the network is shown.
+    config : PretrainingConfig
+        Settings.
+    data : Path or None
+        Pre-training dataset; None for the labelled clips without their labels.
+    own_clips : callable
+        Gives the analyses of the labelled clips, for no ``data``.
+    identity : object
+        What decides those.
+    analysis : AnalysisConfig
+        Their settings.
+    models : Path
+        Folder of models.
+    device : torch.device
+        Where to compute.
+    threads, ranks, likelihood
+        As in :func:`.pretraining.pretrain`.
+
+    Returns
+    -------
+    Model
+    """
+    if data is not None:
+        manifest_sha256 = _manifest_hash(data)
+        described: dict[str, Any] = {"data": load_manifest(data)["name"], "manifest_sha256": manifest_sha256}
+    else:
+        described = {"data": "the labelled clips without their labels", "clips_sha256": digest(identity)}
+    folder = model_folder(models, domain, config, digest(described))
+    if not (folder / WEIGHTS).is_file():
+        lengths = None
+        if data is not None:
+            segments = load_segments(data, domain.table)
+            lengths = segments.lengths
+        else:
+            segments = [getattr(clip, domain.table) for clip in own_clips()]
+        pretrain(
+            segments,
+            domain,
+            config,
+            folder=folder,
+            provenance={**described, "analysis": _analysis(data, analysis)},
+            device=device,
+            lengths=lengths,
+            threads=threads,
+            ranks=ranks,
+            likelihood=likelihood,
+        )
+    elif likelihood and len(config.layers) > 1 and "log_likelihood" not in (folder / TRAINING).read_text("utf-8"):
+        raise InputError(
+            f"--ais: {folder} was trained without it, and it is measured while training; remove the folder to train "
+            "again."
+        )
+    return load_model(folder, device=device)
+
+
+def _analysis(data: Path | None, own: AnalysisConfig) -> Any:
+    """Settings of the features that a network is trained on: those of the pre-training dataset, else the run's."""
+    return plain(own) if data is None else load_manifest(data).get("config", {}).get("dataset", {}).get("analysis")
+
+
+def _manifest_hash(folder: Path) -> str:
+    path = folder / MANIFEST
+    if not path.is_file():
+        raise InputError(f"{folder}: no dataset there (no {MANIFEST}); build one or name another with --pretrain-data.")
+    return sha256_file(path)

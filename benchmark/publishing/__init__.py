@@ -1,0 +1,1 @@
+"""Releases of datasets, models and leaderboards to the Hub."""

@@ -1,0 +1,195 @@
+"""``emobench publish dataset``: what of a dataset goes to the Hub, and the release of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path, PurePath
+from typing import Any
+
+import polars as pl
+import yaml
+from huggingface_hub import DatasetCard
+
+from ...builders.release import MANIFEST, check_files, load_manifest, read_table
+from ...cards import hub_release
+from ...cards.hub import Repository, check_name, stored_token
+from ...cards.hub_files import Forbidden, Upload, forbidden_values
+from ...cards.hub_release import Release, Released
+from ...errors import EmobenchError, InputError
+from ...runtime.files import digest, read_json, sha256_file
+
+AUDIO = "audio"
+
+
+def forbidden_in(folder: Path) -> list[Forbidden]:
+    """What must not be published from a folder, by what this process knows of secrets and places."""
+    names = ("HF_TOKEN", "SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET")
+    secrets = {**{name: os.environ.get(name) for name in names}, "the stored token of the Hub": stored_token()}
+    return forbidden_values(folder, secrets)
+
+
+def dataset_release(
+    folder: Path,
+    repo: str,
+    *,
+    with_audio: bool = False,
+    private: bool = True,
+    create_pr: bool = False,
+    tag: bool = True,
+) -> Release:
+    """What of a dataset goes, checked: the files of its manifest, unchanged, and on request its audio.
+
+    Parameters
+    ----------
+    folder : Path
+        The dataset. What its manifest does not name stays here, above all ``local.json``.
+    repo : str
+        ``user/name``.
+    with_audio : bool
+        Send the clips' audio too, where its licence allows.
+    private, create_pr
+        As in :class:`.hub_release.Release`.
+    tag : bool
+        Tag the commit ``v`` and the dataset's version.
+
+    Raises
+    ------
+    InputError
+        If it is no dataset, was changed after it was built, its card does not hold, or its audio must not go.
+    """
+    check_name(repo)
+    manifest = load_manifest(folder)
+    check_files(folder, manifest)
+    card = (folder / "README.md").read_text(encoding="utf-8") if "README.md" in manifest["files"] else ""
+    check_card(card, manifest["files"], f"{folder / 'README.md'}")
+    uploads = [Upload(name, folder / name) for name in (*manifest["files"], MANIFEST)]
+    if with_audio:
+        uploads += audio_uploads(folder, manifest)
+    return Release(
+        repo=repo,
+        kind="dataset",
+        uploads=uploads,
+        message=f"{manifest['name']} {manifest['version']}",
+        forbidden=forbidden_in(folder),
+        marker=MANIFEST,
+        tag=f"v{manifest['version']}" if tag else None,
+        reserved=f"v{manifest['version']}",
+        private=private,
+        owned=frozenset({AUDIO, *(name.split("/")[0] for name in manifest["files"] if "/" in name)}),
+        create_pr=create_pr,
+    )
+
+
+def publish_dataset(release: Release) -> Released:
+    """Release a dataset.
+
+    Raises
+    ------
+    InputError
+        If the repository holds another dataset.
+    """
+    repository = Repository(release.repo, release.kind, write=True)
+    head = repository.head()
+    if head is not None and MANIFEST in repository.files(head):
+        path, _ = repository.download(MANIFEST, head)
+        there, own = (read_json(place, "manifest").get("name") for place in (path, _source(release, MANIFEST)))
+        if there != own:
+            raise InputError(f"{release.repo}: holds the dataset {there}, this is {own}; name another repository.")
+    done = hub_release.publish(release)
+    if done.tag is not None:
+        # The cache then holds the commit of this tag, by which it is noticed if the tag is moved later.
+        with suppress(EmobenchError):
+            repository.download(MANIFEST, done.tag)
+    return done
+
+
+def _source(release: Release, path: str) -> Path:
+    source = next(upload.source for upload in release.uploads if upload.path == path)
+    assert isinstance(source, Path)
+    return source
+
+
+def check_card(text: str, files: Mapping[str, Any], where: str) -> None:
+    """Check a dataset's card before it goes: YAML that can be read, a licence, size, and configs that have files.
+
+    Raises
+    ------
+    InputError
+        Naming what lacks.
+    """
+    try:
+        if not text.startswith("---\n"):
+            raise ValueError("it does not begin with ---")
+        data = DatasetCard(text).data.to_dict()
+    except (ValueError, yaml.YAMLError) as error:
+        raise InputError(f"{where}: the card has no readable YAML head ({' '.join(str(error).split())}).") from error
+    lacking = [name for name in ("license", "size_categories", "tags", "configs") if not data.get(name)]
+    if lacking:
+        raise InputError(f"{where}: the card's head lacks {', '.join(lacking)}; build the dataset again.")
+    for config in data["configs"]:
+        for entry in config["data_files"]:
+            table = entry["path"].split("/")[0]
+            if not any(name.startswith(f"{table}/") and name.endswith(".parquet") for name in files):
+                raise InputError(
+                    f"{where}: config {config['config_name']} names {entry['path']}, and no file is there."
+                )
+
+
+def audio_uploads(folder: Path, manifest: Mapping[str, Any]) -> list[Upload]:
+    """The audio of the clips that are used, under ``audio/`` and the path that the table of clips gives.
+
+    Raises
+    ------
+    InputError
+        If its licence does not allow it, it is not here, or it is not what the dataset was built from.
+    """
+    _refuse_closed(folder, manifest)
+    try:
+        place = folder / str(read_json(folder / "local.json", "local.json")["audio"])
+    except (EmobenchError, KeyError) as error:
+        raise InputError(f"{folder}: --with-audio: the dataset does not know where its audio lies.") from error
+    clips = read_table(folder, "clips")
+    pretraining = manifest["kind"] == "pretrain"
+    used = clips.filter(pl.col("kept") if pretraining else pl.col("excluded").is_null())
+    names = list(dict.fromkeys(used["audio"].drop_nulls()))
+    for name in names:
+        if PurePath(name).is_absolute() or ".." in PurePath(name).parts:
+            raise InputError(f"{folder}: clips: audio {name!r} leaves the audio folder.")
+        if not (place / name).resolve().is_relative_to(place.resolve()):
+            raise InputError(
+                f"{place / name}: a link leads out of the audio folder; --with-audio sends files inside it."
+            )
+        if not (place / name).is_file():
+            raise InputError(f"{place / name}: no such audio file; --with-audio needs that of every clip.")
+    recorded = manifest["source"].get("audio_sha256")
+    if recorded is not None:
+        key = "track_id" if pretraining else "clip_id"
+        found = {clip: _hash(place, name) for clip, name in clips.select(key, "audio").iter_rows()}
+        # As builders.pretraining and builders.labelled record them.
+        if recorded != (digest([list(item) for item in found.items()]) if pretraining else found):
+            raise InputError(f"{place}: the audio is not what {manifest['name']} was built from; build it again.")
+    return [Upload(f"{AUDIO}/{name}", place / name) for name in names]
+
+
+def _hash(place: Path, name: str | None) -> str | None:
+    return sha256_file(place / name) if name is not None and (place / name).is_file() else None
+
+
+def _refuse_closed(folder: Path, manifest: Mapping[str, Any]) -> None:
+    """Raise InputError unless everyone may pass the audio on."""
+    if manifest.get("synthetic"):
+        return
+    licences = manifest["source"].get("licences")
+    if licences:
+        closed = sum(licences.values()) - manifest["source"].get("redistributable", 0)
+        if not closed:
+            return
+        raise InputError(
+            f"{folder}: --with-audio: the licences of {closed} of its {sum(licences.values())} tracks do not allow it; "
+            "publish it without."
+        )
+    raise InputError(
+        f"{folder}: --with-audio: no licence of this dataset says that its music may be passed on; publish it without."
+    )

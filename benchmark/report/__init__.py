@@ -1,0 +1,1 @@
+"""Tables, leaderboards, comparisons and pages made from results."""

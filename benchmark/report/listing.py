@@ -1,0 +1,185 @@
+"""What there is: features, datasets, models, results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ...builders.release import MANIFEST, load_manifest
+from ...cards.tables import Table
+from ...dbn.domains import NAMES as DOMAINS
+from ...errors import EmobenchError, InputError
+from ...runtime.files import read_json
+from ..features.spec import BASELINES, known_names, registered
+from ..results.store import leak_mark, phase_shown, read_results
+from .tables import display_name
+
+KINDS = ("features", "datasets", "models", "results")
+
+
+def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
+    """List one kind of thing; notes name the results that cannot be read.
+
+    Raises
+    ------
+    InputError
+        If there is no such kind.
+    """
+    if what not in KINDS:
+        raise InputError(f"list {what}: expected {', '.join(KINDS)}.")
+    problems: list[str] = []
+    if what == "features":
+        records = [{"name": name, "what": display_name(name), "from": _origin(name)} for name in known_names()]
+        records.append({"name": "file:PATH", "what": "features computed elsewhere", "from": "CSV or Parquet"})
+    elif what == "datasets":
+        records = [_dataset(path.parent) for path in sorted(data.glob(f"*/{MANIFEST}"))]
+    elif what == "models":
+        records = [_model(path.parent) for path in sorted(models.glob("*/config.json"))]
+    else:
+        read = read_results(results)
+        problems = read.problems
+        records = [
+            {
+                "dataset": f"{result['dataset']['name']}@{result['dataset']['version']}",
+                "features": result["features"] + leak_mark(result),
+                "layer": result["layer"],
+                "phase": phase_shown(result),
+                "mean_distance": result["scores"]["mean_distance"]["mean"],
+                "signature": result["signature"],
+            }
+            for result in read.rows
+        ]
+    columns = list(records[0]) if records else ["nothing yet"]
+    return Table(
+        title=what.capitalize(),
+        slug=what,
+        columns=columns,
+        rows=[["" if value is None else str(value) for value in record.values()] for record in records],
+        notes=problems,
+        records=records,
+        text_columns=len(columns),
+    )
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """Pictures of the models of a folder.
+
+    Attributes
+    ----------
+    pictures : dict of str to list of Path
+        Folder of a model to the files written of it.
+    problems : list of str
+        One line for each model that could not be drawn.
+    """
+
+    pictures: dict[str, list[Path]]
+    problems: list[str]
+
+
+def draw_models(models: Path, out: Path) -> Drawn:
+    """Draw the training curves and the first layer of every model, ``<model>-curves.png`` and ``<model>-rows.png``.
+
+    The first layer is that after the most epochs.
+
+    Parameters
+    ----------
+    models : Path
+        Folder of models.
+    out : Path
+        Folder of pictures, made where it is missing.
+
+    Returns
+    -------
+    Drawn
+        A model that cannot be read is named there, and the others are drawn.
+
+    Raises
+    ------
+    InputError
+        If matplotlib is not installed, or ``out`` is no folder.
+    """
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: is no folder; name another for the pictures.")
+    drawn = Drawn({}, [])
+    folders = {path.parent for name in ("config.json", "weights.safetensors") for path in models.glob(f"*/{name}")}
+    for folder in sorted(folders):
+        try:
+            drawn.pictures[str(folder)] = _draw(folder, out)
+        except EmobenchError as error:
+            drawn.problems.append(str(error))
+    return drawn
+
+
+def _draw(folder: Path, out: Path) -> list[Path]:
+    import librosa
+    import torch
+
+    from ...audio.analysis import AnalysisConfig
+    from ...cards.model_plots import FirstLayer, draw_curves, draw_rows
+    from ...dbn.network import TRAINING, load_model
+
+    model = load_model(folder, device=torch.device("cpu"))
+    epochs = max(model.networks)
+    network = model.networks[epochs]
+    config = AnalysisConfig()
+    # The bands of librosa's mel bank, which has one edge more at either end.
+    edges = librosa.mel_frequencies(n_mels=config.timbre.n_mels + 2, fmin=0.0, fmax=config.sample_rate / 2)
+    try:
+        layer = FirstLayer(
+            domain=model.domain.name,
+            window=model.domain.window,
+            weight=network.layers[0].weight.numpy(),
+            scale=network.scale.numpy(),
+            mel_hz=tuple(edges[1:-1].tolist()),
+            lowest_hz=config.pitch.f_min,
+        )
+        curves, rows = out / f"{folder.name}-curves.png", out / f"{folder.name}-rows.png"
+        draw_curves(read_json(folder / TRAINING, "training log")["machines"], curves, title=folder.name)
+        draw_rows(layer, rows, title=f"{folder.name}: first layer after {epochs} epochs")
+    except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
+        raise InputError(f"{folder}: cannot be drawn ({error}); train it again with 'emobench pretrain'.") from error
+    return [curves, rows]
+
+
+def _origin(name: str) -> str:
+    if name in DOMAINS:
+        return "a deep belief network on audio"
+    if name in BASELINES:
+        return "audio"
+    if name == "ent":
+        return "MSD track files (.h5) beside the audio"
+    return registered()[name].value if name in registered() else "nothing: the training mean"
+
+
+def _dataset(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = load_manifest(folder)
+    except EmobenchError as error:
+        return {"name": folder.name, "version": "", "kind": "", "clips": "", "folder": f"unreadable: {error}"}
+    clips = manifest.get("counts", {}).get("clips")
+    facts = {key: manifest.get(key) for key in ("name", "version", "kind")}
+    return {**facts, "clips": clips, "folder": str(folder)}
+
+
+def _model(folder: Path) -> dict[str, Any]:
+    try:
+        config = read_json(folder / "config.json", "model configuration")
+        return {
+            "domain": config["domain"]["name"],
+            "window": config["domain"]["window"],
+            "layers": "-".join(str(width) for width in config["training"]["layers"]),
+            "examples": config["examples"],
+            "data": config["data"],
+            "folder": str(folder),
+        }
+    except (EmobenchError, KeyError, TypeError):
+        return {
+            "domain": "",
+            "window": "",
+            "layers": "",
+            "examples": "",
+            "data": "unreadable",
+            "folder": str(folder),
+        }

@@ -1,0 +1,1 @@
+"""Results on disk: reading, writing and verification."""

@@ -1,0 +1,1 @@
+"""Tasks, regressors, metrics, significance tests and leakage checks."""

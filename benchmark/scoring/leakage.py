@@ -1,0 +1,328 @@
+"""What would let a row see its own test: shared albums or artists, one recording under two ids, given targets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import PurePath
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ...audio import cache, fingerprint
+from ...audio.decode import decode
+from ...builders.audio_files import ClipSource
+from ...builders.corpus import few
+from ...builders.folds import SPLITS, album_key, normalised
+from ...builders.targets import PARAMETERS
+from ...errors import AudioError, InputError
+from ...runtime.executor import ordered_map
+from ...runtime.files import sha256_file
+from .regression import fit_mlr
+from .task import Task
+
+FloatArray = npt.NDArray[np.float64]
+
+# No annotators agree that well: beyond it a column is a target, or made from some.
+SUSPECTED_R2 = 0.999
+
+# Fewer clips agree by chance.
+_FEWEST_CLIPS = 8
+
+# Names that many artists share.
+_NOBODY = {"", "unknown", "unknownartist", "various", "variousartists"}
+
+
+@dataclass(frozen=True)
+class Leakage:
+    """What leaks.
+
+    Attributes
+    ----------
+    dataset : tuple of str
+        In every row of the dataset, a line a kind.
+    files : mapping of str to tuple of str
+        In the rows of a feature file, or of several that are joined by ``+``.
+    artists : tuple of int
+        Artists with clips in the test part and outside it, of each repeat; no leak where folds are by album.
+    not_checked : tuple of str
+        What could not be looked at, and why.
+    """
+
+    dataset: tuple[str, ...]
+    files: Mapping[str, tuple[str, ...]]
+    artists: tuple[int, ...]
+    not_checked: tuple[str, ...]
+
+    def of(self, parts: Sequence[str]) -> list[str]:
+        """What leaks in a row of these features."""
+        own = (lines for name, lines in self.files.items() if set(name.split("+")) <= set(parts))
+        return [*self.dataset, *(line for lines in own for line in lines)]
+
+    def remarks(self) -> list[str]:
+        """What a user is told though nothing is wrong."""
+        lines = [f"leakage was not checked for {line}" for line in self.not_checked]
+        if any(self.artists):
+            counts = ", ".join(str(count) for count in self.artists)
+            lines.append(f"artists with clips in test and outside it, in each repeat: {counts} (folds are by album)")
+        return lines
+
+    def refuse(self) -> None:
+        """Raise InputError where anything leaks."""
+        lines = [*self.dataset, *(line for lines in self.files.values() for line in lines)]
+        if lines:
+            raise InputError(
+                f"leakage: {'; '.join(lines)}. Mend the dataset or the feature file; --allow-leakage lets it pass "
+                "and marks the rows for good."
+            )
+
+
+def examine(
+    task: Task,
+    sources: Sequence[ClipSource],
+    files: Mapping[str, tuple[list[str], FloatArray]],
+    pool: Executor,
+    *,
+    joined: Sequence[Sequence[str]] = (),
+) -> Leakage:
+    """Look for everything that leaks.
+
+    Parameters
+    ----------
+    task : Task
+        Clips, targets and folds.
+    sources : sequence of ClipSource
+        The audio that is at hand.
+    files : mapping of str to (list of str, ndarray)
+        Of each feature file, as SPECs name it, the columns and their values (n_rows, d).
+    pool : Executor
+        Of :func:`emobench.runtime.executor.executor`, for the audio.
+    joined : sequence of sequence of str
+        Files that stand in a row together.
+
+    Returns
+    -------
+    Leakage
+    """
+    twins, not_checked = _twins(task, sources, pool)
+    counts, by_artist = _artists(task)
+    lines = [*_doubled(task), *_albums(task), *by_artist, *twins]
+    found = {name: tuple(_given_targets([name], columns, task)) for name, columns in files.items()}
+    for names in joined:
+        if len(names) > 1 and not any(found[name] for name in names):
+            columns = [f"{_shown(name)} {column}" for name in names for column in files[name][0]]
+            values = np.hstack([files[name][1] for name in names])
+            found["+".join(names)] = tuple(_given_targets(names, (columns, values), task))
+    return Leakage(tuple(lines), found, counts, not_checked)
+
+
+def _doubled(task: Task) -> list[str]:
+    rows = task.dataset.folds.group_by("repeat", "clip_id").len().filter(pl.col("len") > 1).sort("repeat", "clip_id")
+    clips = list(dict.fromkeys(rows["clip_id"]))
+    return [f"clips that stand twice in a repeat: {few(clips)}"] if clips else []
+
+
+def _albums(task: Task) -> list[str]:
+    """Albums in more than one part of a repeat, by the key of the folds and by the clips' own names."""
+    found = _split(task.dataset.folds.rename({"album": "key"}))
+    named = task.dataset.clips.select("clip_id", "artist", "album").drop_nulls()
+    keys = {
+        clip: album_key(artist, album)
+        for clip, artist, album in named.iter_rows()
+        if normalised(artist) not in _NOBODY and normalised(album)
+    }
+    found += [key for key in _split(_keyed(task, keys)) if key not in found]
+    return [f"albums on both sides of a fold: {few(found)}"] if found else []
+
+
+def _artists(task: Task) -> tuple[tuple[int, ...], list[str]]:
+    """Artists on both sides of the test part of each repeat; and a line where folds are by artist."""
+    named = task.dataset.clips.select("clip_id", "artist").drop_nulls()
+    keys = {clip: key for clip, artist in named.iter_rows() if (key := normalised(artist)) not in _NOBODY}
+    folds = _keyed(task, keys)
+    tested = folds.group_by("repeat", "key").agg(both=(pl.col("split") == "test").n_unique() > 1)
+    counts = dict(tested.group_by("repeat").agg(pl.col("both").sum()).iter_rows())
+    grouping = task.dataset.manifest.get("config", {}).get("dataset", {}).get("folds", {}).get("group", "album")
+    found = _split(folds) if grouping == "artist" else []
+    lines = [f"artists on both sides of a fold, though the folds are by artist: {few(found)}"] if found else []
+    return tuple(int(counts.get(fold.repeat, 0)) for fold in task.folds), lines
+
+
+def _keyed(task: Task, keys: Mapping[str, str]) -> pl.DataFrame:
+    """The folds of the clips that have a key."""
+    known = pl.DataFrame({"clip_id": list(keys), "key": list(keys.values())}, {"clip_id": pl.String, "key": pl.String})
+    return task.dataset.folds.drop("album").join(known, on="clip_id")
+
+
+def _split(folds: pl.DataFrame) -> list[str]:
+    """Keys that stand in more than one part of a repeat."""
+    parts = folds.group_by("repeat", "key").agg(pl.col("split").n_unique())
+    return sorted(set(parts.filter(pl.col("split") > 1)["key"]))
+
+
+# The same recording under two ids
+
+
+def _twins(task: Task, sources: Sequence[ClipSource], pool: Executor) -> tuple[list[str], tuple[str, ...]]:
+    """A line that names clips of one recording in different parts of a repeat; and what was not compared."""
+    wanted = set(task.clips)
+    sources = [item for item in sources if item.clip_id in wanted and item.path.is_file()]
+    if not sources:
+        return [], ("audio: none at hand",)
+    fresh = [item for item in sources if cache.read(cache.entry(_KIND, _key(item))) is None]
+    for _ in ordered_map(pool, _fingerprint, fresh, description="fingerprints") if fresh else ():
+        pass
+    prints = [_fingerprint(item) for item in sources]
+    kept = [place for place, each in enumerate(prints) if len(each)]
+    clips = [sources[place].clip_id for place in kept]
+    found = fingerprint.same_recordings([prints[place] for place in kept], _apart(task, clips))
+    pairs = [f"{clips[one]} and {clips[other]}" for one, other in found]
+    lacking = len(wanted) - len(kept)
+    not_checked = (
+        (f"audio of {lacking} clips: not at hand, or shorter than {fingerprint.SHORTEST:g} s",) if lacking else ()
+    )
+    return [f"one recording under two ids on both sides of a fold: {few(pairs)}"] if pairs else [], not_checked
+
+
+_KIND = "fingerprints"
+
+
+def _key(source: ClipSource) -> list[object]:
+    return [fingerprint.REVISION, sha256_file(source.path), source.start, source.duration]
+
+
+def _fingerprint(source: ClipSource) -> npt.NDArray[np.float32]:
+    """Fingerprint of a clip, kept by content; empty where it cannot be decoded or is too short."""
+
+    def compute() -> cache.Arrays:
+        seconds = min(source.duration, fingerprint.SECONDS)
+        try:
+            samples = decode(source.path, sample_rate=fingerprint.SAMPLE_RATE, start=source.start, duration=seconds)
+        except AudioError:
+            samples = np.zeros(0, np.float32)
+        enough = len(samples) >= fingerprint.SHORTEST * fingerprint.SAMPLE_RATE
+        return {"print": fingerprint.fingerprint(samples) if enough else np.zeros((0, 0), np.float32)}
+
+    return cache.cached(_KIND, _key(source), compute)["print"]
+
+
+def _apart(task: Task, clips: Sequence[str]) -> npt.NDArray[np.bool_]:
+    """Which pairs of clips stand in different parts of some repeat, shape (n, n)."""
+    apart = np.zeros((len(clips), len(clips)), bool)
+    for _, rows in task.dataset.folds.group_by("repeat"):
+        part = dict(rows.select("clip_id", "split").iter_rows())
+        sides = np.array([SPLITS.index(part[clip]) if clip in part else -1 for clip in clips])
+        apart |= (sides[:, None] != sides) & (sides >= 0) & (sides[:, None] >= 0)
+    return apart
+
+
+# Targets among the features
+
+
+def _shown(name: str) -> str:
+    """A feature file as it is named to others: where it lies is this machine's."""
+    return f"file:{PurePath(name.removeprefix('file:')).name}"
+
+
+def _wanted(task: Task) -> FloatArray:
+    """Targets by which features are suspected: those that are scored, and those of the table where these differ."""
+    wanted = np.hstack([task.targets, task.published]) if task.targets_repaired else task.targets
+    # A column with unknown values counts as constant, which no feature can give away.
+    return np.where(np.isfinite(wanted).all(axis=0), wanted, 0.0)
+
+
+def _target(column: int) -> str:
+    return PARAMETERS[column % len(PARAMETERS)]
+
+
+def _given_targets(files: Sequence[str], columns: tuple[list[str], FloatArray], task: Task) -> list[str]:
+    """A line that names the columns of feature files that are targets, or that give them away together."""
+    names, values = columns
+    name = "+".join(map(_shown, files))
+    found = {**_copies_within(values, task), **_copies_of_clips(values, task)}
+    if found:
+        listed = [f"column {names[column]} is {what}" for column, what in sorted(found.items())]
+        return [f"{name} holds targets: {few(listed)}"]
+    worst = _predicted(values, task)
+    if worst is None:
+        return []
+    target, chief = worst
+    return [
+        f"{name} predicts {_target(target)} of clips it was not fitted on all but perfectly "
+        f"(R² above {SUSPECTED_R2}), chiefly by column {few([names[column] for column in chief])}: suspected to hold "
+        "targets"
+    ]
+
+
+def _copies_within(values: FloatArray, task: Task) -> dict[int, str]:
+    """Columns that follow a target second by second, at any lag within a clip."""
+    found: dict[int, str] = {}
+    wanted, longest = _wanted(task), int(np.bincount(task.songs).max())
+    for lag in sorted(range(1 - longest, longest), key=abs):
+        here = np.arange(max(0, -lag), len(values) - max(0, lag))
+        here = here[task.songs[here] == task.songs[here + lag]]
+        if len(np.unique(task.songs[here])) < _FEWEST_CLIPS:
+            continue
+        at = f" {abs(lag)} s {'later' if lag > 0 else 'earlier'}" if lag else ""
+        for column, target in _affine(values[here], wanted[here + lag]):
+            found.setdefault(column, f"{_target(target)}{at}")
+    return found
+
+
+def _copies_of_clips(values: FloatArray, task: Task) -> dict[int, str]:
+    """Columns that hold one value a clip, which is a target of one of its seconds or their mean."""
+    _, first, counts = np.unique(task.songs, return_index=True, return_counts=True)
+    if len(first) < _FEWEST_CLIPS:
+        return {}
+    one = (np.maximum.reduceat(values, first) == np.minimum.reduceat(values, first)).all(axis=0)
+    held = np.flatnonzero(one)
+    found: dict[int, str] = {}
+    given = _wanted(task)
+    means = np.add.reduceat(given, first) / counts[:, None]
+    wanted = {"the clip's mean": (np.arange(len(first)), means)}
+    for second in range(int(counts.max())):
+        long = np.flatnonzero(counts > second)
+        if len(long) >= _FEWEST_CLIPS:
+            wanted[f"second {second + 1}"] = (long, given[first[long] + second])
+    for what, (clips, targets) in wanted.items():
+        for column, target in _affine(values[first[clips]][:, held], targets):
+            found.setdefault(int(held[column]), f"{_target(target)} of {what}")
+    return found
+
+
+def _affine(values: FloatArray, targets: FloatArray) -> list[tuple[int, int]]:
+    """Columns of ``values`` and of ``targets`` of which one is an affine copy of the other."""
+    left, right = _unit(values), _unit(targets)
+    return [(int(column), int(target)) for column, target in np.argwhere(np.square(left.T @ right) > SUSPECTED_R2)]
+
+
+def _unit(columns: FloatArray) -> FloatArray:
+    """Columns without their mean and of length 1; zero where they are constant."""
+    centred = columns - columns.mean(axis=0)
+    length = np.sqrt(np.square(centred).sum(axis=0))
+    # What rounding leaves of a constant is none.
+    real = length > 1e-9 * np.sqrt(len(columns)) * np.abs(columns).max(axis=0, initial=0)
+    return np.where(real, centred / np.where(real, length, 1), 0)
+
+
+def _predicted(values: FloatArray, task: Task) -> tuple[int, list[int]] | None:
+    """A target that linear regression predicts too well on every test part, and the columns that do most."""
+    targets = _wanted(task)
+    least = np.full(targets.shape[1], np.inf)
+    weights = np.zeros((values.shape[1], targets.shape[1]))
+    for fold in task.folds:
+        if not len(fold.train) or len(np.unique(task.songs[fold.test])) < 2:
+            return None
+        fitted = fit_mlr(values[fold.train], targets[fold.train])
+        true = targets[fold.test]
+        spread = np.square(true - true.mean(axis=0)).sum(axis=0)
+        error = np.square(fitted(values[fold.test]) - true).sum(axis=0)
+        least = np.minimum(least, np.where(spread > 0, 1 - error / np.where(spread > 0, spread, 1), -np.inf))
+        weights += np.abs(fitted.weight)
+    target = int(np.argmax(least))
+    if not least[target] > SUSPECTED_R2:
+        return None
+    order = np.argsort(-weights[:, target])
+    return target, [int(column) for column in order[: min(3, len(order))]]

@@ -1,0 +1,115 @@
+"""The task of a labelled dataset as arrays: one row a second, in one order for features and targets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from ...builders.labelled_dataset import LabelledDataset
+from ...builders.targets import PARAMETERS
+from .metrics import repaired
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows of the three parts of one repeat, as indices into the task's rows."""
+
+    repeat: int
+    train: IntArray
+    verification: IntArray
+    test: IntArray
+
+
+@dataclass(frozen=True)
+class Task:
+    """What every feature is scored on.
+
+    Attributes
+    ----------
+    dataset : LabelledDataset
+        Where it comes from.
+    clips : list of str
+        Clips of the folds, in the dataset's order.
+    seconds : list of ndarray
+        Times of the targets of each clip.
+    songs : ndarray of int, shape (n_rows,)
+        Clip of each row.
+    targets : ndarray, shape (n_rows, 5)
+        ``[mu_a, mu_v, var_a, var_v, cov_av]``, NaN where unknown; a covariance that is not positive definite is
+        repaired.
+    published : ndarray, shape (n_rows, 5)
+        The same as the dataset has them, not repaired.
+    targets_repaired : float
+        Share of the rows whose covariance was repaired.
+    albums : ndarray of int, shape (n_clips,)
+        Album of each clip.
+    folds : list of Fold
+        The repeats.
+    """
+
+    dataset: LabelledDataset
+    clips: list[str]
+    seconds: list[FloatArray]
+    songs: IntArray
+    targets: FloatArray
+    published: FloatArray
+    targets_repaired: float
+    albums: IntArray
+    folds: list[Fold]
+
+    @property
+    def known(self) -> npt.NDArray[np.bool_]:
+        """Which columns of the targets are known for every row, shape (5,)."""
+        return np.asarray(np.isfinite(self.targets).all(axis=0))
+
+    @property
+    def times(self) -> FloatArray:
+        """Time of each row, shape (n_rows,)."""
+        return np.concatenate(self.seconds)
+
+    def rows_of(self, clips: npt.NDArray[np.bool_]) -> IntArray:
+        """Rows of the clips marked in a mask of shape (n_clips,)."""
+        return np.flatnonzero(clips[self.songs])
+
+
+def load_task(dataset: LabelledDataset) -> Task:
+    """Arrange a dataset's targets and folds."""
+    in_folds = set(dataset.folds["clip_id"])
+    clips = [clip for clip in dataset.clips["clip_id"] if clip in in_folds]
+    number = {clip: place for place, clip in enumerate(clips)}
+    rows = dataset.targets.filter(pl.col("clip_id").is_in(clips)).sort(
+        pl.col("clip_id").replace_strict(number, return_dtype=pl.Int64), "time"
+    )
+    songs = rows["clip_id"].replace_strict(number, return_dtype=pl.Int64).to_numpy().astype(np.intp)
+    published = rows.select(pl.col(PARAMETERS).cast(pl.Float64)).to_numpy()
+    targets, share = repaired(published)
+    bounds = np.searchsorted(songs, np.arange(len(clips) + 1))
+    times = rows["time"].to_numpy()
+    first = dataset.folds.filter(pl.col("repeat") == dataset.folds["repeat"].min())
+    album_of = dict(first.select("clip_id", "album").iter_rows())
+    _, albums = np.unique(np.array([album_of[clip] for clip in clips], dtype=object), return_inverse=True)
+    folds = []
+    for (repeat,), part in dataset.folds.group_by("repeat", maintain_order=True):
+        split = dict(part.select("clip_id", "split").iter_rows())
+        own = np.array([split.get(clip, "") for clip in clips])[songs]
+        folds.append(
+            Fold(int(str(repeat)), *(np.flatnonzero(own == name) for name in ("train", "verification", "test")))
+        )
+    return Task(
+        dataset=dataset,
+        clips=clips,
+        seconds=[times[low:high] for low, high in pairwise(bounds)],
+        songs=songs,
+        targets=targets,
+        published=published,
+        targets_repaired=share,
+        albums=albums.astype(np.intp),
+        folds=folds,
+    )

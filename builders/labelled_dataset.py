@@ -1,0 +1,354 @@
+"""From a labelled corpus to a labelled dataset: targets, beats, exclusions, folds, release; and back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from ..audio.analysis import Analysis, AnalysisConfig, analyse_file
+from ..cards.dataset import LabelledFacts, labelled_card
+from ..errors import AudioError, InputError
+from ..runtime.executor import ordered_map
+from ..runtime.files import read_json
+from . import release
+from .audio_files import ClipSource, audio_hashes, clip_sources
+from .corpus import LabelledCorpus
+from .folds import FoldConfig, fold_table
+from .targets import PARAMETERS, TargetConfig, target_table, targets_at
+
+TABLES = ("clips", "annotations", "targets", "beats", "folds")
+
+
+@dataclass(frozen=True)
+class LabelledConfig:
+    """Settings of a labelled dataset.
+
+    Attributes
+    ----------
+    targets, folds, analysis
+        Settings of the parts.
+    min_beats : int
+        A clip with fewer beats is excluded (the paper's four).
+    silence_db : float
+        A clip below this level is excluded as silent.
+    """
+
+    targets: TargetConfig = field(default_factory=TargetConfig)
+    folds: FoldConfig = field(default_factory=FoldConfig)
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
+    min_beats: int = 4
+    silence_db: float = -60.0
+
+
+def analyse_clip(source: ClipSource, config: AnalysisConfig) -> Analysis | str:
+    """Analyse a clip; the reason where its audio cannot be used."""
+    try:
+        found = analyse_file(source.path, start=source.start, duration=source.duration, config=config)
+    except AudioError as error:
+        return error.reason
+    # A decoder's delay may cost some milliseconds; a tenth of a second is music that is not there.
+    return found if found.duration >= source.duration - 0.1 else "too_short"
+
+
+def audio_kind(settings: Mapping[str, Any]) -> str:
+    """Whether audio files are clips or songs, by a source's settings; ``start`` counts in the file by default."""
+    return str(settings.get("audio_kind", "songs"))
+
+
+def build(
+    corpus: LabelledCorpus,
+    out: Path,
+    *,
+    name: str,
+    version: str,
+    config: LabelledConfig,
+    pool: Executor,
+) -> bool:
+    """Build a labelled dataset.
+
+    Parameters
+    ----------
+    corpus : LabelledCorpus
+        What a source read.
+    out : Path
+        Folder of the dataset.
+    name, version : str
+        Of the dataset.
+    config : LabelledConfig
+        Settings.
+    pool : Executor
+        Of :func:`emobench.runtime.executor.executor`, for the audio.
+
+    Returns
+    -------
+    bool
+        False where the dataset was there already, whole and the same.
+
+    Raises
+    ------
+    InputError
+        If the corpus cannot make a dataset, or the place is taken by other content.
+    """
+    release.check_version(version)
+    source = dict(corpus.source)
+    if corpus.audio_folder:
+        source["audio_sha256"] = audio_hashes(
+            clip_sources(corpus.clips, corpus.audio_folder, kind=audio_kind(corpus.settings))
+        )
+    wanted = release.recipe(
+        name=name,
+        version=version,
+        kind="labelled",
+        source=source,
+        config={"source": corpus.settings, "dataset": config},
+    )
+    if release.already_built(out, wanted):
+        release.check_files(out, release.load_manifest(out))
+        return False
+    targets = _targets(corpus, config.targets)
+    with release.building(out, wanted) as folder:
+        if folder is None:
+            return False
+        audio = corpus.audio_folder
+        if corpus.render:
+            audio = folder / "audio"
+            corpus.render(audio, pool)
+        excluded = dict(corpus.problems)
+        analyses: dict[str, Analysis] = {}
+        if audio:
+            sources = clip_sources(corpus.clips, audio, kind=audio_kind(corpus.settings))
+            analyses = _analyse(corpus.clips, sources, excluded, config, pool)
+        tables = _tables(corpus, targets, analyses, excluded, config)
+        for table, content in tables.items():
+            release.write_table(folder, table, content)
+        release.write_card(folder, labelled_card(_card_facts(corpus, name, version, tables, config)))
+        remarks = {"remarks": corpus.remarks} if corpus.remarks else {}
+        release.write_manifest(folder, wanted, {"synthetic": corpus.about.synthetic, **_facts(tables), **remarks})
+        if audio:
+            release.write_local(folder, Path("audio") if corpus.render else audio.resolve())
+    return True
+
+
+def _targets(corpus: LabelledCorpus, config: TargetConfig) -> pl.DataFrame:
+    """Targets of all clips, in their order: computed from ratings, or given where there are none."""
+    if corpus.targets is None:
+        return target_table(corpus.annotations, config)
+    rated = corpus.annotations.filter(~pl.col("clip_id").is_in(corpus.targets["clip_id"].unique().implode()))
+    tables = [corpus.targets] if rated.is_empty() else [target_table(rated, config), corpus.targets]
+    order = {clip: place for place, clip in enumerate(corpus.clips["clip_id"])}
+    return pl.concat(tables).sort(pl.col("clip_id").replace_strict(order, return_dtype=pl.Int64), "time")
+
+
+def _analyse(
+    clips: pl.DataFrame,
+    sources: list[ClipSource],
+    excluded: dict[str, str],
+    config: LabelledConfig,
+    pool: Executor,
+) -> dict[str, Analysis]:
+    """Analyse the clips that are not excluded yet; adds to ``excluded`` those that fall out."""
+    sources = [item for item in sources if item.clip_id not in excluded]
+    excluded.update(dict.fromkeys(clips.filter(pl.col("audio").is_null())["clip_id"], "missing"))
+    analyses: dict[str, Analysis] = {}
+    work = partial(analyse_clip, config=config.analysis)
+    results = ordered_map(pool, work, sources, description="tracking beats", crashed="undecodable")
+    for item, found in zip(sources, results, strict=True):
+        if isinstance(found, str):
+            excluded[item.clip_id] = found
+            continue
+        analyses[item.clip_id] = found
+        if found.rms_db < config.silence_db:
+            excluded[item.clip_id] = "silent"
+        elif len(found.beats) < config.min_beats:
+            excluded[item.clip_id] = "too_few_beats"
+    return analyses
+
+
+def _tables(
+    corpus: LabelledCorpus,
+    targets: pl.DataFrame,
+    analyses: Mapping[str, Analysis],
+    excluded: Mapping[str, str],
+    config: LabelledConfig,
+) -> dict[str, pl.DataFrame]:
+    annotators = corpus.annotations.group_by("clip_id").agg(n_annotators=pl.col("trace").n_unique().cast(pl.Int32))
+    clips = corpus.clips.join(annotators, on="clip_id", how="left", maintain_order="left").with_columns(
+        pl.col("n_annotators").fill_null(0),
+        n_beats=pl.Series(
+            [len(analyses[clip].beats) if clip in analyses else None for clip in corpus.clips["clip_id"]],
+            dtype=pl.Int32,
+        ),
+        excluded=pl.Series([excluded.get(clip) for clip in corpus.clips["clip_id"]], dtype=pl.String),
+    )
+    unlabelled = clips.filter((pl.col("n_annotators") == 0) & pl.col("excluded").is_null())["clip_id"]
+    if len(unlabelled):
+        raise InputError(f"clip {unlabelled[0]}: has no ratings; expected some for every clip.")
+    usable = clips.filter(pl.col("excluded").is_null())
+    if usable.is_empty():
+        reasons = clips["excluded"].value_counts().sort("excluded").rows()
+        raise InputError(f"no clip can be used: {', '.join(f'{count} {reason}' for reason, count in reasons)}.")
+    dealt = usable
+    if corpus.grouping is not None:
+        dealt = usable.select("clip_id").join(corpus.grouping, on="clip_id", maintain_order="left")
+    beat_tables = [_beat_table(targets, clip, found) for clip, found in analyses.items()]
+    schema = {
+        "clip_id": pl.String,
+        "beat": pl.Int32,
+        "time": pl.Float64,
+        "arousal": pl.Float64,
+        "valence": pl.Float64,
+    }
+    return {
+        "clips": clips,
+        "annotations": corpus.annotations,
+        "targets": targets,
+        "beats": pl.concat(beat_tables) if beat_tables else pl.DataFrame(schema=schema),
+        "folds": fold_table(dealt, config.folds, corpus.tested),
+    }
+
+
+def _beat_table(targets: pl.DataFrame, clip: str, found: Analysis) -> pl.DataFrame:
+    own = targets.filter(pl.col("clip_id") == clip)
+    means = targets_at(found.beats, own["time"].to_numpy(), own.select("arousal", "valence").to_numpy())
+    return pl.DataFrame(
+        {
+            "clip_id": [clip] * len(found.beats),
+            "beat": pl.Series(range(len(found.beats)), dtype=pl.Int32),
+            "time": found.beats,
+            "arousal": means[:, 0],
+            "valence": means[:, 1],
+        }
+    )
+
+
+def _facts(tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:
+    clips = tables["clips"]
+    left_out = clips.filter(pl.col("excluded").is_not_null())
+    return {
+        "counts": {
+            "clips": len(clips),
+            "excluded": len(left_out),
+            "traces": int(clips["n_annotators"].sum()),
+            "annotations": len(tables["annotations"]),
+            "targets": len(tables["targets"]),
+            "beats": len(tables["beats"]),
+            "albums": tables["folds"]["album"].n_unique(),
+            "repeats": tables["folds"]["repeat"].n_unique(),
+        },
+        "excluded": dict(left_out.select("clip_id", "excluded").iter_rows()),
+    }
+
+
+def _card_facts(
+    corpus: LabelledCorpus,
+    name: str,
+    version: str,
+    tables: Mapping[str, pl.DataFrame],
+    config: LabelledConfig,
+) -> LabelledFacts:
+    facts = _facts(tables)
+    shares = tables["folds"].group_by("repeat", "split").len().sort("repeat", "split")
+    targets = tables["targets"]
+    # Unknown where a corpus gives targets instead of ratings.
+    counts = targets["n"].drop_nulls().to_numpy()
+    return LabelledFacts(
+        name=name,
+        version=version,
+        about=corpus.about,
+        counts=facts["counts"],
+        excluded={
+            reason: left_out["clip_id"].to_list()
+            for (reason,), left_out in tables["clips"]
+            .filter(pl.col("excluded").is_not_null())
+            .group_by("excluded", maintain_order=True)
+        },
+        shares=[(int(repeat), str(split), int(count)) for repeat, split, count in shares.iter_rows()],
+        statistics={
+            name: (float(values.mean()), float(values.std()), float(values.min()), float(values.max()))
+            for name in PARAMETERS
+            for values in [targets[name].drop_nulls().to_numpy()]
+            if len(values)
+        },
+        unknown={
+            name: clips
+            for name in PARAMETERS
+            if (clips := targets.filter(pl.col(name).is_null())["clip_id"].n_unique())
+        },
+        ratings=(int(counts.min()), float(np.median(counts)), int(counts.max())) if len(counts) else None,
+        has_audio=bool(corpus.audio_folder or corpus.render),
+        min_beats=config.min_beats,
+        folds=corpus.folds,
+    )
+
+
+@dataclass(frozen=True)
+class LabelledDataset:
+    """A labelled dataset read back.
+
+    Attributes
+    ----------
+    folder : Path
+        Where it lies.
+    manifest : dict
+        Its manifest.
+    clips, targets, beats, folds : DataFrame
+        Its tables, as in the contract of the dataset.
+    """
+
+    folder: Path
+    manifest: dict[str, Any]
+    clips: pl.DataFrame
+    targets: pl.DataFrame
+    beats: pl.DataFrame
+    folds: pl.DataFrame
+
+    @property
+    def name(self) -> str:
+        """Name of the dataset."""
+        return str(self.manifest["name"])
+
+    @property
+    def version(self) -> str:
+        """Version of the dataset."""
+        return str(self.manifest["version"])
+
+    @property
+    def split(self) -> str | None:
+        """Name of the split where the test part was given, not dealt."""
+        return self.manifest.get("config", {}).get("source", {}).get("split")
+
+    def audio_folder(self) -> Path | None:
+        """Where ``local.json`` says that the audio lies, or that published with it; None where there is none."""
+        path = self.folder / release.LOCAL
+        if not path.is_file():
+            published = self.folder / "audio"
+            return published if published.is_dir() else None
+        return self.folder / str(read_json(path, "local.json").get("audio", "."))
+
+    def sources(self, folder: Path) -> list[ClipSource]:
+        """Where the music of the clips that are in the folds lies, in the order of the clips."""
+        kept = self.clips.filter(pl.col("excluded").is_null())
+        return clip_sources(kept, folder, kind=audio_kind(self.manifest["config"]["source"]))
+
+
+def load(folder: Path) -> LabelledDataset:
+    """Read a labelled dataset and check every file against its manifest.
+
+    Raises
+    ------
+    InputError
+        If there is none, it is a pre-training dataset, or a file is missing or was changed.
+    """
+    manifest = release.load_manifest(folder)
+    if manifest.get("kind") != "labelled":
+        raise InputError(f"{folder}: a {manifest.get('kind')} dataset; expected a labelled one.")
+    release.check_files(folder, manifest)
+    tables = {table: release.read_table(folder, table) for table in TABLES if table != "annotations"}
+    return LabelledDataset(folder=folder, manifest=manifest, **tables)

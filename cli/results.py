@@ -1,0 +1,93 @@
+"""The commands about results: what was run, rendered, compared and checked."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import InputError
+from .options import AsJson, Models, Quiet, Verbose
+from .output import data_folder, print_json, print_tables, say, settle, tell
+
+
+def leaderboard(
+    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    form: Annotated[str, typer.Option("--format", help="rich, markdown, latex, csv, json or html.")] = "rich",
+    out: Annotated[
+        str | None, typer.Option(help="Write to this file instead of printing; to one file a table in FOLDER/.")
+    ] = None,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Render what was run, one section a dataset; html is a page with a panel for every row.
+
+    For example:
+
+      emobench leaderboard
+
+      emobench leaderboard --format markdown --out leaderboard.md
+
+      emobench leaderboard --format html --out leaderboard.html
+    """
+    settle(quiet=quiet, verbose=verbose)
+    from ..benchmark.report.leaderboard import load
+
+    form = "json" if as_json else form
+    made = load(results)
+    for problem in made.results.problems:
+        tell(f"left out: {problem}", err=True)
+    if form == "rich" and out is None:
+        print_tables(made.tables)
+        return
+    if out is None:
+        typer.echo(made.rendered(form, data=data_folder()), nl=False)
+        return
+    for path in made.save(form, out, data=data_folder()):
+        say(f"wrote {path}")
+
+
+def list_things(
+    what: Annotated[str, typer.Argument(help="features, datasets, models or results.")] = "features",
+    folder: Annotated[Path | None, typer.Argument(help="With --plot: where pictures go. Default: plots.")] = None,
+    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    models: Models = Path("models"),
+    plot: Annotated[bool, typer.Option("--plot", help="models: draw training curves and learned rows as PNG.")] = False,
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """List features, datasets, models or results.
+
+    For example:
+
+      emobench list
+
+      emobench list datasets --json
+
+      emobench list models --plot pictures/
+    """
+    settle(quiet=quiet, verbose=verbose, address_space=1)
+    from ..benchmark.report.listing import draw_models, inventory
+
+    if plot and what != "models":
+        raise InputError(f"list {what} --plot: only models have pictures; write 'emobench list models --plot'.")
+    if folder is not None and not plot:
+        raise InputError(f"list {what} {folder}: a folder goes with --plot; write 'emobench list models --plot DIR'.")
+    found = inventory(what, data=data_folder(), models=models, results=results)
+    drawn = draw_models(models, folder or Path("plots")) if plot else None
+    pictures = drawn.pictures if drawn else {}
+    for problem in [*found.notes, *(drawn.problems if drawn else [])]:
+        tell(f"left out: {problem}", err=True)
+    if as_json:
+        records = [dict(record) for record in found.records]
+        for record in records if plot else []:
+            record["plots"] = [str(path) for path in pictures.get(record["folder"], [])]
+        print_json(records)
+        return
+    print_tables([replace(found, notes=())])
+    for path in (path for paths in pictures.values() for path in paths):
+        say(f"wrote {path}")

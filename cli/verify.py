@@ -1,0 +1,98 @@
+"""The command that checks results again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import InputError
+from .options import AsJson, Models, Quiet, Verbose
+from .output import data_folder, print_json, say, settle, tell
+
+if TYPE_CHECKING:
+    from ..benchmark.results.checks import Report
+    from ..benchmark.results.collection import Collection
+
+
+def verify(
+    result: Annotated[Path | None, typer.Argument(help="RESULT.json; its predictions lie beside it.")] = None,
+    everything: Annotated[
+        Path | None, typer.Option("--all", help="Check every result of this folder, as a repository of results.")
+    ] = None,
+    dataset: Annotated[
+        list[Path] | None, typer.Option(help="The dataset it was made on. Default: data/NAME. May be repeated.")
+    ] = None,
+    models: Models = Path("models"),
+    as_json: AsJson = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Score stored predictions again; check dataset, folds, weights, signature and every field.
+
+    Exit status 1 if anything is wrong, or if the dataset is not at hand: the result is then not verified.
+
+    For example:
+
+      emobench verify results/synthetic@1.0.0/mfcc-0f9b3db44607.json
+
+      emobench verify results/d@1.0.0/mfcc-0f9b3db44607.json --dataset data/d --json
+
+      emobench verify --all results
+    """
+    settle(quiet=quiet, verbose=verbose)
+    if (result is None) == (everything is None):
+        raise InputError("verify: expected either a RESULT.json, or a folder of results with --all DIR.")
+    from ..benchmark.results.collection import verify_all
+    from ..benchmark.results.verify import verify as verify_one
+    from ..benchmark.results.verify_data import Datasets
+
+    datasets = Datasets(dataset or [], data_folder(), only=result is not None)
+    if everything is not None:
+        found = verify_all(everything, datasets, models)
+        _tell_all(found, as_json)
+    else:
+        assert result is not None
+        found = verify_one(result, datasets, models)
+        _tell(found, as_json)
+    if not found.ok:
+        raise typer.Exit(1)
+
+
+def _tell(report: Report, as_json: bool) -> None:
+    """Print a line for each check and each failure."""
+    if as_json:
+        print_json(report.record())
+        return
+    say(str(report.path))
+    for check in report.checks:
+        for line in check.failures:
+            tell(f"  FAILED       {check.name}: {line}")
+        if not check.failures:
+            say(f"  {check.state:<11}  {check.name}: {'; '.join(check.notes)}")
+    if report.state == "not verified":
+        tell(f"not verified: {'; '.join(report.missing)}")
+    elif report.ok:
+        say("verified")
+
+
+def _tell_all(found: Collection, as_json: bool) -> None:
+    """Print a line for each verified result and one for each failure."""
+    if as_json:
+        print_json(found.record())
+        return
+    for report in found.reports:
+        if report.ok:
+            skipped = ", ".join(check.name for check in report.checks if not check.done)
+            say(f"verified      {report.path}" + (f" (not checked: {skipped})" if skipped else ""))
+        elif not report.failed:
+            tell(f"not verified  {report.path}: {'; '.join(report.missing)}")
+        for check in report.checks:
+            for line in check.failures:
+                tell(f"FAILED        {report.path}: {check.name}: {line}")
+    for line in found.strays:
+        tell(f"FAILED        {line}")
+    verified = sum(report.ok for report in found.reports)
+    strays = f"; {len(found.strays)} other files do not belong there" if found.strays else ""
+    say(f"{verified} of {len(found.reports)} results verified{strays}.")

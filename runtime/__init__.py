@@ -1,0 +1,1 @@
+"""Executors, process isolation, shards, Dask, files and the environment."""

@@ -1,0 +1,200 @@
+"""Files written whole or not at all, and the hashes by which they are known."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import io
+import json
+import math
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from ..errors import EmobenchError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Json = Any
+
+# A disk or a quota is full, a file would be larger than allowed, a disk fails.
+WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary path beside ``path``; rename it into place when the block ends well.
+
+    Parameters
+    ----------
+    path : Path
+        The file to write. Its folder is created.
+
+    Yields
+    ------
+    Path
+        Where to write. On any exception it is removed and ``path`` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
+    try:
+        yield temporary
+        with temporary.open("rb") as handle:
+            os.fsync(handle.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        # A write that fails names no file, and nobody knows the temporary one.
+        if error.filename == str(temporary) or (error.filename is None and error.errno in WRITE_ERRORS):
+            error.filename = str(path)
+        raise
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def locked(path: Path, refusal: str) -> Iterator[None]:
+    """Hold a lock that ends with this process, however that ends.
+
+    Parameters
+    ----------
+    path : Path
+        File of the lock. Its folder is created; the file is removed in the end.
+    refusal : str
+        What is going on where another process has it.
+
+    Raises
+    ------
+    EmobenchError
+        If another process has it: ``refusal`` and its id.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor = _lock(path, refusal)
+    try:
+        with suppress(OSError):
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, str(os.getpid()).encode(), 0)
+        yield
+    finally:
+        # Removed before it is unlocked, so that nobody locks a file that is about to go.
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _lock(path: Path, refusal: str) -> int:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # The one that had it may have removed the file since it was opened.
+            if _is_at(path, descriptor):
+                return descriptor
+        except BlockingIOError:
+            owner = os.pread(descriptor, 20, 0).decode(errors="replace")
+            os.close(descriptor)
+            told = f" (process {owner})" if owner.isdigit() else ""
+            raise EmobenchError(f"{refusal}{told}; wait until it ends and run the command again.") from None
+        except OSError as error:
+            # Some network file systems have no locks; there it is as if nobody else were at work.
+            if error.errno in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
+                return descriptor
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+
+
+def _is_at(path: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(path.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write ``text`` as UTF-8, whole or not at all."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def write_json(path: Path, value: Json) -> None:
+    """Write ``value`` as indented JSON, whole or not at all; NaN is refused."""
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def write_parquet(path: Path, table: pl.DataFrame) -> None:
+    """Write a table, whole or not at all; the same table gives the same bytes."""
+    # Encoded in memory: polars would hide why a write failed.
+    encoded = io.BytesIO()
+    table.write_parquet(encoded, compression="zstd", statistics=True)
+    with replacing(path) as temporary:
+        temporary.write_bytes(encoded.getvalue())
+
+
+def read_json(path: Path, what: str) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+    what : str
+        What the file is, for the message.
+
+    Raises
+    ------
+    EmobenchError
+        If the file is missing, is not JSON, or is not an object.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"), parse_float=_finite, parse_constant=_finite)
+    except (OSError, ValueError, RecursionError) as error:
+        raise EmobenchError(f"{path}: not a readable {what} ({error}).") from error
+    if not isinstance(value, dict):
+        raise EmobenchError(f"{path}: a {what} is a JSON object, this is a {type(value).__name__}.")
+    return value
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is no finite number")
+    return value
+
+
+def sha256_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
+
+
+def plain(value: object) -> Json:
+    """Turn dataclasses, paths, tuples and mappings into what JSON can hold."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, Path):
+        return value.as_posix()
+    return value
+
+
+def digest(value: object) -> str:
+    """SHA-256 of a value's canonical JSON (sorted keys, no spaces), in hexadecimal."""
+    text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def cache_folder() -> Path:
+    """Folder of everything that can be computed again: ``EMOBENCH_CACHE`` or the user's cache."""
+    named = os.environ.get("EMOBENCH_CACHE")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME")
+    return (Path(base) if base else Path.home() / ".cache") / "emobench"
