@@ -1,16 +1,32 @@
-"""The errors that a user may see; each carries one line that says what is wrong and what to do."""
+"""Errors and warnings for users: one line that says what is wrong, what was expected and what to do.
+
+Messages write the names of parameters in backquotes, as in "`epochs` 0: expected a positive number." The command line
+replaces them by its options ("--epochs 0: …"); nothing else in the package knows these.
+"""
 
 from __future__ import annotations
 
+import re
+
+
+class EmobenchWarning(UserWarning):
+    """Something that the user should know although the work goes on."""
+
 
 class EmobenchError(Exception):
-    """Something failed; the command ends with exit status 1."""
+    """A failure that is not the caller's fault. The command line exits with status 1."""
 
     exit_code = 1
 
+    @property
+    def parameter(self) -> str | None:
+        """Python name of the first parameter that the message mentions, or None."""
+        found = re.search(r"`([a-z_]+)`", str(self))
+        return found[1] if found else None
+
 
 class InputError(EmobenchError):
-    """Wrong usage or bad input: file, row or value, what was expected, what to do. Exit status 2."""
+    """Wrong usage or bad input. The command line exits with status 2."""
 
     exit_code = 2
 

@@ -1,0 +1,260 @@
+"""Features, sources, regressors and metrics: what each must provide, and the registry that finds them.
+
+A registry collects the entries of one kind. Modules of the packages it names register theirs when they are imported,
+which happens when the registry is first asked; other packages add entries through an entry-point group. So a new
+feature, source, regressor or metric is one file, and no list elsewhere names it. This module imports nothing heavy.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+
+from .errors import InputError
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+    FloatArray = npt.NDArray[np.float64]
+
+
+class Named(Protocol):
+    """What can be registered: an object with a name and a one-line title."""
+
+    @property
+    def name(self) -> str:
+        """Name as typed."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Name as tables print it."""
+        ...
+
+
+T = TypeVar("T", bound=Named)
+
+
+class Registry(Generic[T]):
+    """Entries of one kind by name.
+
+    Parameters
+    ----------
+    kind : str
+        Name of the kind in messages, such as ``"feature"``.
+    packages : sequence of str
+        Packages whose modules register entries when they are imported.
+    group : str, optional
+        Entry-point group in which other packages name entries.
+    """
+
+    def __init__(self, kind: str, *, packages: Sequence[str] = (), group: str | None = None) -> None:
+        self.kind = kind
+        self._packages = packages
+        self._group = group
+        self._entries: dict[str, T] = {}
+        self._discovered = False
+
+    def register(self, entry: T) -> T:
+        """Add an entry and return it, so that this can decorate a class instance's factory.
+
+        Raises
+        ------
+        InputError
+            If another entry has its name.
+        """
+        if self._entries.setdefault(entry.name, entry) is not entry:
+            raise InputError(f"two {self.kind}s are called {entry.name!r}; expected each name once.")
+        return entry
+
+    def unregister(self, name: str) -> None:
+        """Remove an entry."""
+        del self._entries[name]
+
+    def _discover(self) -> None:
+        if self._discovered:
+            return
+        self._discovered = True
+        for package in self._packages:
+            for module in pkgutil.iter_modules(importlib.import_module(package).__path__):
+                importlib.import_module(f"{package}.{module.name}")
+
+    def plugins(self) -> dict[str, EntryPoint]:
+        """Entry points of other packages by name; nothing is imported."""
+        return {point.name: point for point in entry_points(group=self._group)} if self._group else {}
+
+    def __iter__(self) -> Iterator[T]:
+        """Iterate over the registered entries in the order of their registration, without plug-ins."""
+        self._discover()
+        return iter(list(self._entries.values()))
+
+    def names(self) -> list[str]:
+        """Names of all entries, those of plug-ins last."""
+        own = [entry.name for entry in self]
+        return own + sorted(set(self.plugins()) - set(own))
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.names()
+
+    def __getitem__(self, name: str) -> T:
+        """Return the entry of a name; it must be registered (plug-ins are loaded by those who use them).
+
+        Raises
+        ------
+        InputError
+            If there is none.
+        """
+        self._discover()
+        if name not in self._entries:
+            raise InputError(f"no {self.kind} is called {name!r}; expected one of {', '.join(self.names())}.")
+        return self._entries[name]
+
+
+class Feature:
+    """A feature computed from the samples of a clip; subclass it, or use any object with the same attributes.
+
+    Attributes
+    ----------
+    name : str
+        Name in ``--features``, tables and results.
+    title : str
+        Name as tables print it; the name where empty.
+    sample_rate : int
+        Sample rate of the samples in hertz.
+    revision : str or None
+        Version of the code and parameters. Features that declare one are cached under it; others are extracted on
+        every run.
+    align : {"center", "end"}
+        Whether frame times are frame centres, or the ends of the frames' contexts. With ``"end"``, seconds before the
+        first frame take the first frame.
+    sparse : bool
+        Whether seconds without a frame are allowed; the last value then holds.
+    device : str
+        Device the feature computes on, for information.
+    batch_size : int or None
+        Number of clips per call; ``samples`` is then a list of arrays, and a list of results is returned.
+    metadata : mapping
+        Licence, number of parameters, training data, labels used.
+    trainable : bool
+        Whether ``fit(clips, targets)`` is called with the training clips of each fold.
+    """
+
+    name: str = ""
+    title: str = ""
+    sample_rate: int = 22_050
+    revision: str | None = None
+    align: str = "center"
+    sparse: bool = False
+    device: str = "cpu"
+    batch_size: int | None = None
+    metadata: ClassVar[Mapping[str, Any]] = {}
+    trainable: bool = False
+
+    def __call__(self, samples: Any) -> tuple[Any, Any]:
+        """Compute the frames of a clip.
+
+        Parameters
+        ----------
+        samples : ndarray of float32, shape (n_samples,)
+            Mono signal at ``sample_rate``.
+
+        Returns
+        -------
+        times : ndarray, shape (n,)
+            Times of the frames in seconds from the clip's start, increasing.
+        values : ndarray, shape (n, d)
+            Values of the frames, finite.
+        """
+        raise NotImplementedError
+
+
+@dataclass(frozen=True)
+class Source:
+    """A corpus, or another origin of datasets, that ``build_dataset`` can read.
+
+    Attributes
+    ----------
+    name : str
+        Name of the source, and of its subcommand.
+    title : str
+        What it builds, in one line.
+    options : type
+        Frozen dataclass whose fields are the source's options. A field's ``metadata`` may hold ``help`` (one
+        sentence) and ``metavar``; see :func:`option`.
+    load : callable
+        Reads the corpora that an instance of ``options`` describes. Heavy packages are imported inside.
+    examples : tuple of str
+        Command lines for the help text, without the program's name.
+    """
+
+    name: str
+    title: str
+    options: type
+    load: Callable[..., Any]
+    examples: tuple[str, ...] = ()
+
+
+def option(default: Any, help: str, *, metavar: str | None = None) -> Any:
+    """Declare a field of a source's options with its help text."""
+    return field(default=default, metadata={"help": help, "metavar": metavar})
+
+
+class Regressor(Protocol):
+    """Fits targets from features on the training part of a fold."""
+
+    @property
+    def name(self) -> str:
+        """Name as typed."""
+        ...
+
+    @property
+    def title(self) -> str:
+        """Name as tables print it."""
+        ...
+
+    def fit(
+        self,
+        features: FloatArray,
+        targets: FloatArray,
+        verification: tuple[FloatArray, FloatArray],
+    ) -> Fitted:
+        """Fit the training part; whatever is chosen is chosen on the verification part.
+
+        Parameters
+        ----------
+        features : ndarray, shape (n, d)
+            Features of the training part.
+        targets : ndarray, shape (n, k)
+            Known targets of the training part.
+        verification : tuple of ndarray
+            Features and targets of the verification part.
+        """
+        ...
+
+
+class Fitted(Protocol):
+    """A fitted regressor."""
+
+    @property
+    def chosen(self) -> Mapping[str, float]:
+        """Settings that were chosen on the verification part, by name."""
+        ...
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        """Predict targets, shape (n, k)."""
+        ...
+
+
+features: Registry[Any] = Registry(
+    "feature", packages=("emobench.baselines", "emobench.benchmark.features.families"), group="emobench.features"
+)
+sources: Registry[Source] = Registry("source", packages=("emobench.builders.sources",), group="emobench.sources")
+regressors: Registry[Regressor] = Registry(
+    "regressor", packages=("emobench.benchmark.scoring.regressors",), group="emobench.regressors"
+)
+metrics: Registry[Any] = Registry("metric", packages=("emobench.benchmark.scoring.metrics",), group="emobench.metrics")
