@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from ..errors import InputError
 
-Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars, no remarks.")]
-Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="Say which versions and which cache are used.")]
+if TYPE_CHECKING:
+    from concurrent.futures import Executor
+    from contextlib import AbstractContextManager
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
 Workers = Annotated[int | None, typer.Option("--workers", min=1, help="Processes. Default: the processors there are.")]
 Scheduler = Annotated[
@@ -85,3 +87,10 @@ def _whole_numbers(text: str, option: str) -> tuple[int, ...]:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
         raise InputError(f"{option} {text}: expected whole numbers joined by commas.") from None
+
+
+def executor_of(workers: int | None, scheduler: str | None) -> AbstractContextManager[Executor]:
+    """Start the executor that the options ask for."""
+    from ..runtime.executor import executor, processors
+
+    return executor(workers or processors(), scheduler)

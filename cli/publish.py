@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .options import AsJson, Models, Quiet, Verbose
-from .output import data_folder, print_json, remark, say, settle, tell
+from .command import SETTINGS, command
+from .options import AsJson, Models
+from .output import data_folder, print_json, remark, say, tell
 
 if TYPE_CHECKING:
     from ..cards.hub_release import Release, Released
 
 app = typer.Typer(
     help="Release a dataset, a leaderboard or a model to the Hub.",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=SETTINGS,
     no_args_is_help=True,
 )
 
@@ -34,7 +35,7 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="List what would go; not
 CreatePr = Annotated[bool, typer.Option("--create-pr", help="Propose it to a repository that is there.")]
 
 
-@app.command()
+@command(app, "dataset")
 def dataset(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A dataset that emobench built.")],
     repo: Repo,
@@ -46,8 +47,6 @@ def dataset(
     create_pr: CreatePr = False,
     tag: Annotated[bool, typer.Option("--tag/--no-tag", help="Tag it v and its version.")] = True,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Release a dataset: one commit, tagged with its version.
 
@@ -59,7 +58,6 @@ def dataset(
 
       emobench run --features mfcc --dataset hf://ann/synthetic@v1.0.0 --audio clips/
     """
-    settle(quiet=quiet, verbose=verbose)
     from ..benchmark.publishing.dataset import dataset_release, publish_dataset
 
     release = dataset_release(folder, repo, with_audio=with_audio, private=private, create_pr=create_pr, tag=tag)
@@ -69,7 +67,7 @@ def dataset(
     _tell([publish_dataset(release)], as_json)
 
 
-@app.command()
+@command(app, "leaderboard")
 def leaderboard(
     repo: Repo,
     results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
@@ -82,8 +80,6 @@ def leaderboard(
     create_pr: CreatePr = False,
     tag: Annotated[bool, typer.Option("--tag", help="Tag the results with the hash of their rows.")] = False,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Release results and predictions to a repository of results, and their page to a static Space.
 
@@ -98,7 +94,6 @@ def leaderboard(
 
       emobench publish leaderboard bob/results --create-pr
     """
-    settle(quiet=quiet, verbose=verbose)
     from ..benchmark.publishing.board import board, publish_board
     from ..benchmark.publishing.page import render_page
     from ..benchmark.results.verify_data import Datasets
@@ -127,7 +122,7 @@ def leaderboard(
     _tell(released, as_json)
 
 
-@app.command()
+@command(app, "model")
 def model(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model of emobench pretrain.")],
     repo: Repo,
@@ -142,8 +137,6 @@ def model(
     create_pr: CreatePr = False,
     tag: Annotated[bool, typer.Option("--tag", help="Tag it with the hash of its weights.")] = False,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Release a model: weights, configuration, training log, and a card with the scores.
 
@@ -153,7 +146,6 @@ def model(
 
       emobench publish model models/rhythm-0bfac3ec9725 ann/rhythm --public --tag
     """
-    settle(quiet=quiet, verbose=verbose)
     from ..benchmark.publishing.model import model_release
     from ..benchmark.results.verify_data import Datasets
     from ..cards.hub_release import publish

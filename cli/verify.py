@@ -1,4 +1,4 @@
-"""The command that checks results again."""
+"""Check results again."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .options import AsJson, Models, Quiet, Verbose
-from .output import data_folder, print_json, say, settle, tell
+from .options import AsJson, Models
+from .output import data_folder, print_json, say, tell
 
 if TYPE_CHECKING:
     from ..benchmark.results.checks import Report
@@ -26,8 +26,6 @@ def verify(
     ] = None,
     models: Models = Path("models"),
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """Score stored predictions again; check dataset, folds, weights, signature and every field.
 
@@ -41,7 +39,6 @@ def verify(
 
       emobench verify --all results
     """
-    settle(quiet=quiet, verbose=verbose)
     if (result is None) == (everything is None):
         raise InputError("verify: expected either a RESULT.json, or a folder of results with --all DIR.")
     from ..benchmark.results.collection import verify_all

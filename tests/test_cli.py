@@ -17,6 +17,7 @@ import pytest
 import soundfile
 import typer
 from emobench.builders.sources import Built
+from emobench.cli import command
 from emobench.cli import output as console
 from emobench.cli.main import app
 from typer.testing import CliRunner
@@ -276,7 +277,7 @@ def test_ctrl_c_while_building(tmp_path: Path, built: Path) -> None:
     for pattern in ("s0002.flac", "*.npz", "p0001.flac"):
         ran = _interrupted(tmp_path, ["build-data", *SMALL, "--workers", "2"], tmp_path, pattern)
         assert ran.returncode == 130, ran.stderr
-        assert ran.stderr == "emobench: interrupted; the same command goes on where this one stopped.\n"
+        assert ran.stderr == "emobench: interrupted. Finished work is kept; rerun the command to resume.\n"
         assert not (tmp_path / "data" / "synthetic-pretrain").exists()
     ran = _emobench("build-data", *SMALL, cwd=tmp_path, env={"EMOBENCH_CACHE": str(tmp_path / "cache")})
     assert ran.returncode == 0, ran.stderr
@@ -296,7 +297,7 @@ def test_ctrl_c_while_running(built: Path, tmp_path: Path) -> None:
         folder.mkdir()
         ran = _interrupted(folder, arguments, folder, pattern)
         assert ran.returncode == 130, ran.stderr
-        assert ran.stderr == "emobench: interrupted; the same command goes on where this one stopped.\n"
+        assert ran.stderr == "emobench: interrupted. Finished work is kept; rerun the command to resume.\n"
         assert not list(folder.rglob("*.tmp"))
     ran = _emobench(*arguments, "--json", cwd=folder, env={"EMOBENCH_CACHE": str(folder / "cache")})
     fresh = _emobench(*arguments, "--json", cwd=tmp_path, env={"EMOBENCH_CACHE": str(tmp_path / "cache")})
@@ -315,7 +316,7 @@ def test_an_import_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
                 signal.raise_signal(signal.SIGINT)
         raise RecursionError("maximum recursion depth exceeded")
 
-    own = typer.Typer(cls=console.Commands)
+    own = typer.Typer(cls=command.Commands)
     own.command("fails")(fails)
     own.command("other")(lambda: None)
     try:
@@ -326,7 +327,7 @@ def test_an_import_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
         signal.signal(signal.SIGINT, before)
     assert (ran.exit_code, ran.stderr.splitlines()) == (
         130,
-        ["emobench: interrupted; the same command goes on where this one stopped."],
+        ["emobench: interrupted. Finished work is kept; rerun the command to resume."],
     )
 
 

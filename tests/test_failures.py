@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from emobench.cli.output import _failure
+from emobench.cli.command import failure
 from emobench.runtime.files import cache_folder, replacing, write_text
 
 _BUILD = ("build-data", "--size", "3", "--pretrain-size", "1", "--out")
@@ -84,7 +84,7 @@ def test_what_is_written_is_named_and_nothing_else_is(tmp_path: Path) -> None:
         pass
     assert caught.value.filename == str(tmp_path / "x.txt")
     write_text(tmp_path / "x.txt", "whole")
-    line, status = _failure(OSError(errno.ENOSPC, "No space left on device"))
+    line, status = failure(OSError(errno.ENOSPC, "No space left on device"))
     assert status == 1
     assert line.startswith(f"{cache_folder()} or ")
 

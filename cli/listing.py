@@ -1,4 +1,4 @@
-"""The commands about results: what was run, rendered, compared and checked."""
+"""List what is available."""
 
 from __future__ import annotations
 
@@ -9,45 +9,8 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
-from .options import AsJson, Models, Quiet, Verbose
-from .output import data_folder, print_json, print_tables, say, settle, tell
-
-
-def leaderboard(
-    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
-    form: Annotated[str, typer.Option("--format", help="rich, markdown, latex, csv, json or html.")] = "rich",
-    out: Annotated[
-        str | None, typer.Option(help="Write to this file instead of printing; to one file a table in FOLDER/.")
-    ] = None,
-    as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
-    """Render what was run, one section a dataset; html is a page with a panel for every row.
-
-    For example:
-
-      emobench leaderboard
-
-      emobench leaderboard --format markdown --out leaderboard.md
-
-      emobench leaderboard --format html --out leaderboard.html
-    """
-    settle(quiet=quiet, verbose=verbose)
-    from ..benchmark.report.leaderboard import load
-
-    form = "json" if as_json else form
-    made = load(results)
-    for problem in made.results.problems:
-        tell(f"left out: {problem}", err=True)
-    if form == "rich" and out is None:
-        print_tables(made.tables)
-        return
-    if out is None:
-        typer.echo(made.rendered(form, data=data_folder()), nl=False)
-        return
-    for path in made.save(form, out, data=data_folder()):
-        say(f"wrote {path}")
+from .options import AsJson, Models
+from .output import data_folder, print_json, print_tables, say, tell
 
 
 def list_things(
@@ -57,8 +20,6 @@ def list_things(
     models: Models = Path("models"),
     plot: Annotated[bool, typer.Option("--plot", help="models: draw training curves and learned rows as PNG.")] = False,
     as_json: AsJson = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
 ) -> None:
     """List features, datasets, models or results.
 
@@ -70,7 +31,6 @@ def list_things(
 
       emobench list models --plot pictures/
     """
-    settle(quiet=quiet, verbose=verbose, address_space=1)
     from ..benchmark.report.listing import draw_models, inventory
 
     if plot and what != "models":

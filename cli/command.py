@@ -1,0 +1,188 @@
+"""What every command has: common options, errors as one line, and an exit status."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import re
+import resource
+import signal
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from ..errors import EmobenchError, EmobenchWarning
+from ..runtime.files import WRITE_ERRORS, cache_folder
+from .output import State, tell
+
+# The module in which typer defines its usage errors differs between releases.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+SETTINGS = {"help_option_names": ["-h", "--help"]}
+OUTPUT = "Output"
+
+_Quiet = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print only errors and requested data.", rich_help_panel=OUTPUT)
+]
+_Verbose = Annotated[
+    bool, typer.Option("--verbose", "-v", help="Print package versions and the cache folder.", rich_help_panel=OUTPUT)
+]
+_Debug = Annotated[
+    bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT, hidden=True)
+]
+
+
+def command(app: typer.Typer, name: str, *, address_space: int = 2) -> Callable[[Callable[..., None]], Callable]:
+    """Register a function as a command with the options that every command has.
+
+    Parameters
+    ----------
+    app : Typer
+        The group.
+    name : str
+        Name of the command.
+    address_space : int
+        GiB of address space below which the libraries that the command imports abort.
+    """
+
+    def register(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)
+        def run(context: typer.Context, quiet: bool, verbose: bool, debug: bool, **arguments: Any) -> None:
+            State.flags = _flags(context)
+            settle(quiet=quiet, verbose=verbose, debug=debug)
+            _check_address_space(address_space)
+            function(**arguments)
+
+        own = inspect.signature(function, eval_str=True)
+        common = [
+            inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Quiet),
+            inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Verbose),
+            inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Debug),
+        ]
+        options = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own.parameters.values()]
+        context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        run.__signature__ = inspect.Signature([context, *options, *common])  # pyright: ignore[reportAttributeAccessIssue]
+        run.__annotations__ = {each.name: each.annotation for each in [context, *options, *common]}
+        app.command(name, context_settings=SETTINGS)(run)
+        return function
+
+    return register
+
+
+def _flags(context: typer.Context) -> dict[str, str]:
+    """Options and arguments of a command by the names of their parameters."""
+    flags = {}
+    for parameter in context.command.params:
+        if parameter.param_type_name == "argument":
+            flags[str(parameter.name)] = (getattr(parameter, "metavar", None) or str(parameter.name)).upper()
+        else:
+            flags[str(parameter.name)] = max(parameter.opts, key=len)
+    return flags
+
+
+def with_flags(text: str) -> str:
+    """Replace the names of parameters, written in backquotes, by the options of the current command."""
+    return re.sub(r"`([a-z_]+)`", lambda found: State.flags.get(found[1], found[0]), text)
+
+
+def settle(*, quiet: bool, verbose: bool, debug: bool) -> None:
+    """Apply the options that every command has, wherever on the command line they are."""
+    State.quiet |= quiet
+    State.debug |= debug
+    if State.quiet:
+        os.environ["EMOBENCH_QUIET"] = "1"
+    if verbose:
+        from ..runtime.environment import package_versions
+
+        versions = ", ".join(f"{name} {version}" for name, version in package_versions().items())
+        tell(f"versions: {versions}", err=True)
+        tell(f"cache: {cache_folder()}", err=True)
+
+
+def _check_address_space(needed: int) -> None:
+    """Refuse to start where the libraries would abort: their allocations fail without an error to report."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    if limit != resource.RLIM_INFINITY and limit < needed * 2**30:
+        raise EmobenchError(
+            f"the address space is limited to {limit / 2**30:.2f} GiB; this command needs at least {needed} GiB. Raise "
+            "the limit, as with 'ulimit -v unlimited', and rerun the command."
+        )
+
+
+def failure(error: BaseException) -> tuple[str, int]:
+    """Describe an error in one line, and give the exit status."""
+    if isinstance(error, EmobenchError):
+        return with_flags(str(error)), error.exit_code
+    if isinstance(error, KeyboardInterrupt):
+        return "interrupted. Finished work is kept; rerun the command to resume.", 130
+    if isinstance(error, MemoryError):
+        return "out of memory. Use fewer workers (--workers) and rerun the command.", 1
+    assert isinstance(error, OSError)
+    where = f"{error.filename}: " if error.filename else ""
+    if not where and error.errno in WRITE_ERRORS:
+        # Libraries write to these two places without naming them.
+        where = f"{cache_folder()} or {tempfile.gettempdir()}: "
+    return f"{where}{error.strerror or error}. Finished work is kept. Fix this and rerun the command.", 1
+
+
+def _show_warning(message: Warning | str, category: type[Warning], *where: Any) -> None:
+    if issubclass(category, EmobenchWarning):
+        tell(f"emobench: warning: {with_flags(str(message))}", err=True)
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, where[0], where[1]))
+
+
+def _interrupted(number: int, frame: Any) -> None:
+    State.interrupted = True
+    signal.default_int_handler(number, frame)
+
+
+class Commands(TyperGroup):
+    """A group of commands in which every failure is one line and an exit status."""
+
+    def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:
+        """Run the command line; wrong usage is one line too."""
+        if not standalone_mode:
+            return super().main(*args, standalone_mode=False, **more)
+        State.reset()
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+            signal.signal(signal.SIGINT, _interrupted)
+        try:
+            status = super().main(*args, standalone_mode=False, **more)
+        except _UsageError as error:
+            line = error.format_message().strip()
+            if not line or "\n" in line:
+                error.show()  # without a command, the help
+            else:
+                path = error.ctx.command_path if error.ctx else "emobench"
+                tell(f"emobench: {line.rstrip('.')}; see '{path} --help'.", err=True)
+            sys.exit(error.exit_code)
+        except typer.Abort:
+            sys.exit(1)
+        sys.exit(status if isinstance(status, int) else 0)
+
+    def invoke(self, ctx: typer.Context) -> Any:
+        """Run the command that was named."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("always", EmobenchWarning)
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of the output, such as head, has closed it; nothing more can be printed.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from None
+        except (Exception, KeyboardInterrupt) as error:
+            known = isinstance(error, (EmobenchError, KeyboardInterrupt, MemoryError, OSError))
+            # A package that is interrupted while it is imported may raise anything.
+            if State.debug or not (known or State.interrupted):
+                raise
+            line, status = failure(KeyboardInterrupt() if State.interrupted else error)
+            tell(f"emobench: {line}", err=True)
+            raise typer.Exit(status) from None
