@@ -12,10 +12,12 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, get_args
 
 import typer
 from typer.core import TyperGroup
+from typer.models import OptionInfo
 
 from ..errors import EmobenchError, EmobenchWarning
 from ..runtime.files import WRITE_ERRORS, cache_folder
@@ -27,15 +29,16 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 SETTINGS = {"help_option_names": ["-h", "--help"]}
 OUTPUT = "Output"
 
-_Quiet = Annotated[
-    bool, typer.Option("--quiet", "-q", help="Print only errors and requested data.", rich_help_panel=OUTPUT)
-]
-_Verbose = Annotated[
-    bool, typer.Option("--verbose", "-v", help="Print package versions and the cache folder.", rich_help_panel=OUTPUT)
-]
-_Debug = Annotated[
-    bool, typer.Option("--debug", help="Show the traceback of an error.", rich_help_panel=OUTPUT, hidden=True)
-]
+
+def _flag(*names: str, text: str) -> Any:
+    return Annotated[bool, typer.Option(*names, metavar="", help=text, rich_help_panel=OUTPUT)]
+
+
+_COMMON = {
+    "quiet": _flag("--quiet", "-q", text="Print only errors and requested data."),
+    "verbose": _flag("--verbose", "-v", text="Print package versions and the cache folder."),
+    "debug": _flag("--debug", text="Show the traceback of an error."),
+}
 
 
 def command(app: typer.Typer, name: str, *, address_space: int = 2) -> Callable[[Callable[..., None]], Callable]:
@@ -60,10 +63,11 @@ def command(app: typer.Typer, name: str, *, address_space: int = 2) -> Callable[
             function(**arguments)
 
         own = inspect.signature(function, eval_str=True)
+        for parameter in own.parameters.values():
+            _name_type(parameter.annotation)
         common = [
-            inspect.Parameter("quiet", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Quiet),
-            inspect.Parameter("verbose", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Verbose),
-            inspect.Parameter("debug", inspect.Parameter.KEYWORD_ONLY, default=False, annotation=_Debug),
+            inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=False, annotation=annotation)
+            for name, annotation in _COMMON.items()
         ]
         options = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own.parameters.values()]
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
@@ -73,6 +77,16 @@ def command(app: typer.Typer, name: str, *, address_space: int = 2) -> Callable[
         return function
 
     return register
+
+
+def _name_type(annotation: Any) -> None:
+    """Give an option the placeholder that help shows for its value; a flag has none."""
+    kind, *found = get_args(annotation) or (annotation,)
+    info = next((each for each in found if isinstance(each, OptionInfo)), None)
+    if info is not None and info.metavar is None:
+        kinds = {kind, *get_args(kind)}
+        names = {bool: "", int: "N", float: "X", Path: "PATH"}
+        info.metavar = next((name for each, name in names.items() if each in kinds), "TEXT")
 
 
 def _flags(context: typer.Context) -> dict[str, str]:
