@@ -23,7 +23,6 @@ def pretrain_domains(
     device: str,
     pool: Executor,
     threads: int = 1,
-    likelihood: bool = False,
 ) -> list[Model]:
     """Train the model of each domain, where it is not there yet.
 
@@ -43,8 +42,6 @@ def pretrain_domains(
         Of :func:`emobench.runtime.executor.executor`, for the audio.
     threads : int
         Threads of training, each on a part of every batch.
-    likelihood : bool
-        Estimate the log-likelihood of the binary machines that are trained.
 
     Returns
     -------
@@ -78,7 +75,6 @@ def pretrain_domains(
                 device=where,
                 threads=threads,
                 ranks=ranks,
-                likelihood=likelihood,
             )
             for name in names
         ]

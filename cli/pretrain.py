@@ -30,9 +30,6 @@ def pretrain(
     weight_decay: Annotated[float, typer.Option(help="Of the squared weights, an example.")] = 0.0,
     sparsity_target: Annotated[float | None, typer.Option(help="Mean activation to draw hidden units to.")] = None,
     sparsity_cost: Annotated[float, typer.Option(help="How strongly, an example.")] = 0.1,
-    likelihood: Annotated[
-        bool, typer.Option("--ais", help="Estimate the log-likelihood of the binary layers, for training.json.")
-    ] = False,
     threads: Annotated[int, typer.Option(min=1, help="Threads of training; they gain with large batches only.")] = 1,
     device: Device = "cpu",
     workers: Workers = None,
@@ -82,7 +79,6 @@ def pretrain(
             device=device,
             pool=pool,
             threads=threads,
-            likelihood=likelihood,
         )
     if not first:
         return

@@ -125,7 +125,6 @@ def pretrain(
     lengths: Sequence[int] | None = None,
     threads: int = 1,
     ranks: Ranks | None = None,
-    likelihood: bool = False,
 ) -> None:
     """Train a deep belief network greedily and write its folder.
 
@@ -150,8 +149,6 @@ def pretrain(
         On the processor; each takes a part of every batch.
     ranks : Ranks, optional
         The processes that train together; this one alone by default.
-    likelihood : bool
-        Estimate the log-likelihood of the binary machines by annealed importance sampling, for the log.
 
     Raises
     ------
@@ -176,7 +173,7 @@ def pretrain(
     training, held_out = everything.of_clips(~held), everything.of_clips(held)
     if not len(training):
         raise nothing
-    run = _Run(training, held_out, domain, config, folder, device, threads, ranks or Ranks(), likelihood)
+    run = _Run(training, held_out, domain, config, folder, device, threads, ranks or Ranks())
     networks, logs = run.machines()
     if run.ranks.rank == 0:
         described = {"training": config, "examples": len(training), "device": device.type, **provenance}
@@ -212,9 +209,7 @@ class _Run:
         device: torch.device,
         threads: int,
         ranks: Ranks,
-        likelihood: bool,
     ) -> None:
-        self.likelihood = likelihood
         self.training, self.held_out, self.domain, self.config = training, held_out, domain, config
         self.folder, self.device, self.threads, self.ranks = folder, device, threads, ranks
         statistics = input_statistics(training)
@@ -287,7 +282,6 @@ class _Run:
             rate=lambda step: config.rate * _schedule(config.schedule, step),
             seen=source.tensor(watched),
             held_out=feed(self.held_out).tensor(held) if len(held) else None,
-            likelihood=self.likelihood,
             save=lambda: self._save(machine),
             done=done,
         )

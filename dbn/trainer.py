@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from ..errors import EmobenchError
-from . import ais, kernels
+from . import kernels
 from .batches import Feed
 from .distributed import Ranks
 from .divergence import ContrastiveDivergence, DivergenceConfig
@@ -116,24 +116,6 @@ class Machine:
                 weight, bias = (tensors[f"{prefix}{epochs}/{part}"].to(device) for part in ("weight", "bias"))
                 self.kept[int(epochs)] = Layer(weight, bias)
 
-    def likelihood(self, seen: Tensor, held_out: Tensor | None) -> dict[str, float]:
-        """Mean log-likelihood in nats of drawn binary states, by annealed importance sampling; binary machines.
-
-        Of at most 1,000 examples each; ``ais_error`` is three standard errors of the logarithm of the partition
-        function.
-        """
-        rbm = RBM(self.rbm.weight.cpu(), self.rbm.visible_bias.cpu(), self.rbm.hidden_bias.cpu(), gaussian=False)
-        drawn = {}
-        for name, inputs in (("log_likelihood", seen), ("held_out_log_likelihood", held_out)):
-            if inputs is not None:
-                states = inputs[:1000].cpu()
-                start = kernels.stream(self.seed, self.label, "ais", name)
-                drawn[name] = (kernels.uniform_tensor(start, 0, states) < states).float()
-        generator = torch.Generator().manual_seed(int(kernels.stream(self.seed, self.label, "ais") >> np.uint64(1)))
-        partition = ais.log_partition(rbm, generator=generator, data=drawn["log_likelihood"])
-        found = {name: ais.log_likelihood(rbm, states, partition).mean for name, states in drawn.items()}
-        return found | {"ais_error": (partition.upper - partition.lower) / 2}
-
     def watch(self, seen: Tensor, held_out: Tensor | None) -> dict[str, float]:
         """Mean and spread of hidden activations, norm of the weights, and the free-energy gap.
 
@@ -162,7 +144,6 @@ def train(
     rate: Callable[[float], float],
     seen: Tensor,
     held_out: Tensor | None,
-    likelihood: bool,
     save: Callable[[], None],
     done: Callable[[dict[str, float]], None],
 ) -> None:
@@ -184,8 +165,6 @@ def train(
         Gives the learning rate when a share of all epochs is done.
     seen, held_out : Tensor
         Training and held-out inputs by which it is watched.
-    likelihood : bool
-        Whether to estimate the log-likelihood after the last epoch, of a binary machine.
     save : callable
         Keeps the state.
     done : callable
@@ -232,8 +211,6 @@ def train(
                 again = machine.rbm.visible(machine.rbm.hidden(seen))
                 entry["reconstruction_error"] = torch.mean((seen - again) ** 2).item()
             entry |= {"examples_per_second": count / seconds, "seconds": seconds}
-            if likelihood and epoch == epochs and not machine.rbm.gaussian:
-                entry |= machine.likelihood(seen, held_out)
             machine.log.append(entry)
             if epoch in keep:
                 machine.kept[epoch] = Layer(machine.rbm.weight.clone(), machine.rbm.hidden_bias.clone())

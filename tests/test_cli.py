@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -329,19 +328,6 @@ def test_an_import_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
         130,
         ["emobench: interrupted. Finished work is kept; rerun the command to resume."],
     )
-
-
-@pytest.mark.slow
-def test_the_likelihood_of_a_model_that_is_there(built: Path, tmp_path: Path) -> None:
-    command = ("pretrain", "-f", "rhythm", "--epochs", "1", "--layers", "4,3", "--pretrain-data")
-    arguments = [*command, str(built / "data" / "synthetic-pretrain")]
-    for more, status in (((), 0), (("--ais",), 2)):
-        ran = _emobench(*arguments, *more, cwd=tmp_path)
-        assert ran.returncode == status, ran.stderr
-    assert "was trained without it, and it is measured while training; remove the folder" in ran.stderr
-    shutil.rmtree(tmp_path / "models")
-    for _ in range(2):
-        assert _emobench(*arguments, "--ais", cwd=tmp_path).returncode == 0
 
 
 def test_excluded_clips_are_named_unless_they_are_many(

@@ -13,7 +13,7 @@ from ...builders.release import MANIFEST, load_manifest
 from ...builders.segments import load_segments
 from ...dbn.distributed import Ranks
 from ...dbn.domains import Domain
-from ...dbn.network import TRAINING, WEIGHTS, Model, load_model
+from ...dbn.network import WEIGHTS, Model, load_model
 from ...dbn.pretraining import PretrainingConfig, model_folder, pretrain
 from ...errors import InputError
 from ...runtime.files import digest, plain, sha256_file
@@ -31,7 +31,6 @@ def ensure_model(
     device: torch.device,
     threads: int = 1,
     ranks: Ranks | None = None,
-    likelihood: bool = False,
 ) -> Model:
     """Load the model of a domain, trained first where it is not there.
 
@@ -53,7 +52,7 @@ def ensure_model(
         Folder of models.
     device : torch.device
         Where to compute.
-    threads, ranks, likelihood
+    threads, ranks
         As in :func:`.pretraining.pretrain`.
 
     Returns
@@ -83,12 +82,6 @@ def ensure_model(
             lengths=lengths,
             threads=threads,
             ranks=ranks,
-            likelihood=likelihood,
-        )
-    elif likelihood and len(config.layers) > 1 and "log_likelihood" not in (folder / TRAINING).read_text("utf-8"):
-        raise InputError(
-            f"--ais: {folder} was trained without it, and it is measured while training; remove the folder to train "
-            "again."
         )
     return load_model(folder, device=device)
 

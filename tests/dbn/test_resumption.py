@@ -169,29 +169,6 @@ def test_what_is_watched(tmp_path: Path) -> None:
     assert entry["free_energy_gap"] == pytest.approx(energies[0] - energies[1], abs=0.05)
 
 
-def test_the_likelihood_of_binary_layers_is_logged(tmp_path: Path) -> None:
-    config = PretrainingConfig(window=2, layers=(5, 4), epochs=(1, 2), held_out=0.34)
-    for place, likelihood in ((tmp_path / "with", True), (tmp_path / "without", False)):
-        pretrain(
-            _made_up(),
-            Domain("rhythm", 2),
-            config,
-            folder=place,
-            provenance={},
-            device=torch.device("cpu"),
-            likelihood=likelihood,
-        )
-    machines = json.loads((tmp_path / "with" / "training.json").read_text())["machines"]
-    assert "log_likelihood" not in machines["layer 0"][-1]
-    entry = machines["layer 1 on 2 epochs"][-1]
-    # Nearly untrained units are nearly fair coins: five bits.
-    assert entry["log_likelihood"] == pytest.approx(-5 * np.log(2), abs=0.2)
-    assert entry["held_out_log_likelihood"] == pytest.approx(-5 * np.log(2), abs=0.3)
-    assert 0 <= entry["ais_error"] < 0.1
-    for name, values in _weights(tmp_path / "without").items():
-        np.testing.assert_array_equal(_weights(tmp_path / "with")[name], values)
-
-
 @pytest.mark.parametrize("schedule", ["linear", "cosine"])
 def test_a_schedule_changes_the_weights(tmp_path: Path, schedule: str) -> None:
     _pretrain(tmp_path / "constant", rate=1e-3)
