@@ -17,9 +17,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from scipy.ndimage import uniform_filter1d
-from tqdm import tqdm
 
-from ..runtime.executor import bars_wanted
+from ..runtime.progress import progress
 from .spectra import magnitude, mel_power
 
 FloatArray = npt.NDArray[np.float32]
@@ -105,7 +104,7 @@ def _similarities(prints: Sequence[FloatArray], shift: int) -> FloatArray:
     energy = np.square(values).sum(axis=2)
     best = np.full((count, count), -1.0, np.float32)
     lags = range(min(shift, length - 1) + 1)
-    for lag in tqdm(lags, desc="comparing recordings", disable=count < 500 or not bars_wanted(), leave=False):
+    for lag in progress(lags, "comparing recordings", disable=count < 500, leave=False):
         late, early = slice(lag, None), slice(None, length - lag)
         product = values[:, late].reshape(count, -1) @ values[:, early].reshape(count, -1).T
         # Norms of what overlaps: the shorter of two says how far the longer is looked at.

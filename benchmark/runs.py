@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from ..builders.labelled_dataset import load
 from ..errors import InputError
-from ..runtime.executor import bars_wanted
+from ..runtime.progress import progress
 from ..runtime.text import visible
 from .features.baselines import FAMILIES
 from .features.extraction import Features, Places, UnavailableError
@@ -144,7 +143,7 @@ def run(
     unavailable: list[InputError] = []
     # The number of threads would change the rounding.
     with threadpool_limits(1):
-        for row in tqdm(wanted, desc="rows", unit="row", disable=not bars_wanted(), leave=False):
+        for row in progress(wanted, "rows", "row", leave=False):
             try:
                 parts = [] if row == ORACLE else features.parts(row)
             except UnavailableError as error:

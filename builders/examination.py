@@ -20,8 +20,8 @@ from ..audio.decode import decode, probe
 from ..audio.mpeg import walk
 from ..errors import AudioError, EmobenchError
 from ..runtime.environment import package_versions
-from ..runtime.executor import progress
 from ..runtime.files import cache_folder, digest, sha256_file
+from ..runtime.progress import progress
 from ..runtime.shards import SHARED, Tally, Work, compute
 from .quality import ClipFacts
 
@@ -98,7 +98,7 @@ class Audio:
             Clip(track, str(place / audio), None) for track, audio in present.iter_rows() if track not in self._known
         ]
         parts = [new[first : first + _HASHED_AT_ONCE] for first in range(0, len(new), _HASHED_AT_ONCE)]
-        hashed = progress(self.pool.map(_hashed, parts), total=len(parts), description="reading audio", unit="part")
+        hashed = progress(self.pool.map(_hashed, parts), "reading audio", "part", len(parts))
         self._known |= {clip.track_id: clip for part in hashed for clip in part}
         return [self._known[track] for track in present["track_id"]]
 

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 import polars as pl
-from tqdm import tqdm
 
-from ..runtime.executor import bars_wanted
 from ..runtime.files import digest, sha256_file
+from ..runtime.progress import progress
 from ..runtime.sizes import open_dataset
 from .corpus import few
 from .msd_ids import TRACK_ID, collected, first_line, read_ids, with_ids
@@ -216,7 +215,7 @@ def _read_summary(path: Path, problems: list[str]) -> Metadata | None:
             # Text of 1,024 bytes a cell: what nobody wants is not copied.
             wanted = songs.fields(list(_SONGS.values()))
             starts = range(0, len(songs), _BLOCK)
-            for first in tqdm(starts, desc="metadata", unit="block", disable=not bars_wanted()):
+            for first in progress(starts, "metadata", "block"):
                 last = min(first + _BLOCK, len(songs))
                 parts.append(_columns(wanted[first:last], analysis.fields("track_id")[first:last]))
     except _UNREADABLE as error:
@@ -304,7 +303,7 @@ def _read_parts(path: Path, problems: list[str]) -> pl.DataFrame | None:
 def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metadata | None:
     # A frame takes 40 kB besides its row, so they are joined as they come.
     joined, recent, damaged, misnamed = _empty(), [], [], []
-    for path in tqdm(paths, desc="metadata", unit="file", disable=not bars_wanted()):
+    for path in progress(paths, "metadata", "file"):
         try:
             with h5py.File(path) as file:
                 songs, analysis = _songs(file, _FILE_ROWS)

@@ -23,7 +23,7 @@ from urllib.parse import urlsplit
 from tqdm import tqdm
 
 from ..errors import EmobenchError, InputError
-from ..runtime.executor import bars_wanted
+from ..runtime.progress import progress
 from .allowance import DAY, RECORD, Pace, Record
 from .corpus import few
 from .preview import Client, Credentials, FailedError, RefusedError, origin, unlogged
@@ -274,7 +274,7 @@ class Download:
         failures: dict[str, str] = {}
         in_a_row = 0
         try:
-            for _ in tqdm(clips, desc="downloading", unit="clip", disable=not bars_wanted()):
+            for _ in progress(clips, "downloading", "clip"):
                 clip, error = _next(outcomes)
                 if isinstance(error, RefusedError):
                     raise RefusedError(self.refused)

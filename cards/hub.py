@@ -21,7 +21,7 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import disable_progress_bars, logging
 
 from ..errors import InputError
-from ..runtime.executor import bars_wanted
+from ..runtime.progress import bars_wanted
 from .hub_client import HTTP_ERROR, install
 from .hub_errors import Question, explained, not_understood
 from .hub_files import Upload

@@ -19,7 +19,7 @@ from huggingface_hub import errors
 from huggingface_hub.utils._http import default_client_factory
 
 from ..errors import EmobenchError
-from ..runtime.executor import bars_wanted
+from ..runtime.progress import bars_wanted
 
 # httpx or httpx2, whichever this release of huggingface_hub is built on.
 HTTP_ERROR: type[Exception] = next(base for base in errors.HfHubHTTPError.__bases__ if base is not OSError)

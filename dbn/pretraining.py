@@ -16,12 +16,11 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import torch
-from tqdm import tqdm
 
 from ..cards.model import ModelFacts, model_card
 from ..errors import InputError
-from ..runtime.executor import bars_wanted
 from ..runtime.files import digest, plain, write_text
+from ..runtime.progress import progress
 from . import checkpoint
 from .batches import Feed, input_statistics
 from .distributed import Ranks
@@ -221,11 +220,11 @@ class _Run:
         ranks.wait()
         self.finished: dict[str, tuple[list[dict[str, float]], dict[int, Layer]]] = {}
         last = max(config.epochs)
-        self.bar = tqdm(
-            total=last + (len(config.layers) - 1) * sum(config.epochs),
-            desc=f"pre-training {domain.name}",
+        self.bar = progress(
+            description=f"pre-training {domain.name}",
             unit="epoch",
-            disable=not bars_wanted() or ranks.rank > 0,
+            total=last + (len(config.layers) - 1) * sum(config.epochs),
+            disable=ranks.rank > 0,
         )
 
     def machines(self) -> tuple[dict[int, Network], dict[str, list[dict[str, float]]]]:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import os
 import signal
-import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
@@ -15,9 +14,8 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
-from tqdm import tqdm
-
 from .isolation import CrashError, Stop, StoppedError, isolated, stop_with
+from .progress import progress
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -65,16 +63,6 @@ def _limit(folder: Path) -> float:
         return int(granted) / int(period) if granted != "max" and int(granted) > 0 else math.inf
     except (OSError, ValueError):
         return math.inf
-
-
-def bars_wanted() -> bool:
-    """Whether progress bars are shown: standard error is a terminal and nobody asked for quiet."""
-    return sys.stderr.isatty() and os.environ.get("EMOBENCH_QUIET") != "1"
-
-
-def progress(items: Iterable[_Item], *, total: int | None, description: str, unit: str) -> Iterable[_Item]:
-    """Show a bar on standard error while ``items`` pass; silent where that is no terminal."""
-    return tqdm(items, total=total, desc=description, unit=unit, disable=not bars_wanted(), file=sys.stderr)
 
 
 @contextmanager
@@ -180,7 +168,7 @@ def ordered_map(
         If an item ends its process, and there is no result for that.
     """
     work = partial(guarded, function, crashed=crashed, limited=limited)
-    yield from progress(pool.map(work, items), total=len(items), description=description, unit=unit)
+    yield from progress(pool.map(work, items), description, unit, len(items))
 
 
 def guarded(

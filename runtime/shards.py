@@ -19,12 +19,12 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from tqdm import tqdm
 
 from ..errors import EmobenchError
-from .executor import bars_wanted, guarded
+from .executor import guarded
 from .files import digest, replacing
 from .isolation import peak_rss_mb
+from .progress import progress
 
 # A shard is small enough that little is lost with it and all processors end at about the same time, and large
 # enough that a million clips make a few thousand files.
@@ -261,7 +261,7 @@ def compute(
     shards = cut(items, work)
     found = finished(shards, folder)
     so_far = Tally()
-    with tqdm(total=len(items), desc=description, unit="clip", disable=not bars_wanted()) as bar:
+    with progress(None, description, "clip", len(items)) as bar:
 
         def count(shard: Shard, path: Path) -> None:
             hours, rejected = tell(path)

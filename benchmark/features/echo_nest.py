@@ -10,14 +10,13 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from ...baselines.ent import read_segments, timbre_per_second
 from ...builders.corpus import few
 from ...builders.msd_metadata import TRACK_ID
 from ...errors import InputError
-from ...runtime.executor import bars_wanted
 from ...runtime.files import sha256_file
+from ...runtime.progress import progress
 from ..scoring.task import Task
 
 FloatArray = npt.NDArray[np.float64]
@@ -103,7 +102,7 @@ def echo_nest(task: Task, beside: Path | None, msd: Path | None) -> EchoNest:
     if lacking:
         raise MissingAnalysisError(_missing(lacking, task, beside, msd, sum(map(bool, tracks.values()))))
     values, hashes = [], {}
-    bar = tqdm(paths.items(), desc="features: ent", unit="clip", disable=not bars_wanted(), leave=False)
+    bar = progress(paths.items(), "features: ent", "clip", leave=False)
     for (clip, path), seconds in zip(bar, task.seconds, strict=True):
         assert path is not None
         segments = read_segments(path)

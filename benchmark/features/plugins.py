@@ -8,14 +8,13 @@ from importlib.metadata import EntryPoint
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
 from ...audio.decode import decode
 from ...audio.seconds import mean_per_second, seconds_without_frame
 from ...builders.audio_files import ClipSource
 from ...builders.corpus import few
 from ...errors import InputError
-from ...runtime.executor import bars_wanted
+from ...runtime.progress import progress
 from .baselines import Computed
 
 FloatArray = npt.NDArray[np.float64]
@@ -56,7 +55,7 @@ def compute(
         raise InputError(f"feature {point.name}: {point.value} cannot be imported ({error}).") from error
     found: list[FloatArray] = []
     costs: list[float] = []
-    bar = tqdm(sources, desc=f"features: {point.name}", unit="clip", disable=not bars_wanted())
+    bar = progress(sources, f"features: {point.name}", "clip")
     for source, wanted in zip(bar, seconds, strict=True):
         began = time.process_time()
         samples = decode(source.path, sample_rate=sample_rate, start=source.start, duration=source.duration)

@@ -17,8 +17,9 @@ from ...audio import cache
 from ...dbn.domains import Examples
 from ...dbn.finetuning import FinetuningConfig, finetune
 from ...dbn.network import Layer, Network
-from ...runtime.executor import ordered_map, progress
+from ...runtime.executor import ordered_map
 from ...runtime.files import digest
+from ...runtime.progress import progress
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -176,7 +177,7 @@ def _on_all_processors(
     if device.type == "cpu":
         yield from ordered_map(pool, tune_fold, works, description=description, unit="fold", limited=False)
         return
-    for work in progress(works, total=len(works), description=description, unit="fold"):
+    for work in progress(works, description, "fold"):
         yield tune_fold(work, str(device))
 
 
@@ -198,7 +199,7 @@ def tune_carried(
     """
     results: list[cache.Arrays] = []
     before: FoldWork | None = None
-    for work in progress(works, total=len(works), description=f"{description}, carried over", unit="fold"):
+    for work in progress(works, f"{description}, carried over", "fold"):
         own = work
         if before is not None:
             own = FoldWork(

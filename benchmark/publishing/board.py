@@ -11,15 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from tqdm import tqdm
 
 from ...cards.hub import Repository, check_name
 from ...cards.hub_files import Upload
 from ...cards.hub_pages import results_card, space_card
 from ...cards.hub_release import Release, Released, carry_out, plan
 from ...errors import InputError
-from ...runtime.executor import bars_wanted
 from ...runtime.files import digest
+from ...runtime.progress import progress
 from ..report.tables import tables
 from ..results.store import finished, read_results
 from ..results.verify import refuse_wrong
@@ -74,7 +73,7 @@ def check_rows(rows: Rows, names: Sequence[str], datasets: Datasets, models: Pat
     InputError
         Naming the first that fails.
     """
-    for name in tqdm(names, desc="verifying", unit="row", disable=not bars_wanted(), leave=False):
+    for name in progress(names, "verifying", "row", leave=False):
         refuse_wrong(rows.folder / f"{name}.json", datasets, models)
 
 

@@ -7,15 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
-from tqdm import tqdm
 
 from ... import __version__
 from ...builders.release import MANIFEST, load_manifest
 from ...cards.page import Entry, Page, Score, Section
 from ...cards.tables import Table, to_csv, to_json
 from ...errors import EmobenchError
-from ...runtime.executor import bars_wanted
 from ...runtime.files import sha256_file
+from ...runtime.progress import progress
 from ..results.predictions import Stored, StoredError, read_stored
 from ..results.store import Results, dataset_key, phase_shown
 from ..scoring.ranking import Ranking
@@ -58,8 +57,7 @@ def make_page(results: Results, ranking: Ranking, made: Sequence[Table], *, fold
     Page
     """
     read: dict[str, Stored | str] = {}
-    bar = tqdm(results.rows, desc="page", unit="row", disable=not bars_wanted(), leave=False)
-    for result in bar:
+    for result in progress(results.rows, "page", "row", leave=False):
         try:
             read[result["signature"]] = read_stored(result, results.paths[result["signature"]])
         except StoredError as error:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from ...errors import EmobenchError, InputError
-from ...runtime.executor import bars_wanted
+from ...runtime.progress import progress
 from .checks import Check, Report
 from .store import row_key
 from .verify import verify
@@ -73,10 +71,7 @@ def verify_all(folder: Path, datasets: Datasets, models: Path) -> Collection:
     results = [path for path in files if path.suffix == ".json" and path.parent != folder and path.is_file()]
     if not results:
         raise InputError(f"{folder}: no results yet. Make some with 'emobench run --features mfcc'.")
-    reports = [
-        _verified(path, datasets, models)
-        for path in tqdm(results, desc="results", unit="result", disable=not bars_wanted(), leave=False)
-    ]
+    reports = [_verified(path, datasets, models) for path in progress(results, "results", "result", leave=False)]
     _name_duplicates(reports)
     whole = {*results, *(path.with_suffix(".parquet") for path in results)}
     strays = [

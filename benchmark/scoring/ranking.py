@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from tqdm import tqdm
 
-from ...runtime.executor import bars_wanted
+from ...runtime.progress import progress
 from ..results.predictions import BY_SECOND, StoredError, check_means, read_stored
 from ..results.store import CARRIED, DRAWS, Results, carried_over, dataset_key
 from .pairs import LEVEL, bootstrap_scores, contributions, corrected_p
@@ -102,8 +101,7 @@ def ranking(results: Results, *, flips: int = FLIPS, draws: int = DRAWS, seed: i
     """
     made = Ranking({name: {} for name in BY_SECOND}, {}, {})
     groups: dict[Key, list[_Sums]] = {}
-    bar = tqdm(results.rows, desc="predictions", unit="row", disable=not bars_wanted(), leave=False)
-    for result in bar:
+    for result in progress(results.rows, "predictions", "row", leave=False):
         signature = result["signature"]
         reason = _leaks(result)
         if reason is None:

@@ -1,0 +1,58 @@
+"""Progress bars on standard error, in terminals and notebooks."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable
+from typing import Any, TypeVar
+
+from tqdm.std import tqdm
+
+_Item = TypeVar("_Item")
+
+
+def bars_wanted() -> bool:
+    """Whether to show progress bars: in a terminal or notebook, unless ``EMOBENCH_QUIET`` is set to 1."""
+    return (sys.stderr.isatty() or _in_notebook()) and os.environ.get("EMOBENCH_QUIET") != "1"
+
+
+def progress(
+    items: Iterable[_Item] | None = None,
+    description: str | None = None,
+    unit: str = "it",
+    total: int | None = None,
+    *,
+    leave: bool = True,
+    disable: bool = False,
+) -> tqdm[_Item]:
+    """Show a progress bar while iterating, or one that the caller updates.
+
+    Parameters
+    ----------
+    items : iterable, optional
+        Items to iterate over. Without them, use the bar as a context manager and call its ``update``.
+    description, unit : str
+        Text before the bar, and the name of one item.
+    total : int, optional
+        Number of items; by default the length of ``items``, if it has one.
+    leave : bool
+        Whether the finished bar stays visible.
+    disable : bool
+        Whether to show nothing. Nothing is shown either where :func:`bars_wanted` is false.
+
+    Returns
+    -------
+    tqdm
+        Iterable over the items. In a notebook it is a widget if ipywidgets is installed.
+    """
+    bar: Any = tqdm
+    if _in_notebook():
+        from tqdm.auto import tqdm as bar
+    return bar(items, description, total, leave, file=sys.stderr, unit=unit, disable=disable or not bars_wanted())
+
+
+def _in_notebook() -> bool:
+    """Whether this process is the kernel of a notebook."""
+    shell = getattr(sys.modules.get("IPython"), "get_ipython", lambda: None)()
+    return type(shell).__name__ == "ZMQInteractiveShell"

@@ -1,0 +1,60 @@
+"""Progress bars in terminals, in notebooks and where nobody watches."""
+
+from __future__ import annotations
+
+import io
+import sys
+from types import SimpleNamespace
+
+import pytest
+from emobench.runtime.progress import bars_wanted, progress
+
+
+class Terminal(io.StringIO):
+    """Standard error that is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def open_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
+    """Make standard error a terminal. Not a fixture: pytest sets standard error anew between fixtures and test."""
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    return terminal
+
+
+def test_terminal_shows_description_and_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    assert list(progress(range(3), "reading", "clip")) == [0, 1, 2]
+    assert "reading: 100%" in terminal.getvalue()
+    assert "3/3" in terminal.getvalue()
+
+
+def test_bar_that_the_caller_updates(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    with progress(description="training", unit="epoch", total=5) as bar:
+        bar.update(2)
+    assert "2/5" in terminal.getvalue()
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+def test_nothing_where_it_is_disabled_or_quiet(quiet: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    monkeypatch.setenv("EMOBENCH_QUIET", "1" if quiet else "0")
+    assert list(progress(range(3), disable=not quiet)) == [0, 1, 2]
+    assert terminal.getvalue() == ""
+
+
+def test_nothing_where_standard_error_is_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", written := io.StringIO())
+    assert list(progress(range(3))) == [0, 1, 2]
+    assert written.getvalue() == ""
+
+
+def test_notebook_shows_bars_though_standard_error_is_no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    shell = type("ZMQInteractiveShell", (), {})
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=shell))  # type: ignore[arg-type]
+    assert bars_wanted()
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))  # type: ignore[arg-type]
+    assert not bars_wanted()
