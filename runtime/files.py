@@ -192,9 +192,11 @@ def digest(value: object) -> str:
 
 
 def cache_folder() -> Path:
-    """Folder of everything that can be computed again: ``EMOBENCH_CACHE`` or the user's cache."""
+    """Folder of everything that can be computed again: ``EMOBENCH_CACHE``, or else the user's cache folder.
+
+    That is ``~/.cache/emobench`` (or ``$XDG_CACHE_HOME/emobench``) on Linux and ``~/Library/Caches/emobench`` on macOS.
+    """
+    from platformdirs import user_cache_path
+
     named = os.environ.get("EMOBENCH_CACHE")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "emobench"
+    return Path(named) if named else user_cache_path("emobench")
