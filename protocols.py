@@ -10,7 +10,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -184,12 +184,17 @@ class Source:
     title : str
         What it builds, in one line.
     options : type
-        Frozen dataclass whose fields are the source's options. A field's ``metadata`` may hold ``help`` (one
-        sentence) and ``metavar``; see :func:`option`.
+        Frozen, keyword-only dataclass whose fields are the source's options, declared with :func:`option`. A field may
+        be a dataclass of options that several sources share, declared with :func:`shared`. Its ``__post_init__``
+        checks the values.
     load : callable
-        Reads the corpora that an instance of ``options`` describes. Heavy packages are imported inside.
+        ``load(options, *, out, seed)`` returns a corpus or a sequence of corpora. ``out`` is the folder of the dataset,
+        ``seed`` the seed of everything random. Heavy packages are imported inside. The first corpus is built in
+        ``out``; a pre-training corpus after it is built beside, in ``<out>-pretrain``.
     examples : tuple of str
         Command lines for the help text, without the program's name.
+    dataset_name : callable, optional
+        Default name of the dataset for an instance of ``options``; the name of the source without it.
     """
 
     name: str
@@ -197,11 +202,21 @@ class Source:
     options: type
     load: Callable[..., Any]
     examples: tuple[str, ...] = ()
+    dataset_name: Callable[[Any], str] | None = None
+
+
+# Default of an option without one.
+REQUIRED: Any = MISSING
 
 
 def option(default: Any, help: str, *, metavar: str | None = None) -> Any:
-    """Declare a field of a source's options with its help text."""
+    """Declare a field of a source's options with its help text; ``REQUIRED`` is the default of one without."""
     return field(default=default, metadata={"help": help, "metavar": metavar})
+
+
+def shared(kind: type, panel: str) -> Any:
+    """Declare a field that holds options shared by several sources; help texts list them under ``panel``."""
+    return field(default_factory=kind, metadata={"panel": panel})
 
 
 class Regressor(Protocol):

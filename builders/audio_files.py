@@ -122,7 +122,7 @@ def clip_sources(clips: pl.DataFrame, folder: Path, *, kind: str) -> list[ClipSo
         If a path leaves the folder, or the kind is unknown.
     """
     if kind not in KINDS:
-        raise InputError(f"--audio-kind {kind}: expected {', '.join(KINDS)}.")
+        raise InputError(f"`audio_kind` {kind}: expected {', '.join(KINDS)}.")
     sources = []
     for clip in clips.filter(pl.col("audio").is_not_null()).iter_rows(named=True):
         relative = PurePath(clip["audio"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,20 +12,9 @@ import polars as pl
 
 from ..cards.dataset import About
 from ..errors import InputError
+from .quality import QualityConfig
 
 Render = Callable[[Path, Executor], None]
-
-
-def few(names: Iterable[str], most: int = 5) -> str:
-    """List the first names, and say how many more there are."""
-    listed = list(names)
-    more = f" and {len(listed) - most} more" if len(listed) > most else ""
-    return ", ".join(listed[:most]) + more
-
-
-def escaped(path: str) -> str:
-    """A path with the bytes that are no text in UTF-8 as escapes; itself where there are none."""
-    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")
 
 
 def refuse(what: str, problems: Sequence[str]) -> None:
@@ -131,6 +120,10 @@ class PretrainCorpus:
         Makes sure of the audio of some of the tracks: takes rows of ``clips``, and gives them with their ``audio``.
     licences : DataFrame, optional
         ``track_id, licence, redistribution`` (whether it allows that), where each track has its own.
+    quality : QualityConfig
+        Thresholds of the quality filter.
+    sample : int, optional
+        Number of clips drawn among those that pass the filter; all of them by default.
     """
 
     clips: pl.DataFrame
@@ -142,6 +135,8 @@ class PretrainCorpus:
     found: dict[str, int] = field(default_factory=dict)
     fetch: Callable[[pl.DataFrame], pl.DataFrame] | None = None
     licences: pl.DataFrame | None = None
+    quality: QualityConfig = field(default_factory=QualityConfig)
+    sample: int | None = None
 
     def __post_init__(self) -> None:
         _check_clips(self.clips, "track_id", self.about)

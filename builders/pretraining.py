@@ -52,7 +52,7 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         if self.sample is not None and self.sample < 1:
-            raise InputError(f"--sample {self.sample}: expected at least one clip.")
+            raise InputError(f"`sample` {self.sample}: expected at least one clip.")
 
 
 # Rows of a Parquet file of features: some 50 MB of pitch.

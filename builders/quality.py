@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..errors import InputError
+from ..protocols import option
 
 LOSSLESS = ("PCM_", "FLOAT", "DOUBLE", "ALAC")
 
@@ -35,22 +36,22 @@ class QualityConfig:
         Fewest beats that make an example.
     """
 
-    min_bit_rate: int = 128_000
-    min_sample_rate: int = 22_050
-    min_duration: float = 30.0
+    min_bit_rate: int = option(128_000, "Minimum bit rate in bits per second; lossless files always pass.")
+    min_sample_rate: int = option(22_050, "Minimum sample rate in hertz.")
+    min_duration: float = option(30.0, "Minimum duration in seconds.")
     duration_tolerance: float = 0.1
-    silence_db: float = -60.0
+    silence_db: float = option(-60.0, "Level in decibels relative to full scale below which a clip is silent.")
     min_beats: int = 4
 
     def __post_init__(self) -> None:
         if self.min_bit_rate < 0 or 0 < self.min_bit_rate < 1000:
-            raise InputError(f"--min-bit-rate {self.min_bit_rate}: expected bits a second, such as 128000, or 0.")
+            raise InputError(f"`min_bit_rate` {self.min_bit_rate}: expected bits a second, such as 128000, or 0.")
         if self.min_sample_rate < 0 or 0 < self.min_sample_rate < 1000:
-            raise InputError(f"--min-sample-rate {self.min_sample_rate}: expected hertz, such as 22050, or 0.")
+            raise InputError(f"`min_sample_rate` {self.min_sample_rate}: expected hertz, such as 22050, or 0.")
         if not 0 <= self.min_duration < math.inf:
-            raise InputError(f"--min-duration {self.min_duration:g}: expected seconds, such as 30, or 0.")
+            raise InputError(f"`min_duration` {self.min_duration:g}: expected seconds, such as 30, or 0.")
         if not self.silence_db <= 0:
-            raise InputError(f"--silence-db {self.silence_db:g}: expected decibels of full scale, such as -60.")
+            raise InputError(f"`silence_db` {self.silence_db:g}: expected decibels of full scale, such as -60.")
 
     def told(self) -> str:
         """What is rejected, for the card."""
@@ -60,6 +61,12 @@ class QualityConfig:
             f"{self.min_duration:g} s ({self.duration_tolerance:g} s are tolerated), {self.silence_db:g} dB of full "
             f"scale, or {self.min_beats} beats."
         )
+
+
+def check_sample(sample: int) -> None:
+    """Raise InputError unless a sample can be drawn; 0 means all clips."""
+    if sample < 0:
+        raise InputError(f"`sample` {sample}: expected a number of clips, or 0 for all that pass the filter.")
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,7 @@ _NAME_RULE = "letters, digits, '.', '_' and '-', beginning with a letter or a di
 def check_version(version: str) -> None:
     """Raise InputError unless ``version`` has the form X.Y.Z."""
     if not _VERSION.fullmatch(version):
-        raise InputError(f"--version {version}: expected three numbers such as 1.0.0.")
+        raise InputError(f"`version` {version}: expected three numbers such as 1.0.0.")
 
 
 def recipe(
@@ -89,19 +89,19 @@ def already_built(out: Path, wanted: Mapping[str, Any]) -> bool:
     if not (out / MANIFEST).is_file():
         if out.is_dir() and not any(out.iterdir()):
             return False
-        raise InputError(f"{out}: exists and is no dataset; choose another place with --out.")
+        raise InputError(f"{out}: exists but is not a dataset; choose another folder with `out`.")
     manifest = load_manifest(out)
     label = f"{manifest.get('name')} {manifest.get('version')}"
     if (manifest.get("name"), manifest.get("version")) != (wanted["name"], wanted["version"]):
         raise InputError(
-            f"{out}: holds {label} and is not overwritten; write {wanted['name']} {wanted['version']} "
-            "elsewhere with --out."
+            f"{out}: contains {label}, which is not overwritten; write {wanted['name']} {wanted['version']} "
+            "to another folder with `out`."
         )
     differing = sorted(key for key in wanted if manifest.get(key) != wanted[key])
     if differing:
         raise InputError(
             f"{out}: {label} exists with other content ({', '.join(differing)} differ) and is not "
-            "overwritten; give a new --version and --out, or remove the folder first."
+            "overwritten; choose another `version` and `out`, or remove the folder first."
         )
     return True
 

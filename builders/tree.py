@@ -6,7 +6,7 @@ import os
 from collections import deque
 from pathlib import Path
 
-from .corpus import escaped, few
+from ..runtime.text import escaped, few
 
 
 def files_below(folder: Path, suffixes: tuple[str, ...], problems: list[str]) -> list[str]:

@@ -1,118 +1,158 @@
-"""Build datasets."""
+"""Build datasets: a group of commands, one per source, made from the registry of sources."""
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from dataclasses import MISSING, asdict
+from itertools import takewhile
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
-from .options import (
-    AsJson,
-    ClipUrl,
-    Country,
-    Development,
-    MinBitRate,
-    MinDuration,
-    MinSampleRate,
-    PerDay,
-    Scheduler,
-    Seed,
-    SilenceDb,
-    Split,
-    Workers,
-    executor_of,
-)
+from ..builders.options import Option, find_source, options_of
+from ..protocols import Source, sources
+from .command import OUTPUT, SETTINGS, command
+from .options import executor_of
 from .output import data_folder, tell_built, tell_found
 
+DEFAULT = "synthetic"
+_DATASET, _COMPUTATION = "Dataset", "Computation"
 
-def build_data(
-    source: Annotated[str, typer.Argument(help="synthetic, moodswings, msd, fma, deam or table.")] = "synthetic",
-    labels: Annotated[Path | None, typer.Option(help="moodswings: msLiteTurk.mat; table: labels.csv.")] = None,
-    clips: Annotated[Path | None, typer.Option(help="table: clips.csv; msd, fma: folder of the clips.")] = None,
-    audio: Annotated[Path | None, typer.Option(help="Folder of the clips' audio.")] = None,
-    metadata: Annotated[
-        Path | None, typer.Option(help="msd: file or folder of the Million Song Dataset; fma: folder of tracks.csv.")
-    ] = None,
-    annotations: Annotated[Path | None, typer.Option(help="deam: folder of annotations and metadata.")] = None,
-    split: Split = None,
-    development: Development = None,
-    audio_kind: Annotated[
-        str, typer.Option(help="moodswings: whether the audio is clips, songs, or auto (told by length).")
-    ] = "auto",
-    scale: Annotated[str, typer.Option(help="table: the ratings' range, LOW,HIGH.")] = "-0.5,0.5",
-    out: Annotated[Path | None, typer.Option(help="Where the dataset goes. Default: data/<name>.")] = None,
-    dataset_version: Annotated[str, typer.Option("--version", help="Version of the dataset, X.Y.Z.")] = "1.0.0",
-    size: Annotated[int, typer.Option(min=3, help="synthetic: labelled clips.")] = 240,
-    pretrain_size: Annotated[int, typer.Option(min=1, help="synthetic: clips for pre-training.")] = 200,
-    sample: Annotated[
-        int | None, typer.Option(help="msd, fma: clips to draw among those that pass; 0: all. [msd: 50000; fma: 0]")
-    ] = None,
-    download: Annotated[
-        bool, typer.Option("--download", help="msd: fetch the clips from 7digital; to --clips, or data/<name>-clips.")
-    ] = False,
-    clip_url: ClipUrl = "https://previews.7digital.com/clip",
-    country: Country = "US",
-    per_day: PerDay = 4000,
-    min_bit_rate: MinBitRate = 128_000,
-    min_sample_rate: MinSampleRate = 22_050,
-    min_duration: MinDuration = 30.0,
-    silence_db: SilenceDb = -60.0,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what was found and would be built.")] = False,
-    seed: Seed = 0,
-    workers: Workers = None,
-    scheduler: Scheduler = None,
-    as_json: AsJson = False,
+# Options of every command, which may also stand between the group and the source.
+_COMMON = {"-q", "--quiet", "-v", "--verbose", "--debug"}
+
+
+def _option(kind: Any, default: Any, flag: str, text: str, panel: str, **more: Any) -> tuple[Any, Any]:
+    return Annotated[kind, typer.Option(flag, help=text, rich_help_panel=panel, **more)], default
+
+
+# Options of every source: type and default by the name of the parameter.
+_SHARED = {
+    "out": _option(Path | None, None, "--out", "Folder of the dataset. Default: data/<name>.", _DATASET),
+    "version": _option(str, "1.0.0", "--version", "Version of the dataset.", _DATASET, metavar="X.Y.Z"),
+    "seed": _option(int, 0, "--seed", "Seed of everything random.", _DATASET, min=0, max=2**32 - 1),
+    "workers": _option(
+        int | None, None, "--workers", "Number of processes. Default: one per processor.", _COMPUTATION, min=1
+    ),
+    "scheduler": _option(
+        str | None,
+        None,
+        "--scheduler",
+        "Address of a Dask cluster that does the work, such as tcp://host:8786 or tls://host:8786.",
+        _COMPUTATION,
+    ),
+    "dry_run": _option(bool, False, "--dry-run", "Report what was found without building anything.", OUTPUT),
+    "as_json": _option(bool, False, "--json", "Print JSON for machines.", OUTPUT),
+}
+
+
+class SourceCommands(TyperGroup):
+    """A group with a command for each registered source; without a source it runs the default one."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Names of the sources, the default first."""
+        return sorted(sources.names(), key=lambda name: name != DEFAULT)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Make the command of a source."""
+        return _command(find_source(cmd_name))
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Insert the default source where none is named."""
+        common = list(takewhile(_COMMON.__contains__, args))
+        rest = args[len(common) :]
+        if not rest or (rest[0].startswith("-") and rest[0] not in SETTINGS["help_option_names"]):
+            rest = [DEFAULT, *rest]
+        return super().parse_args(ctx, [rest[0], *common, *rest[1:]])
+
+
+app = typer.Typer(
+    cls=SourceCommands,
+    context_settings=SETTINGS,
+    subcommand_metavar="[SOURCE]",
+    help=(
+        "Build a dataset from a source.\n\nWithout a source, the synthetic labelled and pre-training datasets are "
+        "built; options of the source synthetic may follow directly. 'emobench build-data SOURCE --help' lists the "
+        "options of a source.\n\nFor example:\n\n  emobench build-data\n\n"
+        "  emobench build-data table --clips clips.csv --labels labels.csv --audio music/ --scale 1,9\n\n"
+        "  emobench build-data deam --help"
+    ),
+)
+
+
+def _command(source: Source) -> Any:
+    """Make the command of a source from its options."""
+    group = typer.Typer(add_completion=False)
+    command(group, source.name, address_space=3)(_function(source))
+    made: Any = typer.main.get_command(group)
+    made.short_help = source.title
+    return made
+
+
+def _function(source: Source) -> Callable[..., None]:
+    own = options_of(source)
+    parameters = {option.name: (_annotation(option), option.default) for option in own} | _SHARED
+
+    def build(**values: Any) -> None:
+        shared = {name: values.pop(name) for name in _SHARED}
+        _run(source.name, {name: value for name, value in values.items() if value is not None}, **shared)
+
+    signature = [
+        inspect.Parameter(
+            name,
+            inspect.Parameter.KEYWORD_ONLY,
+            annotation=annotation,
+            default=inspect.Parameter.empty if default is MISSING else default,
+        )
+        for name, (annotation, default) in parameters.items()
+    ]
+    build.__signature__ = inspect.Signature(signature)  # pyright: ignore[reportFunctionMemberAccess]
+    build.__doc__ = _help(source)
+    return build
+
+
+def _annotation(option: Option) -> Any:
+    # What typer cannot read, the options of the source read from text.
+    simple = {bool, int, float, str, Path, Path | None, str | None, int | None, float | None}
+    kind = option.type if option.type in simple else str
+    flag = "--" + option.name.replace("_", "-")
+    return Annotated[
+        kind,
+        typer.Option(flag, help=option.help, metavar=option.metavar, rich_help_panel=option.panel or "Source"),
+    ]
+
+
+def _help(source: Source) -> str:
+    about = sys.modules[source.options.__module__].__doc__ or source.title
+    # Typer keeps the line breaks of some paragraphs.
+    about = "\n\n".join(" ".join(part.split()) for part in re.sub("`+", "", about).split("\n\n"))
+    examples = "".join(f"\n\n  emobench {example}" for example in source.examples)
+    return about + (f"\n\nFor example:{examples}" if examples else "")
+
+
+def _run(
+    source: str,
+    options: dict[str, Any],
+    *,
+    out: Path | None,
+    version: str,
+    seed: int,
+    workers: int | None,
+    scheduler: str | None,
+    dry_run: bool,
+    as_json: bool,
 ) -> None:
-    """Build a dataset from a source.
+    from ..builders.build import build_dataset, default_folder, survey
 
-    For example:
-
-      emobench build-data
-
-      emobench build-data moodswings --labels msLiteTurk.mat --audio songs/
-
-      emobench build-data msd --metadata track_metadata.db --clips previews/ --sample 50000
-
-      SEVENDIGITAL_KEY=… SEVENDIGITAL_SECRET=… emobench build-data msd --metadata track_metadata.db --download
-
-      emobench build-data fma --metadata fma_metadata/ --clips fma_small/
-
-      emobench build-data deam --annotations DEAM/ --audio MEMD_audio/ --dry-run
-
-      emobench build-data deam --annotations DEAM/ --audio MEMD_audio/ --split mediaeval2015 --development ids.txt
-
-      emobench build-data table --clips clips.csv --labels labels.csv --audio music/ --scale 1,9
-    """
-    from ..builders import sources
-    from ..builders.deam_split import SplitConfig
-    from ..builders.quality import QualityConfig
-    from ..builders.sevendigital import DownloadConfig
-
-    options = sources.Options(
-        labels=labels,
-        clips=clips,
-        audio=audio,
-        metadata=metadata,
-        annotations=annotations,
-        split=SplitConfig(split or "", development) if split or development else None,
-        audio_kind=audio_kind,
-        scale=scale,
-        size=size,
-        pretrain_size=pretrain_size,
-        sample=sample,
-        download=DownloadConfig(base_url=clip_url, country=country, per_day=per_day) if download else None,
-        quality=QualityConfig(
-            min_bit_rate=min_bit_rate,
-            min_sample_rate=min_sample_rate,
-            min_duration=min_duration,
-            silence_db=silence_db,
-        ),
-    )
-    place = out or data_folder() / sources.dataset_name(source, options)
+    place = out or default_folder(source, data_folder(), **options)
     if dry_run:
-        tell_found(sources.survey(source, options, place, seed=seed), as_json)
+        found = survey(source, out=place, seed=seed, **options)
+        tell_found([asdict(each) | {"folder": str(each.folder)} for each in found], as_json)
         return
     with executor_of(workers, scheduler) as pool:
-        built = sources.build(source, options, place, version=dataset_version, seed=seed, pool=pool)
-    tell_built(built, as_json)
+        tell_built(build_dataset(source, out=place, version=version, seed=seed, pool=pool, **options), as_json)

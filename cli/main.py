@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from .. import __version__
-from .build_data import build_data
+from .build_data import app as build_data
 from .command import SETTINGS, Commands, command, settle
 from .compare import compare
 from .leaderboard import leaderboard
@@ -51,7 +51,6 @@ def _main(
     settle(quiet=quiet, verbose=verbose, debug=debug)
 
 
-command(app, "build-data", address_space=3)(build_data)
 command(app, "pretrain", address_space=4)(pretrain)
 command(app, "run", address_space=4)(run)
 command(app, "leaderboard")(leaderboard)
@@ -59,6 +58,7 @@ command(app, "compare")(compare)
 command(app, "verify")(verify)
 command(app, "reproduce", address_space=4)(reproduce)
 command(app, "list", address_space=1)(list_things)
+app.add_typer(build_data, name="build-data")
 app.add_typer(publish, name="publish")
 
 

@@ -25,22 +25,6 @@ Scheduler = Annotated[
 Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Root of all randomness.")]
 Device = Annotated[str, typer.Option("--device", help="cpu, cuda or auto.")]
 Models = Annotated[Path, typer.Option("--models", help="Folder of pre-trained models.")]
-MinBitRate = Annotated[int, typer.Option("--min-bit-rate", help="Quality filter: bits a second.")]
-MinSampleRate = Annotated[int, typer.Option("--min-sample-rate", help="Quality filter: hertz.")]
-MinDuration = Annotated[float, typer.Option("--min-duration", help="Quality filter: seconds.")]
-SilenceDb = Annotated[float, typer.Option("--silence-db", help="Quality filter: quieter is silent; decibels.")]
-Split = Annotated[
-    str | None,
-    typer.Option(
-        help="deam: a given test part; mediaeval2015 (with --development), or evaluation2015 (learns from all others)."
-    ),
-]
-Development = Annotated[
-    Path | None, typer.Option(help="deam: list of the official development songs of MediaEval 2015, an id a line.")
-]
-ClipUrl = Annotated[str, typer.Option("--clip-url", help="msd: address of 7digital's clip endpoint.")]
-Country = Annotated[str, typer.Option("--country", help="msd: whose catalogue is asked, two letters.")]
-PerDay = Annotated[int, typer.Option("--per-day", help="msd: most requests in 24 hours; the terms allow 4000.")]
 Dataset = Annotated[
     str | None,
     typer.Option(metavar="DIR", help="Labelled dataset, or hf://user/name@v1.0.0. Default: data/synthetic."),

@@ -16,7 +16,7 @@ from ..runtime.text import printable_json, visible
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from ..builders.sources import Built
+    from ..builders.build import Built
     from ..cards.tables import Table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
 
 # Signs that turn the direction of all text that follows them, which a name must not do to the rest of a line.
 _TURNS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
@@ -35,3 +36,15 @@ def _visible(letter: str) -> str:
 def printable_json(text: str) -> str:
     """Escape in JSON text what :func:`json.dumps` leaves of control characters; the value stays the same."""
     return _CONTROLS_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
+
+
+def few(names: Iterable[str], most: int = 5) -> str:
+    """List the first names, followed by the number of the others."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(listed[:most]) + more
+
+
+def escaped(path: str) -> str:
+    """Show the bytes of a path that are not UTF-8 as escapes; other paths are returned unchanged."""
+    return path.encode(errors="surrogateescape").decode(errors="backslashreplace")

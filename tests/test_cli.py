@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 import soundfile
 import typer
-from emobench.builders.sources import Built
+from emobench.builders.build import Built
 from emobench.cli import command
 from emobench.cli import output as console
 from emobench.cli.main import app
@@ -158,8 +158,8 @@ def test_building_again_does_nothing(built: Path) -> None:
 
 
 WRONG = {
-    ("build-data", "spotify"): "build-data spotify: no such source; expected synthetic",
-    ("build-data", "moodswings"): "--labels: is needed here",
+    ("build-data", "spotify"): "no source is called 'spotify'; expected one of deam, fma",
+    ("build-data", "moodswings"): "Missing option '--labels'; see",
     ("build-data", "moodswings", "--labels", "none.mat"): "none.mat: no such file",
     ("build-data", "table", "--clips", "a", "--labels", "b", "--scale", "1"): "--scale 1: expected two numbers",
     ("build-data", "--version", "1"): "--version 1: expected three numbers",

@@ -25,7 +25,7 @@ from emobench.benchmark.features import files as feature_files
 from emobench.builders import labelled_dataset as labelled
 from emobench.builders import segments
 from emobench.builders.labelled_dataset import LabelledConfig
-from emobench.builders.mat_file import MAX_BYTES, read_mat
+from emobench.builders.readers.mat_file import MAX_BYTES, read_mat
 from emobench.errors import InputError
 from emobench.runtime.files import sha256_file
 

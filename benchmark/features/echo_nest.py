@@ -12,11 +12,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ...baselines.ent import read_segments, timbre_per_second
-from ...builders.corpus import few
-from ...builders.msd_metadata import TRACK_ID
+from ...builders.readers.msd.ids import TRACK_ID
 from ...errors import InputError
 from ...runtime.files import sha256_file
 from ...runtime.progress import progress
+from ...runtime.text import few
 from ..scoring.task import Task
 
 FloatArray = npt.NDArray[np.float64]

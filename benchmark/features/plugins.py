@@ -12,9 +12,9 @@ import numpy.typing as npt
 from ...audio.decode import decode
 from ...audio.seconds import mean_per_second, seconds_without_frame
 from ...builders.audio_files import ClipSource
-from ...builders.corpus import few
 from ...errors import InputError
 from ...runtime.progress import progress
+from ...runtime.text import few
 from .baselines import Computed
 
 FloatArray = npt.NDArray[np.float64]

@@ -14,12 +14,12 @@ import polars as pl
 from ...audio import cache, fingerprint
 from ...audio.decode import decode
 from ...builders.audio_files import ClipSource
-from ...builders.corpus import few
 from ...builders.folds import SPLITS, album_key, normalised
 from ...builders.targets import PARAMETERS
 from ...errors import AudioError, InputError
 from ...runtime.executor import ordered_map
 from ...runtime.files import sha256_file
+from ...runtime.text import few
 from .regression import fit_mlr
 from .task import Task
 

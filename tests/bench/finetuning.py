@@ -16,7 +16,7 @@ from typing import Any
 
 from emobench.benchmark import runs
 from emobench.benchmark.features.networks import NetworkConfig
-from emobench.builders import sources
+from emobench.builders.build import build_dataset
 from emobench.runtime.environment import package_versions
 from emobench.runtime.executor import executor, processors
 from emobench.runtime.files import read_json, write_json
@@ -28,7 +28,7 @@ GOAL = 240.0
 def build(folder: Path, workers: int) -> Path:
     """The synthetic dataset of the default size, with its pre-training set beside it."""
     with executor(workers) as pool:
-        sources.build("synthetic", sources.Options(), folder / "synthetic", version="1.0.0", seed=0, pool=pool)
+        build_dataset("synthetic", out=folder / "synthetic", pool=pool)
     return folder / "synthetic"
 
 

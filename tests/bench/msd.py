@@ -20,8 +20,8 @@ from pathlib import Path
 import h5py
 import numpy as np
 import polars as pl
-from emobench.builders.msd_metadata import read
 from emobench.builders.pretraining import PretrainConfig, draw_order
+from emobench.builders.readers.msd.metadata import read
 from emobench.runtime.environment import peak_memory_mb, processor_name
 from emobench.runtime.files import write_json
 

@@ -21,10 +21,11 @@ from emobench.benchmark import runs
 from emobench.benchmark.features.networks import NetworkConfig
 from emobench.benchmark.scoring.task import load_task
 from emobench.builders import labelled_dataset as labelled
-from emobench.builders import pretraining, synthetic
+from emobench.builders import pretraining
 from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.pretraining import PretrainConfig
 from emobench.builders.synthesis import SynthesisConfig
+from emobench.builders.synthesis import corpus as synthetic
 
 
 @pytest.fixture(scope="session")

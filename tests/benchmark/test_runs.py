@@ -17,9 +17,9 @@ from emobench.benchmark.report.leaderboard import load_tables, rendered
 from emobench.benchmark.report.listing import inventory
 from emobench.benchmark.scoring.task import load_task
 from emobench.builders import labelled_dataset as labelled
-from emobench.builders import synthetic
 from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.synthesis import SynthesisConfig
+from emobench.builders.synthesis import corpus as synthetic
 from emobench.cli.main import app
 from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.pretraining import PretrainingConfig

@@ -17,9 +17,9 @@ from emobench.benchmark import runs
 from emobench.benchmark.features.external_models import trained_models
 from emobench.benchmark.features.networks import NetworkConfig
 from emobench.builders import labelled_dataset as labelled
-from emobench.builders import synthetic
 from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.synthesis import SynthesisConfig
+from emobench.builders.synthesis import corpus as synthetic
 from emobench.dbn.domains import Domain
 from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.network import load_model

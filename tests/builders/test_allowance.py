@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emobench.builders.allowance import RECORD, Pace, Record
-from emobench.builders.sevendigital import DownloadConfig
+from emobench.builders.readers.msd.allowance import RECORD, Pace, Record
+from emobench.builders.readers.msd.sevendigital import DownloadConfig
 from emobench.errors import InputError
 
 
@@ -60,15 +60,15 @@ def test_what_is_missing_is_missing_in_a_catalogue(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"base_url": "previews.7digital.com"}, "--clip-url previews.7digital.com"),
-        ({"base_url": "ftp://x/clip"}, "--clip-url ftp://x/clip"),
-        ({"base_url": "https://me:word@x/clip"}, "--clip-url"),
-        ({"base_url": "http://x:99999/clip"}, "--clip-url"),
-        ({"base_url": "http://x:abc/clip"}, "--clip-url"),
-        ({"base_url": "http://[::1/clip"}, "--clip-url"),
-        ({"base_url": "http:///clip"}, "--clip-url"),
-        ({"country": "USA"}, "--country USA"),
-        ({"per_day": 0}, "--per-day 0"),
+        ({"clip_url": "previews.7digital.com"}, "`clip_url` previews.7digital.com"),
+        ({"clip_url": "ftp://x/clip"}, "`clip_url` ftp://x/clip"),
+        ({"clip_url": "https://me:word@x/clip"}, "`clip_url`"),
+        ({"clip_url": "http://x:99999/clip"}, "`clip_url`"),
+        ({"clip_url": "http://x:abc/clip"}, "`clip_url`"),
+        ({"clip_url": "http://[::1/clip"}, "`clip_url`"),
+        ({"clip_url": "http:///clip"}, "`clip_url`"),
+        ({"country": "USA"}, "`country` USA"),
+        ({"per_day": 0}, "`per_day` 0"),
     ],
     ids=str,
 )

@@ -11,9 +11,10 @@ import numpy as np
 import polars as pl
 import pytest
 import soundfile
-from emobench.builders import deam, sources
 from emobench.builders import labelled_dataset as labelled
+from emobench.builders.build import build_dataset
 from emobench.builders.labelled_dataset import LabelledConfig
+from emobench.builders.readers import deam
 from emobench.builders.synthesis import render_excerpt
 from emobench.builders.targets import TargetConfig, target_table
 from emobench.cli.main import app
@@ -139,8 +140,7 @@ def test_unknown_deviations_are_null(folder: Path, audio: Path, tmp_path: Path, 
     rows = [["song_id", *SAMPLES], ["1002", *[0.2] * 4, "", *[0.2] * 3], ["2001", *[0.4] * 8]]
     write_table(std, rows)
     out = tmp_path / "deam"
-    options = sources.Options(annotations=folder, audio=audio)
-    [built] = sources.build("deam", options, out, version="1.0.0", seed=0, pool=pool)
+    [built] = build_dataset("deam", annotations=folder, audio=audio, out=out, pool=pool)
     dataset = labelled.load(out)
     spreads = {
         song: dataset.targets.filter(pl.col("clip_id") == song).select("arousal_var", "valence_var", "covariance")
@@ -171,7 +171,7 @@ def test_a_corpus_without_any_deviation(folder: Path, tmp_path: Path, pool: Exec
         (folder / DYNAMIC / name).unlink()
     (folder / STATIC).unlink()
     out = tmp_path / "deam"
-    sources.build("deam", sources.Options(annotations=folder), out, version="1.0.0", seed=0, pool=pool)
+    build_dataset("deam", annotations=folder, out=out, pool=pool)
     targets = labelled.load(out).targets
     assert targets.select("arousal_var", "valence_var", "covariance").null_count().row(0) == (20, 20, 20)
     card = (out / "README.md").read_text(encoding="utf-8")
@@ -206,8 +206,7 @@ def test_metadata_of_three_years(folder: Path) -> None:
 def test_builds_a_dataset(folder: Path, audio: Path, tmp_path: Path, pool: Executor) -> None:
     (audio / "3.ogg").unlink()
     out = tmp_path / "deam"
-    options = sources.Options(annotations=folder, audio=audio)
-    sources.build("deam", options, out, version="1.0.0", seed=0, pool=pool)
+    build_dataset("deam", annotations=folder, audio=audio, out=out, pool=pool)
     dataset = labelled.load(out)
     assert dict(dataset.clips.select("clip_id", "excluded").iter_rows()) == {
         "2": None,

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from emobench.builders import deam
-from emobench.builders.deam_axes import compare_years
+from emobench.builders.readers import deam
+from emobench.builders.readers.deam.axes import compare_years
 from emobench.cli.main import app
 from emobench.errors import InputError
 from typer.testing import CliRunner

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from emobench.builders import deam, sources
+from emobench.builders.build import survey
+from emobench.builders.readers import deam
 from emobench.errors import InputError
 
 from .deam_folder import DYNAMIC, RATERS, STATIC, ratings, write_folder, write_text
@@ -152,5 +153,5 @@ def test_missing_folders(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match=r"3 problems: .*neither arousal\.csv.*holds no metadata.*holds no audio"):
         deam.load(tmp_path / "empty", tmp_path / "empty")
-    with pytest.raises(InputError, match="--annotations: is needed here"):
-        sources.survey("deam", sources.Options(), tmp_path / "out", seed=0)
+    with pytest.raises(InputError, match="`annotations`: required by the source deam"):
+        survey("deam", out=tmp_path / "out")

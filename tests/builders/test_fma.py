@@ -10,7 +10,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 import soundfile
-from emobench.builders import fma, segments, sources
+from emobench.builders import segments
+from emobench.builders.build import build_dataset, survey
+from emobench.builders.readers import fma
 from emobench.builders.synthesis import render_excerpt
 from emobench.cli.main import app
 from emobench.errors import InputError
@@ -144,8 +146,7 @@ def test_builds_a_dataset_that_lists_what_is_missing_or_broken(tmp_path: Path, p
         _clip(clips, name)
     soundfile.write(clips / "000/000002.mp3", sound, 22050, format="MP3", bitrate_mode="CONSTANT", compression_level=0)
     tracks = {number: TRACKS[number] for number in ("2", "5", "1010")}
-    options = sources.Options(metadata=_write(tmp_path, tracks), clips=clips)
-    [built] = sources.build("fma", options, tmp_path / "fma", version="1.0.0", seed=0, pool=pool)
+    [built] = build_dataset("fma", metadata=_write(tmp_path, tracks), clips=clips, out=tmp_path / "fma", pool=pool)
     assert built.manifest["kind"] == "pretrain"
     table = pl.read_parquet(tmp_path / "fma" / "clips" / "*.parquet")
     assert table["rejected"].to_list() == [None, "missing", "undecodable"]
@@ -253,8 +254,8 @@ def test_missing_files_and_folders(tmp_path: Path) -> None:
     (tmp_path / "again" / "tracks.csv").write_text("x", encoding="utf-8")
     with pytest.raises(InputError, match=r"holds 2 files tracks\.csv"):
         fma.load(tmp_path, tmp_path / "empty")
-    with pytest.raises(InputError, match="--metadata: is needed here"):
-        sources.survey("fma", sources.Options(), tmp_path / "out", seed=0)
+    with pytest.raises(InputError, match="`metadata`: required by the source fma"):
+        survey("fma", out=tmp_path / "out")
 
 
 def test_a_table_of_the_real_size_is_read_in_a_second_or_two(tmp_path: Path, clips: Path) -> None:

@@ -13,8 +13,8 @@ import pytest
 import scipy.io
 import soundfile
 from emobench.builders import labelled_dataset as labelled
-from emobench.builders import moodswings
 from emobench.builders.labelled_dataset import LabelledConfig
+from emobench.builders.readers import moodswings
 from emobench.errors import InputError
 
 Cells = dict[str, list[Any]]

@@ -12,9 +12,10 @@ import numpy as np
 import polars as pl
 import pytest
 import soundfile
-from emobench.builders import msd, pretraining
+from emobench.builders import pretraining
 from emobench.builders.corpus import PretrainCorpus
 from emobench.builders.quality import QualityConfig
+from emobench.builders.readers import msd
 from emobench.builders.release import check_files, load_manifest
 from emobench.builders.segments import load_segments
 from emobench.builders.synthesis import STYLES, render_excerpt
@@ -270,17 +271,20 @@ def test_the_command(tmp_path: Path, previews: Path) -> None:
     assert manifest["config"]["dataset"]["sample"] is None
 
 
+GIVEN = ("--metadata", "x", "--clips", "y")
+
+
 @pytest.mark.parametrize(
     ("arguments", "line"),
     [
-        ([], "--metadata: is needed here"),
-        (["--metadata", "x"], "--clips (or --download): is needed here"),
+        ([], "Missing option '--metadata'"),
+        (["--metadata", "x"], "--clips: required unless clips are downloaded with --download"),
         (["--metadata", "x", "--clips", "y"], "2 problems"),
-        (["--min-bit-rate", "128"], "--min-bit-rate 128: expected bits a second, such as 128000"),
-        (["--min-sample-rate", "-1"], "--min-sample-rate -1: expected hertz"),
-        (["--min-duration", "nan"], "--min-duration nan: expected seconds"),
-        (["--silence-db", "3"], "--silence-db 3: expected decibels"),
-        (["--sample", "-5"], "--sample -5"),
+        ([*GIVEN, "--min-bit-rate", "128"], "--min-bit-rate 128: expected bits a second, such as 128000"),
+        ([*GIVEN, "--min-sample-rate", "-1"], "--min-sample-rate -1: expected hertz"),
+        ([*GIVEN, "--min-duration", "nan"], "--min-duration nan: expected seconds"),
+        ([*GIVEN, "--silence-db", "3"], "--silence-db 3: expected decibels"),
+        ([*GIVEN, "--sample", "-5"], "--sample -5"),
     ],
     ids=str,
 )

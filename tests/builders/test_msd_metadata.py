@@ -7,8 +7,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from emobench.builders import msd_metadata
-from emobench.builders.msd_metadata import Metadata, read
+from emobench.builders.readers.msd import metadata as msd_metadata
+from emobench.builders.readers.msd.metadata import Metadata, read
 
 from .msd_files import TRACKS, Track, write_database, write_h5, write_lines
 

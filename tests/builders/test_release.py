@@ -123,19 +123,19 @@ def test_other_content_is_never_overwritten(corpus: Any, make_corpus: Any, tmp_p
         _build(corpus, out, config=LabelledConfig(folds=FoldConfig(seed=1)))
     with pytest.raises(InputError, match=r"exists with other content .source differ"):
         _build(make_corpus([1] * 9, seed=5), out)
-    with pytest.raises(InputError, match=r"holds tiny 1\.0\.0 and is not overwritten; write tiny 1\.1\.0 elsewhere"):
+    with pytest.raises(InputError, match=r"contains tiny 1\.0\.0, which is not overwritten; write tiny 1\.1\.0 to"):
         _build(corpus, out, version="1.1.0")
     assert _bytes(out) == before
     (tmp_path / "notes").mkdir()
     (tmp_path / "notes" / "mine.txt").write_text("keep")
-    with pytest.raises(InputError, match="exists and is no dataset"):
+    with pytest.raises(InputError, match="exists but is not a dataset"):
         _build(corpus, tmp_path / "notes")
     assert (tmp_path / "notes" / "mine.txt").read_text() == "keep"
 
 
 @pytest.mark.parametrize("version", ["1", "1.0", "v1.0.0", "1.0.0-rc1", "../1.0.0"])
 def test_wrong_version(corpus: Any, tmp_path: Path, version: str) -> None:
-    with pytest.raises(InputError, match="--version"):
+    with pytest.raises(InputError, match="`version`"):
         _build(corpus, tmp_path / "tiny", version=version)
 
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import pytest
 import soundfile
-from emobench.builders.allowance import RECORD
-from emobench.builders.preview import Credentials, RefusedError
-from emobench.builders.sevendigital import Download, DownloadConfig, clip_path
+from emobench.builders.readers.msd.allowance import RECORD
+from emobench.builders.readers.msd.preview import Credentials, RefusedError
+from emobench.builders.readers.msd.sevendigital import Download, DownloadConfig, clip_path
 from emobench.errors import EmobenchError, InputError
 
 from .preview_server import KEY, SECRET, PreviewServer
@@ -44,7 +44,7 @@ def server(clip: bytes) -> Iterator[PreviewServer]:
 
 def _download(server: PreviewServer, folder: Path, **changes: Any) -> Download:
     settings = {"backoff": 0.01, "timeout": 1.0, "time_limit": 1.0, "size_limit": 100_000, **changes}
-    return Download(folder, DownloadConfig(base_url=f"{server.url}/clip", **settings), KEYS)
+    return Download(folder, DownloadConfig(clip_url=f"{server.url}/clip", **settings), KEYS)
 
 
 def _failure(server: PreviewServer, folder: Path, *manners: str, **changes: Any) -> str:
@@ -98,7 +98,7 @@ def test_a_404_of_one_country_or_address_is_not_another_s(tmp_path: Path, server
     assert server.asked("6") == 1
     assert _download(server, tmp_path, country="GB")(["6"]) == {}
     assert server.asked("6") == 2
-    config = DownloadConfig(base_url=f"{server.url}/clip/x")
+    config = DownloadConfig(clip_url=f"{server.url}/clip/x")
     assert Download(tmp_path, config, KEYS)(["6"]) == {"6": "6/0/6.clip.mp3"}
 
 
@@ -153,7 +153,7 @@ def test_retry_after_holds_everyone_back(tmp_path: Path, server: PreviewServer, 
         waited.append(seconds)
         now[0] += seconds
 
-    config = DownloadConfig(base_url=f"{server.url}/clip", connections=1)
+    config = DownloadConfig(clip_url=f"{server.url}/clip", connections=1)
     Download(tmp_path, config, KEYS, now=lambda: now[0], wait=wait)(["100", "101"])
     assert sum(waited) == pytest.approx(1.0)
     assert server.asked("100") == 2
@@ -169,7 +169,7 @@ def test_a_retry_after_beyond_reason(tmp_path: Path, server: PreviewServer, afte
         waited.append(seconds)
         now[0] += seconds
 
-    config = DownloadConfig(base_url=f"{server.url}/clip")
+    config = DownloadConfig(clip_url=f"{server.url}/clip")
     Download(tmp_path, config, KEYS, now=lambda: now[0], wait=wait)(["100", "101"])
     assert 0.1 < sum(waited) <= 86_400
     assert server.asked("100") == 2
@@ -185,7 +185,7 @@ def test_retry_after_as_a_date(tmp_path: Path, server: PreviewServer) -> None:
 def test_429_without_retry_after_backs_off(tmp_path: Path, server: PreviewServer) -> None:
     server.behave["100"] = ["429", "429", "429", "ok"]
     waited: list[float] = []
-    config = DownloadConfig(base_url=f"{server.url}/clip", backoff=10.0)
+    config = DownloadConfig(clip_url=f"{server.url}/clip", backoff=10.0)
     Download(tmp_path, config, KEYS, wait=waited.append)(["100"])
     # 10, 20 and 40 seconds, give or take a half.
     assert [round(np.log2(seconds / 10)) for seconds in waited] == pytest.approx([0, 1, 2], abs=1)
@@ -218,7 +218,7 @@ def test_lasting_trouble(tmp_path: Path, server: PreviewServer, manner: str, kin
     told = _failure(server, tmp_path, manner)
     assert f"1 × {kind}" in told or ("Protocol" in told and kind == "IncompleteRead")
     assert server.asked("5504670") == (6 if manner == "loop" else asked)
-    assert "what was fetched is kept" in told
+    assert "downloaded clips are kept" in told
 
 
 def test_the_others_are_fetched_whatever_one_redirects_to(tmp_path: Path, server: PreviewServer) -> None:
@@ -259,7 +259,7 @@ def test_refused_keys_end_the_run(tmp_path: Path, server: PreviewServer, manner:
 
 
 def test_wrong_keys(tmp_path: Path, server: PreviewServer) -> None:
-    config = DownloadConfig(base_url=f"{server.url}/clip")
+    config = DownloadConfig(clip_url=f"{server.url}/clip")
     for keys in (Credentials(KEY, "wrong"), Credentials("wrong", SECRET)):
         with pytest.raises(RefusedError):
             Download(tmp_path, config, keys)(["5"])
@@ -375,7 +375,7 @@ def test_without_keys_nothing_is_asked(
         monkeypatch.setenv(name, "hush")
     lacking = {"SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET"} - set(present)
     with pytest.raises(InputError) as told:
-        Download(tmp_path, DownloadConfig(base_url=f"{server.url}/clip"))(["5"])
+        Download(tmp_path, DownloadConfig(clip_url=f"{server.url}/clip"))(["5"])
     first = str(told.value).split(" not set")[0]
     assert all(name in first for name in lacking)
     assert "hush" not in str(told.value)

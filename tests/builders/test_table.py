@@ -10,8 +10,9 @@ import polars as pl
 import pytest
 import soundfile
 from emobench.builders import labelled_dataset as labelled
-from emobench.builders import table
 from emobench.builders.labelled_dataset import LabelledConfig
+from emobench.builders.readers import table
+from emobench.builders.sources.table import parse_scale
 from emobench.errors import InputError
 
 CLIPS = """clip_id,audio,artist,album,title,start,duration
@@ -35,7 +36,8 @@ def _labels(clips: str = "abc", low: float = 1, high: float = 9) -> str:
 def _load(folder: Path, clips: str = CLIPS, labels: str | None = None, scale: str = "1,9"):
     (folder / "clips.csv").write_text(clips, encoding="utf-8")
     (folder / "labels.csv").write_text(_labels() if labels is None else labels, encoding="utf-8")
-    return table.load(folder / "clips.csv", folder / "labels.csv", None, table.parse_scale(scale))
+    low, high = parse_scale(scale)
+    return table.load(folder / "clips.csv", folder / "labels.csv", None, low=low, high=high)
 
 
 @pytest.fixture
@@ -154,18 +156,18 @@ def test_ratings_that_repeat_nothing(music: Path) -> None:
 
 @pytest.mark.parametrize("scale", ["9,1", "1", "1,2,3", "low,high", "1,inf"])
 def test_wrong_scale(scale: str) -> None:
-    with pytest.raises(InputError, match="--scale"):
-        table.parse_scale(scale)
+    with pytest.raises(InputError, match="`scale`"):
+        parse_scale(scale)
 
 
 def test_missing_files_and_folders(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"clips\.csv: no such file"):
-        table.load(tmp_path / "clips.csv", tmp_path / "labels.csv", None, table.TableConfig())
+        table.load(tmp_path / "clips.csv", tmp_path / "labels.csv", None)
     (tmp_path / "clips.csv").write_text(CLIPS, encoding="utf-8")
     with pytest.raises(InputError, match=r"labels\.csv: no such file"):
-        table.load(tmp_path / "clips.csv", tmp_path / "labels.csv", None, table.TableConfig())
+        table.load(tmp_path / "clips.csv", tmp_path / "labels.csv", None)
     with pytest.raises(InputError, match="nowhere: no such folder"):
-        table.load(tmp_path / "clips.csv", tmp_path / "labels.csv", tmp_path / "nowhere", table.TableConfig())
+        table.load(tmp_path / "clips.csv", tmp_path / "labels.csv", tmp_path / "nowhere")
 
 
 def test_one_album_only(music: Path, pool: Executor) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from .corpus import few
+from ....runtime.text import few
 
 # Nothing but these letters and digits can become a part of a path.
 TRACK_ID = "TR[A-Z]{5}[0-9A-F]{11}"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from .corpus import few
-from .deam_axes import Agreement, averages, compare_years, corrected, disagree, worker_averages
-from .deam_files import read_static
-from .deam_ratings import Ratings, Tables, lacks_spread, with_static
+from ....runtime.text import few
+from .axes import Agreement, averages, compare_years, corrected, disagree, worker_averages
+from .files import read_static
+from .ratings import Ratings, Tables, lacks_spread, with_static
 
 
 def fill_spreads(

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
-from ..errors import InputError
-from .tree import files_below
+from ....errors import InputError
+from ...tree import files_below
 
 RECORD = "downloads.log"
 

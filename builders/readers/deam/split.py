@@ -14,9 +14,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..errors import InputError
-from .corpus import few
-from .deam_files import song_id
+from ....errors import InputError
+from ....runtime.text import few
+from .files import song_id
 
 OFFICIAL = "mediaeval2015"
 NAMES = (OFFICIAL, "evaluation2015")
@@ -51,13 +51,13 @@ class SplitConfig:
 
     def __post_init__(self) -> None:
         if self.name != OFFICIAL and self.development is not None:
-            raise InputError(f"--development {self.development}: goes with --split {OFFICIAL}.")
+            raise InputError(f"`development` {self.development}: goes with `split` {OFFICIAL} only.")
         if self.name not in NAMES:
-            raise InputError(f"--split {self.name}: expected {' or '.join(NAMES)}.")
+            raise InputError(f"`split` {self.name}: expected {' or '.join(NAMES)}.")
         if self.name == OFFICIAL and self.development is None:
             raise InputError(
-                f"--split {OFFICIAL}: needs --development, a file with the song ids of its {DEVELOPMENT_SONGS} "
-                "development songs, one a line, because no file of DEAM lists them; or take --split evaluation2015, "
+                f"`split` {OFFICIAL}: needs `development`, a file with the song ids of its {DEVELOPMENT_SONGS} "
+                "development songs, one a line, because no file of DEAM lists them; or use the split evaluation2015, "
                 "which tests the same songs and learns from all others."
             )
 
@@ -66,7 +66,7 @@ class SplitConfig:
         lacking = sorted(set(EVALUATION) - set(annotated), key=int)
         if lacking:
             problems.append(
-                f"--split {self.name}: {len(lacking)} of the {len(EVALUATION)} evaluation songs (2001 to 2058) have no "
+                f"`split` {self.name}: {len(lacking)} of the {len(EVALUATION)} evaluation songs (2001 to 2058) have no "
                 f"annotations ({few(lacking)})"
             )
         if self.development is None:

@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .deam_files import AXES, Grid
-from .deam_metadata import Song
+from .files import AXES, Grid
+from .metadata import Song
 
 FloatArray = npt.NDArray[np.float64]
 

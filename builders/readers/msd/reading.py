@@ -19,12 +19,13 @@ from pathlib import Path
 
 import polars as pl
 
-from ..cards.dataset import About
-from .corpus import PretrainCorpus, few, refuse
-from .msd_ids import SEVEN_DIGITAL_ID, TRACK_ID
-from .msd_metadata import Metadata, read
+from ....cards.dataset import About
+from ....runtime.text import few
+from ...corpus import PretrainCorpus, refuse
+from ...tree import files_below
+from .ids import SEVEN_DIGITAL_ID, TRACK_ID
+from .metadata import Metadata, read
 from .sevendigital import Download
-from .tree import files_below
 
 ABOUT = About(
     title="Million Song Dataset / 7digital previews",

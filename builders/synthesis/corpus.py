@@ -17,12 +17,12 @@ import numpy as np
 import polars as pl
 import soundfile
 
-from ..cards.dataset import About
-from ..cards.render import fill
-from ..runtime.executor import ordered_map
-from ..runtime.files import replacing
-from .corpus import LabelledCorpus, PretrainCorpus, Render
-from .synthesis import (
+from ...cards.dataset import About
+from ...cards.render import fill
+from ...runtime.executor import ordered_map
+from ...runtime.files import replacing
+from ..corpus import LabelledCorpus, PretrainCorpus, Render
+from . import (
     REAL_LABEL_STATISTICS,
     ClipPlan,
     SynthesisConfig,

@@ -20,13 +20,14 @@ from pathlib import Path
 
 import polars as pl
 
-from ..cards.dataset import About
-from ..cards.render import markdown
-from ..errors import InputError
-from ..runtime.files import sha256_file
-from .corpus import PretrainCorpus, few, refuse
-from .folds import normalised
-from .tree import files_below
+from ...cards.dataset import About
+from ...cards.render import markdown
+from ...errors import InputError
+from ...runtime.files import sha256_file
+from ...runtime.text import few
+from ..corpus import PretrainCorpus, refuse
+from ..folds import normalised
+from ..tree import files_below
 
 COLUMNS = {
     "artist": ("artist", "name"),

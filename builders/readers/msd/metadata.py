@@ -19,12 +19,12 @@ import h5py
 import numpy as np
 import polars as pl
 
-from ..runtime.files import digest, sha256_file
-from ..runtime.progress import progress
-from ..runtime.sizes import open_dataset
-from .corpus import few
-from .msd_ids import TRACK_ID, collected, first_line, read_ids, with_ids
-from .tree import files_below
+from ....runtime.files import digest, sha256_file
+from ....runtime.progress import progress
+from ....runtime.sizes import open_dataset
+from ....runtime.text import few
+from ...tree import files_below
+from .ids import TRACK_ID, collected, first_line, read_ids, with_ids
 
 if TYPE_CHECKING:
     import pyarrow as pa

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import polars as pl
 
-from .corpus import few
-from .deam_files import TOLD, read_rows, song_id
-from .folds import normalised
+from ....runtime.text import few
+from ...folds import normalised
+from .files import TOLD, read_rows, song_id
 
 _COLUMNS = {"artist": ("artist",), "album": ("album",), "title": ("songtitle", "track", "title")}
 _ID = ("songid", "id")

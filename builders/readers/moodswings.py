@@ -20,10 +20,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ..errors import InputError
-from ..runtime.files import sha256_file
-from .audio_files import find_audio
-from .corpus import About, LabelledCorpus
+from ...errors import InputError
+from ...runtime.files import sha256_file
+from ..audio_files import find_audio
+from ..corpus import About, LabelledCorpus
 from .mat_file import read_mat
 
 FIELDS = ("artist", "album", "song", "songid", "userid", "time", "valence", "arousal")

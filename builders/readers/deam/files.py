@@ -14,10 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ..runtime.files import sha256_file
-from .corpus import few
-from .folds import normalised
-from .tree import files_below
+from ....runtime.files import sha256_file
+from ....runtime.text import few
+from ...folds import normalised
+from ...tree import files_below
 
 AXES = ("arousal", "valence")
 

@@ -22,10 +22,10 @@ from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
-from ..errors import EmobenchError, InputError
-from ..runtime.progress import progress
+from ....errors import EmobenchError, InputError
+from ....runtime.progress import progress
+from ....runtime.text import few
 from .allowance import DAY, RECORD, Pace, Record
-from .corpus import few
 from .preview import Client, Credentials, FailedError, RefusedError, origin, unlogged
 
 KEYS = ("SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET")
@@ -46,7 +46,7 @@ class DownloadConfig:
 
     Attributes
     ----------
-    base_url : str
+    clip_url : str
         Address of the clip endpoint.
     country : str
         Two letters.
@@ -66,7 +66,7 @@ class DownloadConfig:
         Of the jitter.
     """
 
-    base_url: str = "https://previews.7digital.com/clip"
+    clip_url: str = "https://previews.7digital.com/clip"
     country: str = "US"
     per_day: int = 4000
     connections: int = 4
@@ -78,17 +78,17 @@ class DownloadConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not _is_plain(self.base_url):
-            raise InputError(f"--clip-url {self.base_url}: expected such as https://previews.7digital.com/clip.")
+        if not _is_plain(self.clip_url):
+            raise InputError(f"`clip_url` {self.clip_url}: expected such as https://previews.7digital.com/clip.")
         if not (len(self.country) == 2 and self.country.isascii() and self.country.isalpha()):
-            raise InputError(f"--country {self.country}: expected two letters such as US.")
+            raise InputError(f"`country` {self.country}: expected two letters such as US.")
         if self.per_day < 1:
-            raise InputError(f"--per-day {self.per_day}: expected at least one request a day.")
+            raise InputError(f"`per_day` {self.per_day}: expected at least one request a day.")
 
     @property
     def catalogue(self) -> str:
         """Whose clips these are: the address that is asked, with the country."""
-        return f"{self.base_url.rstrip('/')}?country={self.country.upper()}"
+        return f"{self.clip_url.rstrip('/')}?country={self.country.upper()}"
 
 
 def _is_plain(url: str) -> bool:
@@ -113,8 +113,9 @@ def credentials() -> Credentials:
     lacking = [name for name, value in zip(KEYS, values, strict=True) if not value]
     if lacking:
         raise InputError(
-            f"--download: {' and '.join(lacking)} not set; give the keys of 7digital's interface in the environment "
-            f"({', '.join(KEYS)}). New ones are no longer given out: whoever has none takes --clips, or fma."
+            f"`download`: {' and '.join(lacking)} not set; give the keys of 7digital's interface in the environment "
+            f"({', '.join(KEYS)}). New keys are no longer issued: without keys, name a folder of clips with "
+            "`clips`, or use the source fma."
         )
     return Credentials(*values)
 
@@ -211,7 +212,7 @@ class Download:
     def _connect(self) -> Client:
         config = self._config
         return Client(
-            config.base_url,
+            config.clip_url,
             config.country,
             self._keys or credentials(),
             timeout=config.timeout,
@@ -290,9 +291,9 @@ class Download:
         if failures:
             kinds = ", ".join(f"{count} × {kind}" for kind, count in Counter(failures.values()).most_common())
             raise EmobenchError(
-                f"{len(failures)} of {len(clips)} clips could not be fetched ({kinds}; {few(failures)}). Run the same "
-                f"command again: what was fetched is kept. With --clips {self._folder} alone, without --download, they "
-                "count as missing."
+                f"{len(failures)} of {len(clips)} clips could not be fetched ({kinds}; {few(failures)}). Rerun the "
+                f"command to resume; downloaded clips are kept. With `clips` {self._folder} and without `download`, "
+                "these clips count as missing."
             )
 
     def _work(

@@ -22,20 +22,21 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from ..audio.decode import EXTENSIONS
-from ..cards.dataset import About
-from ..errors import AudioError
-from ..runtime.files import digest
-from .audio_files import audio_duration
-from .corpus import LabelledCorpus, few, refuse
-from .deam_axes import averages, swapped, worker_averages
-from .deam_files import AXES, WIDE, Found, Grid, find_files, read_songs, read_workers, song_id
-from .deam_metadata import Song, folds_text, grouping, read_metadata, repairs
-from .deam_ratings import STEP, Ratings, Tables, song_ratings
-from .deam_split import EVALUATION, SplitConfig
-from .deam_static import fill_spreads
-from .targets import PARAMETERS
-from .tree import files_below
+from ....audio.decode import EXTENSIONS
+from ....cards.dataset import About
+from ....errors import AudioError
+from ....runtime.files import digest
+from ....runtime.text import few
+from ...audio_files import audio_duration
+from ...corpus import LabelledCorpus, refuse
+from ...targets import PARAMETERS
+from ...tree import files_below
+from .axes import averages, swapped, worker_averages
+from .files import AXES, WIDE, Found, Grid, find_files, read_songs, read_workers, song_id
+from .metadata import Song, folds_text, grouping, read_metadata, repairs
+from .ratings import STEP, Ratings, Tables, song_ratings
+from .split import EVALUATION, SplitConfig
+from .static import fill_spreads
 
 ABOUT = About(
     title="DEAM",

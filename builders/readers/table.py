@@ -10,18 +10,16 @@ then carries. An annotator rates a moment of a clip once; anonymous annotators e
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
-from ..cards.dataset import About
-from ..errors import AudioError, InputError
-from ..runtime.files import sha256_file
-from .audio_files import audio_duration
-from .corpus import LabelledCorpus
+from ...cards.dataset import About
+from ...errors import AudioError, InputError
+from ...runtime.files import sha256_file
+from ..audio_files import audio_duration
+from ..corpus import LabelledCorpus
 
 ABOUT = About(
     title="Own corpus",
@@ -30,34 +28,6 @@ ABOUT = About(
     citation="@misc{corpus, note = {Fill in how to cite this corpus.}}",
     terms="State here what may be done with the ratings and the music.",
 )
-
-
-@dataclass(frozen=True)
-class TableConfig:
-    """How the tables are read.
-
-    Attributes
-    ----------
-    low, high : float
-        Ends of the ratings' scale, mapped linearly to -0.5 and 0.5.
-    """
-
-    low: float = -0.5
-    high: float = 0.5
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
-            raise InputError(f"--scale {self.low:g},{self.high:g}: expected two numbers, the lower first.")
-
-
-def parse_scale(text: str) -> TableConfig:
-    """Read ``LOW,HIGH``."""
-    parts = text.split(",")
-    try:
-        low, high = (float(part) for part in parts)
-    except ValueError:
-        raise InputError(f"--scale {text}: expected two numbers such as -1,1 or 1,9.") from None
-    return TableConfig(low, high)
 
 
 def _read(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> pl.DataFrame:
@@ -102,7 +72,7 @@ def _filled(path: Path, table: pl.DataFrame, *names: str) -> None:
             raise InputError(f"{path}, row {empty['row'][0]}: {name} is empty; expected a name.")
 
 
-def load(clips: Path, labels: Path, audio: Path | None, config: TableConfig) -> LabelledCorpus:
+def load(clips: Path, labels: Path, audio: Path | None, *, low: float = -0.5, high: float = 0.5) -> LabelledCorpus:
     """Read a corpus from tables.
 
     Parameters
@@ -111,8 +81,8 @@ def load(clips: Path, labels: Path, audio: Path | None, config: TableConfig) -> 
         The two tables.
     audio : Path, optional
         Folder that the column ``audio`` counts from; by default that of ``clips``.
-    config : TableConfig
-        The ratings' scale.
+    low, high : float
+        Ends of the ratings' scale, mapped linearly to -0.5 and 0.5.
 
     Returns
     -------
@@ -128,7 +98,7 @@ def load(clips: Path, labels: Path, audio: Path | None, config: TableConfig) -> 
         raise InputError(f"{audio}: no such folder; expected one with the audio that {clips} names.")
     folder = audio or clips.parent
     has_audio = bool((facts["audio"] != "").any())
-    ratings = _ratings(labels, config, set(facts["clip_id"]))
+    ratings = _ratings(labels, low, high, set(facts["clip_id"]))
     facts, problems = _durations(clips, facts, ratings, folder if has_audio else None)
     _check_times(labels, facts, ratings)
     return LabelledCorpus(
@@ -147,7 +117,7 @@ def load(clips: Path, labels: Path, audio: Path | None, config: TableConfig) -> 
         source={"type": "table", "clips_sha256": sha256_file(clips), "labels_sha256": sha256_file(labels)},
         audio_folder=folder if has_audio else None,
         problems=problems,
-        settings={"low": config.low, "high": config.high},
+        settings={"low": low, "high": high},
     )
 
 
@@ -171,7 +141,7 @@ def _clip_facts(path: Path) -> pl.DataFrame:
     return table.with_columns(start=start, duration=duration)
 
 
-def _ratings(path: Path, config: TableConfig, known: set[str]) -> pl.DataFrame:
+def _ratings(path: Path, low: float, high: float, known: set[str]) -> pl.DataFrame:
     table = _read(path, ("clip_id", "annotator_id", "arousal", "valence"), ("time",))
     _filled(path, table, "clip_id", "annotator_id")
     unknown = table.filter(~pl.col("clip_id").is_in(list(known)))
@@ -181,14 +151,14 @@ def _ratings(path: Path, config: TableConfig, known: set[str]) -> pl.DataFrame:
     columns = {}
     for axis in ("arousal", "valence"):
         values = _numbers(path, table, axis, empty=False)
-        wrong = table.filter((values < config.low) | (values > config.high))
+        wrong = table.filter((values < low) | (values > high))
         if len(wrong):
             row = wrong.row(0, named=True)
             raise InputError(
-                f"{path}, row {row['row']}: {axis} {row[axis]} is outside the scale {config.low:g},{config.high:g}; "
-                "give the ratings' own with --scale LOW,HIGH."
+                f"{path}, row {row['row']}: {axis} {row[axis]} is outside the scale {low:g},{high:g}; "
+                "give the ratings' own as `scale`."
             )
-        columns[axis] = ((values - config.low) / (config.high - config.low) - 0.5).clip(-0.5, 0.5)
+        columns[axis] = ((values - low) / (high - low) - 0.5).clip(-0.5, 0.5)
     ratings = table.with_columns(time=_numbers(path, table, "time", empty=True), **columns)
     _check_repeated(path, ratings)
     return ratings

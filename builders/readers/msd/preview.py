@@ -21,9 +21,9 @@ import requests
 import urllib3
 from requests_oauthlib import OAuth1
 
-from ..audio.mpeg import walk
-from ..errors import AudioError, EmobenchError
-from ..runtime.files import replacing
+from ....audio.mpeg import walk
+from ....errors import AudioError, EmobenchError
+from ....runtime.files import replacing
 
 _REDIRECTS = 5
 _CHUNK = 65536

@@ -1,0 +1,175 @@
+"""Build datasets from a source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ..protocols import Source
+from ..runtime.shards import Tally
+from . import labelled_dataset as labelled
+from . import pretraining
+from .corpus import LabelledCorpus, PretrainCorpus
+from .folds import FoldConfig
+from .options import find_source, make_options
+from .release import load_manifest
+
+
+@dataclass(frozen=True)
+class Built:
+    """A dataset that was built, or that existed already.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder of the dataset.
+    fresh : bool
+        Whether it was built now.
+    manifest : dict
+        Its manifest.
+    tally : Tally or None
+        Time and number of clips of the extraction, for a pre-training dataset that was built now.
+    """
+
+    folder: Path
+    fresh: bool
+    manifest: dict[str, Any]
+    tally: Tally | None = None
+
+    def __repr__(self) -> str:
+        return f"<Built {self.manifest['name']} {self.manifest['version']} ({self.manifest['kind']}) in {self.folder}>"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a source holds, and the dataset that it would become.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder of the dataset.
+    kind : {"labelled", "pre-training"}
+        Kind of the dataset.
+    source : dict
+        Description of the source, as the manifest would have it.
+    counts : dict
+        Numbers of clips, artists, annotations and so on.
+    remarks : tuple of str
+        What was corrected in the source, or could not be checked.
+    """
+
+    folder: Path
+    kind: str
+    source: dict[str, Any]
+    counts: dict[str, int]
+    remarks: tuple[str, ...] = ()
+
+
+def default_folder(source: str, data: Path, **options: Any) -> Path:
+    """Folder of a source's dataset below ``data`` where no other is named.
+
+    Raises
+    ------
+    InputError
+        If there is no such source or an option is invalid.
+    """
+    found = find_source(source)
+    return data / _dataset_name(found, make_options(found, options))
+
+
+def build_dataset(
+    source: str, *, out: str | Path, pool: Executor, version: str = "1.0.0", seed: int = 0, **options: Any
+) -> list[Built]:
+    """Build the datasets of a source.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source.
+    out : str or Path
+        Folder of the dataset; its name becomes the name of the dataset.
+    pool : Executor
+        Executor of :func:`emobench.runtime.executor.executor`.
+    version : str
+        Version of the dataset, such as ``"1.0.0"``.
+    seed : int
+        Seed of everything random.
+    **options
+        Options of the source. Paths may be strings.
+
+    Returns
+    -------
+    list of Built
+        The datasets: one, or a labelled and a pre-training dataset.
+
+    Raises
+    ------
+    InputError
+        If the source or an option is unknown, something is missing, or the input cannot be used.
+    """
+    return [
+        _build(corpus, folder, version=version, seed=seed, pool=pool)
+        for corpus, folder in _load(source, options, Path(out), seed)
+    ]
+
+
+def _build(corpus: LabelledCorpus | PretrainCorpus, folder: Path, *, version: str, seed: int, pool: Executor) -> Built:
+    if isinstance(corpus, LabelledCorpus):
+        # A given test part leaves nothing to repeat.
+        folds = FoldConfig(seed=seed) if corpus.tested is None else FoldConfig(seed=seed, repeats=1)
+        config = labelled.LabelledConfig(folds=folds)
+        fresh = labelled.build(corpus, folder, name=folder.name, version=version, config=config, pool=pool)
+        return Built(folder, fresh, load_manifest(folder))
+    config = pretraining.PretrainConfig(quality=corpus.quality, sample=corpus.sample, seed=seed)
+    tally = pretraining.build(corpus, folder, name=folder.name, version=version, config=config, pool=pool)
+    return Built(folder, tally is not None, load_manifest(folder), tally)
+
+
+def survey(source: str, *, out: str | Path, seed: int = 0, **options: Any) -> list[Found]:
+    """Read and check a source as :func:`build_dataset` does, without building anything.
+
+    Parameters
+    ----------
+    source, out, seed, **options
+        As for :func:`build_dataset`.
+
+    Raises
+    ------
+    InputError
+        As in :func:`build_dataset` while it reads the source.
+    """
+    return [_found(corpus, folder) for corpus, folder in _load(source, options, Path(out), seed)]
+
+
+def _found(corpus: LabelledCorpus | PretrainCorpus, folder: Path) -> Found:
+    counts = {"clips": len(corpus.clips), "artists": corpus.clips["artist"].n_unique()}
+    if corpus.audio_folder is not None:
+        counts["clips with audio"] = corpus.clips["audio"].count()
+    if isinstance(corpus, PretrainCorpus):
+        counts |= corpus.found
+        if corpus.sample:
+            counts["at most to be drawn"] = corpus.sample
+        return Found(folder, "pre-training", corpus.source, counts)
+    counts["annotations"] = len(corpus.annotations)
+    counts["annotators"] = corpus.annotations["annotator_id"].n_unique()
+    if corpus.problems:
+        counts["clips to exclude"] = len(corpus.problems)
+    return Found(folder, "labelled", corpus.source, counts, corpus.remarks)
+
+
+def _load(
+    name: str, options: dict[str, Any], out: Path, seed: int
+) -> Iterator[tuple[LabelledCorpus | PretrainCorpus, Path]]:
+    """Read the corpora of a source; yields each with the folder of its dataset."""
+    source = find_source(name)
+    loaded = source.load(make_options(source, options), out=out, seed=seed)
+    corpora = [loaded] if isinstance(loaded, (LabelledCorpus, PretrainCorpus)) else loaded
+    for number, corpus in enumerate(corpora):
+        yield corpus, out.with_name(f"{out.name}-pretrain") if number else out
+
+
+def _dataset_name(source: Source, options: Any) -> str:
+    return source.dataset_name(options) if source.dataset_name else source.name

@@ -1,0 +1,128 @@
+"""Options of sources: dataclasses whose fields become keyword arguments in Python and options of the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, dataclass, fields, is_dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from ..errors import InputError
+from ..protocols import Source, sources
+from ..runtime.text import escaped
+
+
+@dataclass(frozen=True)
+class Option:
+    """An option of a source.
+
+    Attributes
+    ----------
+    name : str
+        Name of the keyword argument.
+    type : type
+        Type of its value.
+    default
+        Default value; ``dataclasses.MISSING`` where a value is required.
+    help : str
+        One sentence of help.
+    metavar : str or None
+        Placeholder for the value in the help.
+    panel : str or None
+        Title of the group of options; None for the source's own.
+    group : str or None
+        Field of the source's options that holds the shared options to which it belongs.
+    """
+
+    name: str
+    type: Any
+    default: Any
+    help: str
+    metavar: str | None = None
+    panel: str | None = None
+    group: str | None = None
+
+    @property
+    def required(self) -> bool:
+        """Whether there is no default."""
+        return self.default is MISSING
+
+
+def options_of(source: Source) -> list[Option]:
+    """List the options of a source; those of shared dataclasses among its fields are listed one by one."""
+    return list(_options(source.options))
+
+
+def _options(kind: type, group: str | None = None, panel: str | None = None) -> Iterator[Option]:
+    hints = get_type_hints(kind)
+    for field in fields(kind):
+        hint, metadata = hints[field.name], field.metadata
+        if is_dataclass(hint) and isinstance(hint, type):
+            yield from _options(hint, field.name, metadata.get("panel"))
+        elif "help" in metadata:
+            yield Option(field.name, hint, field.default, metadata["help"], metadata["metavar"], panel, group)
+
+
+def make_options(source: Source, given: Mapping[str, Any]) -> Any:
+    """Make the options of a source from keyword arguments.
+
+    Parameters
+    ----------
+    source : Source
+        The source.
+    given : mapping
+        Values by name. Paths may be strings.
+
+    Raises
+    ------
+    InputError
+        If a name is unknown, a required option is missing or a value is invalid.
+    """
+    known = {option.name: option for option in options_of(source)}
+    if unknown := [name for name in given if name not in known]:
+        raise InputError(f"the source {source.name} has no option {unknown[0]!r}; expected {', '.join(known)}.")
+    own: dict[str, Any] = {}
+    groups: dict[str, dict[str, Any]] = {}
+    for name, option in known.items():
+        if option.required and given.get(name) is None:
+            raise InputError(f"`{name}`: required by the source {source.name}. {option.help}")
+        if name in given:
+            place = own if option.group is None else groups.setdefault(option.group, {})
+            place[name] = _value(option, given[name])
+    hints = get_type_hints(source.options)
+    return source.options(**own, **{name: hints[name](**values) for name, values in groups.items()})
+
+
+def _value(option: Option, value: Any) -> Any:
+    if Path not in (option.type, *get_args(option.type)) or value is None:
+        return value
+    place = str(Path(value).resolve())
+    # Decoders and manifests take text only.
+    if escaped(place) != place:
+        raise InputError(f"{escaped(place)}: a name in it is not UTF-8; rename that file or folder.")
+    return Path(value)
+
+
+def find_source(name: str) -> Source:
+    """Return the source of a name; one of another package is imported first.
+
+    Raises
+    ------
+    InputError
+        If there is none, or another package does not provide what it declares.
+    """
+    plugin = None if _registered(name) else sources.plugins().get(name)
+    if plugin is not None:
+        try:
+            found = plugin.load()
+        except Exception as error:  # another package's import may raise anything
+            raise InputError(f"the source {name} of {plugin.value} cannot be imported ({error}).") from error
+        if not isinstance(found, Source) or found.name != name:
+            raise InputError(f"entry point {name} of the group emobench.sources: expected a Source called {name!r}.")
+        if not _registered(name):
+            sources.register(found)
+    return sources[name]
+
+
+def _registered(name: str) -> bool:
+    return any(source.name == name for source in sources)

@@ -1,0 +1,5 @@
+"""Files of DEAM."""
+
+from .reading import load
+
+__all__ = ["load"]

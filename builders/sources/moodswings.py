@@ -1,0 +1,58 @@
+"""MoodSwings Turk: per-second arousal and valence of 240 clips of popular music by Mechanical Turk workers.
+
+Citation: J. A. Speck, E. M. Schmidt, B. G. Morton and Y. E. Kim, "A Comparative Study of Collaborative vs. Traditional
+Musical Mood Annotation", ISMIR 2011.
+
+Licence: published by its authors for research; the music is commercial and not included.
+
+Source: msLiteTurk.mat, formerly at music.ece.drexel.edu/research/emotion/moodswingsturk.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import InputError
+from ...protocols import REQUIRED, Source, option, sources
+
+if TYPE_CHECKING:
+    from ..corpus import LabelledCorpus
+
+AUDIO_KINDS = ("auto", "clips", "songs")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of MoodSwings Turk."""
+
+    labels: Path = option(REQUIRED, "File msLiteTurk.mat.")
+    audio: Path | None = option(None, "Folder of the clips or of the full songs.")
+    audio_kind: str = option("auto", "What the audio files are: clips, songs, or auto (decided by their length).")
+
+    def __post_init__(self) -> None:
+        if self.audio_kind not in AUDIO_KINDS:
+            raise InputError(f"`audio_kind` {self.audio_kind}: expected {', '.join(AUDIO_KINDS)}.")
+
+
+def load(options: Options, *, out: Path, seed: int) -> LabelledCorpus:
+    """Read the labels and find the audio."""
+    from ..readers import moodswings
+
+    config = moodswings.MoodSwingsConfig(audio_kind=options.audio_kind)
+    return moodswings.load(options.labels, options.audio, config)
+
+
+sources.register(
+    Source(
+        "moodswings",
+        "MoodSwings Turk (Speck et al. 2011).",
+        Options,
+        load,
+        examples=(
+            "build-data moodswings --labels msLiteTurk.mat",
+            "build-data moodswings --labels msLiteTurk.mat --audio songs/",
+        ),
+    )
+)

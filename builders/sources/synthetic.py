@@ -1,0 +1,59 @@
+"""Short pieces rendered by this package, with known beats, arousal and valence, and simulated annotators.
+
+Both a labelled and a pre-training dataset are built. The music is a function of the options alone, so everyone gets
+the same.
+
+Citation: this package.
+
+Licence: CC0-1.0; no recorded music is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import InputError
+from ...protocols import Source, option, shared, sources
+from ..quality import QualityConfig
+
+if TYPE_CHECKING:
+    from ..corpus import LabelledCorpus, PretrainCorpus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of the synthetic datasets."""
+
+    size: int = option(240, "Number of labelled clips.")
+    pretrain_size: int = option(200, "Number of clips for pre-training.")
+    quality: QualityConfig = shared(QualityConfig, "Quality filter of the pre-training set")
+
+    def __post_init__(self) -> None:
+        if self.size < 3:
+            raise InputError(f"`size` {self.size}: expected at least 3 clips.")
+        if self.pretrain_size < 1:
+            raise InputError(f"`pretrain_size` {self.pretrain_size}: expected at least 1 clip.")
+
+
+def load(options: Options, *, out: Path, seed: int) -> list[LabelledCorpus | PretrainCorpus]:
+    """Plan both corpora; their audio is rendered when they are built."""
+    from dataclasses import replace
+
+    from ..synthesis import SynthesisConfig
+    from ..synthesis.corpus import load, load_pretraining
+
+    config = SynthesisConfig(seed=seed, n_clips=options.size, n_pretrain=options.pretrain_size)
+    return [load(config), replace(load_pretraining(config), quality=options.quality)]
+
+
+sources.register(
+    Source(
+        "synthetic",
+        "Synthetic music with simulated annotators (default).",
+        Options,
+        load,
+        examples=("build-data", "build-data synthetic --size 60 --pretrain-size 20 --out data/small"),
+    )
+)

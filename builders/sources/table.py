@@ -1,0 +1,78 @@
+"""Your own corpus: two CSV tables and, optionally, a folder of audio.
+
+clips.csv has the columns clip_id, audio, artist, album and optionally title, start, duration: one row per clip.
+labels.csv has clip_id, annotator_id, time, arousal, valence: one row per rating, where time is the end of the rated
+second, counted from the start of the clip. A rating without a time applies to the whole clip.
+
+State citation, licence and terms of your corpus in the card (README.md) of the dataset.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from ...errors import InputError
+from ...protocols import REQUIRED, Source, option, sources
+
+if TYPE_CHECKING:
+    from ..corpus import LabelledCorpus
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Options of tables."""
+
+    clips: Path = option(REQUIRED, "Table of the clips.")
+    labels: Path = option(REQUIRED, "Table of the ratings.")
+    audio: Path | None = option(
+        None, "Folder to which the column audio is relative; by default the folder of the table of clips."
+    )
+    scale: str | tuple[float, float] = option(
+        "-0.5,0.5", "Lowest and highest possible rating, such as 1,9.", metavar="LOW,HIGH"
+    )
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "scale", parse_scale(self.scale))
+
+
+def parse_scale(scale: str | tuple[float, float]) -> tuple[float, float]:
+    """Read the ends of a scale from ``"LOW,HIGH"`` or a pair of numbers.
+
+    Raises
+    ------
+    InputError
+        If they are not two finite numbers in rising order.
+    """
+    shown = scale if isinstance(scale, str) else ",".join(map(str, scale))
+    try:
+        low, high = (float(end) for end in shown.split(","))
+    except ValueError:
+        raise InputError(f"`scale` {shown}: expected two numbers such as -1,1 or 1,9.") from None
+    if not (math.isfinite(low) and math.isfinite(high) and low < high):
+        raise InputError(f"`scale` {shown}: expected two finite numbers, the lower first.")
+    return low, high
+
+
+def load(options: Options, *, out: Path, seed: int) -> LabelledCorpus:
+    """Read both tables."""
+    from ..readers import table
+
+    low, high = parse_scale(options.scale)
+    return table.load(options.clips, options.labels, options.audio, low=low, high=high)
+
+
+sources.register(
+    Source(
+        "table",
+        "Your own corpus from two CSV tables.",
+        Options,
+        load,
+        examples=(
+            "build-data table --clips clips.csv --labels labels.csv --audio music/ --scale 1,9",
+            "build-data table --clips clips.csv --labels labels.csv --dry-run",
+        ),
+    )
+)
