@@ -89,9 +89,9 @@ class Registry(Generic[T]):
         return {point.name: point for point in entry_points(group=self._group)} if self._group else {}
 
     def __iter__(self) -> Iterator[T]:
-        """Iterate over the registered entries in the order of their registration, without plug-ins."""
+        """Iterate over the registered entries in their order, without plug-ins."""
         self._discover()
-        return iter(list(self._entries.values()))
+        return iter(sorted(self._entries.values(), key=lambda entry: getattr(entry, "order", 100)))
 
     def names(self) -> list[str]:
         """Names of all entries, those of plug-ins last."""
@@ -124,6 +124,8 @@ class Feature:
         Name in ``--features``, tables and results.
     title : str
         Name as tables print it; the name where empty.
+    order : int
+        Position in tables and lists.
     sample_rate : int
         Sample rate of the samples in hertz.
     revision : str or None
@@ -146,6 +148,7 @@ class Feature:
 
     name: str = ""
     title: str = ""
+    order: int = 100
     sample_rate: int = 22_050
     revision: str | None = None
     align: str = "center"

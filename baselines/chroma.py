@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from .frames import FloatArray, FrameConfig
+from .frames import FloatArray, FrameConfig, standard_feature
 
 DIMS = 12
 
@@ -39,6 +39,7 @@ def chroma_bank(sample_rate: int, n_fft: int) -> FloatArray:
     return np.ascontiguousarray(np.roll(bank, -3, axis=1)[: n_fft // 2 + 1].astype(np.float32))
 
 
+@standard_feature("Chroma", order=2)
 def chroma(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
     """12 pitch classes a frame, the loudest 1.
 

@@ -1,13 +1,15 @@
-"""What the standard features share: the frames, and the mean over the past second."""
+"""Standard features of Table 2: a function of a magnitude spectrogram, and the spectrogram that they share."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from ..audio.spectra import magnitude
+from ..protocols import Feature, features
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -41,3 +43,45 @@ class FrameConfig:
     def spectrum(self, samples: FloatArray) -> FloatArray:
         """Magnitudes, shape (frames, n_fft // 2 + 1)."""
         return magnitude(samples, n_fft=self.n_fft, hop=self.hop)
+
+
+SpectrumFunction = Callable[[FloatArray, FrameConfig], FloatArray]
+
+
+class StandardFeature(Feature):
+    """A feature of each frame of the spectrogram.
+
+    Parameters
+    ----------
+    name, title : str
+        Name as typed, and as tables print it.
+    order : int
+        Position in tables and lists.
+    function : callable
+        Function from magnitudes (frames, bins) and their configuration to values (frames, d).
+    config : FrameConfig
+        Spectrogram.
+    """
+
+    def __init__(
+        self, name: str, title: str, order: int, function: SpectrumFunction, config: FrameConfig | None = None
+    ) -> None:
+        self.name, self.title, self.order = name, title, order
+        self.function = function
+        self.config = config or FrameConfig()
+        self.sample_rate = self.config.sample_rate
+
+    def __call__(self, samples: FloatArray) -> tuple[npt.NDArray[np.float64], FloatArray]:
+        """Compute the times (n,) and values (n, d) of all frames of a clip."""
+        spectrum = self.config.spectrum(samples)
+        return np.arange(len(spectrum)) / self.config.rate, self.function(spectrum, self.config)
+
+
+def standard_feature(title: str, *, order: int = 50) -> Callable[[SpectrumFunction], SpectrumFunction]:
+    """Register a function of the spectrogram as a feature under the function's name."""
+
+    def register(function: SpectrumFunction) -> SpectrumFunction:
+        features.register(StandardFeature(function.__name__, title, order, function))
+        return function
+
+    return register

@@ -6,13 +6,14 @@ import numpy as np
 
 from ..audio.spectra import mel_power
 from ..audio.timbre import cepstrum, decibels
-from .frames import FloatArray, FrameConfig
+from .frames import FloatArray, FrameConfig, standard_feature
 
 DIMS = 20
 N_MELS = 128
 TOP_DB = 80.0
 
 
+@standard_feature("MFCC", order=1)
 def mfcc(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
     """20 MFCC a frame.
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from ..audio import _jit
-from .frames import FloatArray, FrameConfig
+from .frames import FloatArray, FrameConfig, standard_feature
 
 DIMS = 14
 F_MIN = 200.0
@@ -63,6 +63,7 @@ def _extremes(spectrum: FloatArray, first: int, last: int, count: int, lows: Flo
         highs[frame] = highest.sum() / np.float32(count)
 
 
+@standard_feature("Spectral Contrast", order=4)
 def spectral_contrast(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
     """7 peak-to-valley differences and 7 valleys a frame, in decibels.
 

@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..audio import _jit
-from .frames import FloatArray, FrameConfig
+from .frames import FloatArray, FrameConfig, standard_feature
 
 DIMS = 4
 ROLLOFF = 0.85
@@ -25,6 +25,7 @@ def _reach(spectrum: FloatArray, wanted: npt.NDArray[np.float64], bins: npt.NDAr
         bins[frame] = column
 
 
+@standard_feature("Spectral Shape", order=3)
 def spectral_shape(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
     """Centroid (Hz), flux, rolloff (Hz, 85 %) and flatness a frame.
 

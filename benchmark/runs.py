@@ -1,8 +1,8 @@
-"""A run: every row of some SPECs on a labelled dataset, computed where it is not finished yet."""
+"""A run: every entry of some SPECs on a labelled dataset, computed unless it is finished already."""
 
 from __future__ import annotations
 
-import sys
+import warnings
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
@@ -12,12 +12,11 @@ from typing import TYPE_CHECKING, Any
 from threadpoolctl import threadpool_limits
 
 from ..builders.labelled_dataset import load
-from ..errors import InputError
+from ..errors import EmobenchWarning, InputError
 from ..runtime.progress import progress
-from ..runtime.text import visible
-from .features.baselines import FAMILIES
-from .features.extraction import Features, Places, UnavailableError
-from .features.spec import domains_of, is_file, rows_of
+from .features.columns import TaskFeature, UnavailableError
+from .features.extraction import Extraction, Places
+from .features.spec import Entry, entries_of, parse, resolve
 from .results import store as results
 from .results.seals import signature_of
 from .scoring import leakage
@@ -29,8 +28,8 @@ if TYPE_CHECKING:
     from .features.networks import NetworkConfig
 
 LEAKS = (
-    "--carry-over keeps fine-tuned weights from fold to fold: clips that are tested in a later fold were trained on in "
-    "an earlier one, so these scores leak; their rows are marked so."
+    "`carry_over` keeps fine-tuned weights from fold to fold: clips that are tested in a later fold were trained on in "
+    "an earlier one, so these scores leak. Their entries are marked."
 )
 
 
@@ -41,19 +40,19 @@ class Outcome:
     Attributes
     ----------
     results : list of dict
-        In the order of their rows.
+        Results in the order of their entries.
     paths : list of Path
-        Where they lie; the predictions of each are beside it, ending in ``.parquet``.
+        Their files; the predictions of each are beside it.
     models : list of Path
-        Weights that they were made with.
+        Files of the weights behind them.
     computed : int
-        Rows that were not finished before.
+        Number of entries that were not finished before.
     notes : list of str
-        What had no row, and why.
+        Reasons why features have no entry.
     remarks : list of str
-        What the check for leakage has to tell though it let the rows pass.
-    pretrained_on : str or None
-        What the networks were pre-trained on.
+        Remarks of the check for leakage.
+    pretrained_on : list of str
+        Names of the data that networks were pre-trained on.
     """
 
     results: list[dict[str, Any]] = field(default_factory=list)
@@ -62,7 +61,7 @@ class Outcome:
     computed: int = 0
     notes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
-    pretrained_on: str | None = None
+    pretrained_on: list[str] = field(default_factory=list)
 
 
 def run(
@@ -75,8 +74,9 @@ def run(
     pool: Executor,
     force: bool = False,
     allow_leakage: bool = False,
+    own: Mapping[str, TaskFeature] | None = None,
 ) -> Outcome:
-    """Compute, score and write every row of some SPECs; the constant and oracle rows always.
+    """Compute, score and write every entry of some SPECs, and the reference entries.
 
     Parameters
     ----------
@@ -91,11 +91,13 @@ def run(
     device : str
         ``cpu``, ``cuda`` or ``auto``.
     pool : Executor
-        Of :func:`emobench.runtime.executor.executor`, for the audio and the folds.
+        Executor of :func:`emobench.runtime.executor.executor`, for the audio and the folds.
     force : bool
-        Compute finished rows again.
+        Whether finished entries are computed again.
     allow_leakage : bool
-        Let rows pass that leak, and mark them for good.
+        Whether entries that leak are computed and marked, rather than refused.
+    own : mapping of str to TaskFeature, optional
+        Features of this run alone, by name.
 
     Returns
     -------
@@ -104,54 +106,40 @@ def run(
     Raises
     ------
     InputError
-        If a SPEC, the dataset, its audio, a model or a feature file cannot be used, no SPEC gives a row,
-        weights shall be carried over and no row is fine-tuned, track files are given and no row reads them, or
-        something leaks (:mod:`.leakage`).
+        If a SPEC, the dataset, its audio, a model or a feature file cannot be used, no SPEC gives an entry, weights
+        are to be carried over although no entry is fine-tuned, track files are given although no entry reads them, or
+        something leaks (:mod:`emobench.benchmark.scoring.leakage`).
     """
-    trained = _trained(specs, places, config, networks, device)
-    own = len(networks.pretraining.layers)
-    depths = {
-        name: len(next(iter(trained[name].networks.values())).layers) if name in trained else own
-        for name in domains_of(specs)
-    }
-    rows = [
-        row
-        for spec in specs
-        for row in rows_of(
-            spec, layers=config.layers, phases=config.phases, depths=depths, carry_over=networks.carry_over
-        )
-    ]
-    if networks.carry_over and not any(row.carry_over for row in rows):
-        raise InputError("--carry-over: expected fine-tuned rows of networks; --features and --phase ask for none.")
-    if networks.carry_over:
-        print(f"emobench: warning: {LEAKS}", file=sys.stderr)
-    if places.msd and not any("ent" in row.parts for row in rows):
-        raise InputError("--msd: is read by ent alone; --features does not ask for it.")
+    entries, features, external = _plan(specs, places, config, networks, device, own)
     task = load_task(load(places.dataset))
-    families = sorted({part for row in rows for part in row.parts if part in FAMILIES})
-    features = Features(task, places, families, config.frames, networks, device, pool, trained)
-    files = {part: features.columns(part) for row in rows for part in row.parts if is_file(part)}
-    joined = list(dict.fromkeys(tuple(part for part in row.parts if is_file(part)) for row in rows))
-    leaks = leakage.examine(task, features.audible(), files, pool, joined=joined)
+    extraction = Extraction(task, places, features, networks, device, pool, external)
+    leaks = _leakage(entries, extraction)
     if not allow_leakage:
         leaks.refuse()
-    for line in leaks.of(list(files)):
-        print(visible(f"emobench: warning: leakage allowed: {line}; the rows are marked so."), file=sys.stderr)
-    scorer = Scorer(task, config, features, leaks)
+    for line in leaks.of(list(features)):
+        warnings.warn(f"leakage allowed: {line}; the entries are marked.", EmobenchWarning, stacklevel=2)
+    scorer = Scorer(task, config, extraction, leaks)
     outcome = Outcome(remarks=leaks.remarks())
-    wanted = list(dict.fromkeys([*rows, CONSTANT, ORACLE]))
-    unavailable: list[InputError] = []
+    wanted = list(
+        dict.fromkeys(
+            (entry, scorer.regressor_of(entry, regressor))
+            for regressor in config.regressors
+            for entry in [*entries, CONSTANT, ORACLE]
+        )
+    )
+    unavailable: dict[Entry, InputError] = {}
     # The number of threads would change the rounding.
     with threadpool_limits(1):
-        for row in progress(wanted, "rows", "row", leave=False):
+        for entry, regressor in progress(wanted, "entries", "entry", leave=False):
             try:
-                parts = [] if row == ORACLE else features.parts(row)
+                columns = extraction.columns(entry)
             except UnavailableError as error:
-                unavailable.append(error)
-                outcome.notes.append(str(error))
+                if entry not in unavailable:
+                    outcome.notes.append(str(error))
+                unavailable[entry] = error
                 continue
-            decided = scorer.decided(row, parts)
-            name = results.result_name(row, leaks.of(row.parts), signature_of(decided))
+            decided = scorer.decided(entry, regressor, columns)
+            name = results.result_name(entry, leaks.of(entry.parts), signature_of(decided))
             path = results.results_folder(places.out, task) / name
             result = None if force else results.finished(path)
             if result is not None and not (
@@ -159,17 +147,71 @@ def run(
             ):
                 result = scorer.renewed(result, path)
             if result is None:
-                result = scorer.compute(row, parts, decided, path)
+                result = scorer.compute(entry, regressor, columns, decided, path)
                 outcome.computed += 1
             outcome.results.append(result)
             outcome.paths.append(path)
-    if unavailable and len(unavailable) == len(rows):
-        raise unavailable[0]
+            outcome.models += [each.file for part in columns for each in part.models()]
+            outcome.pretrained_on += [part.pretrained_on for part in columns if part.pretrained_on]
+    if unavailable and len(unavailable) == len(set(entries)):
+        raise next(iter(unavailable.values()))
     if overfitted := _overfitted(outcome.results):
-        print(visible(f"emobench: warning: {overfitted}"), file=sys.stderr)
-    outcome.pretrained_on = features.pretrained_on(part for row in rows for part in row.parts)
-    outcome.models = sorted({path for row in rows if row.layer is not None for path in features.weights(row)})
+        warnings.warn(overfitted, EmobenchWarning, stacklevel=2)
+    outcome.models = sorted(set(outcome.models))
+    outcome.pretrained_on = list(dict.fromkeys(outcome.pretrained_on))
     return outcome
+
+
+def _plan(
+    specs: Sequence[str],
+    places: Places,
+    config: RunConfig,
+    networks: NetworkConfig,
+    device: str,
+    own: Mapping[str, TaskFeature] | None,
+) -> tuple[list[Entry], dict[str, TaskFeature], Mapping[str, Model]]:
+    """Find the entries of some SPECs, the features they name, and the models that were trained elsewhere."""
+    parsed = [parse(spec, own) for spec in specs]
+    features = {name: feature for parts in parsed for name, feature in parts.items()}
+    external = _external_models(features, places, config, networks, device)
+    depths = {
+        name: len(
+            next(iter(external[name].networks.values())).layers if name in external else networks.pretraining.layers
+        )
+        for name, feature in features.items()
+        if feature.layered
+    }
+    entries = [
+        entry
+        for parts in parsed
+        for entry in entries_of(
+            parts, layers=config.layers, phases=config.phases, depths=depths, carry_over=networks.carry_over
+        )
+    ]
+    if networks.carry_over and not any(entry.carry_over for entry in entries):
+        raise InputError("`carry_over`: expected fine-tuned entries of networks; `features` and `phase` ask for none.")
+    if networks.carry_over:
+        warnings.warn(LEAKS, EmobenchWarning, stacklevel=3)
+    if places.msd and "ent" not in features:
+        raise InputError("`msd`: only the feature ent reads it; `features` does not ask for ent.")
+    for reference in (CONSTANT, ORACLE):
+        features |= {name: resolve(name) for name in reference.parts}
+    return entries, features, external
+
+
+def _leakage(entries: Sequence[Entry], extraction: Extraction) -> leakage.Leakage:
+    """Look for leakage in the dataset, and in features whose values were computed elsewhere."""
+    found = {}
+    for entry in entries:
+        for part in entry.parts:
+            feature = extraction.features[part]
+            # Other features are computed from audio: reading them for this check would extract them too early.
+            if not feature.needs_audio and part not in found:
+                columns = feature.columns(extraction, entry)
+                if columns.names is not None:
+                    found[part] = (list(columns.names), columns.values(extraction.task.folds[0]))
+    joined = list(dict.fromkeys(tuple(part for part in entry.parts if part in found) for entry in entries))
+    return leakage.examine(extraction.task, extraction.audible(), found, extraction.pool, joined=joined)
 
 
 def _overfitted(results: Sequence[dict[str, Any]]) -> str | None:
@@ -197,10 +239,10 @@ def _overfitted(results: Sequence[dict[str, Any]]) -> str | None:
     )
 
 
-def _trained(
-    specs: Sequence[str], places: Places, config: RunConfig, networks: NetworkConfig, device: str
+def _external_models(
+    features: Mapping[str, TaskFeature], places: Places, config: RunConfig, networks: NetworkConfig, device: str
 ) -> Mapping[str, Model]:
-    """The models that were trained elsewhere, checked."""
+    """Load and check the models that were trained elsewhere."""
     if not places.trained:
         return {}
     from .features.external_models import trained_models
@@ -208,7 +250,7 @@ def _trained(
 
     return trained_models(
         places.trained,
-        domains_of(specs),
+        [name for name, feature in features.items() if feature.layered],
         analysis=networks.analysis,
         window=networks.pretraining.window,
         control=any(phase.startswith("random") for phase in config.phases),

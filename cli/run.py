@@ -40,7 +40,7 @@ def run(
         list[Path] | None,
         typer.Option(help="A model that was trained elsewhere, for its domain. May be repeated, one a domain."),
     ] = None,
-    regressor: Annotated[str, typer.Option(help="mlr (the paper's) or ridge.")] = "mlr",
+    regressor: Annotated[list[str] | None, typer.Option(help="mlr (the paper's) or ridge. May be repeated.")] = None,
     layer: Annotated[list[int] | None, typer.Option(help="Only this layer of networks (0, 1, 2 …).")] = None,
     phase: Annotated[list[str] | None, typer.Option(help="Only this phase: pre-trained or fine-tuned.")] = None,
     control: Annotated[bool, typer.Option("--control", help="Also rows with random weights.")] = False,
@@ -80,13 +80,13 @@ def run(
     from dataclasses import replace
 
     from ..benchmark import runs
-    from ..benchmark.features.spec import choose_phases, needs_audio
+    from ..benchmark.features.spec import choose_phases, parse
     from ..benchmark.hub_datasets import find_places
     from ..benchmark.report import tables
 
     networks = network_config(seed, epochs, layers, window=window)
     config = runs.RunConfig(
-        regressor=regressor,
+        regressors=tuple(regressor or ["mlr"]),
         layers=tuple(layer) if layer else None,
         phases=choose_phases(phase, control=control),
     )
@@ -94,7 +94,7 @@ def run(
         dataset or str(data_folder() / "synthetic"),
         pretrain_data,
         data=data_folder(),
-        audio_too=audio is None and needs_audio(features),
+        audio_too=audio is None and any(each.needs_audio for spec in features for each in parse(spec).values()),
         say=remark,
         out=out,
         models=models,
@@ -124,8 +124,8 @@ def run(
         say(f"no row: {note}")
     for line in outcome.remarks:
         say(line)
-    if outcome.pretrained_on:
-        say(f"pre-trained on {outcome.pretrained_on}")
+    for data in outcome.pretrained_on:
+        say(f"pre-trained on {data}")
     for path in outcome.models:
         say(f"  {path}")
     finished = len(outcome.results) - outcome.computed

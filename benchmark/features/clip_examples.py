@@ -70,7 +70,7 @@ def clip_examples(domain: Domain, analyses: Sequence[Analysis], task: Task) -> C
     data = examples(domain, [getattr(clip, domain.table) for clip in analyses], pad=True)
     clips = np.repeat(np.arange(len(task.clips)), data.counts)
     times, targets = np.empty(len(data)), np.empty((len(data), 2), np.float32)
-    rows = np.searchsorted(task.songs, np.arange(len(task.clips) + 1))
+    rows = np.searchsorted(task.clip_index, np.arange(len(task.clips) + 1))
     for clip, analysis in enumerate(analyses):
         own = clips == clip
         times[own] = analysis.beats[data.beats[own]]

@@ -25,7 +25,7 @@ from ...dbn.pretraining import PretrainingConfig
 from ...errors import InputError
 from ...runtime.executor import ordered_map
 from ...runtime.files import digest
-from ..scoring.regression import fit_mlr
+from ..scoring.regressors.mlr import fit_mlr
 from ..scoring.task import Fold, Task, load_task
 from . import tuning
 from .clip_examples import ClipExamples, clip_examples
@@ -305,7 +305,7 @@ class Networks:
     def _work(self, name: str, epochs: int, fold: Fold) -> FoldWork:
         shown = self._examples(name)
         training, verification = (
-            np.isin(shown.clips, self.task.songs[rows]) for rows in (fold.train, fold.verification)
+            np.isin(shown.clips, self.task.clip_index[rows]) for rows in (fold.train, fold.verification)
         )
         targets = (shown.targets[training], shown.targets[verification])
         key = {

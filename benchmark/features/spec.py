@@ -1,25 +1,24 @@
-"""Names of features: ``mfcc``, ``rhythm+pitch``, ``file:features.csv``, or one from another package."""
+"""Leaderboard entries: features joined by ``+``, with the layer and phase of networks among them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import EntryPoint, entry_points
 from pathlib import PurePath
+from typing import Any
 
-from ...dbn.domains import NAMES as DOMAINS
 from ...errors import InputError
+from ...protocols import features as registry
+from .audio_features import AudioFeature
+from .columns import TaskFeature
+from .standard import StandardColumns, StandardFeature
 
-BASELINES = ("mfcc", "chroma", "spectral_shape", "spectral_contrast")
-OTHERS = ("ent", "constant")
 PHASES = ("pre-trained", "fine-tuned", "random", "random-fine-tuned")
-
-ENTRY_POINTS = "emobench.features"
 
 
 @dataclass(frozen=True)
-class Row:
-    """One row of a table.
+class Entry:
+    """An entry of a leaderboard, before its regressor.
 
     Attributes
     ----------
@@ -40,12 +39,12 @@ class Row:
 
     @property
     def features(self) -> str:
-        """The features as typed, a file by its name alone: its folder is this machine's."""
+        """The features as typed; of a file only the name, because its folder is particular to this machine."""
         return "+".join(f"file:{PurePath(part[5:]).name}" if is_file(part) else part for part in self.parts)
 
     @property
     def label(self) -> str:
-        """What the row is called in files: features, layer and phase, without signs that a path cannot hold."""
+        """Name of the entry in file names: features, layer and phase, without characters that paths cannot hold."""
         text = "+".join(PurePath(part[5:]).stem if is_file(part) else part for part in self.parts)
         if self.layer is not None:
             text += f"-layer{self.layer}-{self.phase}" + ("-carried-over" if self.carry_over else "")
@@ -53,45 +52,76 @@ class Row:
 
 
 def is_file(part: str) -> bool:
-    """Whether a part names a feature file."""
+    """Return whether a part names a feature file."""
     return part.startswith("file:")
 
 
-def registered() -> dict[str, EntryPoint]:
-    """Features that other packages registered."""
-    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
-
-
-def known_names() -> list[str]:
-    """Every feature that can be named, but files."""
-    return [*BASELINES, *OTHERS, *DOMAINS, *sorted(registered())]
-
-
-def parse(spec: str) -> tuple[str, ...]:
-    """Split a SPEC into its parts.
+def resolve(name: str) -> TaskFeature:
+    """Find a feature by name: registered, of another package, or with an argument such as ``file:mine.csv``.
 
     Raises
     ------
     InputError
-        If a part is empty, unknown or named twice.
+        If there is none of this name, or it cannot be imported.
+    """
+    family, colon, argument = name.partition(":")
+    if colon and f"{family}:" in registry:
+        return registry[f"{family}:"].with_argument(argument)
+    plugins = registry.plugins()
+    if name in plugins:
+        return AudioFeature.load(plugins[name])
+    return wrapped(registry[name])
+
+
+def wrapped(feature: Any) -> TaskFeature:
+    """Return a feature, or an object that serves as one, as the benchmark sees it."""
+    if isinstance(feature, TaskFeature):
+        return feature
+    return StandardColumns(feature) if isinstance(feature, StandardFeature) else AudioFeature(feature)
+
+
+def parse(spec: str, own: Mapping[str, TaskFeature] | None = None) -> dict[str, TaskFeature]:
+    """Find the features of a SPEC, names joined by ``+``.
+
+    Parameters
+    ----------
+    spec : str
+        Names.
+    own : mapping of str to TaskFeature, optional
+        Features of this run, which are found before the registered ones.
+
+    Returns
+    -------
+    dict of str to TaskFeature
+
+    Raises
+    ------
+    InputError
+        If a part is unknown or is named twice.
     """
     parts = parts_of(spec)
-    known = known_names()
+    own = own or {}
     for part in parts:
-        if not is_file(part) and part not in known:
+        if part not in own and not is_file(part) and "," in part:
+            names = part.split(",")
+            hint = " ".join(f"--features {name}" for name in names)
             raise InputError(
-                f"--features {spec}: no feature is called {part!r}; expected {', '.join(known)} or file:PATH."
+                f"`features` {spec}: expected names joined by + for one entry ({'+'.join(names)}), or the option once "
+                f"for each entry ({hint})."
             )
-        if is_file(part) and not part.endswith((".csv", ".parquet")):
-            raise InputError(f"--features {spec}: {part!r} must end in .csv or .parquet.")
     if len(set(parts)) != len(parts):
-        raise InputError(f"--features {spec}: names a feature twice.")
-    return parts
+        raise InputError(f"`features` {spec}: names a feature twice.")
+    try:
+        return {part: own[part] if part in own else resolve(part) for part in parts}
+    except InputError as error:
+        if error.parameter == "features":
+            raise
+        raise InputError(f"`features` {spec}: {error}") from error
 
 
 def parts_of(spec: str) -> tuple[str, ...]:
     """Split a SPEC, or the features that a result names, without looking at the parts."""
-    # A file's own name may hold a plus: it goes on until its ending.
+    # The name of a file may contain a plus: it continues until its ending.
     parts: list[str] = []
     for piece in spec.split("+"):
         if parts and is_file(parts[-1]) and not parts[-1].endswith((".csv", ".parquet")):
@@ -101,73 +131,63 @@ def parts_of(spec: str) -> tuple[str, ...]:
     return tuple(parts)
 
 
-def domains_of(specs: Sequence[str]) -> list[str]:
-    """Domains of networks that SPECs name, each once."""
-    return list(dict.fromkeys(part for spec in specs for part in parse(spec) if part in DOMAINS))
-
-
-def needs_audio(specs: Sequence[str]) -> bool:
-    """Whether one of some SPECs is computed from audio, or from files beside it."""
-    return any(not is_file(part) and part != "constant" for spec in specs for part in parse(spec))
-
-
-def rows_of(
-    spec: str,
+def entries_of(
+    features: Mapping[str, TaskFeature],
     *,
     layers: Sequence[int] | None,
     phases: Sequence[str],
     depths: Mapping[str, int],
     carry_over: bool = False,
-) -> list[Row]:
-    """Rows that a SPEC makes: one, or one a layer and phase where a network is among its parts.
+) -> list[Entry]:
+    """Entries of a SPEC: one, or one per layer and phase if a network is among its features.
 
     Parameters
     ----------
-    spec : str
-        Features.
+    features : mapping of str to TaskFeature
+        Features as :func:`parse` returns them.
     layers : sequence of int or None
-        Layers asked for; None for all that each of its networks has.
+        Layers; None for all that each of the networks has.
     phases : sequence of str
-        Phases asked for.
+        Phases.
     depths : mapping of str to int
-        Layers of the network of each domain.
+        Number of layers of the network of each domain.
     carry_over : bool
-        Whether the fine-tuned rows keep weights from fold to fold.
+        Whether the fine-tuned entries keep weights from fold to fold.
 
     Returns
     -------
-    list of Row
+    list of Entry
 
     Raises
     ------
     InputError
-        If the SPEC cannot be read, or one of its networks has no such layer.
+        If one of the networks has no such layer.
     """
-    parts = parse(spec)
-    deep = [part for part in parts if part in DOMAINS]
+    parts = tuple(features)
+    deep = [name for name, feature in features.items() if feature.layered]
     if not deep:
-        return [Row(parts)]
+        return [Entry(parts)]
     depth = min(depths[part] for part in deep)
     wrong = [layer for layer in layers or () if not 0 <= layer < depth]
     if wrong:
-        raise InputError(f"--layer {wrong[0]}: expected 0 to {depth - 1}, the layers of {'+'.join(deep)}.")
+        raise InputError(f"`layer` {wrong[0]}: expected 0 to {depth - 1}, the layers of {'+'.join(deep)}.")
     return [
-        Row(parts, layer, phase, carry_over and phase.endswith("fine-tuned"))
+        Entry(parts, layer, phase, carry_over and phase.endswith("fine-tuned"))
         for phase in phases
         for layer in (layers if layers is not None else range(depth))
     ]
 
 
-def choose_phases(asked: list[str] | None, *, control: bool) -> tuple[str, ...]:
-    """Phases of rows: those asked for, or pre-trained and fine-tuned; with the control also its two.
+def choose_phases(asked: Sequence[str] | None, *, control: bool) -> tuple[str, ...]:
+    """Choose the phases of entries: those asked for, or pre-trained and fine-tuned; with the control also its two.
 
     Raises
     ------
     InputError
-        If there is no such phase.
+        If a phase is unknown.
     """
     wrong = [phase for phase in asked or [] if phase not in PHASES]
     if wrong:
-        raise InputError(f"--phase {wrong[0]}: expected {', '.join(PHASES)}.")
+        raise InputError(f"`phase` {wrong[0]}: expected {', '.join(PHASES)}.")
     chosen = tuple(asked) if asked else PHASES[:2]
     return tuple(dict.fromkeys([*chosen, *(PHASES[2:] if control else ())]))

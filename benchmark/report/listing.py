@@ -8,14 +8,13 @@ from typing import Any
 
 from ...builders.release import MANIFEST, load_manifest
 from ...cards.tables import Table
-from ...dbn.domains import NAMES as DOMAINS
 from ...errors import EmobenchError, InputError
+from ...protocols import features, regressors, sources
 from ...runtime.files import read_json
-from ..features.spec import BASELINES, known_names, registered
+from ..features.spec import wrapped
 from ..results.store import leak_mark, phase_shown, read_results
-from .tables import display_name
 
-KINDS = ("features", "datasets", "models", "results")
+KINDS = ("features", "sources", "regressors", "datasets", "models", "results")
 
 
 def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
@@ -30,8 +29,11 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
         raise InputError(f"list {what}: expected {', '.join(KINDS)}.")
     problems: list[str] = []
     if what == "features":
-        records = [{"name": name, "what": display_name(name), "from": _origin(name)} for name in known_names()]
-        records.append({"name": "file:PATH", "what": "features computed elsewhere", "from": "CSV or Parquet"})
+        records = _features()
+    elif what in ("sources", "regressors"):
+        registry = sources if what == "sources" else regressors
+        records = [{"name": entry.name, "title": entry.title} for entry in registry]
+        records += [{"name": name, "title": point.value} for name, point in registry.plugins().items()]
     elif what == "datasets":
         records = [_dataset(path.parent) for path in sorted(data.glob(f"*/{MANIFEST}"))]
     elif what == "models":
@@ -143,14 +145,14 @@ def _draw(folder: Path, out: Path) -> list[Path]:
     return [curves, rows]
 
 
-def _origin(name: str) -> str:
-    if name in DOMAINS:
-        return "a deep belief network on audio"
-    if name in BASELINES:
-        return "audio"
-    if name == "ent":
-        return "MSD track files (.h5) beside the audio"
-    return registered()[name].value if name in registered() else "nothing: the training mean"
+def _features() -> list[dict[str, str]]:
+    """List the registered features in their order, then those of other packages, which are not imported."""
+    found = [wrapped(feature) for feature in features]
+    records = [
+        {"name": f"{each.name}PATH" if each.name.endswith(":") else each.name, "title": each.title, "from": each.origin}
+        for each in found
+    ]
+    return records + [{"name": name, "title": name, "from": each.value} for name, each in features.plugins().items()]
 
 
 def _dataset(folder: Path) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import polars as pl
 from ...builders.targets import PARAMETERS
 from ...errors import EmobenchError, InputError
 from ...runtime.files import digest, read_json, sha256_file, write_json, write_parquet
-from ..features.spec import Row
+from ..features.spec import Entry
 from ..scoring.metrics import NAMES, weighted_scores
 from ..scoring.significance import RepeatPredictions, album_intervals
 from ..scoring.task import Task
@@ -61,7 +61,7 @@ def score(task: Task, predictions: Sequence[Predictions], *, seed: int) -> dict[
     """
     repeats = []
     for part in predictions:
-        clips, songs = np.unique(task.songs[part.rows], return_inverse=True)
+        clips, songs = np.unique(task.clip_index[part.rows], return_inverse=True)
         repeats.append(RepeatPredictions(task.targets[part.rows], part.values, songs, task.albums[clips]))
     return score_repeats(repeats, seed=seed)
 
@@ -96,7 +96,7 @@ def prediction_table(task: Task, predictions: Sequence[Predictions]) -> pl.DataF
     for part in predictions:
         columns: dict[str, Any] = {
             "repeat": pl.Series([part.repeat] * len(part.rows), dtype=pl.Int32),
-            "clip_id": pl.Series(clips[task.songs[part.rows]].tolist(), dtype=pl.String),
+            "clip_id": pl.Series(clips[task.clip_index[part.rows]].tolist(), dtype=pl.String),
             "time": times[part.rows],
         }
         columns |= {name: part.values[:, place] for place, name in enumerate(PARAMETERS)}
@@ -110,7 +110,7 @@ def results_folder(out: Path, task: Task) -> Path:
     return out / f"{task.dataset.name}@{task.dataset.version}"
 
 
-def result_name(row: Row, leaks: Sequence[str], signature: str) -> str:
+def result_name(row: Entry, leaks: Sequence[str], signature: str) -> str:
     """Name of the file of a row's result."""
     return f"{row.label}{'-leakage-allowed' if leaks else ''}-{signature}.json"
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from ...errors import EmobenchError, InputError
 from ...runtime.files import read_json
-from ..features.spec import Row, parts_of
+from ..features.spec import Entry, parts_of
 from ..scoring.rescore import check_scores, read_predictions
 from .checks import Check, Report, short
 from .seals import DECIDES, broken, signature_of
@@ -141,7 +141,7 @@ def _signature(path: Path, result: Mapping[str, Any]) -> list[str]:
         wrong.append(
             f"signature: is {result['signature']}; config gives {signature}: it or one of these was changed: {decides}"
         )
-    row = Row(parts_of(result["features"]), result["layer"], result["phase"], bool(config.get("carry_over")))
+    row = Entry(parts_of(result["features"]), result["layer"], result["phase"], bool(config.get("carry_over")))
     name = result_name(row, config.get("leakage", []), result["signature"])
     folder = f"{dataset['name']}@{dataset['version']}"
     place = path.resolve()

@@ -20,7 +20,7 @@ from ...errors import AudioError, InputError
 from ...runtime.executor import ordered_map
 from ...runtime.files import sha256_file
 from ...runtime.text import few
-from .regression import fit_mlr
+from .regressors.mlr import fit_mlr
 from .task import Task
 
 FloatArray = npt.NDArray[np.float64]
@@ -228,7 +228,7 @@ def _shown(name: str) -> str:
 
 def _wanted(task: Task) -> FloatArray:
     """Targets by which features are suspected: those that are scored, and those of the table where these differ."""
-    wanted = np.hstack([task.targets, task.published]) if task.targets_repaired else task.targets
+    wanted = np.hstack([task.targets, task.raw_targets]) if task.targets_repaired else task.targets
     # A column with unknown values counts as constant, which no feature can give away.
     return np.where(np.isfinite(wanted).all(axis=0), wanted, 0.0)
 
@@ -259,11 +259,11 @@ def _given_targets(files: Sequence[str], columns: tuple[list[str], FloatArray], 
 def _copies_within(values: FloatArray, task: Task) -> dict[int, str]:
     """Columns that follow a target second by second, at any lag within a clip."""
     found: dict[int, str] = {}
-    wanted, longest = _wanted(task), int(np.bincount(task.songs).max())
+    wanted, longest = _wanted(task), int(np.bincount(task.clip_index).max())
     for lag in sorted(range(1 - longest, longest), key=abs):
         here = np.arange(max(0, -lag), len(values) - max(0, lag))
-        here = here[task.songs[here] == task.songs[here + lag]]
-        if len(np.unique(task.songs[here])) < _FEWEST_CLIPS:
+        here = here[task.clip_index[here] == task.clip_index[here + lag]]
+        if len(np.unique(task.clip_index[here])) < _FEWEST_CLIPS:
             continue
         at = f" {abs(lag)} s {'later' if lag > 0 else 'earlier'}" if lag else ""
         for column, target in _affine(values[here], wanted[here + lag]):
@@ -273,7 +273,7 @@ def _copies_within(values: FloatArray, task: Task) -> dict[int, str]:
 
 def _copies_of_clips(values: FloatArray, task: Task) -> dict[int, str]:
     """Columns that hold one value a clip, which is a target of one of its seconds or their mean."""
-    _, first, counts = np.unique(task.songs, return_index=True, return_counts=True)
+    _, first, counts = np.unique(task.clip_index, return_index=True, return_counts=True)
     if len(first) < _FEWEST_CLIPS:
         return {}
     one = (np.maximum.reduceat(values, first) == np.minimum.reduceat(values, first)).all(axis=0)
@@ -313,7 +313,7 @@ def _predicted(values: FloatArray, task: Task) -> tuple[int, list[int]] | None:
     least = np.full(targets.shape[1], np.inf)
     weights = np.zeros((values.shape[1], targets.shape[1]))
     for fold in task.folds:
-        if not len(fold.train) or len(np.unique(task.songs[fold.test])) < 2:
+        if not len(fold.train) or len(np.unique(task.clip_index[fold.test])) < 2:
             return None
         fitted = fit_mlr(values[fold.train], targets[fold.train])
         true = targets[fold.test]

@@ -39,13 +39,13 @@ class Task:
         Clips of the folds, in the dataset's order.
     seconds : list of ndarray
         Times of the targets of each clip.
-    songs : ndarray of int, shape (n_rows,)
-        Clip of each row.
+    clip_index : ndarray of int, shape (n_rows,)
+        Index of each row's clip in ``clips``.
     targets : ndarray, shape (n_rows, 5)
         ``[mu_a, mu_v, var_a, var_v, cov_av]``, NaN where unknown; a covariance that is not positive definite is
         repaired.
-    published : ndarray, shape (n_rows, 5)
-        The same as the dataset has them, not repaired.
+    raw_targets : ndarray, shape (n_rows, 5)
+        Targets as the dataset has them, not repaired.
     targets_repaired : float
         Share of the rows whose covariance was repaired.
     albums : ndarray of int, shape (n_clips,)
@@ -57,9 +57,9 @@ class Task:
     dataset: LabelledDataset
     clips: list[str]
     seconds: list[FloatArray]
-    songs: IntArray
+    clip_index: IntArray
     targets: FloatArray
-    published: FloatArray
+    raw_targets: FloatArray
     targets_repaired: float
     albums: IntArray
     folds: list[Fold]
@@ -76,7 +76,7 @@ class Task:
 
     def rows_of(self, clips: npt.NDArray[np.bool_]) -> IntArray:
         """Rows of the clips marked in a mask of shape (n_clips,)."""
-        return np.flatnonzero(clips[self.songs])
+        return np.flatnonzero(clips[self.clip_index])
 
 
 def load_task(dataset: LabelledDataset) -> Task:
@@ -87,10 +87,10 @@ def load_task(dataset: LabelledDataset) -> Task:
     rows = dataset.targets.filter(pl.col("clip_id").is_in(clips)).sort(
         pl.col("clip_id").replace_strict(number, return_dtype=pl.Int64), "time"
     )
-    songs = rows["clip_id"].replace_strict(number, return_dtype=pl.Int64).to_numpy().astype(np.intp)
-    published = rows.select(pl.col(PARAMETERS).cast(pl.Float64)).to_numpy()
-    targets, share = repaired(published)
-    bounds = np.searchsorted(songs, np.arange(len(clips) + 1))
+    clip_index = rows["clip_id"].replace_strict(number, return_dtype=pl.Int64).to_numpy().astype(np.intp)
+    raw_targets = rows.select(pl.col(PARAMETERS).cast(pl.Float64)).to_numpy()
+    targets, share = repaired(raw_targets)
+    bounds = np.searchsorted(clip_index, np.arange(len(clips) + 1))
     times = rows["time"].to_numpy()
     first = dataset.folds.filter(pl.col("repeat") == dataset.folds["repeat"].min())
     album_of = dict(first.select("clip_id", "album").iter_rows())
@@ -98,7 +98,7 @@ def load_task(dataset: LabelledDataset) -> Task:
     folds = []
     for (repeat,), part in dataset.folds.group_by("repeat", maintain_order=True):
         split = dict(part.select("clip_id", "split").iter_rows())
-        own = np.array([split.get(clip, "") for clip in clips])[songs]
+        own = np.array([split.get(clip, "") for clip in clips])[clip_index]
         folds.append(
             Fold(int(str(repeat)), *(np.flatnonzero(own == name) for name in ("train", "verification", "test")))
         )
@@ -106,9 +106,9 @@ def load_task(dataset: LabelledDataset) -> Task:
         dataset=dataset,
         clips=clips,
         seconds=[times[low:high] for low, high in pairwise(bounds)],
-        songs=songs,
+        clip_index=clip_index,
         targets=targets,
-        published=published,
+        raw_targets=raw_targets,
         targets_repaired=share,
         albums=albums.astype(np.intp),
         folds=folds,

@@ -90,7 +90,7 @@ def ran(rated: Path, tmp_path_factory: pytest.TempPathFactory, pool: Executor) -
     """Results of features that know the targets well, a little, and not at all, and of one that is another twice."""
     folder = tmp_path_factory.mktemp("ran")
     task = load_task(labelled.load(rated))
-    means = np.array([task.targets[task.songs == song, :2].mean(axis=0) for song in range(len(task.clips))])
+    means = np.array([task.targets[task.clip_index == song, :2].mean(axis=0) for song in range(len(task.clips))])
     generator = np.random.default_rng(0)
     specs = []
     for name, noise in (("good", 0.03), ("alike", 0.03), ("noise", 10.0)):

@@ -13,7 +13,7 @@ import h5py
 import numpy as np
 import polars as pl
 import pytest
-from emobench.benchmark.features.echo_nest import MissingAnalysisError, echo_nest, find_track, track_of
+from emobench.benchmark.features.families.echo_nest import UnavailableError, echo_nest, find_track, track_of
 from emobench.benchmark.scoring.task import Task, load_task
 from emobench.builders import labelled_dataset as labelled
 from emobench.builders.folds import FoldConfig
@@ -143,11 +143,11 @@ def test_clips_without_a_file_are_counted_and_named(dataset: Path, task: Task, m
     for number in (1, 4):
         (msd / f"{_track(number)}.h5").unlink()
     named = f"{_track(1)}, c004"
-    with pytest.raises(MissingAnalysisError, match=rf"2 of 12 clips have none in .*12 clips carry.*: {named}\. Name"):
+    with pytest.raises(UnavailableError, match=rf"2 of 12 clips have none in .*12 clips carry.*: {named}\. Name"):
         echo_nest(task, None, msd)
-    with pytest.raises(MissingAnalysisError, match=rf"none, neither beside .* \(c004\.h5\) nor in .*: {named}\."):
+    with pytest.raises(UnavailableError, match=rf"none, neither beside .* \(c004\.h5\) nor in .*: {named}\."):
         echo_nest(task, tmp_path, msd)
-    with pytest.raises(MissingAnalysisError, match=r"12 of 12 clips have none: c000, .* and 7 more\. Name .* --msd"):
+    with pytest.raises(UnavailableError, match=r"12 of 12 clips have none: c000, .* and 7 more\. Name .* `msd`"):
         echo_nest(task, None, None)
     alone = _run(dataset, tmp_path, "--features", "ent", "--msd", str(msd))
     assert (alone.exit_code, len(alone.stderr.splitlines())) == (2, 1)
@@ -185,7 +185,7 @@ def test_wrong_use(dataset: Path, msd: Path, tmp_path: Path) -> None:
     for options, message in (
         (["--features", "ent", "--msd", str(tmp_path / "none")], "none: no such folder"),
         (["--features", "ent", "--msd", str(msd / f"{_track(0)}.h5")], "no such folder"),
-        (["--features", "constant", "--msd", str(msd)], "--msd: is read by ent alone"),
+        (["--features", "constant", "--msd", str(msd)], "--msd: only the feature ent reads it"),
     ):
         ran = _run(dataset, tmp_path, *options)
         assert ran.exit_code == 2

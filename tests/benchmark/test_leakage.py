@@ -46,7 +46,7 @@ def look(task: Task, pool: Executor) -> Callable[..., Leakage]:
 
 
 def _noise(task: Task, width: int = 3) -> np.ndarray:
-    return np.random.default_rng(0).normal(size=(len(task.songs), width))
+    return np.random.default_rng(0).normal(size=(len(task.clip_index), width))
 
 
 def test_nothing_leaks(look: Any, task: Task) -> None:
@@ -58,7 +58,7 @@ def test_nothing_leaks(look: Any, task: Task) -> None:
 
 @pytest.mark.parametrize("value", [3e38, -3e38, 1e-300])
 def test_constant_columns_do_not_leak_however_large(look: Any, task: Task, value: float) -> None:
-    constant = np.full((len(task.songs), 2), value)
+    constant = np.full((len(task.clip_index), 2), value)
     assert look(files={"file:mine.csv": (["x", "y"], constant)}).of(["file:mine.csv"]) == []
 
 
@@ -121,7 +121,7 @@ def test_a_column_that_follows_a_target(look: Any, task: Task, lag: int) -> None
     values = _noise(task)
     here = np.arange(len(values))
     there = np.clip(here + lag, 0, len(values) - 1)
-    same = task.songs[here] == task.songs[there]
+    same = task.clip_index[here] == task.clip_index[there]
     values[same, 1] = 3 - 2 * task.targets[there[same], 0]
     (line,) = look(files={"file:/home/me/mine.csv": (["x", "y", "z"], values)}).of(["file:/home/me/mine.csv"])
     at = f" {abs(lag)} s {'later' if lag > 0 else 'earlier'}" if lag else ""
@@ -130,8 +130,8 @@ def test_a_column_that_follows_a_target(look: Any, task: Task, lag: int) -> None
 
 def test_a_column_that_holds_the_clips_mean(look: Any, task: Task) -> None:
     values = _noise(task)
-    means = np.array([task.targets[task.songs == song, 1].mean() for song in range(len(task.clips))])
-    values[:, 2] = means[task.songs]
+    means = np.array([task.targets[task.clip_index == song, 1].mean() for song in range(len(task.clips))])
+    values[:, 2] = means[task.clip_index]
     (line,) = look(files={"file:mine.csv": (["x", "y", "z"], values)}).of(["file:mine.csv"])
     assert line == "file:mine.csv holds targets: column z is valence of the clip's mean"
 
@@ -162,9 +162,9 @@ def test_files_that_give_a_target_away_together(look: Any, task: Task) -> None:
 
 def test_a_column_of_the_table_that_is_scored_otherwise(task: Task, pool: Executor) -> None:
     # Where few rated, covariances are repaired before they are scored.
-    changed = task.published.copy()
+    changed = task.raw_targets.copy()
     changed[::3, 2] = 0.0
-    repaired = replace(task, published=changed, targets_repaired=0.3)
+    repaired = replace(task, raw_targets=changed, targets_repaired=0.3)
     values = _noise(task)
     values[:, 1] = 7 * changed[:, 2]
     (line,) = examine(repaired, [], {"file:a.csv": (["x", "y", "z"], values)}, pool).of(["file:a.csv"])

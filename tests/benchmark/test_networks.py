@@ -274,7 +274,7 @@ class OneRepeat:
                 models=self.work / "models",
                 pretrain_data=self.folder / "syn-pretrain",
             )
-            config = runs.RunConfig(regressor=regressor, layers=(0, 2))
+            config = runs.RunConfig(regressors=(regressor,), layers=(0, 2))
             outcome = runs.run(["rhythm"], places, config, NETWORKS, device="cpu", pool=self.pool)
         if not (self.work / "cache").is_dir():
             shutil.copytree(own / "analysis", self.work / "cache" / "analysis")

@@ -11,18 +11,18 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark import runs
-from emobench.benchmark.features import extraction as features
-from emobench.benchmark.features import spec
+from emobench.benchmark.features import extraction, standard
 from emobench.benchmark.features.networks import NetworkConfig
 from emobench.benchmark.report.leaderboard import load_tables, rendered
 from emobench.benchmark.results.collection import verify_all
 from emobench.benchmark.results.verify_data import Datasets
 from emobench.errors import InputError
+from emobench.protocols import features
 from emobench.runtime.executor import executor
 
 FRAMES = """
 import numpy as np
-def level(samples, rate):
+def level(samples, rate=22050):
     frames = samples[: len(samples) // 1000 * 1000].reshape(-1, 1000)
     return (np.arange(len(frames)) + 0.5) * 1000 / rate, np.abs(frames).mean(axis=1, keepdims=True)
 """
@@ -37,9 +37,8 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     def write(code: str, *names: str) -> None:
         (tmp_path / "loud_package.py").write_text(code)
         monkeypatch.delitem(sys.modules, "loud_package", raising=False)
-        points = {name: EntryPoint(name, f"loud_package:{name}", spec.ENTRY_POINTS) for name in names}
-        for module in (spec, features):
-            monkeypatch.setattr(module, "registered", lambda: points)
+        points = {name: EntryPoint(name, f"loud_package:{name}", "emobench.features") for name in names}
+        monkeypatch.setattr(features, "plugins", lambda: points)
 
     return write
 
@@ -63,7 +62,7 @@ def test_changed_code_gives_a_new_result(with_audio: Path, tmp_path: Path, plug_
     assert first.computed == 3
     assert _run(["level"], with_audio, tmp_path).computed == 0
 
-    # Another file with the same values is the same feature; other values are another.
+    # Another file with the same values is the same feature; other values are another feature.
     plug_in(FRAMES + "\n# a comment\n", "level")
     assert _run(["level"], with_audio, tmp_path).computed == 0
     plug_in(FRAMES.replace("np.abs(frames)", "np.square(frames)"), "level")
@@ -82,20 +81,20 @@ def test_a_changed_standard_feature_gives_a_new_signature(
     with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first = _run(["mfcc"], with_audio, tmp_path)
-    computed = features.baseline_features.compute
+    computed = standard.compute
 
     def changed(*arguments: Any) -> Any:
         found = computed(*arguments)
-        return {name: features.baseline_features.Computed(each.values + 1e-3, 0.1) for name, each in found.items()}
+        return {name: standard.Computed(each.values + 1e-3, 0.1) for name, each in found.items()}
 
-    monkeypatch.setattr(features.baseline_features, "compute", changed)
-    monkeypatch.setattr(features, "code_sha256", lambda: "another")
+    monkeypatch.setattr(standard, "compute", changed)
+    monkeypatch.setattr(extraction, "code_sha256", lambda: "another")
     assert _run(["mfcc"], with_audio, tmp_path).results[0]["signature"] != first.results[0]["signature"]
 
 
 def test_the_regressor_sees_float32(with_audio: Path, tmp_path: Path, plug_in: Any) -> None:
     offset = "return times, np.tile(1.0 + np.arange(len(times))[:, None] % 3 * {step}, (1, 1))"
-    code = "import numpy as np\ndef fine(samples, rate):\n    times = np.arange(len(samples) // rate) + 0.5\n    "
+    code = "import numpy as np\ndef fine(samples, rate=22050):\n    times = np.arange(len(samples) // rate) + 0.5\n    "
     # Steps below the resolution of float32 at 1 make a constant: nothing to learn from.
     plug_in(code + offset.format(step=1e-9), "fine")
     outcome = _run(["fine"], with_audio, tmp_path)
@@ -117,13 +116,13 @@ def test_the_regressor_sees_float32(with_audio: Path, tmp_path: Path, plug_in: A
         ("return np.full(8, np.nan), np.ones((8, 1))", "returned times that do not increase"),
         ("return np.arange(8) + 0.5, np.full((8, 2), np.nan)", "value 1 of frame 1 is nan; expected a finite float32"),
         ("return np.arange(8) + 0.5, np.full((8, 2), -1e308)", r"value 1 of frame 1 is -1e\+308; expected a finite"),
-        ("return np.arange(8) + 0.5, np.ones((8, int(samples[0] > 0) + 1))", "returned 1, 2 dimensions"),
+        ("return np.arange(8) + 0.5, np.ones((8, int(samples[0] > 0) + 1))", "returned 1, 2 columns"),
         ("raise KeyError('loud')", "clip s0001: 'loud'"),
-        ("return None", "clip s0001: cannot unpack"),
+        ("return None", "clip s0001: 'NoneType' object is not iterable"),
     ],
 )
 def test_what_a_feature_must_return(with_audio: Path, tmp_path: Path, plug_in: Any, body: str, message: str) -> None:
-    plug_in(f"import numpy as np\ndef odd(samples, rate):\n    {body}\n", "odd")
+    plug_in(f"import numpy as np\ndef odd(samples):\n    {body}\n", "odd")
     with pytest.raises(InputError, match=message) as caught:
         _run(["odd"], with_audio, tmp_path)
     assert str(caught.value).startswith("feature odd")
@@ -131,9 +130,7 @@ def test_what_a_feature_must_return(with_audio: Path, tmp_path: Path, plug_in: A
 
 
 def test_a_sparse_feature_holds_its_last_value(with_audio: Path, tmp_path: Path, plug_in: Any) -> None:
-    code = (
-        "import numpy as np\ndef rare(samples, rate):\n    return [0.5, 2.5], np.array([[1.0], [samples[:9].sum()]])\n"
-    )
+    code = "import numpy as np\ndef rare(samples):\n    return [0.5, 2.5], np.array([[1.0], [samples[:9].sum()]])\n"
     plug_in(code, "rare")
     with pytest.raises(InputError, match="returned no frame for 6 of 8 seconds"):
         _run(["rare"], with_audio, tmp_path)

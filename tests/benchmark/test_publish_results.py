@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 import torch
 import yaml
-from emobench.benchmark.features.spec import Row
+from emobench.benchmark.features.spec import Entry
 from emobench.benchmark.publishing.board import Board, board, read_rows
 from emobench.benchmark.publishing.model import model_release
 from emobench.benchmark.results.seals import seals_of, signature_of
@@ -260,7 +260,7 @@ def _resealed(folder: Path, result: dict[str, Any], predictions: Path) -> Path:
     """Write a result as the run would have that found these settings."""
     config = result["config"]
     result["signature"] = signature_of(config)
-    row = Row(("rhythm",), 1, "fine-tuned", bool(config.get("carry_over")))
+    row = Entry(("rhythm",), 1, "fine-tuned", bool(config.get("carry_over")))
     path = folder / result_name(row, config.get("leakage", []), result["signature"])
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(predictions, path.with_suffix(".parquet"))

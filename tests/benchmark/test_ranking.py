@@ -63,7 +63,7 @@ def test_ranks(ran: Path) -> None:
 def test_an_entry_between_two_others_does_not_give_them_one_rank(rated: Path, tmp_path: Path, pool: Executor) -> None:
     # Each entry differs little from the next; the first is far better than the last, and than the training mean.
     task = load_task(labelled.load(rated))
-    means = np.array([task.targets[task.songs == song, :2].mean(axis=0) for song in range(len(task.clips))])
+    means = np.array([task.targets[task.clip_index == song, :2].mean(axis=0) for song in range(len(task.clips))])
     noise = np.random.default_rng(1).normal(size=means.shape)
     specs = []
     for step, width in enumerate((0.02, 0.06, 0.09, 0.13, 0.2, 0.3, 0.6)):

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from emobench.benchmark.scoring.regression import STRENGTHS, fit_mlr, fit_ridge
+from emobench.benchmark.scoring.regressors.mlr import fit_mlr
+from emobench.benchmark.scoring.regressors.ridge import STRENGTHS, fit_ridge
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -26,7 +27,7 @@ def test_mlr_is_least_squares_with_an_intercept() -> None:
     reference = LinearRegression().fit(features, targets)
     model = fit_mlr(features, targets)
     np.testing.assert_allclose(model(fresh), reference.predict(fresh), rtol=1e-9, atol=1e-12)
-    assert model.strength is None
+    assert model.chosen == {}
     # Residuals are orthogonal to the features and to the constant.
     residual = targets - model(features)
     np.testing.assert_allclose(residual.sum(axis=0), 0, atol=1e-9)
@@ -137,22 +138,22 @@ def test_ridge_is_scikit_learns_at_the_best_strength(seed: int) -> None:
     ]
     best = STRENGTHS[int(np.argmin(distances))]
     model = fit_ridge(features, targets, (checked, wanted))
-    assert model.strength == best
+    assert model.chosen["strength"] == best
     np.testing.assert_allclose(model(fresh), _reference(features, targets, best, fresh), rtol=1e-7, atol=1e-9)
 
 
 def test_strength_follows_the_verification_part_alone() -> None:
     features, targets = _data(60, 8, 11, noise=0.01)
     checked, wanted = _data(40, 8, 12, noise=0.0)
-    assert fit_ridge(features, targets, (checked, wanted)).strength in STRENGTHS[:3]
+    assert fit_ridge(features, targets, (checked, wanted)).chosen["strength"] in STRENGTHS[:3]
     # A verification part that is nothing but the training mean asks for as much shrinking as there is.
     flat = np.tile(targets.mean(axis=0), (40, 1))
-    assert fit_ridge(features, targets, (checked, flat)).strength == STRENGTHS[-1]
+    assert fit_ridge(features, targets, (checked, flat)).chosen["strength"] == STRENGTHS[-1]
     # Only the means of arousal and valence choose.
     covariances = wanted.copy()
     covariances[:, 2:] = 1e6
     model, other = (fit_ridge(features, targets, (checked, part)) for part in (wanted, covariances))
-    assert model.strength == other.strength
+    assert model.chosen["strength"] == other.chosen["strength"]
     np.testing.assert_array_equal(model.weight, other.weight)
 
 

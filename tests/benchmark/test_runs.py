@@ -23,7 +23,7 @@ from emobench.builders.synthesis import corpus as synthetic
 from emobench.cli.main import app
 from emobench.dbn.finetuning import FinetuningConfig
 from emobench.dbn.pretraining import PretrainingConfig
-from emobench.errors import InputError
+from emobench.errors import EmobenchWarning, InputError
 from emobench.runtime.executor import executor
 from typer.testing import CliRunner
 
@@ -66,7 +66,7 @@ def test_scores_and_predictions_by_hand(labels_only: Path, tmp_path: Path) -> No
     by_name = {result["features"]: result for result in outcome.results}
     assert list(by_name) == ["constant", "file:mine.csv", "oracle"]
     vectors = dict((row[0], row[1:]) for row in pl.read_csv(path).iter_rows())
-    matrix = np.array([vectors[task.clips[song]] for song in task.songs], np.float32).astype(float)
+    matrix = np.array([vectors[task.clips[song]] for song in task.clip_index], np.float32).astype(float)
     for name, table in (("constant", np.zeros((len(matrix), 0))), ("file:mine.csv", matrix)):
         expected = []
         for fold in task.folds:
@@ -112,7 +112,9 @@ def test_finished_rows_are_not_computed_again(labels_only: Path, tmp_path: Path)
 def test_signature_follows_what_decides_the_numbers(labels_only: Path, tmp_path: Path) -> None:
     path = _feature_file(tmp_path / "mine.csv", labels_only)
     signatures = {_run([f"file:{path}"], labels_only, tmp_path).results[0]["signature"]}
-    signatures.add(_run([f"file:{path}"], labels_only, tmp_path, config={"regressor": "ridge"}).results[0]["signature"])
+    signatures.add(
+        _run([f"file:{path}"], labels_only, tmp_path, config={"regressors": ("ridge",)}).results[0]["signature"]
+    )
     path.write_text(path.read_text().replace("x0", "y0"))
     signatures.add(_run([f"file:{path}"], labels_only, tmp_path).results[0]["signature"])
     assert len(signatures) == 3
@@ -121,7 +123,7 @@ def test_signature_follows_what_decides_the_numbers(labels_only: Path, tmp_path:
 def test_ridge_keeps_many_noise_features_at_bay(labels_only: Path, tmp_path: Path) -> None:
     path = _feature_file(tmp_path / "noise.csv", labels_only, dims=8)
     mlr = _run([f"file:{path}"], labels_only, tmp_path).results[0]
-    ridge = _run([f"file:{path}"], labels_only, tmp_path, config={"regressor": "ridge"}).results[0]
+    ridge = _run([f"file:{path}"], labels_only, tmp_path, config={"regressors": ("ridge",)}).results[0]
     assert ridge["scores"]["mean_distance"]["mean"] < mlr["scores"]["mean_distance"]["mean"]
     assert len(ridge["config"]["ridge_strength"]) == 5
 
@@ -130,34 +132,35 @@ def test_ridge_keeps_many_noise_features_at_bay(labels_only: Path, tmp_path: Pat
     ("dims", "regressor", "warns"), [(40, "mlr", True), (3, "mlr", True), (1, "mlr", False), (40, "ridge", False)]
 )
 def test_least_squares_that_overfits_is_named(
-    labels_only: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], dims: int, regressor: str, warns: bool
+    labels_only: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder, dims: int, regressor: str, warns: bool
 ) -> None:
     # 11 training clips, each with one vector: 40 dimensions fit them exactly, 3 of noise make R² less than −1.
     path = _feature_file(tmp_path / "noise.csv", labels_only, dims=dims)
     for _ in range(2):  # also when the entry was finished before
-        outcome = _run([f"file:{path}"], labels_only, tmp_path, config={"regressor": regressor})
-        lines = capsys.readouterr().err.splitlines()
+        outcome = _run([f"file:{path}"], labels_only, tmp_path, config={"regressors": (regressor,)})
+        lines = [str(each.message) for each in recwarn.list if each.category is EmobenchWarning]
+        recwarn.clear()
         r2 = min(outcome.results[0]["scores"][f"r2_{axis}"]["mean"] for axis in ("arousal", "valence"))
         assert (r2 < -1) == (dims == 3)
         assert len(lines) == warns
         if warns:
             assert lines[0] == (
-                f"emobench: warning: least squares (mlr) overfits file:noise.csv: R² {r2:.2f} with {dims} dimensions "
+                f"least squares (mlr) overfits file:noise.csv: R² {r2:.2f} with {dims} dimensions "
                 "and 11 different training rows. Try the regressor ridge."
             )
 
 
 def test_audio_features_need_audio(labels_only: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"has no audio here, so its only features come from file:PATH"):
+    with pytest.raises(InputError, match=r"has no audio on this machine, so features can come only from files"):
         _run(["mfcc"], labels_only, tmp_path)
 
 
 def test_wrong_features(labels_only: Path, tmp_path: Path) -> None:
     for names, message in {
-        "loudness": "no feature is called 'loudness'; expected mfcc",
+        "loudness": "no feature is called 'loudness'; expected one of mfcc",
         "mfcc+": "no feature is called ''",
         "mfcc+mfcc": "names a feature twice",
-        "file:x.txt": r"must end in \.csv or \.parquet",
+        "file:x.txt": r"expected a file that ends in \.csv or \.parquet",
         "file:none.csv": r"none\.csv: no such feature file",
     }.items():
         with pytest.raises(InputError, match=message):
@@ -180,7 +183,7 @@ def test_every_row_from_audio(with_audio: Path, tmp_path: Path) -> None:
     assert (tmp_path / "models" / tuned["model"][0]["path"]).is_file()
     assert set(tuned["config"]["training"][0]["epochs"]) <= {1, 2}
     assert tuned["cost"]["seconds_per_clip"] > 0
-    assert outcome.pretrained_on == "syn-pretrain@1.0.0"
+    assert outcome.pretrained_on == ["syn-pretrain@1.0.0"]
     again = _run(specs, with_audio / "syn", tmp_path, config=config, places=places)
     assert again.computed == 0
     other = _run(["rhythm"], with_audio / "syn", tmp_path / "other", config=config, places=places)
@@ -202,7 +205,7 @@ def test_every_row_from_audio(with_audio: Path, tmp_path: Path) -> None:
 
 def test_without_a_pretraining_set_the_labelled_clips_serve(with_audio: Path, tmp_path: Path) -> None:
     outcome = _run(["rhythm"], with_audio / "syn", tmp_path, config={"layers": (0,), "phases": ("pre-trained",)})
-    assert outcome.pretrained_on == "the dataset's own clips without their labels"
+    assert outcome.pretrained_on == ["the dataset's own clips without their labels"]
     result = outcome.results[0]
     assert result["config"]["pretrained_on"] == "the dataset's own clips without their labels"
     model = json.loads((tmp_path / "models" / result["model"][0]["path"]).with_name("config.json").read_text())
@@ -217,7 +220,7 @@ def test_pre_training_on_a_labelled_dataset(with_audio: Path, tmp_path: Path, po
     )
     # The dataset itself, named or not, gives the same network.
     assert [r["scores"] for r in named.results] == [r["scores"] for r in own.results]
-    assert named.pretrained_on == "syn@1.0.0 without its labels"
+    assert named.pretrained_on == ["syn@1.0.0 without its labels"]
     for outcome in (own, named):
         assert [result["config"]["pretrained_clips"] for result in outcome.results] == [11, 0, 0, 0]
         assert {result["n_clips"] for result in outcome.results} == {11}
@@ -258,7 +261,7 @@ def test_pre_training_on_labels_alone(with_audio: Path, labels_only: Path, tmp_p
 
 
 def test_wrong_audio_folder(with_audio: Path, tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"no such audio file, and \d+ others are missing; name their folder"):
+    with pytest.raises(InputError, match=r"no such audio file, and \d+ more are missing\. Name the folder"):
         _run(["mfcc"], with_audio / "syn", tmp_path, places={"audio": tmp_path})
 
 
@@ -266,15 +269,16 @@ def test_wrong_audio_folder(with_audio: Path, tmp_path: Path) -> None:
 
 
 def test_carried_over_rows_are_marked_for_good(
-    with_audio: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    with_audio: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     options: dict[str, Any] = {"places": {"pretrain_data": with_audio / "syn-pretrain"}}
     settings = {"layers": (0, 2), "phases": ("pre-trained", "fine-tuned", "random-fine-tuned")}
     apart = _run(["rhythm"], with_audio / "syn", tmp_path, config=settings, **options)
-    assert "leak" not in capsys.readouterr().err
+    assert not [each for each in recwarn.list if "leak" in str(each.message)]
+    recwarn.clear()
     carried = _run(["rhythm"], with_audio / "syn", tmp_path, config=settings, carry_over=True, **options)
-    warning, _overfits = capsys.readouterr().err.splitlines()
-    assert warning.startswith("emobench: warning: --carry-over keeps fine-tuned weights from fold to fold")
+    warning, _overfits = (str(each.message) for each in recwarn.list if each.category is EmobenchWarning)
+    assert warning.startswith("`carry_over` keeps fine-tuned weights from fold to fold")
     assert "clips that are tested in a later fold were trained on in an earlier one" in warning
 
     # Pre-trained rows are the same as ever; of the others each is one more.
@@ -340,7 +344,7 @@ def _without(folder: Path, mark: str) -> Path:
 
 
 def test_carry_over_without_a_fine_tuned_row(with_audio: Path, tmp_path: Path) -> None:
-    message = "--carry-over: expected fine-tuned rows of networks"
+    message = "`carry_over`: expected fine-tuned entries of networks"
     with pytest.raises(InputError, match=message):
         _run(["mfcc"], with_audio / "syn", tmp_path, carry_over=True)
     with pytest.raises(InputError, match=message):
@@ -358,5 +362,5 @@ def test_carry_over_by_the_command(with_audio: Path, tmp_path: Path, monkeypatch
     assert len(list((tmp_path / "results").rglob("rhythm-layer1-fine-tuned-carried-over-*.json"))) == 1
     wrong = CliRunner().invoke(app, ["run", "--features", "rhythm", "--carry-over", "--phase", "random", *data])
     assert wrong.exit_code == 2
-    assert wrong.stderr.startswith("emobench: --carry-over: expected fine-tuned rows")
+    assert wrong.stderr.startswith("emobench: --carry-over: expected fine-tuned entries")
     assert len(wrong.stderr.splitlines()) == 1

@@ -285,8 +285,7 @@ def test_the_same_model_here_and_from_elsewhere(dataset: Path, tmp_path: Path, p
     assert [each["scores"] for each in there.results] == [each["scores"] for each in here.results]
     assert not (tmp_path / "there" / "models").exists()
     assert there.models == [tmp_path / "moved" / "mine" / "weights.safetensors"]
-    assert there.pretrained_on is not None
-    assert there.pretrained_on.startswith("the labelled clips without their labels (elsewhere: ")
+    assert there.pretrained_on[0].startswith("the labelled clips without their labels (elsewhere: ")
     (model,) = there.results[0]["model"]
     assert model == {"path": "mine/weights.safetensors", "sha256": here.results[0]["model"][0]["sha256"]}
     assert there.results[0]["config"]["training"][0]["trained_elsewhere"]["training"]["layers"] == [8, 6, 4]

@@ -48,13 +48,13 @@ def unknown(
     )
     task = load_task(labelled.load(folder / "data" / "tiny"))
     for name, noise in (("near", 0.03), ("far", 3.0)):
-        values = task.targets[:, :2] + np.random.default_rng(0).normal(0, noise, (len(task.songs), 2))
-        table = pl.DataFrame({"clip_id": np.array(task.clips)[task.songs], "time": task.times})
+        values = task.targets[:, :2] + np.random.default_rng(0).normal(0, noise, (len(task.clip_index), 2))
+        table = pl.DataFrame({"clip_id": np.array(task.clips)[task.clip_index], "time": task.times})
         table.with_columns(x=values[:, 0], y=values[:, 1]).write_csv(folder / f"{name}.csv")
     for regressor in ("mlr", "ridge"):
         places = runs.Places(dataset=folder / "data" / "tiny", out=folder / "results", models=folder / "models")
         features = [f"file:{folder / name}.csv" for name in ("near", "far")]
-        runs.run(features, places, runs.RunConfig(regressor=regressor), NetworkConfig(), device="cpu", pool=pool)
+        runs.run(features, places, runs.RunConfig(regressors=(regressor,)), NetworkConfig(), device="cpu", pool=pool)
     return folder, request.param
 
 

@@ -76,7 +76,7 @@ def made(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Execu
     dataset = folder / "data" / "tiny"
     labelled.build(corpus, dataset, name="tiny", version="1.0.0", config=LabelledConfig(), pool=pool)
     task = load_task(labelled.load(dataset))
-    means = np.array([task.targets[task.songs == song, :2].mean(axis=0) for song in range(len(task.clips))])
+    means = np.array([task.targets[task.clip_index == song, :2].mean(axis=0) for song in range(len(task.clips))])
     values = means + np.random.default_rng(0).normal(0, 0.1, means.shape)
     feature = folder / "<b>mine.csv"
     pl.DataFrame({"clip_id": task.clips, "x": values[:, 0], "y": values[:, 1]}).write_csv(feature)

@@ -1,4 +1,4 @@
-"""The standard features of all clips of a task, from audio; cached by content."""
+"""Standard features of all clips of a task; those of one run share decoding and spectrogram, and are cached."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -14,27 +15,51 @@ import numpy.typing as npt
 from ...audio import cache
 from ...audio.decode import decode
 from ...audio.seconds import mean_per_second
-from ...baselines.chroma import chroma
-from ...baselines.frames import FrameConfig
-from ...baselines.mfcc import mfcc
-from ...baselines.spectral_contrast import spectral_contrast
-from ...baselines.spectral_shape import spectral_shape
+from ...baselines.frames import FrameConfig, StandardFeature
 from ...builders.audio_files import ClipSource
+from ...protocols import features
 from ...runtime.executor import ordered_map
-from ...runtime.files import sha256_file
+from ...runtime.files import digest, sha256_file
 from ..scoring.task import Task
+from .columns import Columns, TaskFeature
+
+if TYPE_CHECKING:
+    from .extraction import Extraction
+    from .spec import Entry
 
 FloatArray = npt.NDArray[np.float64]
 
-FAMILIES = {
-    "mfcc": mfcc,
-    "chroma": chroma,
-    "spectral_shape": spectral_shape,
-    "spectral_contrast": spectral_contrast,
-}
-
-# Raise it when the same audio and settings give other numbers than before.
+# Increase it when the same audio and settings give different numbers.
 REVISION = 2
+
+
+class StandardColumns(TaskFeature):
+    """A standard feature, computed together with the others that the run asks for."""
+
+    needs_audio = True
+
+    def __init__(self, feature: StandardFeature) -> None:
+        self.name, self.title, self.order = feature.name, feature.title, feature.order
+        self.config = feature.config
+
+    def columns(self, extraction: Extraction, entry: Entry) -> Columns:
+        """Return the columns; audio is read when their values are first asked for."""
+        together = [name for name, other in extraction.features.items() if isinstance(other, StandardColumns)]
+
+        def computed() -> Computed:
+            # Names without one another's results would decode the audio again.
+            found = extraction.once(
+                "standard features",
+                lambda: compute(extraction.task, extraction.sources, together, self.config, extraction.pool),
+            )
+            return found[self.name]
+
+        return Columns(
+            lambda fold: computed().values,
+            [self.name, REVISION, self.config, digest(extraction.audio_hashes)],
+            lambda: computed().seconds_per_clip,
+            reproducible=True,
+        )
 
 
 @dataclass(frozen=True)
@@ -65,7 +90,7 @@ def _one_clip(
         shared = time.process_time() - began
         for name in lacking:
             began = time.process_time()
-            values = mean_per_second(FAMILIES[name](spectrum, config), times, seconds)
+            values = mean_per_second(features[name].function(spectrum, config), times, seconds)
             cost = shared + time.process_time() - began
             found[name] = {"values": values, "cost": np.array(cost)}
             cache.write(cache.entry("baselines", keys[name]), found[name] or {})
@@ -84,11 +109,11 @@ def compute(
     sources : sequence of ClipSource
         Audio of each clip of the task.
     names : sequence of str
-        Of :data:`FAMILIES`.
+        Names of standard features.
     config : FrameConfig
-        Of the spectrogram.
+        Spectrogram.
     pool : Executor
-        Of :func:`emobench.runtime.executor.executor`.
+        Executor of :func:`emobench.runtime.executor.executor`.
 
     Returns
     -------

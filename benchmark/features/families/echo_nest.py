@@ -1,4 +1,4 @@
-"""Echo Nest timbre of the clips of a task: which analysis file is whose, and the seconds of it that are the clip's."""
+"""Echo Nest timbre: the analysis file of each clip, and the part of it that belongs to the clip."""
 
 from __future__ import annotations
 
@@ -6,18 +6,24 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...baselines.ent import read_segments, timbre_per_second
-from ...builders.readers.msd.ids import TRACK_ID
-from ...errors import InputError
-from ...runtime.files import sha256_file
-from ...runtime.progress import progress
-from ...runtime.text import few
-from ..scoring.task import Task
+from ....baselines.ent import read_segments, timbre_per_second
+from ....builders.readers.msd.ids import TRACK_ID
+from ....errors import InputError
+from ....protocols import features
+from ....runtime.files import digest, sha256_file
+from ....runtime.progress import progress
+from ....runtime.text import few
+from ...scoring.task import Task
+from ..columns import Columns, TaskFeature, UnavailableError
+
+if TYPE_CHECKING:
+    from ..extraction import Extraction
+    from ..spec import Entry
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -25,8 +31,21 @@ FloatArray = npt.NDArray[np.float64]
 _ALLOWED = 1.0
 
 
-class MissingAnalysisError(InputError):
-    """Clips without an analysis file; other features can still be had."""
+class EchoNestTimbre(TaskFeature):
+    """Timbre of Echo Nest segments, averaged over each second."""
+
+    name, title, order, needs_audio = "ent", "ENT", 5, True
+    origin = "track files of the Million Song Dataset (.h5)"
+
+    def columns(self, extraction: Extraction, entry: Entry) -> Columns:
+        """Read the analysis files of all clips."""
+        found = extraction.once(
+            self.name, lambda: echo_nest(extraction.task, extraction.audio_folder, extraction.places.msd)
+        )
+        hashed = digest(found.hashes)
+        beside = len(found.hashes) - found.by_track
+        files = {"by_track_id": found.by_track, "beside_audio": beside, "sha256": hashed}
+        return Columns(lambda fold: found.values, ["ent", hashed], analysis_files=lambda: files)
 
 
 @dataclass(frozen=True)
@@ -64,7 +83,7 @@ def find_track(folder: Path, track: str) -> Path | None:
     name = f"{track}.h5"
     found = [path for path in (folder / name, folder / track[2] / track[3] / track[4] / name) if path.is_file()]
     if len(found) > 1:
-        raise InputError(f"--msd: {found[0]} and {found[1]}: two files for track {track}; expected one.")
+        raise InputError(f"`msd`: {found[0]} and {found[1]}: two files for track {track}; expected one.")
     return found[0] if found else None
 
 
@@ -86,21 +105,21 @@ def echo_nest(task: Task, beside: Path | None, msd: Path | None) -> EchoNest:
 
     Raises
     ------
-    MissingAnalysisError
+    UnavailableError
         If clips have no such file; it says which.
     InputError
         If the folder does not exist, a track has two files, a file cannot be read, is another track's, or ends
         before the clip does.
     """
     if msd is not None and not msd.is_dir():
-        raise InputError(f"--msd {msd}: no such folder; expected one with track files such as A/B/C/TRABC….h5.")
+        raise InputError(f"`msd` {msd}: no such folder; expected one with track files such as A/B/C/TRABC….h5.")
     rows = {row["clip_id"]: row for row in task.dataset.clips.iter_rows(named=True)}
     tracks = {clip: track_of(rows[clip]) for clip in task.clips} if msd else {}
     by_track = {clip: path for clip, track in tracks.items() if msd and track and (path := find_track(msd, track))}
     paths = {clip: by_track.get(clip) or _find_beside(rows[clip], beside) for clip in task.clips}
     lacking = [clip for clip, path in paths.items() if path is None]
     if lacking:
-        raise MissingAnalysisError(_missing(lacking, task, beside, msd, sum(map(bool, tracks.values()))))
+        raise UnavailableError(_missing(lacking, task, beside, msd, sum(map(bool, tracks.values()))))
     values, hashes = [], {}
     bar = progress(paths.items(), "features: ent", "clip", leave=False)
     for (clip, path), seconds in zip(bar, task.seconds, strict=True):
@@ -136,5 +155,8 @@ def _missing(lacking: list[str], task: Task, beside: Path | None, msd: Path | No
     return (
         "ent: Echo Nest timbre cannot be computed from audio; it is read from MSD track files, and "
         f"{len(lacking)} of {len(task.clips)} clips have none{looked}: {few(lacking)}. "
-        "Name a folder of the Million Song Dataset with --msd."
+        "Name a folder of the Million Song Dataset as `msd`."
     )
+
+
+features.register(EchoNestTimbre())

@@ -1,0 +1,225 @@
+"""Features that users define: functions of a clip's samples, from objects or other packages' entry points."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import EntryPoint
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ...audio import cache
+from ...audio.decode import decode
+from ...audio.seconds import mean_per_second, seconds_without_frame
+from ...builders.audio_files import ClipSource
+from ...errors import InputError
+from ...protocols import Feature
+from ...runtime.files import digest, sha256_file
+from ...runtime.progress import progress
+from ...runtime.text import few
+from .columns import Columns, FloatArray, TaskFeature, float32_sha256
+
+if TYPE_CHECKING:
+    from ..scoring.task import Fold
+    from .extraction import Extraction
+    from .spec import Entry
+
+
+@dataclass(frozen=True)
+class Computed:
+    """Values of a task (n_rows, d), and the median processor seconds per clip."""
+
+    values: FloatArray
+    seconds_per_clip: float
+
+
+class AudioFeature(TaskFeature):
+    """A function of a clip's samples, averaged over each second.
+
+    Parameters
+    ----------
+    feature : object
+        A :class:`emobench.protocols.Feature`, an object with some of its attributes, or a function of samples.
+    name : str, optional
+        Name in place of the feature's own.
+    version : str
+        Version of the package that provides it.
+
+    Raises
+    ------
+    InputError
+        If it cannot be called, has no name, or declares an unknown alignment.
+    """
+
+    needs_audio = True
+
+    def __init__(self, feature: Any, name: str | None = None, version: str = "unknown") -> None:
+        function: Any = feature() if isinstance(feature, type) else feature
+        self.name = name or getattr(function, "name", "") or getattr(function, "__name__", "")
+        if not callable(function):
+            raise InputError(f"feature {self.name or function!r}: expected an object that can be called with samples.")
+        if not self.name or set(self.name) & set("+/|,"):
+            raise InputError(f"feature {function!r}: its name is {self.name!r}; expected one without + / | and commas.")
+        self.function: Callable[[Any], Any] = function
+        self.title = getattr(function, "title", "") or self.name
+        self.sample_rate = getattr(function, "sample_rate", Feature.sample_rate)
+        self.revision = getattr(function, "revision", None)
+        self.align = getattr(function, "align", "center")
+        self.sparse = bool(getattr(function, "sparse", False))
+        self.batch_size = getattr(function, "batch_size", None)
+        self.metadata = dict(getattr(function, "metadata", {}))
+        self.trainable = bool(getattr(function, "trainable", False))
+        self.version = version
+        if self.align not in ("center", "end"):
+            raise InputError(f"feature {self.name}: align is {self.align!r}; expected 'center' or 'end'.")
+
+    @classmethod
+    def load(cls, point: EntryPoint) -> AudioFeature:
+        """Load the feature that an entry point names.
+
+        Raises
+        ------
+        InputError
+            If it cannot be imported.
+        """
+        try:
+            feature = point.load()
+        except Exception as error:  # another package may raise anything when it is imported
+            raise InputError(f"feature {point.name}: {point.value} cannot be imported ({error}).") from error
+        return cls(feature, point.name, point.dist.version if point.dist else "unknown")
+
+    def columns(self, extraction: Extraction, entry: Entry) -> Columns:
+        """Extract the feature from every clip, unless its revision is cached; once per fold if it is trainable."""
+        audio = digest([extraction.audio_hashes, [[each.start, each.duration] for each in extraction.sources]])
+        kind = type(self.function)
+        origin = [f"{kind.__module__}:{kind.__qualname__}", self.version, self.sample_rate, self.align, self.sparse]
+        module = _module_sha256(self.function)
+        cached = None if self.revision is None or module is None else [self.name, origin, self.revision, module]
+
+        def computed(fold: Fold) -> Computed:
+            key = f"{self.name} {fold.repeat if self.trainable else 0}"
+            return extraction.once(key, lambda: self._compute(extraction, fold, cached))
+
+        first = extraction.task.folds[0]
+        # Without a revision nothing tells whether the code has changed, but the values do.
+        decided = cached or [*origin, self._hash(extraction, computed)]
+        return Columns(
+            lambda fold: computed(fold).values,
+            ["audio feature", decided, audio],
+            lambda: computed(first).seconds_per_clip,
+            per_fold=self.trainable,
+            reproducible=cached is not None,
+        )
+
+    def _hash(self, extraction: Extraction, computed: Callable[[Fold], Computed]) -> str:
+        folds = extraction.task.folds if self.trainable else extraction.task.folds[:1]
+        return float32_sha256(computed(fold).values for fold in folds)
+
+    def _compute(self, extraction: Extraction, fold: Fold, revision: list[object] | None) -> Computed:
+        task, sources = extraction.task, extraction.sources
+        if self.trainable:
+            training = np.unique(task.clip_index[fold.train])
+            targets = [task.targets[task.clip_index == clip] for clip in training]
+            fit: Callable[..., object] = getattr(self.function, "fit")  # noqa: B009 a function has none
+            self._guarded("fit", lambda: fit([self._decode(sources[clip]) for clip in training], targets))
+            revision = None
+        values: list[FloatArray] = []
+        costs: list[float] = []
+        bar = progress(range(len(sources)), f"features: {self.name}", "clip")
+        for batch in _batches(bar, self.batch_size or 1):
+            keys = [_key(revision, extraction, clip) for clip in batch] if revision else []
+            stored = [cache.read(key) for key in keys]
+            if not stored or None in stored:
+                began = time.process_time()
+                made = self._frames([sources[clip] for clip in batch], [task.seconds[clip] for clip in batch])
+                cost = (time.process_time() - began) / len(batch)
+                stored = [{"values": each, "cost": np.array(cost)} for each in made]
+                for key, arrays in zip(keys, stored, strict=bool(keys)):
+                    cache.write(key, arrays)
+            values += [arrays["values"] for arrays in stored if arrays]
+            costs += [float(arrays["cost"]) for arrays in stored if arrays]
+        widths = sorted({part.shape[1] for part in values})
+        if len(widths) > 1:
+            raise InputError(f"feature {self.name}: returned {few(map(str, widths))} columns; expected one number.")
+        # The first clip also pays for imports and for loading a model, so the median and not the mean.
+        return Computed(np.concatenate(values), float(np.median(costs)))
+
+    def _frames(self, sources: Sequence[ClipSource], seconds: Sequence[FloatArray]) -> list[FloatArray]:
+        """Call the function for a batch, and average its frames over each second."""
+        samples = [self._decode(source) for source in sources]
+        named = f"clip {sources[0].clip_id}" + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
+        made = self._guarded(named, lambda: self.function(samples) if self.batch_size else [self.function(samples[0])])
+        if len(made) != len(samples):
+            raise InputError(f"feature {self.name}, {named}: returned {len(made)} results for {len(samples)} clips.")
+        return [
+            self._guarded(f"clip {source.clip_id}", partial(self._per_second, result, wanted))
+            for source, result, wanted in zip(sources, made, seconds, strict=True)
+        ]
+
+    def _decode(self, source: ClipSource) -> npt.NDArray[np.float32]:
+        return decode(source.path, sample_rate=self.sample_rate, start=source.start, duration=source.duration)
+
+    def _guarded(self, where: str, call: Callable[[], Any]) -> Any:
+        try:
+            return call()
+        except Exception as error:  # code of another package may raise anything
+            raise InputError(f"feature {self.name}, {where}: {error}") from error
+
+    def _per_second(self, result: Any, seconds: FloatArray) -> FloatArray:
+        """Check the frames of a clip and average them over each second; raise ValueError where they do not fit."""
+        times, values = (np.asarray(part) for part in result)
+        if values.ndim != 2 or times.ndim != 1 or len(times) != len(values) or not len(times):
+            raise ValueError(
+                f"returned times of shape {times.shape} and values of shape {values.shape}; expected (n,) and (n, d)"
+            )
+        if not np.isfinite(times).all() or (np.diff(times) < 0).any():
+            raise ValueError("returned times that do not increase; expected the times of frames in order, in seconds")
+        largest = np.finfo(np.float32).max
+        if not (np.abs(values) <= largest).all():
+            frame, column = np.argwhere(~(np.abs(values) <= largest))[0]
+            raise ValueError(
+                f"value {column + 1} of frame {frame + 1} is {values[frame, column]}; expected a finite float32 number"
+            )
+        lacking = seconds_without_frame(times, seconds)
+        if self.align == "end":
+            lacking = lacking[lacking > times[0]]
+        if len(lacking) and not self.sparse:
+            raise ValueError(
+                f"returned no frame for {len(lacking)} of {len(seconds)} seconds "
+                f"({few(f'{second:g}' for second in lacking)}); expected one in every second (t - 1, t], "
+                "or a feature that sets sparse = True to hold its last value"
+            )
+        return mean_per_second(values, times, seconds)
+
+
+def _key(revision: list[object], extraction: Extraction, clip: int) -> Path:
+    """Cache entry of the values of a clip."""
+    source = extraction.sources[clip]
+    place = [source.start, source.duration, extraction.task.seconds[clip].tolist()]
+    return cache.entry("features", [*revision, extraction.audio_hashes[source.clip_id], *place])
+
+
+def _batches(items: Iterable[int], size: int) -> Iterator[list[int]]:
+    batch: list[int] = []
+    for item in items:
+        batch.append(item)
+        if len(batch) == size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _module_sha256(function: object) -> str | None:
+    """SHA-256 of the file that defines an object's class, or a function; None where there is no file."""
+    try:
+        file = inspect.getsourcefile(function if inspect.isroutine(function) else type(function))
+    except TypeError:
+        return None
+    return sha256_file(Path(file)) if file and Path(file).is_file() else None

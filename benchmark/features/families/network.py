@@ -1,0 +1,93 @@
+"""Features learned with deep belief networks: the activations of their layers."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ....dbn.domains import NAMES
+from ....protocols import features
+from ..columns import Columns, ModelFile, TaskFeature
+
+if TYPE_CHECKING:
+    from ....dbn.network import Model
+    from ..extraction import Extraction
+    from ..networks import Networks
+    from ..spec import Entry
+
+TITLES = {"rhythm": "Rhythm", "pitch": "Pitch", "pitch2d": "2-d FFT Pitch"}
+
+
+class NetworkFeature(TaskFeature):
+    """Layers of the network of a domain, pre-trained or fine-tuned on the training part of each fold."""
+
+    layered = needs_audio = True
+    origin = "a deep belief network on audio"
+
+    def __init__(self, domain: str, order: int) -> None:
+        self.name, self.title, self.order = domain, TITLES[domain], order
+
+    def columns(self, extraction: Extraction, entry: Entry) -> Columns:
+        """Return the activations of the entry's layer in its phase."""
+        from ....dbn.network import WEIGHTS
+
+        name, layer, phase = self.name, entry.layer, entry.phase
+        assert layer is not None and phase is not None
+        networks = _networks(extraction)
+        control = phase.startswith("random")
+
+        def models() -> list[ModelFile]:
+            model = networks.model(name)
+            return [ModelFile(model.folder / WEIGHTS, model.sha256)]
+
+        return Columns(
+            lambda fold: networks.values(name, layer, phase, fold),
+            networks.identity(name, phase),
+            lambda: networks.seconds_per_clip,
+            per_fold=True,
+            reproducible=True,
+            training=lambda: networks.training_record(name, phase),
+            train_seconds=lambda: networks.train_seconds(name, phase),
+            models=models,
+            pretrained_on=_pretrained_on(extraction, networks.trained.get(name)),
+            pretrained_clips=lambda: 0 if control else networks.pretrained_clips(name),
+        )
+
+
+def _networks(extraction: Extraction) -> Networks:
+    """Return the networks of the task, which all domains share."""
+    from ..networks import Networks, choose_device
+
+    return extraction.once(
+        "networks",
+        lambda: Networks(
+            extraction.task,
+            extraction.sources,
+            extraction.audio_hashes,
+            config=extraction.networks,
+            data=extraction.places.pretrain_data,
+            models=extraction.places.models,
+            device=choose_device(extraction.device),
+            pool=extraction.pool,
+            trained=extraction.external,
+        ),
+    )
+
+
+def _pretrained_on(extraction: Extraction, external: Model | None) -> str:
+    """Name the data that a network was pre-trained on, without their location on this machine."""
+    from ....builders.release import load_manifest
+
+    places = extraction.places
+    if external is not None:
+        return f"{external.config.get('data', 'unknown data')} (elsewhere: {external.folder.resolve().name})"
+    if places.pretrain_data is None:
+        return "the dataset's own clips without their labels"
+    manifest = load_manifest(places.pretrain_data)
+    name = f"{manifest['name']}@{manifest['version']}"
+    name += " without its labels" if manifest["kind"] == "labelled" else ""
+    origin = places.pretrain_origin
+    return f"{name} (hf://{origin['repo']}@{origin['commit']})" if origin else name
+
+
+for order, domain in enumerate(NAMES, start=11):
+    features.register(NetworkFeature(domain, order))

@@ -1,0 +1,1 @@
+"""Regressors from features to Gaussians; each module registers its own."""

@@ -1,0 +1,61 @@
+"""Ridge regression (Hoerl and Kennard 1970), its penalty chosen on the verification part.
+
+The penalties share one singular value decomposition, which scikit-learn's ``Ridge`` would repeat for each of them.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ....protocols import regressors
+from .mlr import FloatArray, Linear, fit_mlr, standardised
+
+STRENGTHS = tuple(10.0**power for power in range(-3, 6))
+
+
+def fit_ridge(features: FloatArray, targets: FloatArray, verification: tuple[FloatArray, FloatArray]) -> Linear:
+    """Fit targets with a penalty on the squared weights; the intercept is not penalised.
+
+    Parameters
+    ----------
+    features : ndarray, shape (n, d)
+        Features.
+    targets : ndarray, shape (n, k)
+        Targets.
+    verification : tuple of ndarray
+        Features and targets of the verification part. The strength that predicts their means, the first two targets,
+        at the smallest mean distance is chosen.
+
+    Returns
+    -------
+    Linear
+    """
+    if not features.shape[1]:
+        return fit_mlr(features, targets)
+    centred, mean, scale = standardised(features)
+    bias = targets.mean(axis=0)
+    left, singular, right = np.linalg.svd(centred, full_matrices=False)
+    projected = left.T @ (targets - bias)
+
+    def fitted(strength: float) -> Linear:
+        weight = right.T @ ((singular / (singular**2 + strength))[:, None] * projected)
+        return Linear(mean, scale, weight, bias, {"strength": strength})
+
+    def distance(linear: Linear) -> float:
+        error = linear(verification[0])[:, :2] - verification[1][:, :2]
+        return float(np.hypot(error[:, 0], error[:, 1]).mean())
+
+    return min(map(fitted, STRENGTHS), key=distance)
+
+
+class Ridge:
+    """Least squares with a penalty on the weights."""
+
+    name, title = "ridge", "ridge regression"
+
+    def fit(self, features: FloatArray, targets: FloatArray, verification: tuple[FloatArray, FloatArray]) -> Linear:
+        """Fit the training part; the penalty is chosen on the verification part."""
+        return fit_ridge(features, targets, verification)
+
+
+regressors.register(Ridge())
