@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -136,6 +137,7 @@ def test_least_squares_that_overfits_is_named(
 ) -> None:
     # 11 training clips, each with one vector: 40 dimensions fit them exactly, 3 of noise make R² less than −1.
     path = _feature_file(tmp_path / "noise.csv", labels_only, dims=dims)
+    warnings.simplefilter("always")
     for _ in range(2):  # also when the entry was finished before
         outcome = _run([f"file:{path}"], labels_only, tmp_path, config={"regressors": (regressor,)})
         lines = [str(each.message) for each in recwarn.list if each.category is EmobenchWarning]
@@ -271,6 +273,7 @@ def test_wrong_audio_folder(with_audio: Path, tmp_path: Path) -> None:
 def test_carried_over_rows_are_marked_for_good(
     with_audio: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
+    warnings.simplefilter("always")
     options: dict[str, Any] = {"places": {"pretrain_data": with_audio / "syn-pretrain"}}
     settings = {"layers": (0, 2), "phases": ("pre-trained", "fine-tuned", "random-fine-tuned")}
     apart = _run(["rhythm"], with_audio / "syn", tmp_path, config=settings, **options)
