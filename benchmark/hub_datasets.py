@@ -96,10 +96,10 @@ def locate(place: str, *, audio: bool = False, say: Callable[[str], None] = lamb
         )
     manifest = load_manifest(found.parent)
     version = _VERSION.fullmatch(revision)
-    if version and version[1] != manifest.get("version"):
-        raise InputError(f"{place}: the tag {revision} is on version {manifest.get('version')}; tell who published it.")
+    if version and version[1] != manifest.version:
+        raise InputError(f"{place}: the tag {revision} is on version {manifest.version}; tell who published it.")
     folder = repository.snapshot(
-        commit, [MANIFEST, *manifest["files"]], ["audio"] if audio and manifest.get("kind") == "labelled" else []
+        commit, [MANIFEST, *manifest.files], ["audio"] if audio and manifest.kind == "labelled" else []
     )
     try:
         check_files(folder, manifest)
@@ -165,5 +165,5 @@ def locate_pretraining(
         return locate(asked, say=say)
     beside = dataset.folder.with_name(f"{dataset.folder.name}-pretrain")
     if dataset.origin:
-        beside = data / f"{load_manifest(dataset.folder)['name']}-pretrain"
+        beside = data / f"{load_manifest(dataset.folder).name}-pretrain"
     return Located(beside) if beside.is_dir() else None

@@ -59,7 +59,7 @@ def pretrain_domains(
         raise InputError(f"pretrain --features {unknown[0]}: no such domain; expected {', '.join(NAMES)}.")
     where = choose_device(device)
     own_clips, identity, source = list, None, data
-    if load_manifest(data)["kind"] == "labelled":
+    if load_manifest(data).kind == "labelled":
         bank = own_networks(data, config=config, models=models, device=where, pool=pool)
         own_clips, identity, source = (lambda: bank.analyses), bank.audio_identity, None
     with joined(where) as ranks:

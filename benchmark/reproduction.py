@@ -176,7 +176,7 @@ def _examples_table(places: Places, networks: NetworkConfig, *, device: str, poo
     data = places.pretrain_data or places.dataset
     manifest = load_manifest(data)
     rows, records = [], []
-    lengths, widths = _segments(data, manifest["kind"], networks, places, device=device, pool=pool)
+    lengths, widths = _segments(data, manifest.kind, networks, places, device=device, pool=pool)
     for row in paper()["table1"]:
         domain = Domain(row["domain"], networks.pretraining.window)
         own = lengths[domain.table]
@@ -201,18 +201,18 @@ def _examples_table(places: Places, networks: NetworkConfig, *, device: str, poo
                 "examples_difference": examples - row["examples"],
             }
         )
-    label = f"{manifest['name']}@{manifest['version']}" + (" (synthetic)" if manifest.get("synthetic") else "")
+    label = manifest.title + (" (synthetic)" if manifest.synthetic else "")
     notes = [EXAMPLES, f"{len(next(iter(lengths.values()))):,} clips."]
     return Table(
         title=f"Table 1 of the paper beside {label}",
-        slug=f"{manifest['name']}@{manifest['version']}-table1",
+        slug=f"{manifest.title}-table1",
         columns=(
             "Model Domain",
             *("Input Dimensionality", "Paper's Dimensionality", "Examples", "Paper's Examples"),
             *("Examples a Clip", "Paper's a Clip"),
         ),
         rows=rows,
-        notes=[*notes, SYNTHETIC] if manifest.get("synthetic") else notes,
+        notes=[*notes, SYNTHETIC] if manifest.synthetic else notes,
         records=records,
     )
 

@@ -14,8 +14,8 @@ from . import labelled_dataset as labelled
 from . import pretraining
 from .corpus import LabelledCorpus, PretrainCorpus
 from .folds import FoldConfig
+from .manifest import Manifest, load_manifest
 from .options import find_source, make_options
-from .release import load_manifest
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Built:
         Folder of the dataset.
     fresh : bool
         Whether it was built now.
-    manifest : dict
+    manifest : Manifest
         Its manifest.
     tally : Tally or None
         Time and number of clips of the extraction, for a pre-training dataset that was built now.
@@ -36,11 +36,11 @@ class Built:
 
     folder: Path
     fresh: bool
-    manifest: dict[str, Any]
+    manifest: Manifest
     tally: Tally | None = None
 
     def __repr__(self) -> str:
-        return f"<Built {self.manifest['name']} {self.manifest['version']} ({self.manifest['kind']}) in {self.folder}>"
+        return f"<Built {self.manifest.name} {self.manifest.version} ({self.manifest.kind}) in {self.folder}>"
 
 
 @dataclass(frozen=True)

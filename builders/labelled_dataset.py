@@ -21,6 +21,7 @@ from . import release
 from .audio_files import ClipSource, audio_hashes, clip_sources
 from .corpus import LabelledCorpus
 from .folds import FoldConfig, fold_table
+from .manifest import Manifest
 from .targets import PARAMETERS, TargetConfig, target_table, targets_at
 
 TABLES = ("clips", "annotations", "targets", "beats", "folds")
@@ -107,7 +108,7 @@ def build(
         version=version,
         kind="labelled",
         source=source,
-        config={"source": corpus.settings, "dataset": config},
+        config=release.settings(corpus.settings, config),
     )
     if release.already_built(out, wanted):
         release.check_files(out, release.load_manifest(out))
@@ -129,8 +130,8 @@ def build(
         for table, content in tables.items():
             release.write_table(folder, table, content)
         release.write_card(folder, labelled_card(_card_facts(corpus, name, version, tables, config)))
-        remarks = {"remarks": corpus.remarks} if corpus.remarks else {}
-        release.write_manifest(folder, wanted, {"synthetic": corpus.about.synthetic, **_facts(tables), **remarks})
+        remarks = {"remarks": list(corpus.remarks)} if corpus.remarks else {}
+        release.write_manifest(folder, wanted, synthetic=corpus.about.synthetic, **_facts(tables), **remarks)
         if audio:
             release.write_local(folder, Path("audio") if corpus.render else audio.resolve())
     return True
@@ -296,14 +297,14 @@ class LabelledDataset:
     ----------
     folder : Path
         Where it lies.
-    manifest : dict
+    manifest : Manifest
         Its manifest.
     clips, targets, beats, folds : DataFrame
         Its tables, as in the contract of the dataset.
     """
 
     folder: Path
-    manifest: dict[str, Any]
+    manifest: Manifest
     clips: pl.DataFrame
     targets: pl.DataFrame
     beats: pl.DataFrame
@@ -312,17 +313,17 @@ class LabelledDataset:
     @property
     def name(self) -> str:
         """Name of the dataset."""
-        return str(self.manifest["name"])
+        return self.manifest.name
 
     @property
     def version(self) -> str:
         """Version of the dataset."""
-        return str(self.manifest["version"])
+        return self.manifest.version
 
     @property
     def split(self) -> str | None:
         """Name of the split where the test part was given, not dealt."""
-        return self.manifest.get("config", {}).get("source", {}).get("split")
+        return self.manifest.config.source.get("split")
 
     def audio_folder(self) -> Path | None:
         """Where ``local.json`` says that the audio lies, or that published with it; None where there is none."""
@@ -335,7 +336,7 @@ class LabelledDataset:
     def sources(self, folder: Path) -> list[ClipSource]:
         """Where the music of the clips that are in the folds lies, in the order of the clips."""
         kept = self.clips.filter(pl.col("excluded").is_null())
-        return clip_sources(kept, folder, kind=audio_kind(self.manifest["config"]["source"]))
+        return clip_sources(kept, folder, kind=audio_kind(self.manifest.config.source))
 
 
 def load(folder: Path) -> LabelledDataset:
@@ -347,8 +348,8 @@ def load(folder: Path) -> LabelledDataset:
         If there is none, it is a pre-training dataset, or a file is missing or was changed.
     """
     manifest = release.load_manifest(folder)
-    if manifest.get("kind") != "labelled":
-        raise InputError(f"{folder}: a {manifest.get('kind')} dataset; expected a labelled one.")
+    if manifest.kind != "labelled":
+        raise InputError(f"{folder}: a {manifest.kind} dataset; expected a labelled one.")
     release.check_files(folder, manifest)
     tables = {table: release.read_table(folder, table) for table in TABLES if table != "annotations"}
     return LabelledDataset(folder=folder, manifest=manifest, **tables)

@@ -26,6 +26,7 @@ from ..runtime.shards import Tally
 from . import release
 from .corpus import PretrainCorpus
 from .examination import FACTS, TABLES, Audio, examine
+from .manifest import Recipe
 from .quality import ClipFacts, QualityConfig, rejection
 
 
@@ -104,9 +105,9 @@ def build(
         raise InputError(f"{corpus.about.title}: a pre-training set needs audio.")
     order = draw_order(corpus.clips, config)
 
-    def wanted(audio: str | None) -> dict[str, Any]:
+    def wanted(audio: str | None) -> Recipe:
         source = corpus.source | ({"audio_sha256": audio} if audio else {})
-        settings = {"source": corpus.settings, "dataset": config}
+        settings = release.settings(corpus.settings, config)
         return release.recipe(name=name, version=version, kind="pretrain", source=source, config=settings)
 
     examined, audio, recipe = None, None, wanted(None)
@@ -145,7 +146,7 @@ def build(
             licences=corpus.licences is not None,
         )
         release.write_card(folder, pretrain_card(facts))
-        release.write_manifest(folder, recipe, {"synthetic": corpus.about.synthetic, "counts": counts})
+        release.write_manifest(folder, recipe, synthetic=corpus.about.synthetic, counts=counts)
         release.write_local(folder, Path("audio") if corpus.render else audio.folder.resolve())
     return examined.tally
 
@@ -163,8 +164,8 @@ def _listed(order: pl.DataFrame, out: Path, config: PretrainConfig, *, may_grow:
         return order
     if not (out / release.MANIFEST).is_file():
         return None
-    counts = release.load_manifest(out).get("counts", {})
-    return order.head(counts["clips"]) if isinstance(counts, dict) and "clips" in counts else None
+    clips = release.load_manifest(out).counts.get("clips")
+    return order.head(clips) if isinstance(clips, int) else None
 
 
 def _examine(

@@ -65,8 +65,8 @@ def load_segments(folder: Path, table: str) -> Segments:
         If there is no such dataset, or a file is missing or was changed.
     """
     manifest = release.load_manifest(folder)
-    if manifest.get("kind") != "pretrain":
-        raise InputError(f"{folder}: a {manifest.get('kind')} dataset; expected a pre-training one.")
+    if manifest.kind != "pretrain":
+        raise InputError(f"{folder}: a {manifest.kind} dataset; expected a pre-training one.")
     release.check_files(folder, manifest)
     files = list(release.table_files(folder, table, manifest))
     lengths: list[int] = []

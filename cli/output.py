@@ -110,11 +110,11 @@ def tell_found(found: list[dict[str, Any]], as_json: bool) -> None:
             )
             for line in lines:
                 say(f"  {name}: {line}")
-        _tell_remarks(each)
+        _tell_remarks(each["remarks"])
 
 
-def _tell_remarks(dataset: Mapping[str, Any]) -> None:
-    for text in dataset.get("remarks", ()):
+def _tell_remarks(remarks: Sequence[str]) -> None:
+    for text in remarks:
         say(f"  note: {text}")
 
 
@@ -134,19 +134,21 @@ def _tell_excluded(excluded: Mapping[str, str]) -> None:
 def tell_built(built: list[Built], as_json: bool) -> None:
     """Tell which datasets were built, and what was left out of them."""
     if as_json:
-        print_json([{"folder": str(each.folder), "built": each.fresh, "manifest": each.manifest} for each in built])
+        print_json(
+            [{"folder": str(each.folder), "built": each.fresh, "manifest": each.manifest.plain()} for each in built]
+        )
         return
     for each in built:
         manifest = each.manifest
         state = "built" if each.fresh else "is there already, whole and the same:"
-        counts = ", ".join(f"{value} {name}" for name, value in manifest["counts"].items() if isinstance(value, int))
-        say(f"{state} {each.folder} ({manifest['name']} {manifest['version']}; {counts})")
-        _tell_remarks(manifest)
-        _tell_excluded(manifest.get("excluded", {}))
-        sample, kept = manifest["config"].get("dataset", {}).get("sample"), manifest["counts"].get("kept", 0)
+        counts = ", ".join(f"{value} {name}" for name, value in manifest.counts.items() if isinstance(value, int))
+        say(f"{state} {each.folder} ({manifest.name} {manifest.version}; {counts})")
+        _tell_remarks(manifest.remarks)
+        _tell_excluded(manifest.excluded)
+        sample, kept = manifest.config.dataset.get("sample"), manifest.counts.get("kept", 0)
         if sample and kept < sample:
             say(f"  {kept} clips pass the quality filter, of {sample} that were to be drawn")
-        for reason, count in manifest["counts"].get("rejected", {}).items():
+        for reason, count in manifest.counts.get("rejected", {}).items():
             say(f"  rejected: {count} {reason}")
         if each.tally:
             say(f"  {each.tally.summary()}")

@@ -61,7 +61,7 @@ def ensure_model(
     """
     if data is not None:
         manifest_sha256 = _manifest_hash(data)
-        described: dict[str, Any] = {"data": load_manifest(data)["name"], "manifest_sha256": manifest_sha256}
+        described: dict[str, Any] = {"data": load_manifest(data).name, "manifest_sha256": manifest_sha256}
     else:
         described = {"data": "the labelled clips without their labels", "clips_sha256": digest(identity)}
     folder = model_folder(models, domain, config, digest(described))
@@ -88,7 +88,7 @@ def ensure_model(
 
 def _analysis(data: Path | None, own: AnalysisConfig) -> Any:
     """Settings of the features that a network is trained on: those of the pre-training dataset, else the run's."""
-    return plain(own) if data is None else load_manifest(data).get("config", {}).get("dataset", {}).get("analysis")
+    return plain(own) if data is None else load_manifest(data).config.dataset.get("analysis")
 
 
 def _manifest_hash(folder: Path) -> str:

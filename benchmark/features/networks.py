@@ -179,7 +179,7 @@ class Networks:
         """The labelled clips to pre-train on; None for a pre-training dataset."""
         if self._data is None:
             return self
-        if load_manifest(self._data)["kind"] != "labelled":
+        if load_manifest(self._data).kind != "labelled":
             return None
         return own_networks(self._data, config=self.config, models=self._models, device=self._device, pool=self._pool)
 

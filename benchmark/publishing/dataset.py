@@ -12,7 +12,8 @@ import polars as pl
 import yaml
 from huggingface_hub import DatasetCard
 
-from ...builders.release import MANIFEST, check_files, load_manifest, read_table
+from ...builders.manifest import MANIFEST, Manifest, check_files, load_manifest
+from ...builders.release import read_table
 from ...cards import hub_release
 from ...cards.hub import Repository, check_name, stored_token
 from ...cards.hub_files import Forbidden, Upload, forbidden_values
@@ -62,22 +63,22 @@ def dataset_release(
     check_name(repo)
     manifest = load_manifest(folder)
     check_files(folder, manifest)
-    card = (folder / "README.md").read_text(encoding="utf-8") if "README.md" in manifest["files"] else ""
-    check_card(card, manifest["files"], f"{folder / 'README.md'}")
-    uploads = [Upload(name, folder / name) for name in (*manifest["files"], MANIFEST)]
+    card = (folder / "README.md").read_text(encoding="utf-8") if "README.md" in manifest.files else ""
+    check_card(card, manifest.files, f"{folder / 'README.md'}")
+    uploads = [Upload(name, folder / name) for name in (*manifest.files, MANIFEST)]
     if with_audio:
         uploads += audio_uploads(folder, manifest)
     return Release(
         repo=repo,
         kind="dataset",
         uploads=uploads,
-        message=f"{manifest['name']} {manifest['version']}",
+        message=f"{manifest.name} {manifest.version}",
         forbidden=forbidden_in(folder),
         marker=MANIFEST,
-        tag=f"v{manifest['version']}" if tag else None,
-        reserved=f"v{manifest['version']}",
+        tag=f"v{manifest.version}" if tag else None,
+        reserved=f"v{manifest.version}",
         private=private,
-        owned=frozenset({AUDIO, *(name.split("/")[0] for name in manifest["files"] if "/" in name)}),
+        owned=frozenset({AUDIO, *(name.split("/")[0] for name in manifest.files if "/" in name)}),
         create_pr=create_pr,
     )
 
@@ -137,7 +138,7 @@ def check_card(text: str, files: Mapping[str, Any], where: str) -> None:
                 )
 
 
-def audio_uploads(folder: Path, manifest: Mapping[str, Any]) -> list[Upload]:
+def audio_uploads(folder: Path, manifest: Manifest) -> list[Upload]:
     """The audio of the clips that are used, under ``audio/`` and the path that the table of clips gives.
 
     Raises
@@ -151,7 +152,7 @@ def audio_uploads(folder: Path, manifest: Mapping[str, Any]) -> list[Upload]:
     except (EmobenchError, KeyError) as error:
         raise InputError(f"{folder}: --with-audio: the dataset does not know where its audio lies.") from error
     clips = read_table(folder, "clips")
-    pretraining = manifest["kind"] == "pretrain"
+    pretraining = manifest.kind == "pretrain"
     used = clips.filter(pl.col("kept") if pretraining else pl.col("excluded").is_null())
     names = list(dict.fromkeys(used["audio"].drop_nulls()))
     for name in names:
@@ -163,13 +164,13 @@ def audio_uploads(folder: Path, manifest: Mapping[str, Any]) -> list[Upload]:
             )
         if not (place / name).is_file():
             raise InputError(f"{place / name}: no such audio file; --with-audio needs that of every clip.")
-    recorded = manifest["source"].get("audio_sha256")
+    recorded = manifest.source.get("audio_sha256")
     if recorded is not None:
         key = "track_id" if pretraining else "clip_id"
         found = {clip: _hash(place, name) for clip, name in clips.select(key, "audio").iter_rows()}
         # As builders.pretraining and builders.labelled record them.
         if recorded != (digest([list(item) for item in found.items()]) if pretraining else found):
-            raise InputError(f"{place}: the audio is not what {manifest['name']} was built from; build it again.")
+            raise InputError(f"{place}: the audio is not what {manifest.name} was built from; build it again.")
     return [Upload(f"{AUDIO}/{name}", place / name) for name in names]
 
 
@@ -177,13 +178,13 @@ def _hash(place: Path, name: str | None) -> str | None:
     return sha256_file(place / name) if name is not None and (place / name).is_file() else None
 
 
-def _refuse_closed(folder: Path, manifest: Mapping[str, Any]) -> None:
+def _refuse_closed(folder: Path, manifest: Manifest) -> None:
     """Raise InputError unless everyone may pass the audio on."""
-    if manifest.get("synthetic"):
+    if manifest.synthetic:
         return
-    licences = manifest["source"].get("licences")
+    licences = manifest.source.get("licences")
     if licences:
-        closed = sum(licences.values()) - manifest["source"].get("redistributable", 0)
+        closed = sum(licences.values()) - manifest.source.get("redistributable", 0)
         if not closed:
             return
         raise InputError(

@@ -160,8 +160,8 @@ def _dataset(folder: Path) -> dict[str, Any]:
         manifest = load_manifest(folder)
     except EmobenchError as error:
         return {"name": folder.name, "version": "", "kind": "", "clips": "", "folder": f"unreadable: {error}"}
-    clips = manifest.get("counts", {}).get("clips")
-    facts = {key: manifest.get(key) for key in ("name", "version", "kind")}
+    clips = manifest.counts.get("clips")
+    facts = {"name": manifest.name, "version": manifest.version, "kind": manifest.kind}
     return {**facts, "clips": clips, "folder": str(folder)}
 
 

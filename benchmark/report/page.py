@@ -202,8 +202,8 @@ def clip_names(result: Result, data: Path) -> tuple[dict[str, tuple[str, str]], 
     if not (place / MANIFEST).is_file() or sha256_file(place / MANIFEST) != dataset["manifest_sha256"]:
         return {}, f"{without} the dataset is not at hand."
     try:
-        entry = load_manifest(place)["files"].get(CLIPS, {})
-        if not (place / CLIPS).is_file() or sha256_file(place / CLIPS) != entry.get("sha256"):
+        entry = load_manifest(place).files.get(CLIPS)
+        if entry is None or not (place / CLIPS).is_file() or sha256_file(place / CLIPS) != entry.sha256:
             return {}, f"{without} those of the dataset at hand were changed after it was built."
         clips = pl.read_parquet(place / CLIPS, columns=["clip_id", "artist", "title"]).fill_null("")
     except (EmobenchError, OSError, pl.exceptions.PolarsError) as error:

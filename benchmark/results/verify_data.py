@@ -69,7 +69,7 @@ class Datasets:
             return Found(note=f"{candidates[0]} {known}; name the dataset with --dataset")
         failures = []
         for place, manifest in self.given.items():
-            name = f"{manifest.get('name')}@{manifest.get('version')}"
+            name = manifest.title
             if name == label:
                 failures.append(f"dataset.manifest_sha256: {place} is {label}, but has another manifest")
             elif self.only:
@@ -80,14 +80,14 @@ class Datasets:
 def _read(place: Path) -> Found:
     """Read a dataset whose every file is as its manifest says."""
     try:
-        files = load_manifest(place)["files"]
+        files = load_manifest(place).files
     except EmobenchError as error:
         return Found(failures=[str(error)])
     failures = []
     for name, entry in files.items():
         if not (place / name).is_file():
             failures.append(f"{place / name}: is missing though the manifest lists it")
-        elif sha256_file(place / name) != entry["sha256"]:
+        elif sha256_file(place / name) != entry.sha256:
             failures.append(f"{place / name}: was changed after it was built (its SHA-256 is not the manifest's)")
     if failures:
         return Found(failures=failures)
@@ -109,12 +109,12 @@ def check_dataset(result: Mapping[str, Any], predictions: pl.DataFrame | None, f
         "dataset.version": (result["dataset"]["version"], task.dataset.version),
         "dataset.folds_sha256": (
             result["dataset"]["folds_sha256"],
-            manifest["files"]["folds/train-00000.parquet"]["sha256"],
+            manifest.files["folds/train-00000.parquet"].sha256,
         ),
-        "dataset.synthetic": (result["dataset"].get("synthetic", False), bool(manifest.get("synthetic"))),
+        "dataset.synthetic": (result["dataset"].get("synthetic", False), manifest.synthetic),
         "dataset.split": (result["dataset"].get("split"), task.dataset.split),
         "n_clips": (result["n_clips"], len(task.clips)),
-        "excluded": (result["excluded"], manifest["excluded"]),
+        "excluded": (result["excluded"], manifest.excluded),
     }
     if "albums" in result:
         recorded["albums"] = (result["albums"], dict(zip(task.clips, task.albums.tolist(), strict=True)))

@@ -17,6 +17,7 @@ from emobench.benchmark.scoring.leakage import Leakage, examine
 from emobench.benchmark.scoring.task import Task, load_task
 from emobench.builders import labelled_dataset as labelled
 from emobench.builders.labelled_dataset import LabelledConfig
+from emobench.builders.manifest import Settings
 from emobench.cli.main import app
 from emobench.errors import InputError
 from typer.testing import CliRunner
@@ -110,8 +111,8 @@ def test_artists_are_counted_and_fail_where_folds_are_by_artist(look: Any, task:
     assert list(found.artists) == expected
     assert sum(expected) > 0
     assert "artists with clips in test and outside it" in found.remarks()[-1]
-    manifest = json.loads(json.dumps(task.dataset.manifest))
-    manifest["config"].setdefault("dataset", {}).setdefault("folds", {})["group"] = "artist"
+    manifest = task.dataset.manifest
+    manifest = manifest.model_copy(update={"config": Settings(dataset={"folds": {"group": "artist"}})})
     by_artist = look(clips=clips, manifest=manifest)
     assert by_artist.of([]) == ["artists on both sides of a fold, though the folds are by artist: one"]
 

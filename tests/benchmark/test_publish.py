@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from emobench.benchmark.publishing.dataset import audio_uploads, check_card, dataset_release
 from emobench.builders import release
+from emobench.builders.manifest import Manifest, Settings
 from emobench.errors import InputError
 from emobench.runtime.files import sha256_file
 
@@ -181,7 +182,7 @@ def test_cards_are_checked() -> None:
             check_card(text, files, "card")
 
 
-def _with_audio(folder: Path, **facts: Any) -> dict[str, Any]:
+def _with_audio(folder: Path, **facts: Any) -> Manifest:
     """A pre-training dataset of two clips, one of them rejected, as far as its audio is concerned."""
     (folder / "audio" / "000").mkdir(parents=True)
     for number in (2, 5):
@@ -190,19 +191,19 @@ def _with_audio(folder: Path, **facts: Any) -> dict[str, Any]:
     release.write_table(folder, "clips", clips)
     release.write_local(folder, folder / "audio")
     source = {"type": "fma", "licences": {"Attribution": 2}, "redistributable": 2}
-    recipe = release.recipe(name="fma", version="1.0.0", kind="pretrain", source={**source, **facts}, config={})
-    release.write_manifest(folder, recipe, {"synthetic": False})
+    recipe = release.recipe(name="fma", version="1.0.0", kind="pretrain", source={**source, **facts}, config=Settings())
+    release.write_manifest(folder, recipe, synthetic=False)
     return release.load_manifest(folder)
 
 
 def test_audio_goes_only_where_its_licence_allows(tmp_path: Path, tiny: Tiny) -> None:
     manifest = _with_audio(tmp_path)
     assert [upload.path for upload in audio_uploads(tmp_path, manifest)] == ["audio/000/2.mp3"]
-    closed = {**manifest, "source": {**manifest["source"], "redistributable": 1}}
+    closed = manifest.model_copy(update={"source": {**manifest.source, "redistributable": 1}})
     with pytest.raises(InputError, match="licences of 1 of its 2 tracks do not allow it"):
         audio_uploads(tmp_path, closed)
     with pytest.raises(InputError, match="no licence of this dataset says that its music may be passed on"):
-        audio_uploads(tmp_path, {**manifest, "source": {"type": "moodswings"}})
+        audio_uploads(tmp_path, manifest.model_copy(update={"source": {"type": "moodswings"}}))
     with pytest.raises(InputError, match="no licence of this dataset"):
         dataset_release(tiny(), "ann/x", with_audio=True)
 

@@ -158,7 +158,7 @@ def test_unknown_deviations_are_null(folder: Path, audio: Path, tmp_path: Path, 
     note = (
         "2 songs have no known deviation of some or all labels (1002, 2001); the variances of their targets are null."
     )
-    assert built.manifest["remarks"] == [note]
+    assert built.manifest.remarks == [note]
     card = (out / "README.md").read_text(encoding="utf-8")
     assert note in card
     assert "`arousal_var` in 1 clip, `valence_var` in 1 clip, `covariance` in 2 clips." in card
@@ -245,7 +245,7 @@ def test_labels_that_outlast_the_audio_are_cut(folder: Path, audio: Path, pool: 
     assert corpus.annotations.filter(pl.col("clip_id") == "2")["time"].max() == 3
     labelled.build(corpus, folder / "out", name="d", version="1.0.0", config=LabelledConfig(), pool=pool)
     # Two seconds of music too little; the other has too few beats in what is left.
-    assert labelled.load(folder / "out").manifest["excluded"] == {"2": "too_few_beats", "3": "too_short"}
+    assert labelled.load(folder / "out").manifest.excluded == {"2": "too_few_beats", "3": "too_short"}
 
 
 def test_dry_run_says_what_it_would_build(folder: Path, audio: Path, tmp_path: Path) -> None:

@@ -147,10 +147,10 @@ def test_builds_a_dataset_that_lists_what_is_missing_or_broken(tmp_path: Path, p
     soundfile.write(clips / "000/000002.mp3", sound, 22050, format="MP3", bitrate_mode="CONSTANT", compression_level=0)
     tracks = {number: TRACKS[number] for number in ("2", "5", "1010")}
     [built] = build_dataset("fma", metadata=_write(tmp_path, tracks), clips=clips, out=tmp_path / "fma", pool=pool)
-    assert built.manifest["kind"] == "pretrain"
+    assert built.manifest.kind == "pretrain"
     table = pl.read_parquet(tmp_path / "fma" / "clips" / "*.parquet")
     assert table["rejected"].to_list() == [None, "missing", "undecodable"]
-    assert built.manifest["source"]["licences"] == {BY: 1, NC_ND: 1, "FMA-Limited: Download Only": 1}
+    assert built.manifest.source["licences"] == {BY: 1, NC_ND: 1, "FMA-Limited: Download Only": 1}
     card = (tmp_path / "fma" / "README.md").read_text(encoding="utf-8")
     assert "FMA-Limited: Download Only" in card
     assert "- config_name: licences" in card

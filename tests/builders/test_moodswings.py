@@ -72,7 +72,7 @@ def test_published_file(real_data: Path, tmp_path: Path, pool: Executor) -> None
     out = tmp_path / "moodswings"
     labelled.build(corpus, out, name="moodswings", version="1.0.0", config=LabelledConfig(), pool=pool)
     dataset = labelled.load(out)
-    assert dataset.manifest["counts"] == {
+    assert dataset.manifest.counts == {
         "clips": 240,
         "excluded": 0,
         "traces": 4064,
@@ -126,7 +126,7 @@ def test_audio_by_song_id_and_by_names(mat: Callable[[Cells], Path], tmp_path: P
     dataset = labelled.load(out)
     starts = {item.clip_id: item.start for item in dataset.sources(music)}
     assert starts == {"100": 0.0, "101": 39.0, "102": 39.0, "103": 0.0}
-    assert dataset.manifest["excluded"] == {"104": "missing", "105": "missing"}
+    assert dataset.manifest.excluded == {"104": "missing", "105": "missing"}
     assert set(dataset.folds["clip_id"]) == {"100", "101", "102", "103"}
     beats = dataset.beats.filter(pl.col("clip_id") == "101")
     assert np.diff(beats["time"]) == pytest.approx(0.5, abs=0.05)
@@ -157,7 +157,7 @@ def test_audio_that_cannot_be_used_excludes_the_clip(
     corpus = moodswings.load(mat(_cells()), music, moodswings.MoodSwingsConfig())
     out = tmp_path / "out"
     labelled.build(corpus, out, name="x", version="1.0.0", config=LabelledConfig(), pool=pool)
-    assert labelled.load(out).manifest["excluded"] == {"103": "undecodable", "104": "silent", "105": "too_short"}
+    assert labelled.load(out).manifest.excluded == {"103": "undecodable", "104": "silent", "105": "too_short"}
     assert "| `silent` | 104 |" in (out / "README.md").read_text()
 
 
@@ -173,7 +173,7 @@ def test_too_few_beats_excludes_the_clip(mat: Callable[[Cells], Path], tmp_path:
     config = LabelledConfig(min_beats=25)
     labelled.build(corpus, tmp_path / "out", name="x", version="1.0.0", config=config, pool=pool)
     dataset = labelled.load(tmp_path / "out")
-    assert dataset.manifest["excluded"] == {"105": "too_few_beats"}
+    assert dataset.manifest.excluded == {"105": "too_few_beats"}
     assert "105" not in set(dataset.folds["clip_id"])
 
 

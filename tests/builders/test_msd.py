@@ -14,9 +14,9 @@ import pytest
 import soundfile
 from emobench.builders import pretraining
 from emobench.builders.corpus import PretrainCorpus
+from emobench.builders.manifest import Manifest, check_files, load_manifest
 from emobench.builders.quality import QualityConfig
 from emobench.builders.readers import msd
-from emobench.builders.release import check_files, load_manifest
 from emobench.builders.segments import load_segments
 from emobench.builders.synthesis import STYLES, render_excerpt
 from emobench.cards.dataset import About
@@ -130,7 +130,7 @@ def music(tmp_path_factory: pytest.TempPathFactory) -> PretrainCorpus:
 QUALITY = QualityConfig(min_duration=5.0)
 
 
-def _built(corpus: PretrainCorpus, out: Path, pool: Executor, sample: int | None, seed: int = 0) -> dict[str, Any]:
+def _built(corpus: PretrainCorpus, out: Path, pool: Executor, sample: int | None, seed: int = 0) -> Manifest:
     config = pretraining.PretrainConfig(quality=QUALITY, sample=sample, seed=seed)
     pretraining.build(corpus, out, name="t", version="1.0.0", config=config, pool=pool)
     check_files(out, load_manifest(out))
@@ -146,8 +146,8 @@ def test_a_sample_is_what_filtering_all_first_would_give(
 ) -> None:
     everything = _built(music, tmp_path / "all", pool, None)
     passing = set(_table(tmp_path / "all").filter("kept")["track_id"])
-    assert everything["counts"]["clips"] == 120
-    assert len(passing) == everything["counts"]["kept"]
+    assert everything.counts["clips"] == 120
+    assert len(passing) == everything.counts["kept"]
     # Sorted ids in numpy's own order of the seed.
     ids = np.array(sorted(music.clips["track_id"]))
     ranked = ids[np.random.default_rng(5).permutation(120)].tolist()
@@ -161,15 +161,15 @@ def test_a_sample_is_what_filtering_all_first_would_give(
     clips = _table(tmp_path / "few")
     assert clips.filter("kept")["track_id"].to_list() == wanted
     assert clips["track_id"].to_list() == ranked[: ranked.index(wanted[-1]) + 1]
-    assert manifest["counts"]["clips"] == len(clips)
-    assert manifest["counts"]["not examined"] == 120 - len(clips)
+    assert manifest.counts["clips"] == len(clips)
+    assert manifest.counts["not examined"] == 120 - len(clips)
     # Every track up to there has its verdict, the same as in the whole.
     both = clips.join(_table(tmp_path / "all"), on="track_id", suffix="_all")
     assert both["rejected"].equals(both["rejected_all"].alias("rejected"))
-    assert manifest["counts"]["rejected"] == dict(
+    assert manifest.counts["rejected"] == dict(
         both["rejected"].drop_nulls().value_counts().sort("rejected").iter_rows()
     )
-    assert set(manifest["counts"]["rejected"]) == {"missing", "silent", "too_short"}
+    assert set(manifest.counts["rejected"]) == {"missing", "silent", "too_short"}
     for name in ("rhythm", "pitch"):
         assert _table(tmp_path / "few", name)["track_id"].unique(maintain_order=True).to_list() == wanted
         rows = _table(tmp_path / "all", name).filter(pl.col("track_id") == wanted[7])["features"]
@@ -212,7 +212,7 @@ def test_a_changed_clip_is_noticed(tmp_path: Path, music: PretrainCorpus, pool: 
 
 def test_fewer_pass_than_wanted(tmp_path: Path, music: PretrainCorpus, pool: Executor) -> None:
     manifest = _built(music, tmp_path / "out", pool, 1000)
-    counts = manifest["counts"]
+    counts = manifest.counts
     assert counts["clips"] == 120
     assert counts["kept"] == 120 - sum(counts["rejected"].values()) < 1000
     card = (tmp_path / "out" / "README.md").read_text()
@@ -220,7 +220,7 @@ def test_fewer_pass_than_wanted(tmp_path: Path, music: PretrainCorpus, pool: Exe
     for name in ("duration", "bit_rate", "tempo"):
         assert f"plots/{name}.png" in card
         assert (tmp_path / "out" / "plots" / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-        assert f"plots/{name}.png" in manifest["files"]
+        assert f"plots/{name}.png" in manifest.files
 
 
 # The command

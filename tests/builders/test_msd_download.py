@@ -76,7 +76,7 @@ def test_from_nothing_to_a_dataset(tmp_path: Path, server: PreviewServer) -> Non
         NONE: "missing",
     }
     assert clips["audio"].to_list() == ["5/5/5504670.clip.mp3", None, "3/4/3400270.clip.mp3", None]
-    assert load_manifest(tmp_path / "data" / "msd")["counts"]["kept"] == 2
+    assert load_manifest(tmp_path / "data" / "msd").counts["kept"] == 2
     for path in (tmp_path / "data").rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes()
     # All is there: nothing is asked, and no keys are wanted.
@@ -93,7 +93,7 @@ def test_a_sample_fetches_what_it_needs(tmp_path: Path, server: PreviewServer, m
     monkeypatch.setattr("emobench.builders.pretraining._LEAST", 1)
     done = _run(tmp_path, server, "--sample", "1", "--seed", "3")
     assert done.exit_code == 0, done.output
-    assert load_manifest(tmp_path / "data" / "msd")["counts"]["kept"] == 1
+    assert load_manifest(tmp_path / "data" / "msd").counts["kept"] == 1
     assert len(server.requests) <= 2
 
 

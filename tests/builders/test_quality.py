@@ -83,7 +83,7 @@ def test_every_reason_is_found_and_counted(tmp_path: Path, pool: Executor) -> No
     clips = pl.read_parquet(out / "clips" / "train-00000.parquet")
     found = dict(clips.select("track_id", "rejected").iter_rows())
     assert found == {name: None if name == "good" else name for name in found}
-    counts = load_manifest(out)["counts"]
+    counts = load_manifest(out).counts
     assert counts["rejected"] == dict.fromkeys(sorted(set(found) - {"good"}), 1)
     good = clips.row(by_predicate=pl.col("track_id") == "good", named=True)
     # 31 seconds, the encoder's delay and padding, in frames of 1,152 samples; its bits by its header.

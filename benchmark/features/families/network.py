@@ -83,8 +83,8 @@ def _pretrained_on(extraction: Extraction, external: Model | None) -> str:
     if places.pretrain_data is None:
         return "the dataset's own clips without their labels"
     manifest = load_manifest(places.pretrain_data)
-    name = f"{manifest['name']}@{manifest['version']}"
-    name += " without its labels" if manifest["kind"] == "labelled" else ""
+    name = manifest.title
+    name += " without its labels" if manifest.kind == "labelled" else ""
     origin = places.pretrain_origin
     return f"{name} (hf://{origin['repo']}@{origin['commit']})" if origin else name
 
