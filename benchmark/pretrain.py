@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from ..builders.release import load_manifest
-from ..dbn.distributed import joined
+from ..dbn.distributed import process_group
 from ..dbn.domains import NAMES, Domain
 from ..dbn.network import Model
 from ..errors import InputError
@@ -62,7 +62,7 @@ def pretrain_domains(
     if load_manifest(data).kind == "labelled":
         bank = own_networks(data, config=config, models=models, device=where, pool=pool)
         own_clips, identity, source = (lambda: bank.analyses), bank.audio_identity, None
-    with joined(where) as ranks:
+    with process_group(where) as group:
         return [
             ensure_model(
                 Domain(name, config.pretraining.window),
@@ -74,7 +74,7 @@ def pretrain_domains(
                 models=models,
                 device=where,
                 threads=threads,
-                ranks=ranks,
+                group=group,
             )
             for name in names
         ]

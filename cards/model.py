@@ -38,7 +38,7 @@ class ModelFacts:
     settings : mapping
         Of the training, name to value.
     log : mapping
-        As ``training.json``: ``machines`` gives each machine's name its epochs.
+        As ``training.json``: ``rbms`` maps the name of each RBM to its epochs.
     data_sha256 : str or None
         Of the manifest of the data, or of what stands for it.
     license : str
@@ -74,9 +74,9 @@ def model_card(facts: ModelFacts) -> str:
     str
         The text of its README.md; the same facts give the same text.
     """
-    machines = [
+    rbms = [
         (name, epochs[-1]["epoch"], epochs[-1].get("reconstruction_error"), epochs[-1].get("free_energy_gap"))
-        for name, epochs in facts.log["machines"].items()
+        for name, epochs in facts.log["rbms"].items()
         if epochs
     ]
     return fill(
@@ -84,7 +84,7 @@ def model_card(facts: ModelFacts) -> str:
         facts=facts,
         inputs=_INPUTS[facts.domain],
         trained=[count for count in facts.epochs if count],
-        machines=[(markdown(name), last, _number(error), _number(gap)) for name, last, error, gap in machines],
+        rbms=[(markdown(name), last, _number(error), _number(gap)) for name, last, error, gap in rbms],
         settings=[(markdown(name), markdown(_value(value))) for name, value in facts.settings.items()],
         name=markdown(facts.name),
         data=markdown(facts.data),

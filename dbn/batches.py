@@ -1,8 +1,9 @@
-"""Examples fed to a machine: gathered from the rows, normalised, and taken through the layers below, batch by batch."""
+"""Batches of examples, gathered from their rows, normalised and passed through the layers below, one at a time."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,13 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def input_statistics(data: Examples) -> tuple[FloatArray, FloatArray]:
-    """Mean and standard deviation of each input dimension over all examples, shapes (dims,).
+    """Compute mean and standard deviation of each input dimension over all examples, shapes (dims,).
 
-    A dimension that never changes gets the scale 1.
+    The scale of a constant dimension is 1.
     """
     width = data.rows.shape[1]
     sums, squares = np.zeros((2, data.dims))
-    # Near the mean, so that the difference of squares keeps its digits.
+    # Close to the mean, to keep the digits of the difference of squares.
     shift = np.tile(data.rows[:: max(1, len(data.rows) // 4096)].mean(axis=0, dtype=np.float64), data.window)
     kernels.moments(data.rows.reshape(-1), data.starts * width, shift, sums, squares)
     mean = sums / len(data)
@@ -32,28 +33,29 @@ def input_statistics(data: Examples) -> tuple[FloatArray, FloatArray]:
     return (shift + mean).astype(np.float32), np.where(scale > 1e-8, scale, 1.0).astype(np.float32)
 
 
-class Feed:
-    """Examples in any order.
+class Batches:
+    """Inputs of an RBM, in any order.
+
+    On the CPU they are arrays, made by compiled code; on other devices, tensors.
 
     Parameters
     ----------
     data : Examples
-        Their rows stay where they are; nothing is stored beside them.
+        Examples. Their rows are not copied on the CPU.
     mean, scale : Tensor, shape (dims,)
-        An input is ``(x - mean) / scale``.
+        Normalisation ``(x - mean) / scale``. Their device is that of the batches.
     layers : sequence of Layer
-        Layers below the machine that is fed.
-    compiled : bool
-        Whether arrays are wanted, made by compiled code, or tensors on the device of ``mean``.
+        Layers between the examples and the RBM.
     """
 
-    def __init__(self, data: Examples, mean: Tensor, scale: Tensor, layers: list[Layer], *, compiled: bool) -> None:
-        self.count, self.layers, self.compiled = len(data), layers, compiled
+    def __init__(self, data: Examples, mean: Tensor, scale: Tensor, layers: Sequence[Layer] = ()) -> None:
+        self.count, self.layers = len(data), list(layers)
         self._dims = data.dims
         self._mean, self._rate = mean, 1.0 / scale
         self._local = threading.local()
+        self._compiled = mean.device.type == "cpu"
         width = data.rows.shape[1]
-        if compiled:
+        if self._compiled:
             self._normal = self._mean.numpy(), self._rate.numpy()
             self._flat, self._first = data.rows.reshape(-1), data.starts * width
         else:
@@ -61,23 +63,33 @@ class Feed:
             self._views = rows.as_strided((max(len(rows) - data.window + 1, 0), data.dims), (width, 1))
             self._starts = torch.from_numpy(data.starts).to(mean.device)
 
+    @classmethod
+    def of_array(cls, data: FloatArray, device: torch.device) -> Batches:
+        """Make batches of the rows of an array, as they are."""
+        count, dims = data.shape
+        examples = Examples(data, np.arange(count), np.zeros(count, np.int64), np.array([count]), window=1)
+        return cls(examples, torch.zeros(dims, device=device), torch.ones(dims, device=device))
+
     def __call__(self, chosen: npt.NDArray[np.int64]) -> Any:
-        """Inputs (n, n_visible) of the examples with these numbers; an array is used again for the next call."""
-        if not self.compiled:
-            numbers = torch.from_numpy(chosen).to(self._mean.device)
-            hidden = self._views.index_select(0, self._starts[numbers]).sub_(self._mean).mul_(self._rate)
+        """Return the inputs of the examples with these indices, shape (n, n_visible).
+
+        An array is overwritten by the next call of the same thread.
+        """
+        if not self._compiled:
+            indices = torch.from_numpy(chosen).to(self._mean.device)
+            hidden = self._views.index_select(0, self._starts[indices]).sub_(self._mean).mul_(self._rate)
             for layer in self.layers:
                 hidden = layer(hidden)
             return hidden
-        first, *others = self._room(len(chosen))
-        kernels.gather(self._flat, self._first, chosen, *self._normal, first)
+        inputs, *others = self._buffers(len(chosen))
+        kernels.gather(self._flat, self._first, chosen, *self._normal, inputs)
         for layer, (values, hidden) in zip(self.layers, others, strict=True):
-            np.dot(first, layer.weight.numpy(), out=values)
+            np.dot(inputs, layer.weight.numpy(), out=values)
             kernels.sigmoid(values, layer.bias.numpy(), hidden)
-            first = hidden
-        return first
+            inputs = hidden
+        return inputs
 
-    def _room(self, count: int) -> list[Any]:
+    def _buffers(self, count: int) -> list[Any]:
         if getattr(self._local, "count", -1) != count:
             self._local.count = count
             widths = [layer.bias.shape[0] for layer in self.layers]
@@ -88,6 +100,6 @@ class Feed:
         return self._local.arrays
 
     def tensor(self, chosen: npt.NDArray[np.int64]) -> Tensor:
-        """The same inputs as a tensor of their own."""
-        found = self(chosen)
-        return torch.from_numpy(found.copy()) if self.compiled else found
+        """Return the same inputs as a tensor that no later call overwrites."""
+        inputs = self(chosen)
+        return torch.from_numpy(inputs.copy()) if self._compiled else inputs

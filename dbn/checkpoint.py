@@ -1,4 +1,9 @@
-"""Tensors on disk, written beside their place and renamed; the state of a training that may end at any moment."""
+"""Tensors on disk, written to a temporary file and renamed; checkpoints of a training that may be interrupted.
+
+One scheme names tensors everywhere: ``epochs5.layer0.weight`` and ``epochs5.layer0.bias`` are the weights and biases of
+a layer after 5 epochs, in models and in checkpoints; ``mean`` and ``scale`` normalise the input of a model;
+``training.weight``, ``training.velocity.weight`` and so on are the state of the RBM that a checkpoint interrupts.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,7 @@ NAME = ".checkpoint.safetensors"
 
 
 def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str, str] | None = None) -> None:
-    """Write tensors by name, whole or not at all; what the disk refuses is an OSError."""
+    """Write tensors by name, completely or not at all; raises OSError where the file cannot be written."""
     from safetensors.torch import save
 
     with replacing(path) as temporary:
@@ -23,12 +28,12 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], metadata: dict[str,
 
 
 def save(folder: Path, tensors: Mapping[str, Tensor], facts: Mapping[str, Any]) -> None:
-    """Write the state: tensors by name, and facts that JSON can hold."""
+    """Write a checkpoint: tensors by name, and facts that JSON can represent."""
     write_tensors(folder / NAME, tensors, {"facts": json.dumps(facts)})
 
 
 def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
-    """Read the state; None where there is none or it cannot be read."""
+    """Read a checkpoint; None where there is none or it is unreadable."""
     from safetensors import SafetensorError, safe_open
 
     try:
@@ -40,6 +45,6 @@ def load(folder: Path) -> tuple[dict[str, Tensor], dict[str, Any]] | None:
 
 
 def remove(folder: Path) -> None:
-    """Remove the state, and what an end in the middle of writing it left."""
+    """Remove the checkpoint and any temporary file that an interrupted write left."""
     for path in (folder / NAME, *folder.glob(f".{NAME}.*.tmp")):
         path.unlink(missing_ok=True)

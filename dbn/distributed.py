@@ -1,4 +1,4 @@
-"""Processes that train one machine together, as ``torchrun`` starts them."""
+"""Processes that train one model together, as ``torchrun`` starts them."""
 
 from __future__ import annotations
 
@@ -14,45 +14,47 @@ from ..errors import InputError
 
 
 @dataclass(frozen=True)
-class Ranks:
+class ProcessGroup:
     """Processes that train together, each on a part of every batch.
 
     Attributes
     ----------
-    rank, size : int
-        Number of this one, and how many there are.
+    rank : int
+        Number of this process.
+    size : int
+        Number of processes.
     """
 
     rank: int = 0
     size: int = 1
 
     def reduce(self, values: Tensor) -> None:
-        """Sum over all, in place."""
+        """Sum a tensor over all processes, in place."""
         torch.distributed.all_reduce(values)
 
     def wait(self) -> None:
-        """Wait until all are here."""
+        """Wait for all processes."""
         if self.size > 1:
             torch.distributed.barrier()
 
 
 def started_by_torchrun() -> bool:
-    """Whether this is one of several processes of ``torchrun``."""
+    """Return whether this is one of several processes of ``torchrun``."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
 
 
 @contextmanager
-def joined(device: torch.device) -> Iterator[Ranks]:
-    """Join the other processes of ``torchrun``, or work alone where it did not start this one.
+def process_group(device: torch.device) -> Iterator[ProcessGroup]:
+    """Join the other processes of ``torchrun``; without it, return a group of one.
 
     Parameters
     ----------
     device : torch.device
-        Where to compute: the processes speak by gloo on the processor and by nccl on GPUs.
+        Device of the computation. Processes communicate by gloo on the CPU and by nccl on GPUs.
 
     Yields
     ------
-    Ranks
+    ProcessGroup
 
     Raises
     ------
@@ -60,18 +62,18 @@ def joined(device: torch.device) -> Iterator[Ranks]:
         If there are fewer GPUs than processes.
     """
     if not started_by_torchrun():
-        yield Ranks()
+        yield ProcessGroup()
         return
     if device.type == "cuda":
         local = int(os.environ.get("LOCAL_RANK", "0"))
         if local >= torch.cuda.device_count():
             raise InputError(
-                f"torchrun: process {local} has no GPU of its own ({torch.cuda.device_count()} here); start as many "
-                "processes as there are GPUs, or use --device cpu."
+                f"torchrun: no GPU for process {local} ({torch.cuda.device_count()} available); start as many "
+                "processes as there are GPUs, or set `device` to cpu."
             )
         torch.cuda.set_device(local)
     torch.distributed.init_process_group("nccl" if device.type == "cuda" else "gloo")
     try:
-        yield Ranks(torch.distributed.get_rank(), torch.distributed.get_world_size())
+        yield ProcessGroup(torch.distributed.get_rank(), torch.distributed.get_world_size())
     finally:
         torch.distributed.destroy_process_group()

@@ -1,233 +1,238 @@
-"""One machine over its epochs: order, steps, what is watched, what is kept, and when to stop."""
+"""Greedy training of a deep belief network: a loop over RBMs, each on the hidden probabilities of the one below.
+
+One run of the lowest RBM yields its weights after each number of epochs, by default 5, 10, 20 and 50; the RBMs above
+are trained for as many epochs on each of these. A checkpoint follows every epoch: an interrupted training continues
+there and ends with the same bits.
+"""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from ..errors import EmobenchError
-from . import kernels
-from .batches import Feed
-from .distributed import Ranks
-from .divergence import ContrastiveDivergence, DivergenceConfig
-from .network import Layer
-from .rbm import RBM
+from ..errors import InputError
+from ..runtime.progress import progress
+from . import checkpoint
+from .batches import Batches, input_statistics
+from .distributed import ProcessGroup
+from .domains import Examples
+from .network import Layer, Network, layer_tensors, layers_in
+from .pretraining import PretrainingConfig
+from .rbm import RBM, DivergedError, one_thread
 
-# A mean squared error that no data of unit variance have unless training runs away.
-_RUNAWAY = 1e4
+# Examples on which the quantities in the log are computed after every epoch.
+_WATCHED = 5000
 
-# Epochs that end within so many seconds of a state that was kept are not kept themselves.
-_SECONDS_BETWEEN_STATES = 1.0
+# Epochs that end sooner after a checkpoint write none.
+_SECONDS_BETWEEN_CHECKPOINTS = 1.0
 
-
-@dataclass
-class Machine:
-    """A machine that is trained.
-
-    Attributes
-    ----------
-    label : str
-        Its name in the log.
-    rbm : RBM
-        Its parameters.
-    learner : ContrastiveDivergence
-        What changes them.
-    log : list of dict
-        What was watched after each epoch.
-    kept : dict
-        Number of epochs to the forward weights after them.
-    """
-
-    label: str
-    rbm: RBM
-    learner: ContrastiveDivergence
-    seed: int
-    ranks: Ranks
-    log: list[dict[str, float]] = field(default_factory=list)
-    kept: dict[int, Layer] = field(default_factory=dict)
-
-    @classmethod
-    def create(
-        cls,
-        label: str,
-        n_visible: int,
-        n_hidden: int,
-        *,
-        gaussian: bool,
-        config: DivergenceConfig,
-        init_scale: float,
-        seed: int,
-        threads: int,
-        ranks: Ranks,
-        device: torch.device,
-    ) -> Machine:
-        """Start with random weights, the same on every device."""
-        generator = torch.Generator().manual_seed(int(kernels.stream(seed, label, "weights") >> np.uint64(1)))
-        rbm = RBM.create(n_visible, n_hidden, gaussian=gaussian, scale=init_scale, generator=generator)
-        rbm = RBM(rbm.weight.to(device), rbm.visible_bias.to(device), rbm.hidden_bias.to(device), gaussian)
-        learner = ContrastiveDivergence(
-            rbm,
-            config,
-            seed=seed,
-            name=label,
-            threads=threads,
-            reduce=ranks.reduce if ranks.size > 1 else None,
-        )
-        return cls(label, rbm, learner, seed, ranks)
-
-    def _parts(self) -> dict[str, Tensor]:
-        parts = {"weight": self.rbm.weight, "visible": self.rbm.visible_bias, "hidden": self.rbm.hidden_bias}
-        return parts | {f"velocity {number}": part for number, part in enumerate(self.learner.velocity)}
-
-    def state(self) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        """All that decides how it goes on: tensors and log, by its label."""
-        tensors = {f"{self.label}/{name}": part for name, part in self._parts().items()}
-        if self.learner.chains is not None:
-            tensors[f"{self.label}/chains {self.ranks.rank}"] = self.learner.chains
-        for epochs, layer in self.kept.items():
-            tensors[f"{self.label}/kept {epochs}/weight"] = layer.weight
-            tensors[f"{self.label}/kept {epochs}/bias"] = layer.bias
-        return tensors, {self.label: self.log}
-
-    def restore(self, tensors: dict[str, Tensor], logs: dict[str, Any]) -> None:
-        """Take up a state, if it has something of this machine."""
-        if self.label not in logs:
-            return
-        self.log = list(logs[self.label])
-        device = self.rbm.weight.device
-        for name, part in self._parts().items():
-            # Of a machine that was finished only what was kept is left.
-            if f"{self.label}/{name}" in tensors:
-                part.copy_(tensors[f"{self.label}/{name}"])
-        chains = tensors.get(f"{self.label}/chains {self.ranks.rank}")
-        self.learner.chains = None if chains is None else chains.to(device)
-        prefix = f"{self.label}/kept "
-        for name in tensors:
-            if name.startswith(prefix) and name.endswith("/weight"):
-                epochs = name[len(prefix) : -len("/weight")]
-                weight, bias = (tensors[f"{prefix}{epochs}/{part}"].to(device) for part in ("weight", "bias"))
-                self.kept[int(epochs)] = Layer(weight, bias)
-
-    def watch(self, seen: Tensor, held_out: Tensor | None) -> dict[str, float]:
-        """Mean and spread of hidden activations, norm of the weights, and the free-energy gap.
-
-        The gap is the mean free energy of held-out examples less that of training examples: it rises when
-        the machine learns the training set by heart (Hinton 2010, section 6).
-        """
-        hidden = self.rbm.hidden(seen)
-        found = {
-            "hidden_mean": hidden.mean().item(),
-            "hidden_std": hidden.std(correction=0).item(),
-            "weight_norm": self.rbm.weight.norm().item(),
-        }
-        if held_out is not None:
-            gap = self.rbm.free_energy(held_out).mean() - self.rbm.free_energy(seen).mean()
-            found["free_energy_gap"] = gap.item()
-        return found
+# Prefix of the state of the RBM in training.
+_TRAINING = "training."
 
 
-def train(
-    machine: Machine,
-    feed: Feed,
-    *,
-    epochs: int,
-    keep: Sequence[int],
-    batch: int,
-    rate: Callable[[float], float],
-    seen: Tensor,
-    held_out: Tensor | None,
-    save: Callable[[], None],
-    done: Callable[[dict[str, float]], None],
-) -> None:
-    """Train a machine from where it is up to a number of epochs.
+class Trainer:
+    """Trains the RBMs of a deep belief network one after another.
 
     Parameters
     ----------
-    machine : Machine
-        Changed in place.
-    feed : Feed
-        Its examples.
-    epochs : int
-        How many in all.
-    keep : sequence of int
-        After how many epochs forward weights are kept.
-    batch : int
-        Examples a step, of all processes together.
-    rate : callable
-        Gives the learning rate when a share of all epochs is done.
-    seen, held_out : Tensor
-        Training and held-out inputs by which it is watched.
-    save : callable
-        Keeps the state.
-    done : callable
-        Told of every epoch.
+    training, held_out : Examples
+        Training examples, and those of the clips that only the free-energy gap sees.
+    config : PretrainingConfig
+        Settings.
+    title : str
+        Name in messages and the progress bar.
+    folder : Path
+        Folder of the checkpoint.
+    device : torch.device
+        Device.
+    threads : int
+        Threads per process; on the CPU only.
+    group : ProcessGroup
+        Processes that train together.
+
+    Attributes
+    ----------
+    logs : dict
+        For each RBM, by its name, what was measured after each epoch.
+    layers : dict
+        Forward weights by epochs and number of the layer.
 
     Raises
     ------
-    EmobenchError
-        If it diverges, with the epoch and the value; the last state that was kept is from before.
+    InputError
+        If the examples are not finite.
     """
-    learner, ranks, count = machine.learner, machine.ranks, feed.count
-    saved = time.monotonic()
-    with ExitStack() as stack:
-        if learner.compiled:
-            # The matrices are small, and the number of threads would change the rounding.
-            stack.enter_context(threadpool_limits(1))
-            # Training that runs away is noticed by its error.
-            stack.enter_context(np.errstate(over="ignore", invalid="ignore"))
-        for epoch in range(len(machine.log) + 1, epochs + 1):
-            began, mean = time.perf_counter(), float("nan")
-            seed = int(kernels.stream(machine.seed, machine.label, epoch, "order"))
-            order = np.random.Generator(np.random.Philox(seed)).permutation(count)
-            learner.begin_epoch(epoch)
-            error = torch.zeros((), dtype=torch.float64, device=seen.device)
-            good = {name: part.clone() for name, part in machine.state()[0].items()}
-            for number, first in enumerate(range(0, count, batch)):
-                last = min(first + batch, count)
-                own = [first + (last - first) * part // ranks.size for part in (ranks.rank, ranks.rank + 1)]
-                error += learner.step(
-                    lambda low, high: feed(order[low:high]),  # noqa: B023  (called at once)
-                    *own,
-                    total=last - first,
-                    rate=rate((epoch - 1 + first / count) / epochs),
-                )
-                if number % 256 == 0 or last == count:
-                    mean = error.item() / (last * machine.rbm.weight.shape[0])
-                    _check(machine, epoch, mean, good, save)
-            seconds = time.perf_counter() - began
-            entry = {"epoch": epoch, "reconstruction_error": mean, **machine.watch(seen, held_out)}
-            if not np.isfinite(list(entry.values())).all():
-                _check(machine, epoch, float("inf"), good, save)
-            if learner.config.persistent:
-                # The chains reconstruct no examples.
-                again = machine.rbm.visible(machine.rbm.hidden(seen))
-                entry["reconstruction_error"] = torch.mean((seen - again) ** 2).item()
-            entry |= {"examples_per_second": count / seconds, "seconds": seconds}
-            machine.log.append(entry)
-            if epoch in keep:
-                machine.kept[epoch] = Layer(machine.rbm.weight.clone(), machine.rbm.hidden_bias.clone())
-            if time.monotonic() - saved > _SECONDS_BETWEEN_STATES:
-                save()
-                saved = time.monotonic()
-            done(entry)
-    learner.close()
+
+    def __init__(
+        self,
+        training: Examples,
+        held_out: Examples,
+        config: PretrainingConfig,
+        *,
+        title: str,
+        folder: Path,
+        device: torch.device,
+        threads: int,
+        group: ProcessGroup,
+    ) -> None:
+        self.training, self.held_out, self.config = training, held_out, config
+        self.folder, self.device, self.threads, self.group = folder, device, threads, group
+        statistics = input_statistics(training)
+        if not np.isfinite(statistics).all():
+            raise InputError(f"{title}: the features of the pre-training set contain values that are not finite.")
+        self.mean, self.scale = (torch.from_numpy(part).to(device) for part in statistics)
+        tensors, facts = checkpoint.load(folder) or ({}, {})
+        self.logs: dict[str, list[dict[str, float]]] = facts.get("logs", {})
+        self.layers = {place: layer.to(device) for place, layer in layers_in(tensors).items()}
+        self._interrupted = facts.get("training")
+        self._state = {name[len(_TRAINING) :]: part for name, part in tensors.items() if name.startswith(_TRAINING)}
+        # If nothing is left to train, the first process would remove the checkpoint before the others have read it.
+        group.wait()
+        self._progress = progress(
+            description=f"pre-training {title}",
+            unit="epoch",
+            total=max(config.epochs) + (len(config.layers) - 1) * sum(config.epochs),
+            disable=group.rank > 0,
+        )
+
+    def train(self) -> dict[int, Network]:
+        """Train all RBMs.
+
+        Returns
+        -------
+        dict
+            Number of epochs to the network after them; 0 is the control, random weights.
+
+        Raises
+        ------
+        DivergedError
+            If training diverges. The checkpoint keeps the state before that epoch.
+        """
+        config = self.config
+        networks = {0: Network(self.mean, self.scale, random_layers(self.training.dims, config, self.device))}
+        with self._progress:
+            self._train_rbm("layer 0", [], max(config.epochs), keep=config.epochs)
+            for epochs in config.epochs:
+                layers = [self.layers[epochs, 0]]
+                for number in range(1, len(config.layers)):
+                    self._train_rbm(f"layer {number} on {epochs} epochs", layers, epochs, keep=(epochs,))
+                    layers.append(self.layers[epochs, number])
+                networks[epochs] = Network(self.mean, self.scale, tuple(layers))
+        return networks
+
+    def _train_rbm(self, name: str, below: Sequence[Layer], epochs: int, *, keep: Sequence[int]) -> None:
+        """Train one RBM on top of other layers, and keep its forward weights after some numbers of epochs."""
+        log = self.logs.setdefault(name, [])
+        self._progress.update(len(log))
+        if len(log) == epochs:
+            return
+        number = len(below)
+        rbm = self._rbm(name, number, epochs).initialize(below[-1].bias.shape[0] if below else self.training.dims)
+        if self._interrupted == name:
+            rbm.load_state(self._state, len(log))
+        batches = Batches(self.training, self.mean, self.scale, below)
+        seen = batches.tensor(np.arange(min(_WATCHED, batches.count)))
+        held_out = None
+        if len(self.held_out):
+            inputs = Batches(self.held_out, self.mean, self.scale, below)
+            held_out = inputs.tensor(np.arange(min(_WATCHED, inputs.count)))
+        saved = time.monotonic()
+        with one_thread():
+            while rbm.n_iter_ < epochs:
+                before = {name: part.clone() for name, part in rbm.state().items()}
+                began = time.perf_counter()
+                try:
+                    error = rbm.fit_epoch(batches, self.group)
+                    seconds = time.perf_counter() - began
+                    entry = {"epoch": rbm.n_iter_, "reconstruction_error": error, **measure(rbm, seen, held_out)}
+                    if not np.isfinite(list(entry.values())).all():
+                        raise rbm.diverged(rbm.n_iter_, float("inf"))
+                except DivergedError as diverged:
+                    rbm.load_state(before, len(log))
+                    self._save(rbm)
+                    raise DivergedError(f"{diverged} The checkpoint keeps the state before that epoch.") from diverged
+                log.append(entry | {"examples_per_second": batches.count / seconds, "seconds": seconds})
+                if rbm.n_iter_ in keep:
+                    self.layers[rbm.n_iter_, number] = Layer(rbm.weight_.clone(), rbm.hidden_bias_.clone())
+                if time.monotonic() - saved > _SECONDS_BETWEEN_CHECKPOINTS:
+                    self._save(rbm)
+                    saved = time.monotonic()
+                self._progress.set_postfix_str(f"{name}, error {entry['reconstruction_error']:.4f}", refresh=False)
+                self._progress.update()
+
+    def _rbm(self, name: str, number: int, epochs: int) -> RBM:
+        config = self.config
+        return RBM(
+            config.layers[number],
+            visible="binary" if number else "gaussian",
+            learning_rate=config.rate,
+            schedule=config.schedule,
+            batch_size=config.batch,
+            n_iter=epochs,
+            n_gibbs=config.steps,
+            persistent=config.persistent,
+            sample_visible=config.sample_visible,
+            momentum=config.momentum,
+            weight_decay=config.weight_decay,
+            sparsity_target=config.sparsity_target,
+            sparsity_cost=config.sparsity_cost,
+            init_scale=config.init_scale,
+            n_threads=self.threads,
+            device=self.device,
+            random_state=config.seed,
+            name=name,
+        )
+
+    def _save(self, rbm: RBM) -> None:
+        if self.group.rank > 0:
+            return
+        training = {_TRAINING + name: part for name, part in rbm.state().items()}
+        facts = {"training": rbm.name, "logs": self.logs}
+        checkpoint.save(self.folder, layer_tensors(self.layers) | training, facts)
 
 
-def _check(machine: Machine, epoch: int, error: float, good: dict[str, Tensor], save: Callable[[], None]) -> None:
-    """Where training runs away keep the ``good`` state before this epoch, and raise EmobenchError."""
-    if np.isfinite(error) and error < _RUNAWAY and torch.isfinite(machine.rbm.weight).all():
-        return
-    machine.restore(good, {machine.label: machine.log})
-    save()
-    raise EmobenchError(
-        f"{machine.label}: diverged in epoch {epoch} (reconstruction error {error:.4g}); lower the learning rate. "
-        "The state before that epoch is kept."
-    )
+def measure(rbm: RBM, seen: Tensor, held_out: Tensor | None) -> dict[str, float]:
+    """Measure an RBM after an epoch.
+
+    Parameters
+    ----------
+    rbm : RBM
+        The RBM.
+    seen, held_out : Tensor, shape (n, n_visible)
+        Training inputs, and held-out ones if there are any.
+
+    Returns
+    -------
+    dict
+        Mean and standard deviation of the hidden probabilities, the norm of the weights, and with held-out inputs the
+        free-energy gap: their mean free energy minus that of the training inputs. It rises when the RBM overfits
+        (Hinton 2010, section 6). With persistent chains, which reconstruct no examples, also the reconstruction error.
+    """
+    hidden = rbm.transform(seen)
+    found = {
+        "hidden_mean": hidden.mean().item(),
+        "hidden_std": hidden.std(correction=0).item(),
+        "weight_norm": rbm.weight_.norm().item(),
+    }
+    if held_out is not None:
+        found["free_energy_gap"] = (rbm.free_energy(held_out).mean() - rbm.free_energy(seen).mean()).item()
+    if rbm.persistent:
+        found["reconstruction_error"] = torch.mean((seen - rbm.reconstruct(seen)) ** 2).item()
+    return found
+
+
+def random_layers(dims: int, config: PretrainingConfig, device: torch.device) -> tuple[Layer, ...]:
+    """Draw the layers of the control, which are never trained; scaled as by Glorot and Bengio (2010)."""
+    generator = torch.Generator().manual_seed(config.seed + 1)
+    layers = []
+    for below, above in pairwise([dims, *config.layers]):
+        bound = (6.0 / (below + above)) ** 0.5
+        weight = (torch.rand(below, above, generator=generator) * 2 - 1) * bound
+        layers.append(Layer(weight.to(device), torch.zeros(above, device=device)))
+    return tuple(layers)

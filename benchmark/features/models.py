@@ -11,7 +11,7 @@ import torch
 from ...audio.analysis import Analysis, AnalysisConfig
 from ...builders.release import MANIFEST, load_manifest
 from ...builders.segments import load_segments
-from ...dbn.distributed import Ranks
+from ...dbn.distributed import ProcessGroup
 from ...dbn.domains import Domain
 from ...dbn.network import WEIGHTS, Model, load_model
 from ...dbn.pretraining import PretrainingConfig, model_folder, pretrain
@@ -30,7 +30,7 @@ def ensure_model(
     models: Path,
     device: torch.device,
     threads: int = 1,
-    ranks: Ranks | None = None,
+    group: ProcessGroup | None = None,
 ) -> Model:
     """Load the model of a domain, trained first where it is not there.
 
@@ -52,7 +52,7 @@ def ensure_model(
         Folder of models.
     device : torch.device
         Where to compute.
-    threads, ranks
+    threads, group
         As in :func:`.pretraining.pretrain`.
 
     Returns
@@ -81,7 +81,7 @@ def ensure_model(
             device=device,
             lengths=lengths,
             threads=threads,
-            ranks=ranks,
+            group=group,
         )
     return load_model(folder, device=device)
 

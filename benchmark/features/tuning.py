@@ -26,7 +26,7 @@ FloatArray = npt.NDArray[np.float32]
 KIND = "finetuned"
 
 # Raised when the same work gives other numbers than before, or is kept in another form.
-REVISION = 2
+REVISION = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,20 +73,20 @@ def arrays_of(network: Network) -> cache.Arrays:
     """Weights of a network and its input mean and scale, as arrays on the processor."""
     found: cache.Arrays = {"mean": network.mean.cpu().numpy(), "scale": network.scale.cpu().numpy()}
     for number, layer in enumerate(network.layers):
-        found[f"weight{number}"] = layer.weight.cpu().numpy()
-        found[f"bias{number}"] = layer.bias.cpu().numpy()
+        found[f"layer{number}.weight"] = layer.weight.cpu().numpy()
+        found[f"layer{number}.bias"] = layer.bias.cpu().numpy()
     return found
 
 
 def network_of(arrays: cache.Arrays, device: torch.device) -> Network:
     """The network of :func:`arrays_of`, on a device."""
-    depth = sum(name.startswith("weight") for name in arrays)
+    depth = sum(name.endswith(".weight") for name in arrays)
 
     def tensor(name: str) -> torch.Tensor:
         # A copy: memory of torch's own lies as its kernels want it, wherever the array came from.
         return torch.tensor(arrays[name], device=device)
 
-    layers = tuple(Layer(tensor(f"weight{number}"), tensor(f"bias{number}")) for number in range(depth))
+    layers = tuple(Layer(tensor(f"layer{number}.weight"), tensor(f"layer{number}.bias")) for number in range(depth))
     return Network(tensor("mean"), tensor("scale"), layers)
 
 

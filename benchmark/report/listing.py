@@ -138,7 +138,7 @@ def _draw(folder: Path, out: Path) -> list[Path]:
             lowest_hz=config.pitch.f_min,
         )
         curves, rows = out / f"{folder.name}-curves.png", out / f"{folder.name}-rows.png"
-        draw_curves(read_json(folder / TRAINING, "training log")["machines"], curves, title=folder.name)
+        draw_curves(read_json(folder / TRAINING, "training log")["rbms"], curves, title=folder.name)
         draw_rows(layer, rows, title=f"{folder.name}: first layer after {epochs} epochs")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise InputError(f"{folder}: cannot be drawn ({error}); train it again with 'emobench pretrain'.") from error

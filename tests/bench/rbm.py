@@ -24,13 +24,10 @@ import numpy as np
 import polars as pl
 import torch
 from emobench.builders.segments import Segments
-from emobench.dbn.batches import Feed, input_statistics
-from emobench.dbn.distributed import Ranks
-from emobench.dbn.divergence import ContrastiveDivergence, DivergenceConfig
-from emobench.dbn.domains import Domain, Examples, examples
+from emobench.dbn.batches import Batches, input_statistics
+from emobench.dbn.domains import Domain, examples
 from emobench.dbn.network import Layer
 from emobench.dbn.rbm import RBM
-from emobench.dbn.trainer import Machine
 from emobench.runtime.environment import peak_memory_mb
 from emobench.runtime.files import write_json
 from threadpoolctl import threadpool_limits
@@ -56,14 +53,18 @@ def rate_of(step: Callable[[int, int], object], count: int, batch: int, seconds:
 
 def ours(data: np.ndarray, hidden: int, threads: int) -> Callable[[int, int], object]:
     """A step of ours, as training takes it: examples gathered in random order and normalised."""
-    machine = RBM.create(data.shape[1], hidden, gaussian=True, scale=0.01, generator=torch.Generator().manual_seed(0))
-    learner = ContrastiveDivergence(machine, DivergenceConfig(), seed=0, threads=threads)
-    learner.begin_epoch(1)
-    count, dims = data.shape
-    rows = Examples(data, np.arange(count), np.zeros(count, np.int64), np.array([count]), 1)
-    feed = Feed(rows, torch.zeros(dims), torch.ones(dims), [], compiled=True)
-    order = np.random.default_rng(0).permutation(count)
-    return lambda first, last: learner.step(lambda low, high: feed(order[low:high]), first, last)
+    rbm = RBM(hidden, visible="gaussian", n_threads=threads).initialize(data.shape[1])
+    batches = Batches.of_array(data, CPU)
+    order = np.random.default_rng(0).permutation(len(data))
+    return steps(rbm, batches, order)
+
+
+def steps(rbm: RBM, batches: Batches, order: np.ndarray) -> Callable[[int, int], object]:
+    """The step of an epoch of an RBM, from one position of the order to another."""
+    rbm._begin_epoch(1)
+    return lambda first, last: rbm._step(
+        lambda low, high: batches(order[low:high]), first, last, learning_rate=rbm.learning_rate
+    )
 
 
 def products(data: np.ndarray, hidden: int) -> Callable[[int, int], object]:
@@ -93,9 +94,9 @@ def scikit(data: np.ndarray, hidden: int, batch: int) -> float:
     from sklearn.neural_network import BernoulliRBM
 
     scaled = ((data - data.min()) / np.ptp(data)).astype(np.float32)
-    machine = BernoulliRBM(n_components=hidden, learning_rate=1e-3, batch_size=batch, n_iter=3, random_state=0)
+    rbm = BernoulliRBM(n_components=hidden, learning_rate=1e-3, batch_size=batch, n_iter=3, random_state=0)
     began = time.perf_counter()
-    machine.fit(scaled)
+    rbm.fit(scaled)
     return 3 * len(data) / (time.perf_counter() - began)
 
 
@@ -186,31 +187,15 @@ def full_size(name: str, folder: Path, seconds: float) -> dict[str, Any]:
     with threadpool_limits(1):
         order = np.random.default_rng(0).permutation(len(data))
         for number in range(3):
-            feed = Feed(data, mean, scale, list(layers), compiled=True)
-            machine = Machine.create(
-                f"layer {number}",
-                widths[number],
-                widths[number + 1],
-                gaussian=number == 0,
-                config=DivergenceConfig(),
-                init_scale=0.01,
-                seed=0,
-                threads=1,
-                ranks=Ranks(),
-                device=CPU,
-            )
-            machine.learner.begin_epoch(1)
-
-            def step(first: int, last: int, feed: Feed = feed, machine: Machine = machine) -> None:
-                machine.learner.step(lambda low, high: feed(order[low:high]), first, last)
-
+            rbm = RBM(widths[number + 1], visible="binary" if number else "gaussian").initialize(widths[number])
+            step = steps(rbm, Batches(data, mean, scale, layers), order)
             step(0, 100)
             done, began = 0, time.perf_counter()
             while time.perf_counter() - began < seconds and done + 100 <= len(order):
                 step(done, done + 100)
                 done += 100
             rates.append(done / (time.perf_counter() - began))
-            layers.append(Layer(machine.rbm.weight, machine.rbm.hidden_bias))
+            layers.append(Layer(rbm.weight_, rbm.hidden_bias_))
     hours = 50 * len(data) * sum(1 / rate for rate in rates) / 3600
     return {
         "domain": name,

@@ -34,7 +34,7 @@ def _write_model(folder: Path, domain: str, dims: int) -> None:
     }
     (folder / "config.json").write_text(json.dumps(config))
     log = [{"epoch": epoch, "reconstruction_error": 1 / epoch, "seconds": 0.1} for epoch in (1, 2)]
-    (folder / "training.json").write_text(json.dumps({"machines": {"layer 0": log}}))
+    (folder / "training.json").write_text(json.dumps({"rbms": {"layer 0": log}}))
 
 
 @pytest.fixture

@@ -109,7 +109,7 @@ def test_folds_are_the_same_bits_on_any_number_of_workers(workers: int) -> None:
     assert len(made) == 5
     for repeat, arrays in enumerate(made):
         assert _same(arrays, folds.by_hand(repeat, folds.network))
-    assert len({arrays["weight0"].tobytes() for arrays in made}) == 5
+    assert len({arrays["layer0.weight"].tobytes() for arrays in made}) == 5
     for arrays in made:
         epoch, error, seconds = arrays["facts"]
         assert epoch in range(1, 7)
@@ -223,9 +223,9 @@ def test_carried_over_each_fold_starts_where_the_last_ended(pool: Executor) -> N
         start = folds.by_hand(repeat, start)
         assert _same(arrays, start)
     apart = _tune(folds.works, pool)
-    assert np.array_equal(made[0]["weight0"], apart[0]["weight0"])
+    assert np.array_equal(made[0]["layer0.weight"], apart[0]["layer0.weight"])
     for carried, alone in zip(made[1:], apart[1:], strict=True):
-        assert not np.array_equal(carried["weight0"], alone["weight0"])
+        assert not np.array_equal(carried["layer0.weight"], alone["layer0.weight"])
     again = _tune(folds.works, pool, carried=True)
     assert all(np.array_equal(one["facts"], other["facts"]) for one, other in zip(made, again, strict=True))
 
@@ -235,7 +235,7 @@ def test_carried_over_weights_are_kept_by_all_folds_before(pool: Executor) -> No
     folds = Folds()
     made = _tune(folds.works, pool, carried=True)
     other = _tune([replace(folds.works[1], key={"other": 1}), *folds.works[1:]], pool, carried=True)
-    assert not np.array_equal(made[4]["weight0"], other[4]["weight0"])
+    assert not np.array_equal(made[4]["layer0.weight"], other[4]["layer0.weight"])
 
 
 # The test part

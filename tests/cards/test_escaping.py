@@ -86,7 +86,7 @@ def test_the_head_of_every_card_is_yaml(name: str) -> None:
     assert config["config_name"] == name
     assert config["data_files"] == [{"split": "row", "path": f"results/{name}.parquet"}]
     _harmless(results)
-    model = ModelFacts(name, "rhythm", 2, (3,), (1,), 1, name, {"rate": name}, {"machines": {}}, synthetic=False)
+    model = ModelFacts(name, "rhythm", 2, (3,), (1,), 1, name, {"rate": name}, {"rbms": {}}, synthetic=False)
     card = model_card(model)
     assert yaml.safe_load(card.split("---\n")[1])["datasets"] == [name]
     _harmless(card)

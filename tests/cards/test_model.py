@@ -21,7 +21,7 @@ FACTS = ModelFacts(
     data="msd-sample",
     settings={"rate": 1e-5, "layers": [75, 50, 25], "sample_visible": False, "momentum": None},
     log={
-        "machines": {
+        "rbms": {
             "layer 0": [
                 {"epoch": 1, "reconstruction_error": 0.99, "free_energy_gap": 3.0, "seconds": 1.0},
                 {"epoch": 50, "reconstruction_error": 0.36125, "free_energy_gap": -0.51234, "seconds": 1.0},
@@ -76,7 +76,7 @@ def test_the_text_tells_the_facts() -> None:
 
 
 def test_what_is_not_known_is_left_out() -> None:
-    card = model_card(dataclasses.replace(FACTS, data_sha256=None, log={"machines": {}}, epochs=(5,), synthetic=True))
+    card = model_card(dataclasses.replace(FACTS, data_sha256=None, log={"rbms": {}}, epochs=(5,), synthetic=True))
     assert "SHA-256" not in card
     assert "No epoch was logged." in card
     assert "random" not in card

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from emobench.dbn import trainer as machine
-from emobench.dbn.distributed import joined
+from emobench.dbn import trainer
+from emobench.dbn.distributed import process_group
 from emobench.dbn.domains import Domain
 from emobench.dbn.pretraining import PretrainingConfig, pretrain
 
@@ -21,10 +21,11 @@ def clips() -> list[np.ndarray]:
 
 if __name__ == "__main__":
     # Every epoch, however short.
-    machine._SECONDS_BETWEEN_STATES = -1.0
+    trainer._SECONDS_BETWEEN_CHECKPOINTS = -1.0
     torch.set_num_threads(1)
     config = PretrainingConfig(**{"window": 2, "held_out": 0.1, **json.loads(sys.argv[2])})
     device = torch.device("cpu")
-    with joined(device) as ranks:
-        place = Path(sys.argv[1])
-        pretrain(clips(), Domain("rhythm", 2), config, folder=place, provenance={}, device=device, ranks=ranks)
+    with process_group(device) as group:
+        pretrain(
+            clips(), Domain("rhythm", 2), config, folder=Path(sys.argv[1]), provenance={}, device=device, group=group
+        )

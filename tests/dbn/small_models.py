@@ -63,7 +63,7 @@ class Run:
     config: PretrainingConfig
     tensors: dict[str, np.ndarray] = field(repr=False)
 
-    def errors(self, machine: str) -> list[float]:
-        log = json.loads((self.folder / "training.json").read_text())["machines"][machine]
+    def errors(self, rbm: str) -> list[float]:
+        log = json.loads((self.folder / "training.json").read_text())["rbms"][rbm]
         assert [entry["epoch"] for entry in log] == list(range(1, len(log) + 1))
         return [entry["reconstruction_error"] for entry in log]

@@ -181,7 +181,7 @@ def test_foreign_configuration(run: Run, tmp_path: Path, changes: dict[str, Any]
 
 
 @pytest.mark.parametrize(
-    "machines",
+    "rbms",
     [
         [],
         None,
@@ -189,9 +189,9 @@ def test_foreign_configuration(run: Run, tmp_path: Path, changes: dict[str, Any]
         {"layer 0": [{"epoch": 1}]},
     ],
 )
-def test_foreign_training_log(run: Run, tmp_path: Path, machines: object) -> None:
+def test_foreign_training_log(run: Run, tmp_path: Path, rbms: object) -> None:
     folder = _copy(run, tmp_path)
-    _edit(folder, "training.json", machines=machines)
+    _edit(folder, "training.json", rbms=rbms)
     with pytest.raises(InputError, match=str(folder)):
         load_model(folder, device=CPU)
 

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from emobench.dbn.batches import input_statistics
 from emobench.dbn.domains import Domain, examples
 from emobench.dbn.network import load_model
-from emobench.dbn.pretraining import PretrainingConfig, input_statistics
+from emobench.dbn.pretraining import PretrainingConfig
 from emobench.errors import EmobenchError, InputError
 
 from .small_models import CPU, DOMAIN, WEIGHTS, Run, small_clips, small_config, small_pretrain
@@ -90,8 +91,8 @@ def test_a_checkpoint_is_what_a_shorter_run_ends_with(run: Run, tmp_path: Path, 
 
 
 def test_upper_layers_are_trained_as_long_on_each_checkpoint(run: Run) -> None:
-    machines = json.loads((run.folder / "training.json").read_text())["machines"]
-    lengths = {name: len(log) for name, log in machines.items()}
+    logs = json.loads((run.folder / "training.json").read_text())["rbms"]
+    lengths = {name: len(log) for name, log in logs.items()}
     wanted = {"layer 0": 50}
     for epochs in (5, 10, 20, 50):
         wanted |= {f"layer {number} on {epochs} epochs": epochs for number in (1, 2)}
@@ -153,16 +154,16 @@ def test_held_out_clips_are_never_trained_on(tmp_path: Path) -> None:
             unheard.append(number)
     # A quarter of eight clips, whichever, has no say in statistics and weights.
     assert len(unheard) == 2
-    log = json.loads((tmp_path / str(unheard[0]) / "training.json").read_text())["machines"]["layer 0"]
-    base = json.loads((tmp_path / "plain" / "training.json").read_text())["machines"]["layer 0"]
+    log = json.loads((tmp_path / str(unheard[0]) / "training.json").read_text())["rbms"]["layer 0"]
+    base = json.loads((tmp_path / "plain" / "training.json").read_text())["rbms"]["layer 0"]
     # But they are watched.
     assert log[0]["free_energy_gap"] > base[0]["free_energy_gap"] + 10
 
 
 def test_nothing_held_out(tmp_path: Path) -> None:
     small_pretrain(tmp_path / "model", small_config(epochs=(1,)))
-    machines = json.loads((tmp_path / "model" / "training.json").read_text())["machines"]
-    assert all("free_energy_gap" not in entry for log in machines.values() for entry in log)
+    logs = json.loads((tmp_path / "model" / "training.json").read_text())["rbms"]
+    assert all("free_energy_gap" not in entry for log in logs.values() for entry in log)
     assert json.loads((tmp_path / "model" / "config.json").read_text())["examples"] == 12 * 13
 
 
@@ -199,13 +200,15 @@ def test_divergence_of_the_last_step_is_told(tmp_path: Path) -> None:
 def test_features_that_are_not_finite(tmp_path: Path) -> None:
     clips = small_clips()
     clips[3][2, 1] = np.nan
-    with pytest.raises(InputError, match="rhythm: features of the pre-training set hold numbers that are not finite"):
+    with pytest.raises(
+        InputError, match="rhythm: the features of the pre-training set contain values that are not finite"
+    ):
         small_pretrain(tmp_path / "model", small_config(), clips)
 
 
 def test_one_example_and_one_unit(tmp_path: Path) -> None:
     small_pretrain(tmp_path / "model", small_config(layers=(1,), epochs=(1,)), [small_clips(1)[0][:2]])
-    log = json.loads((tmp_path / "model" / "training.json").read_text())["machines"]["layer 0"]
+    log = json.loads((tmp_path / "model" / "training.json").read_text())["rbms"]["layer 0"]
     assert log[0]["hidden_std"] == 0.0
 
 

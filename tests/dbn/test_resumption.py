@@ -15,9 +15,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from emobench.dbn import checkpoint, pretraining
-from emobench.dbn import trainer as machine
-from emobench.dbn.distributed import Ranks, joined
+from emobench.dbn import checkpoint, pretraining, trainer
+from emobench.dbn.distributed import ProcessGroup, process_group
 from emobench.dbn.domains import Domain
 from emobench.dbn.pretraining import PretrainingConfig, pretrain
 from emobench.errors import EmobenchError, InputError
@@ -66,7 +65,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path: Path, more: d
         process.communicate()
         state = checkpoint.load(folder)
         if state is not None:
-            lengths.append(sum(len(log) for log in state[1].values()))
+            lengths.append(sum(len(log) for log in state[1]["logs"].values()))
     assert lengths == sorted(lengths)
     assert lengths
     assert lengths[0] > 0
@@ -74,9 +73,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path: Path, more: d
     assert found.keys() == undisturbed.keys()
     for name, wanted in undisturbed.items():
         np.testing.assert_array_equal(found[name], wanted, err_msg=name)
-    logs = [
-        json.loads((place / "training.json").read_text())["machines"] for place in (folder, tmp_path / "undisturbed")
-    ]
+    logs = [json.loads((place / "training.json").read_text())["rbms"] for place in (folder, tmp_path / "undisturbed")]
     for label, log in logs[1].items():
         errors = [[entry["reconstruction_error"] for entry in each] for each in (logs[0][label], log)]
         assert errors[0] == errors[1]
@@ -89,7 +86,7 @@ def test_a_damaged_state_is_begun_again(tmp_path: Path, damage: bytes | None) ->
     wanted = _finish(tmp_path / "wanted", settings)
     folder = tmp_path / "model"
     folder.mkdir()
-    checkpoint.save(folder, {"layer 0/weight": torch.zeros(12, 4)}, {"other": []})
+    checkpoint.save(folder, {"training.weight": torch.zeros(12, 4)}, {"other": []})
     if damage is not None:
         (folder / checkpoint.NAME).write_bytes(damage)
     (folder / f".{checkpoint.NAME}.0123abcd.tmp").write_bytes(b"half a")
@@ -103,14 +100,14 @@ def test_all_have_read_the_state_before_one_removes_it(tmp_path: Path, monkeypat
     """Where nothing is left to train, processes meet nowhere else before the model is written."""
     order = []
 
-    class Watched(Ranks):
+    class Watched(ProcessGroup):
         def wait(self) -> None:
             order.append("wait")
 
     def refused(*_: Any, **__: Any) -> None:
         raise OSError("full")
 
-    monkeypatch.setattr(machine, "_SECONDS_BETWEEN_STATES", -1.0)
+    monkeypatch.setattr(trainer, "_SECONDS_BETWEEN_CHECKPOINTS", -1.0)
     with monkeypatch.context() as full:
         full.setattr(pretraining, "save_model", refused)
         with pytest.raises(OSError, match="full"):
@@ -120,7 +117,7 @@ def test_all_have_read_the_state_before_one_removes_it(tmp_path: Path, monkeypat
     monkeypatch.setattr(pretraining, "save_model", lambda *a, **k: (order.append("written"), save(*a, **k))[1])
     config = PretrainingConfig(window=2, layers=(5,), epochs=(2,))
     cpu = torch.device("cpu")
-    pretrain(_made_up(), Domain("rhythm", 2), config, folder=tmp_path, provenance={}, device=cpu, ranks=Watched())
+    pretrain(_made_up(), Domain("rhythm", 2), config, folder=tmp_path, provenance={}, device=cpu, group=Watched())
     assert order == ["read", "wait", "written", "wait"]
 
 
@@ -138,15 +135,16 @@ def test_what_diverges_keeps_the_last_good_state(tmp_path: Path) -> None:
         _pretrain(tmp_path, rate=0.4, epochs=(50,), batch=10)
     state = checkpoint.load(tmp_path)
     assert state is not None
-    tensors, logs = state
+    tensors, facts = state
+    assert facts["training"] == "layer 0"
     assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
-    assert all(np.isfinite(entry["reconstruction_error"]) for entry in logs["layer 0"])
+    assert all(np.isfinite(entry["reconstruction_error"]) for entry in facts["logs"]["layer 0"])
     assert not (tmp_path / "weights.safetensors").exists()
 
 
 def test_what_is_watched(tmp_path: Path) -> None:
     _pretrain(tmp_path, rate=1e-3, held_out=0.34, layers=(5, 3))
-    log = json.loads((tmp_path / "training.json").read_text())["machines"]
+    log = json.loads((tmp_path / "training.json").read_text())["rbms"]
     assert set(log) == {"layer 0", "layer 1 on 2 epochs"}
     entry = log["layer 0"][-1]
     tensors = _weights(tmp_path)
@@ -175,7 +173,7 @@ def test_a_schedule_changes_the_weights(tmp_path: Path, schedule: str) -> None:
     _pretrain(tmp_path / schedule, rate=1e-3, schedule=schedule)
     one, other = (_weights(tmp_path / name)["epochs2.layer0.weight"] for name in ("constant", schedule))
     assert not np.array_equal(one, other)
-    with pytest.raises(ValueError, match="schedule='square': expected one of constant, linear, cosine"):
+    with pytest.raises(ValueError, match="`schedule` square: expected one of constant, linear, cosine"):
         PretrainingConfig(schedule="square")
 
 
@@ -183,7 +181,7 @@ def test_the_reconstruction_error_with_persistent_chains(tmp_path: Path) -> None
     for name, settings in (("cd", {}), ("pcd", {"persistent": True})):
         _pretrain(tmp_path / name, rate=1e-7, epochs=(1,), **settings)
     errors = [
-        json.loads((tmp_path / name / "training.json").read_text())["machines"]["layer 0"][0]["reconstruction_error"]
+        json.loads((tmp_path / name / "training.json").read_text())["rbms"]["layer 0"][0]["reconstruction_error"]
         for name in ("cd", "pcd")
     ]
     # Of machines that have learned nothing: the variance of normalised data.
@@ -238,7 +236,7 @@ def test_two_ranks_give_the_weights_of_one(tmp_path: Path) -> None:
 def test_persistent_chains_belong_to_one_process(tmp_path: Path) -> None:
     config = PretrainingConfig(persistent=True, window=2)
     place = tmp_path / "model"
-    with pytest.raises(InputError, match="persistent chains belong to one process"):
+    with pytest.raises(InputError, match="`persistent` chains need a single process"):
         pretrain(
             _made_up(),
             Domain("rhythm", 2),
@@ -246,12 +244,12 @@ def test_persistent_chains_belong_to_one_process(tmp_path: Path) -> None:
             folder=place,
             provenance={},
             device=torch.device("cpu"),
-            ranks=Ranks(0, 2),
+            group=ProcessGroup(0, 2),
         )
 
 
 def test_alone_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with joined(torch.device("cpu")) as ranks:
-        assert ranks == Ranks(0, 1)
-        ranks.wait()
+    with process_group(torch.device("cpu")) as group:
+        assert group == ProcessGroup(0, 1)
+        group.wait()
