@@ -1,8 +1,8 @@
-"""Domains: what a network is shown of a clip (Schmidt and Kim 2013, sections 4.3 to 4.5, Table 1).
+"""Domains: the inputs of a network (Schmidt and Kim 2013, sections 4.3 to 4.5, Table 1).
 
-A domain turns the beat-synchronous matrix of a clip (B segments) into rows, one a segment or patch, and
-an example is ``window`` rows one after another. So examples are overlapping views of the rows and are
-never stored: ``rhythm`` 4 x 20 = 80, ``pitch`` 4 x 48 = 192, ``pitch2d`` 4 x 96 = 384 dimensions.
+A domain turns the beat-synchronous matrix of a clip (B segments) into rows, one per segment or patch. An example
+consists of ``window`` consecutive rows. Examples are overlapping views of the rows and are never stored. Dimensions:
+``rhythm`` 4 x 20 = 80, ``pitch`` 4 x 48 = 192, ``pitch2d`` 4 x 96 = 384.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ class Domain:
     Attributes
     ----------
     name : {"rhythm", "pitch", "pitch2d"}
-        Which.
+        Name of the domain.
     window : int
-        Beats a window, 1 to 16 (the paper's 4).
+        Beats per window, 1 to 16 (the paper's 4).
     """
 
     name: str
@@ -42,29 +42,29 @@ class Domain:
 
     @property
     def table(self) -> str:
-        """The beat-synchronous features it is made of, ``rhythm`` or ``pitch``."""
+        """Beat-synchronous features that it is made of, ``rhythm`` or ``pitch``."""
         return "rhythm" if self.name == "rhythm" else "pitch"
 
     @property
     def patch(self) -> int:
-        """Segments that one row covers: the window for 2-d FFT patches, else 1."""
+        """Segments per row: the window for 2-d FFT patches, else 1."""
         return self.window if self.name == "pitch2d" else 1
 
     @property
     def context(self) -> int:
-        """Segments that one example covers, less one: 3 for ``rhythm`` and ``pitch``, 6 for ``pitch2d``."""
+        """Segments per example minus one: 3 for ``rhythm`` and ``pitch``, 6 for ``pitch2d``."""
         return (self.window - 1) + (self.patch - 1)
 
     def example_count(self, lengths: Sequence[int]) -> int:
-        """Examples of clips of so many segments: ``max(B - context, 0)`` each (Table 1)."""
+        """Count the examples of clips of these lengths in segments: ``max(B - context, 0)`` each (Table 1)."""
         return sum(max(length - self.context, 0) for length in lengths)
 
     def row_dims(self, bands: int) -> int:
-        """Width of a row for segments of ``bands`` numbers."""
+        """Return the width of a row for segments with ``bands`` values."""
         return bands // 2 * self.window if self.name == "pitch2d" else bands
 
     def rows(self, segments: FloatArray) -> FloatArray:
-        """Rows of a clip.
+        """Compute the rows of a clip.
 
         Parameters
         ----------
@@ -74,9 +74,9 @@ class Domain:
         Returns
         -------
         ndarray of float32
-            Of shape (B, bands), or (max(B - window + 1, 0), bands // 2 * window) for ``pitch2d``: there
-            the magnitudes of the 2-d FFT of each patch of ``window`` segments. Those of a real patch come
-            in conjugate pairs, so the first half of the semitone axis is all of them.
+            Of shape (B, bands), or (max(B - window + 1, 0), bands // 2 * window) for ``pitch2d``: the
+            magnitudes of the 2-d FFT of each patch of ``window`` segments. The FFT of a real patch is conjugate
+            symmetric, so the first half of the semitone axis contains all of them.
         """
         if self.name != "pitch2d":
             return segments
@@ -95,15 +95,15 @@ class Examples:
     Attributes
     ----------
     rows : ndarray of float32, shape (n_rows, row_dims)
-        Rows of all clips, one after another.
+        Rows of all clips, concatenated.
     starts : ndarray of int64, shape (n_examples,)
         First row of each example.
     beats : ndarray of int64, shape (n_examples,)
-        Beat, within its clip, that closes each example; its time is the example's.
+        Last beat of each example, counted within its clip; its time is the time of the example.
     counts : ndarray of int64, shape (n_clips,)
-        Examples of each clip.
+        Number of examples of each clip.
     window : int
-        Rows an example.
+        Rows per example.
     """
 
     rows: FloatArray
@@ -121,12 +121,12 @@ class Examples:
         return self.window * self.rows.shape[1]
 
     def of_clips(self, chosen: npt.NDArray[np.bool_]) -> Examples:
-        """The examples of the clips that a mask of shape (n_clips,) marks; of the same rows."""
+        """Select the examples of clips by a mask of shape (n_clips,). The rows are shared."""
         kept = np.repeat(chosen, self.counts)
         return replace(self, starts=self.starts[kept], beats=self.beats[kept], counts=self.counts[chosen])
 
     def matrix(self) -> FloatArray:
-        """All examples, shape (n_examples, dims): a copy, for small sets."""
+        """Copy all examples to an array of shape (n_examples, dims), for small sets."""
         width = self.rows.shape[1]
         if not len(self):
             return np.zeros((0, self.dims), np.float32)
@@ -137,30 +137,30 @@ class Examples:
 def examples(
     domain: Domain, clips: Iterable[FloatArray], *, lengths: Sequence[int] | None = None, pad: bool = False
 ) -> Examples:
-    """Examples of clips.
+    """Make the examples of clips.
 
     Parameters
     ----------
     domain : Domain
-        What a row and a window are.
+        Definition of rows and windows.
     clips : iterable of ndarray of float32, shape (B, bands)
-        Beat-synchronous features of each clip; gone through once, if their lengths are known.
+        Beat-synchronous features of each clip; iterated once if ``lengths`` are given.
     lengths : sequence of int, optional
-        Segments of each clip, so that nothing but the rows is held.
+        Segments of each clip; with these only the rows are held in memory.
     pad : bool
-        Repeat the first segment of a clip that is too short for one example until it makes one; for
-        labelled clips, where every clip must have a value. Otherwise such a clip has none.
+        Repeat the first segment of a clip that is too short until it makes one example, for labelled clips, which
+        all need a value. Without it such a clip has no example.
 
     Returns
     -------
     made : Examples
-        Each clip has ``max(B - context, 0)`` of them: B - 3 for ``rhythm`` and ``pitch`` and B - 6 for
-        ``pitch2d`` with the paper's window (Table 1).
+        ``max(B - context, 0)`` per clip: B - 3 for ``rhythm`` and ``pitch`` and B - 6 for ``pitch2d`` with the
+        paper's window (Table 1).
 
     Raises
     ------
     ValueError
-        If there is no clip, or clips differ in their number of bands.
+        If there are no clips, or they differ in their number of bands.
     """
     if lengths is None:
         clips = list(clips)

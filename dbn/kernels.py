@@ -1,7 +1,7 @@
-"""The compiled code of training, over float32 matrices: products by BLAS, and all else in one pass each.
+"""Compiled code of training on float32 matrices: products by BLAS, everything else in one pass each.
 
-Random numbers are a function of where they are used (seed, machine, epoch, example, unit), not of what was drawn
-before: so they are the same whatever the number of processors, after an interruption, and on a GPU.
+Random numbers depend on where they are used (seed, RBM, epoch, example, unit), not on what was drawn before. They are
+therefore the same for any number of processors, after an interruption, and on a GPU.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-# numba's products are scipy's BLAS; loaded here, so that whoever limits its threads finds it.
+# numba's products use scipy's BLAS; imported here so that threadpoolctl finds it.
 import scipy.linalg.cython_blas  # noqa: F401  # pyright: ignore[reportMissingImports]
 import torch
 from torch import Tensor
@@ -31,7 +31,7 @@ _P0, _P1, _P2, _P3, _P4, _P5, _P6 = (
     .coef
 )
 
-# Numbers in a line of the processor's cache, and those that are worked on at a time: they stay in its nearest one.
+# Values per cache line, and values processed at a time, which stay in the first-level cache.
 _LINE = 16
 _PART = 1024
 
@@ -41,7 +41,7 @@ _TURN = np.float32(2.0 * np.pi)
 
 @_jit.njit
 def _mixed(value: np.uint32) -> np.uint32:
-    """Wellons' integer hash ``lowbias32``: every bit of the argument changes each bit of the result half the time."""
+    """Apply Wellons' integer hash ``lowbias32``: each input bit flips each output bit with probability 1/2."""
     value = np.uint32(value ^ np.uint32(value >> np.uint32(16)))
     value = np.uint32(value * np.uint32(0x7FEB352D))
     value = np.uint32(value ^ np.uint32(value >> np.uint32(15)))
@@ -51,7 +51,7 @@ def _mixed(value: np.uint32) -> np.uint32:
 
 @_jit.njit
 def _row_key(start: np.uint64, row: int) -> np.uint64:
-    """The output of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) at a place of its sequence."""
+    """Return the output of SplitMix64 (Steele, Lea and Flood, OOPSLA 2014) at a position of its sequence."""
     value = np.uint64(start + np.uint64(row + 1) * np.uint64(0x9E3779B97F4A7C15))
     value = np.uint64((value ^ (value >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9))
     value = np.uint64((value ^ (value >> np.uint64(27))) * np.uint64(0x94D049BB133111EB))
@@ -69,14 +69,14 @@ def _uniform_row(key: np.uint64, out: FloatArray) -> None:
 
 @_jit.njit
 def fill_uniforms(start: np.uint64, first: int, out: FloatArray) -> None:
-    """Fill ``out`` (n, units) with numbers in [0, 1): those of the rows from ``first`` on of a stream."""
+    """Fill ``out`` (n, units) with uniform numbers in [0, 1): the rows of a stream from ``first`` on."""
     for row in range(out.shape[0]):
         _uniform_row(_row_key(start, first + row), out[row])
 
 
 @_jit.njit
 def _sigmoid_part(out: FloatArray, powers: npt.NDArray[np.int32]) -> None:
-    """``1 / (1 + exp(-out))`` in place; ``powers`` is room for as much."""
+    """Compute ``1 / (1 + exp(-out))`` in place; ``powers`` is a buffer of the same size."""
     scales = powers.view(np.float32)
     for unit in range(len(out)):
         exponent = -out[unit] * _LOG2E
@@ -102,7 +102,7 @@ def sigmoid(values: FloatArray, bias: FloatArray, out: FloatArray) -> None:
     for row in range(values.shape[0]):
         for unit in range(values.shape[1]):
             out[row, unit] = values[row, unit] + bias[unit]
-    # Not row by row: what is left of a row when it is cut into the processor's vectors takes longest.
+    # Not row by row: the remainder of a row that fills no vector register takes longest.
     flat = out.reshape(-1)
     powers = np.empty(min(_PART, len(flat)), np.int32)
     for first in range(0, len(flat), _PART):
@@ -114,7 +114,7 @@ def sigmoid(values: FloatArray, bias: FloatArray, out: FloatArray) -> None:
 def _sample_hidden(
     values: FloatArray, bias: FloatArray, start: np.uint64, first: int, hidden: FloatArray, sample: FloatArray
 ) -> None:
-    """Write ``sigmoid(values + bias)`` to ``hidden`` and a draw from it, 0 or 1, to ``sample``."""
+    """Write ``sigmoid(values + bias)`` to ``hidden`` and a sample from it, 0 or 1, to ``sample``."""
     sigmoid(values, bias, hidden)
     for row in range(values.shape[0]):
         _uniform_row(_row_key(start, first + row), sample[row])
@@ -124,7 +124,7 @@ def _sample_hidden(
 
 @_jit.njit
 def _sample_visible(mean: FloatArray, starts: npt.NDArray[np.uint64], first: int, gaussian: bool) -> None:
-    """Draw visible units with these means in place; normal ones by Box and Muller's transform of two uniforms."""
+    """Sample visible units with these means in place; Gaussian ones by Box and Muller's transform."""
     uniform, angle = np.empty(mean.shape[1], np.float32), np.empty(mean.shape[1], np.float32)
     for row in range(mean.shape[0]):
         _uniform_row(_row_key(starts[0], first + row), uniform)
@@ -151,7 +151,7 @@ def _reconstruct(means: FloatArray, bias: FloatArray, gaussian: bool) -> None:
 
 @_jit.njit
 def _difference(data: FloatArray, model: FloatArray, squares: FloatArray, total: FloatArray) -> None:
-    """Write the columns' sums of ``data - model`` to ``total``, and of its squares to ``squares``."""
+    """Write the column sums of ``data - model`` to ``total`` and of its squares to ``squares``."""
     total[:] = np.float32(0.0)
     squares[:] = np.float32(0.0)
     for row in range(data.shape[0]):
@@ -163,7 +163,7 @@ def _difference(data: FloatArray, model: FloatArray, squares: FloatArray, total:
 
 @_jit.njit
 def _hidden_difference(data: FloatArray, model: FloatArray, active: FloatArray, total: FloatArray) -> None:
-    """Write the columns' sums of ``data - model`` to ``total``, and of ``data`` to ``active``."""
+    """Write the column sums of ``data - model`` to ``total`` and of ``data`` to ``active``."""
     total[:] = np.float32(0.0)
     active[:] = np.float32(0.0)
     for row in range(data.shape[0]):
@@ -188,7 +188,7 @@ def phases(
     visible_sums: FloatArray,
     hidden_sums: FloatArray,
 ) -> None:
-    """Both phases of contrastive divergence for a batch.
+    """Compute both phases of contrastive divergence for a batch.
 
     Parameters
     ----------
@@ -197,27 +197,27 @@ def phases(
     parameters : tuple of array
         Weights (n_visible, n_hidden), visible and hidden biases.
     gaussian, sample_visible, persistent : bool
-        Of the visible units; whether they are drawn; whether ``states`` are chains that go on.
+        Whether the visible units are Gaussian, whether they are sampled, and whether ``states`` are persistent chains.
     streams : array, shape (steps + 1, 3)
-        Where the random numbers of each Gibbs step begin: of hidden units, of visible ones, of their angles.
+        Starts of the random number streams of each Gibbs step, for hidden units, visible units and angles.
     first : int
-        Place of the first example in the epoch.
+        Position of the first example in the epoch.
     states : array, shape (n, n_hidden)
-        Chains, or room for them.
+        Chains, or a buffer for the states.
     hidden : array, shape (3, n, n_hidden)
-        Room.
+        Buffer.
     model : array, shape (n, n_visible)
-        Room for reconstructions.
+        Buffer for the reconstructions.
     weight : array, shape (2, n_visible, n_hidden)
-        The first is the gradient of the weights afterwards; the second is room.
+        Receives the gradient of the weights, in the first matrix; the second is a buffer.
     visible_sums, hidden_sums : array, shape (2, units)
-        Afterwards the gradients of the biases; beside them squared errors and sums of activations of each unit.
+        Receive the gradients of the biases, and the squared errors and summed activations of each unit.
     """
     weights, visible_bias, hidden_bias = parameters
     values, positive, negative = hidden[0], hidden[1], hidden[2]
     steps = len(streams) - 1
     np.dot(data, weights, values)
-    # The first states of chains that go on are the last ones of the batch before.
+    # Persistent chains start with their states after the last batch.
     drawn = negative if persistent else states
     _sample_hidden(values, hidden_bias, streams[0, 0], first, positive, drawn)
     for step in range(1, steps + 1):
@@ -248,11 +248,11 @@ def gather(
     rate: FloatArray,
     out: FloatArray,
 ) -> None:
-    """Write the examples that are ``chosen``, normalised, to ``out`` (n, dims).
+    """Write the normalised examples with the indices ``chosen`` to ``out`` (n, dims).
 
-    ``rows`` is flat; ``starts`` are places in it. An example is ``(x - mean) * rate``.
+    ``rows`` is flat; ``starts`` are positions in it. An example is ``(x - mean) * rate``.
     """
-    # The rows lie far apart. To touch them all first has the processor wait for many at a time.
+    # The rows are far apart in memory. Touching all of them first lets their loads overlap.
     for row in range(len(chosen)):
         first = starts[chosen[row]]
         for unit in range(0, out.shape[1], _LINE):
@@ -292,7 +292,7 @@ def _mixed_tensor(value: Tensor) -> Tensor:
 
 
 def uniform_tensor(start: np.uint64, first: int, like: Tensor) -> Tensor:
-    """The numbers of :func:`fill_uniforms` for a tensor (n, units) on any device."""
+    """Return the numbers of :func:`fill_uniforms` as a tensor like another (n, units), on its device."""
     count, units = like.shape
     with np.errstate(over="ignore"):
         value = start + np.arange(first + 1, first + count + 1, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
@@ -307,5 +307,5 @@ def uniform_tensor(start: np.uint64, first: int, like: Tensor) -> Tensor:
 
 
 def stream(*names: object) -> np.uint64:
-    """Where the numbers of one use begin: a hash of the names that tell it from others, such as seed and epoch."""
+    """Return the start of a random number stream: a hash of names that identify its use, such as seed and epoch."""
     return np.uint64(int(digest([str(name) for name in names])[:16], 16))
