@@ -10,6 +10,7 @@ import polars as pl
 
 from ..audio.decode import EXTENSIONS, probe
 from ..errors import AudioError, InputError
+from ..runtime.csv_files import check_not_pointer
 from ..runtime.files import sha256_file
 from ..runtime.isolation import CrashError, isolated
 from .folds import normalised
@@ -142,6 +143,8 @@ def audio_duration(path: Path) -> float:
     AudioError
         With the reason ``missing`` or ``undecodable``.
     """
+    if path.is_file():
+        check_not_pointer(path)
     try:
         return isolated(probe, path).duration
     except CrashError as error:
@@ -160,5 +163,7 @@ def audio_hashes(sources: list[ClipSource]) -> dict[str, str | None]:
     known: dict[Path, str | None] = {}
     for item in sources:
         if item.path not in known:
+            if item.path.is_file():
+                check_not_pointer(item.path)
             known[item.path] = sha256_file(item.path) if item.path.is_file() else None
     return {item.clip_id: known[item.path] for item in sources}

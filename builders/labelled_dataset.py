@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -289,7 +290,7 @@ def _card_facts(
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class LabelledDataset:
     """A labelled dataset read back.
 
@@ -319,6 +320,27 @@ class LabelledDataset:
     def version(self) -> str:
         """Version of the dataset."""
         return self.manifest.version
+
+    @cached_property
+    def annotations(self) -> pl.DataFrame:
+        """Single ratings, read when they are first used."""
+        return release.read_table(self.folder, "annotations")
+
+    def __repr__(self) -> str:
+        return f"<LabelledDataset {self.manifest.title} ({len(self.clips)} clips) in {self.folder}>"
+
+    def _repr_html_(self) -> str:
+        kept = self.clips.filter(pl.col("excluded").is_null())
+        facts = {
+            "dataset": self.manifest.title,
+            "clips": len(kept),
+            "excluded": len(self.clips) - len(kept),
+            "albums": self.folds["album"].n_unique(),
+            "seconds": len(self.targets),
+            "repeats of the folds": self.folds["repeat"].n_unique(),
+        }
+        rows = "".join(f"<tr><th>{name}</th><td>{escape(str(value))}</td></tr>" for name, value in facts.items())
+        return f"<table>{rows}</table>"
 
     @property
     def split(self) -> str | None:

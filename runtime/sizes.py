@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
+from .csv_files import check_not_pointer
 
 if TYPE_CHECKING:
     import h5py
@@ -59,6 +60,8 @@ def check_parquet(path: Path, *, max_values: int = MAX_VALUES) -> ParquetSize:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    if path.is_file():
+        check_not_pointer(path)
     try:
         metadata = pq.read_metadata(path)
         groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]

@@ -21,6 +21,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ...errors import InputError
+from ...runtime.csv_files import check_not_pointer
 from ...runtime.files import sha256_file
 from ..audio_files import find_audio
 from ..corpus import About, LabelledCorpus
@@ -84,6 +85,7 @@ def read_labels(path: Path) -> list[dict[str, Any]]:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected msLiteTurk.mat of the MoodSwings Turk dataset.")
+    check_not_pointer(path)
     try:
         content = read_mat(path)
     except Exception as error:  # scipy raises whatever its parsers meet in a foreign file

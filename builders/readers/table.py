@@ -17,6 +17,7 @@ import polars as pl
 
 from ...cards.dataset import About
 from ...errors import AudioError, InputError
+from ...runtime.csv_files import read_csv
 from ...runtime.files import sha256_file
 from ..audio_files import audio_duration
 from ..corpus import LabelledCorpus
@@ -32,13 +33,7 @@ ABOUT = About(
 
 def _read(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> pl.DataFrame:
     """Read a CSV table as text, with ``row`` as in the file (the header is row 1)."""
-    if not path.is_file():
-        raise InputError(f"{path}: no such file.")
-    try:
-        table = pl.read_csv(path, infer_schema=False).with_columns(pl.all().fill_null(""))
-    except (pl.exceptions.PolarsError, OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as CSV in UTF-8 ({str(error).splitlines()[0]}).") from error
-    table = table.rename({name: name.strip().removeprefix("\ufeff") for name in table.columns})
+    table = read_csv(path, (*required, *optional))
     lacking = [name for name in required if name not in table.columns]
     if lacking:
         raise InputError(f"{path}: lacks the column {', '.join(lacking)}; expected {','.join(required)}.")
@@ -47,8 +42,7 @@ def _read(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> p
     for name in optional:
         if name not in table.columns:
             table = table.with_columns(pl.lit("").alias(name))
-    kept = table.select(pl.col(*required, *optional).str.strip_chars())
-    return kept.with_row_index("row", offset=2)
+    return table.select("row", *required, *optional)
 
 
 def _numbers(path: Path, table: pl.DataFrame, name: str, *, empty: bool) -> pl.Series:
@@ -93,7 +87,7 @@ def load(clips: Path, labels: Path, audio: Path | None, *, low: float = -0.5, hi
     InputError
         Naming the file, the row and the value that is not as expected.
     """
-    facts = _clip_facts(clips)
+    facts = _clip_facts(clips, audio or clips.parent)
     if audio is not None and not audio.is_dir():
         raise InputError(f"{audio}: no such folder; expected one with the audio that {clips} names.")
     folder = audio or clips.parent
@@ -121,7 +115,7 @@ def load(clips: Path, labels: Path, audio: Path | None, *, low: float = -0.5, hi
     )
 
 
-def _clip_facts(path: Path) -> pl.DataFrame:
+def _clip_facts(path: Path, folder: Path) -> pl.DataFrame:
     table = _read(path, ("clip_id", "audio", "artist", "album"), ("title", "start", "duration"))
     _filled(path, table, "clip_id", "artist")
     doubled = table.filter(pl.col("clip_id").is_duplicated())
@@ -132,13 +126,17 @@ def _clip_facts(path: Path) -> pl.DataFrame:
     for name, values, lowest in (("start", start, 0.0), ("duration", duration, 1.0)):
         wrong = np.flatnonzero((values < lowest).fill_null(value=False).to_numpy())
         if len(wrong):
-            raise InputError(
-                f"{path}, row {wrong[0] + 2}: {name} is {values[int(wrong[0])]:g}; expected at least {lowest:g}."
-            )
+            row, value = table["row"][int(wrong[0])], values[int(wrong[0])]
+            raise InputError(f"{path}, row {row}: {name} is {value:g}; expected at least {lowest:g}.")
+    paths = []
     for row, audio in table.select("row", "audio").iter_rows():
-        if Path(audio).is_absolute() or ".." in Path(audio).parts:
+        inside = Path(audio)
+        if inside.is_absolute() and inside.is_relative_to(folder.resolve()):
+            inside = inside.relative_to(folder.resolve())
+        paths.append(inside.as_posix() if audio else "")
+        if inside.is_absolute() or ".." in inside.parts:
             raise InputError(f"{path}, row {row}: audio {audio!r} leaves the audio folder; expected a path inside it.")
-    return table.with_columns(start=start, duration=duration)
+    return table.with_columns(start=start, duration=duration, audio=pl.Series(paths, dtype=pl.String))
 
 
 def _ratings(path: Path, low: float, high: float, known: set[str]) -> pl.DataFrame:

@@ -297,3 +297,22 @@ def test_real_files(real_data: Path) -> None:
     assert [problem.split("(")[1].split(":")[0] for problem in problems] == ["TRAAAAW128F429D538.h5"]
     row = tree.tracks.filter(pl.col("track_id") == "TRBHLBZ128F9300586").row(0)
     assert row == ("TRBHLBZ128F9300586", "Avril Lavigne", "My World", "Unwanted", "4416793")
+
+
+def test_the_names_of_the_subset(tmp_path: Path) -> None:
+    write_database(tmp_path / "subset_track_metadata.db")
+    problems: list[str] = []
+    found = read(tmp_path, problems)
+    assert not problems
+    assert found is not None
+    assert found.source["metadata"] == "track_metadata.db"
+    assert len(found.tracks) == len(TRACKS)
+    lines = tmp_path / "lines"
+    lines.mkdir()
+    (lines / "subset_unique_tracks.txt").write_text(
+        "".join(f"{track[0]}<SEP>S<SEP>{track[2]}<SEP>{track[4]}\n" for track in TRACKS), encoding="utf-8"
+    )
+    found = read(lines, problems)
+    assert not problems
+    assert found is not None
+    assert found.tracks["track_id"].to_list() == sorted(track[0] for track in TRACKS)

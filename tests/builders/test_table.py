@@ -184,3 +184,24 @@ def test_a_clip_without_ratings(music: Path, pool: Executor) -> None:
     with pytest.raises(InputError, match="clip c: has no ratings"):
         labelled.build(corpus, music / "out", name="own", version="1.0.0", config=LabelledConfig(), pool=pool)
     assert not (music / "out").exists()
+
+
+def test_tables_of_a_spreadsheet_and_absolute_paths(music: Path) -> None:
+    plain = CLIPS.replace("Rós, live", "Rós")
+    expected = _load(music, plain)
+    clips = plain.replace(",a.wav", f",{music.resolve() / 'a.wav'}").replace(",", ";")
+    header, body = clips.split("\n", 1)
+    corpus = _load(music, f"{header.upper()}\n;;;;;\n{body}", _labels().replace(",", "\t"))
+    assert corpus.clips.equals(expected.clips)
+    assert corpus.annotations.equals(expected.annotations)
+
+
+def test_an_absolute_path_outside_the_audio_folder(music: Path) -> None:
+    with pytest.raises(InputError, match=r"row 2: audio '/etc/a\.wav' leaves the audio folder"):
+        _load(music, CLIPS.replace(",a.wav", ",/etc/a.wav"))
+
+
+def test_audio_that_is_a_pointer(music: Path) -> None:
+    (music / "a.wav").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(InputError, match=r"a\.wav: is a Git LFS pointer, not the file itself; run 'git lfs pull'"):
+        _load(music, CLIPS.replace(",4\n", ",\n"))

@@ -334,7 +334,7 @@ def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metad
 
 
 _FORMS: tuple[tuple[Callable[[Path, list[str]], Metadata | None], tuple[str, ...]], ...] = (
-    (_read_database, ("track_metadata.db",)),
-    (_read_summary, ("msd_summary_file.h5",)),
-    (_read_lines, ("unique_tracks*.txt",)),
+    (_read_database, ("track_metadata.db", "subset_track_metadata.db")),
+    (_read_summary, ("msd_summary_file.h5", "subset_msd_summary_file.h5")),
+    (_read_lines, ("unique_tracks*.txt", "subset_unique_tracks*.txt")),
 )
