@@ -1,1 +1,1 @@
-"""Sound to arrays: decoding, spectra, harmonic/percussive separation, beats, beat-synchronous features."""
+"""Decoding, spectra, harmonic/percussive separation, beat tracking and beat-synchronous features."""

@@ -1,4 +1,4 @@
-"""numba's ``njit`` with a cache on disk that is this user's alone."""
+"""numba's ``njit`` with a private cache on disk."""
 
 from __future__ import annotations
 
@@ -15,5 +15,5 @@ import numba  # noqa: E402  (reads NUMBA_CACHE_DIR when it is imported)
 
 
 def njit(function: _F) -> _F:
-    """Compile ``function`` without the interpreter, one thread, cached on disk; division by 0 as numpy does it."""
+    """Compile a function for one thread, without the GIL, with a cache on disk and numpy's division by 0."""
     return cast(_F, numba.njit(cache=True, nogil=True, error_model="numpy")(function))

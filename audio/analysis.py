@@ -1,7 +1,7 @@
-"""The chain of Figure 1 of the paper: audio to beats, and to timbre and pitch between beats.
+"""Analysis of Figure 1 of the paper: beats, and timbre and pitch between beats.
 
-Beat ``i`` closes segment ``i``: the music from beat ``i - 1`` (from the start of the clip for the first)
-up to it. A clip of N beats has N segments, so four beats are the least that fill a window of four.
+Segment ``i`` ends at beat ``i`` and starts at beat ``i - 1``, or at the start of the clip for the first beat. A clip of
+N beats has N segments, so a window of four segments needs at least four beats.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ from .timbre import TimbreConfig, percussion_timbre
 
 FloatArray = npt.NDArray[np.float32]
 
-# Raise it when the same audio and settings give other numbers than before.
+# Part of the cache key. Increment it when the same audio and settings give different values than before.
 REVISION = 2
 
 
 @dataclass(frozen=True)
 class AnalysisConfig:
-    """Settings of the whole chain.
+    """Settings of the analysis.
 
     Attributes
     ----------
     sample_rate : int
-        To which audio is resampled, in hertz.
-    beats, timbre, pitch
+        Sample rate of the analysis in hertz.
+    beats, timbre, pitch : BeatConfig, TimbreConfig, PitchConfig
         Settings of the three parts.
     """
 
@@ -47,22 +47,22 @@ class AnalysisConfig:
 
 @dataclass(frozen=True)
 class Analysis:
-    """What was found in a clip.
+    """Beats and features of a clip.
 
     Attributes
     ----------
     beats : ndarray of float64, shape (n_beats,)
-        Seconds from the start of the clip.
+        Times of the beats in seconds from the start of the clip.
     rhythm : ndarray of float32, shape (n_beats, 20)
         Mean percussion timbre of each segment.
     pitch : ndarray of float32, shape (n_beats, 48)
         Mean semitone bands of each segment.
     duration : float
-        Seconds decoded.
+        Duration of the decoded signal in seconds.
     rms_db : float
         Level in decibels relative to full scale.
     seconds : float
-        What the computation took, in seconds of one processor.
+        Processor time of the analysis in seconds.
     """
 
     beats: npt.NDArray[np.float64]
@@ -81,15 +81,15 @@ def mean_per_segment(frames: FloatArray, beats: npt.NDArray[np.float64], frame_r
     frames : ndarray of float32, shape (n_frames, d)
         Frame ``k`` is at ``k / frame_rate`` seconds.
     beats : ndarray, shape (n_beats,)
-        Seconds, rising.
+        Times of the beats in seconds, increasing.
     frame_rate : float
-        Frames a second.
+        Frames per second.
 
     Returns
     -------
     ndarray of float32, shape (n_beats, d)
-        Row ``i`` is the mean from beat ``i - 1`` (0 for the first) up to beat ``i``, of one frame at
-        least; as ``librosa.util.sync`` at the beat frames, less what follows the last beat.
+        Row ``i`` is the mean over the frames from beat ``i - 1`` (0 for the first) to beat ``i``, at least one, as in
+        ``librosa.util.sync`` without the segment after the last beat.
     """
     bounds = np.minimum(np.floor(beats * frame_rate + 1e-6).astype(np.intp), len(frames))
     out = np.empty((len(beats), frames.shape[1]), np.float32)
@@ -102,7 +102,7 @@ def mean_per_segment(frames: FloatArray, beats: npt.NDArray[np.float64], frame_r
 
 
 def analyse(samples: FloatArray, config: AnalysisConfig) -> Analysis:
-    """Track the beats of a signal and take timbre and pitch between them.
+    """Track the beats of a signal, and average timbre and pitch between them.
 
     Parameters
     ----------
@@ -131,14 +131,14 @@ def analyse(samples: FloatArray, config: AnalysisConfig) -> Analysis:
 
 
 def analyse_file(path: Path, *, start: float, duration: float | None, config: AnalysisConfig) -> Analysis:
-    """Analyse a file, or a part of it; cached by the file's content and the settings.
+    """Analyse a file or a part of it, cached by the file's content and the settings.
 
     Parameters
     ----------
     path : Path
         Audio file.
     start, duration : float
-        The part, in seconds; no duration means to the end.
+        Part to analyse, in seconds. Without a duration, up to the end of the file.
     config : AnalysisConfig
         Settings.
 
@@ -149,7 +149,7 @@ def analyse_file(path: Path, *, start: float, duration: float | None, config: An
     Raises
     ------
     AudioError
-        If the file is missing, cannot be decoded, is truncated, or has nothing there (``too_short``).
+        If the file is missing, cannot be decoded, is truncated, or ends before ``start`` (``too_short``).
     """
     if not path.is_file():
         raise AudioError("missing", f"{path}: no such audio file.")
@@ -158,7 +158,7 @@ def analyse_file(path: Path, *, start: float, duration: float | None, config: An
         began = time.process_time()
         samples = decode(path, sample_rate=config.sample_rate, start=start, duration=duration)
         if len(samples) == 0:
-            raise AudioError("too_short", f"{path}: ends before {start:g} s, where the clip begins.")
+            raise AudioError("too_short", f"{path}: ends before {start:g} s, the start of the clip.")
         decoding = time.process_time() - began
         found = analyse(samples, config)
         scalars = np.array([found.duration, found.rms_db, found.seconds + decoding])

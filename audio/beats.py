@@ -1,7 +1,7 @@
-"""Beat tracking: onset profile, tempo, dynamic programme (Schmidt and Kim 2013, section 4.2).
+"""Beat tracking: onset profile, tempo, dynamic programming (Schmidt and Kim 2013, section 4.2).
 
-The onset profile is taken from a mel spectrogram at a hop of 64 samples. The beats are those of Ellis's
-dynamic programme (Journal of New Music Research 36(1), 2007) as librosa 0.11 runs it, frame for frame.
+The onset profile is computed from a mel spectrogram with a hop of 64 samples. The beats are those of Ellis's dynamic
+programming (Journal of New Music Research 36(1), 2007), equal to librosa 0.11 in every frame.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _LANES = 64
 _PROFILES = ("flux", "percussive", "laplace")
 _TEMPOS = ("metre", "comb", "librosa")
 
-# Frames that are averaged before the harmony is compared.
+# Number of frames to average before comparing the harmony.
 _POOL = 4
 
 
@@ -36,44 +36,44 @@ class BeatConfig:
     Attributes
     ----------
     n_fft, hop : int
-        Window and hop of the spectrogram in samples. The paper's hop is 64. On rendered music a window of 512
-        finds about a hundredth fewer of the beats than 1024, and 2048 as many at twice the cost.
+        Window and hop of the spectrogram in samples; the paper's hop is 64. On rendered music, a window of 512 finds
+        about 1 % fewer of the beats than 1024, and 2048 finds as many at twice the cost.
     n_mels : int
-        Mel bands (the paper's 128).
+        Number of mel bands (128 as in the paper).
     profile : {"flux", "percussive", "laplace"}
         ``flux`` is the mean over bands of the half-wave rectified difference over ``lag`` frames of the
         compressed mel spectrogram, ``percussive`` the same of its percussive part, ``laplace`` the paper's
-        multidimensional Laplace filter of the percussive part, rectified. On rendered music of known beats
-        ``flux`` finds most, with drums and without.
+        multidimensional Laplace filter of the percussive part, rectified. On rendered music with known beats,
+        ``flux`` finds most of them, with and without drums.
     lag : int
-        Frames between the two ends of the difference; 8 are 23 ms, about the length of an attack.
+        Distance of the two frames of the difference; 8 frames are 23 ms, about the length of an attack.
     compression : float
         The spectrogram, scaled to a maximum of 1, is compressed as ``log(1 + compression * mel)``, so
-        that soft onsets count beside loud ones; 0 leaves it as it is. Not for ``laplace``.
+        that soft onsets count besides loud ones; 0 disables compression. ``laplace`` ignores it.
     tempo : {"metre", "comb", "librosa"}
-        Which estimate of :mod:`.tempo`. ``comb`` looks at onsets only; ``metre`` compares what the beats of
-        its tempo, of the half and of the double do with the harmony.
+        Tempo estimator of :mod:`.tempo`. ``comb`` uses onsets only; ``metre`` also compares how well beats at its
+        tempo, half of it and twice of it agree with changes of harmony.
     start_bpm, std_bpm : float
-        Log-normal prior of the tempo: its centre in beats a minute and its spread in octaves. librosa's
-        spread is 1, against the logarithm of the autocorrelation; ``comb`` weighs it against the
-        autocorrelation itself, and ``metre`` by a weight of its own.
+        Centre in beats per minute and spread in octaves of the log-normal prior of the tempo. librosa uses a spread
+        of 1 and adds the prior to the logarithm of the autocorrelation; ``comb`` adds it to the autocorrelation
+        itself, and ``metre`` has a weight for it.
     metre_weights : MetreWeights
-        Of the evidence for a tempo in ``metre``.
+        Weights of the evidence for a tempo in ``metre``.
     double_weight, quarter_weight : float
-        Of the autocorrelation at two beats and, taken off, at quarters of a beat, in ``comb``. Beats found
-        hardly change between 0.5 and 1 for the one and 0.2 and 0.7 for the other.
+        Weights in ``comb`` of the autocorrelation at two beats, and of that at quarters of a beat, which is
+        subtracted. Results hardly change between 0.5 and 1 and between 0.2 and 0.7, respectively.
     tempo_step : int
-        Frames between two windows of the autocorrelation. 16 costs four times as much as 64.
+        Hop between windows of the autocorrelation in frames. 16 costs four times as much as 64.
     tightness : float
-        How closely the beats keep to the tempo. The score of a beat grows with the frames a second, so that
-        librosa's 100 at its hop of 512 weighs as much as 800 at 64; from 400 on little changes.
+        Penalty on deviations from the tempo. The score of a beat grows with the frame rate, so librosa's 100 at its
+        hop of 512 corresponds to 800 at 64; results hardly change above 400.
     separation : SeparationConfig
-        Of the harmonic from the percussive part.
+        Settings of the harmonic/percussive separation.
 
     Raises
     ------
     ValueError
-        Naming the field that is out of range.
+        If a field is out of range; the message names it.
     """
 
     n_fft: int = 1024
@@ -110,7 +110,7 @@ class BeatConfig:
 
 
 def onset_profile(samples: FloatArray, sample_rate: int, config: BeatConfig) -> FloatArray:
-    """Strength of onsets over time.
+    """Compute the strength of onsets over time.
 
     Parameters
     ----------
@@ -124,16 +124,16 @@ def onset_profile(samples: FloatArray, sample_rate: int, config: BeatConfig) -> 
     Returns
     -------
     ndarray of float32, shape (1 + n_samples // hop,)
-        Not negative; all zero for silence.
+        Non-negative values, all zero for silence.
     """
     return _onsets(samples, sample_rate, config)[0]
 
 
 def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Onset profile, that of the middle of the spectrum, and the harmony.
+    """Compute the onset profile, the onset profile of the middle of the spectrum, and the harmony.
 
-    The middle is from an eighth to a half of the bands (some 500 to 2500 hertz), where chords and melodies
-    start; the harmony is the compressed spectrum from a sixteenth to a half, a row for ``_POOL`` frames.
+    The middle ranges from one eighth to one half of the bands (about 500 to 2500 Hz), where chords and melodies start.
+    The harmony is the compressed spectrum from one sixteenth to one half of the bands, one row per ``_POOL`` frames.
     """
     middle = slice(config.n_mels // 8, max(config.n_mels // 8 + 1, config.n_mels // 2))
     chords = slice(config.n_mels // 16, middle.stop)
@@ -161,7 +161,7 @@ def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[
 
 
 def _compress(spectrum: FloatArray, largest: np.floating, compression: float) -> FloatArray:
-    """Logarithm of one plus the spectrum, scaled; the spectrum itself where ``compression`` is 0."""
+    """Logarithm of one plus the scaled spectrum; the spectrum itself if ``compression`` is 0."""
     if compression <= 0 or largest <= 0:
         return spectrum
     scaled = spectrum * (np.float32(compression) / largest)
@@ -169,13 +169,13 @@ def _compress(spectrum: FloatArray, largest: np.floating, compression: float) ->
 
 
 def _pool(frames: FloatArray) -> FloatArray:
-    """Means of ``_POOL`` frames each; what is left at the end is dropped."""
+    """Means of groups of ``_POOL`` frames; a remainder at the end is dropped."""
     count = len(frames) // _POOL
     return frames[: count * _POOL].reshape(count, _POOL, frames.shape[1]).mean(axis=1)
 
 
 def _rise(spectrum: FloatArray, lag: int) -> FloatArray:
-    """Half-wave rectified difference over ``lag`` frames; 0 in the first ``lag``."""
+    """Half-wave rectified difference over ``lag`` frames; 0 in the first ``lag`` frames."""
     rise = np.zeros_like(spectrum)
     if len(spectrum) > lag:
         np.subtract(spectrum[lag:], spectrum[:-lag], out=rise[lag:])
@@ -187,8 +187,8 @@ def _rise(spectrum: FloatArray, lag: int) -> FloatArray:
 def _accumulate(score: DoubleArray, cost: DoubleArray, shortest: int, total: DoubleArray, back: IndexArray) -> None:
     """Best cumulative score of every frame, and the beat before it.
 
-    ``total`` is (reach + frames), -inf before the first frame, so that the search needs no bounds. No
-    frame looks back less than ``shortest``: so many frames make a block, whose lanes go side by side.
+    ``total`` has the shape (reach + frames,) and is -inf before the first frame, so that the search needs no bounds
+    checks. No frame looks back less than ``shortest`` frames, so blocks of that length are processed in parallel lanes.
     """
     reach = shortest + len(cost) - 1
     block = min(_LANES, shortest)
@@ -219,16 +219,16 @@ def _accumulate(score: DoubleArray, cost: DoubleArray, shortest: int, total: Dou
 
 
 def _local_score(profile: FloatArray, period: int) -> DoubleArray:
-    """Profile over its standard deviation, smoothed by a Gaussian of a 32nd of the period."""
+    """Profile divided by its standard deviation, smoothed by a Gaussian of 1/32 of the period."""
     spread = profile.std(ddof=1) if len(profile) > 1 else np.float32(0.0)
     scaled = (profile / (spread + np.finfo(np.float32).tiny)).astype(np.float64)
-    scaled[0] = 0.0  # librosa's sum leaves out the first frame
+    scaled[0] = 0.0  # librosa's sum omits the first frame
     window = np.exp(-0.5 * (np.arange(-period, period + 1) * 32.0 / period) ** 2)
     return np.convolve(scaled, window)[period : period + len(profile)]
 
 
 def _last_beat(total: DoubleArray) -> int:
-    """Last local maximum of the cumulative score that reaches half their median; the last frame if none."""
+    """Last local maximum of the cumulative score that is at least half the median of all; else the last frame."""
     peak = np.zeros(len(total), bool)
     peak[1:-1] = (total[1:-1] > total[:-2]) & (total[1:-1] >= total[2:])
     peak[-1] = len(total) > 1 and total[-1] > total[-2]
@@ -241,20 +241,20 @@ def _last_beat(total: DoubleArray) -> int:
 def beat_frames(
     profile: FloatArray, rate: float, *, bpm: float, tightness: float = 100.0, trim: bool = True
 ) -> IndexArray:
-    """Frames of the beats of an onset profile at a known tempo (Ellis 2007).
+    """Find the beats of an onset profile at a known tempo (Ellis 2007).
 
     Parameters
     ----------
     profile : ndarray of float32, shape (n_frames,)
         Strength of onsets.
     rate : float
-        Frames a second.
+        Frames per second.
     bpm : float
-        Beats a minute.
+        Tempo in beats per minute.
     tightness : float
-        Weight of the squared logarithm of the ratio of a beat's length to the tempo's.
+        Weight of the squared logarithm of the ratio between a beat's length and that of the tempo.
     trim : bool
-        Drop the beats at both ends whose onsets are weak.
+        Whether to drop beats with weak onsets at both ends.
 
     Returns
     -------
@@ -271,7 +271,7 @@ def beat_frames(
     back = np.empty(len(score), np.int64)
     _accumulate(score, cost, shortest, total, back)
     loud = np.flatnonzero(score >= 0.01 * score.max())
-    back[: loud[0]] = -1  # the first beat is no weaker than that
+    back[: loud[0]] = -1  # the first beat has at least that score
     beats = []
     frame = _last_beat(total[2 * period :])
     while frame >= 0:
@@ -289,7 +289,7 @@ def beat_frames(
 
 
 def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> DoubleArray:
-    """Times of the beats of a signal.
+    """Find the times of the beats of a signal.
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> Do
     Returns
     -------
     ndarray of float64, shape (n_beats,)
-        Seconds, rising; empty where there is no onset.
+        Times in seconds, increasing; empty if there are no onsets.
     """
     profile, middle, harmony = _onsets(samples, sample_rate, config)
     if not profile.any():
@@ -316,7 +316,7 @@ def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> Do
         coarse = _pool(profile[:, None])[:, 0]
 
         def beats_at(bpm: float) -> IndexArray:
-            # The score of a beat grows with the frames a second, and the tightness with it.
+            # The score of a beat grows with the frame rate, and so must the tightness.
             return beat_frames(coarse, rate / _POOL, bpm=bpm, tightness=config.tightness / _POOL, trim=False)
 
         bpm = metre_tempo(

@@ -1,7 +1,7 @@
-"""Arrays kept by content: what was computed from the same audio in the same way is read back.
+"""Content-addressed cache of arrays.
 
-An entry is an uncompressed ``.npz`` under :func:`emobench.runtime.files.cache_folder`, named by the SHA-256 of
-everything that decides it. Deleting the folder costs time only; a damaged entry is computed again.
+An entry is an uncompressed ``.npz`` file under :func:`emobench.runtime.files.cache_folder`, named by the SHA-256 of
+everything that determines the arrays. The folder may be deleted at any time; damaged entries are computed again.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ Arrays = dict[str, npt.NDArray]
 
 
 def entry(kind: str, key: object) -> Path:
-    """Path of the entry of ``key`` (anything :func:`emobench.runtime.files.plain` takes) among ``kind``."""
+    """Path of an entry; the key may be anything that :func:`emobench.runtime.files.plain` accepts."""
     name = digest(key)
     return cache_folder() / kind / name[:2] / f"{name}.npz"
 
 
 def read(path: Path) -> Arrays | None:
-    """Read an entry; None where there is none or it is damaged."""
+    """Read an entry; return None if it is missing or damaged."""
     try:
         with np.load(path, allow_pickle=False) as stored:
             return {name: stored[name] for name in stored.files}
@@ -34,13 +34,13 @@ def read(path: Path) -> Arrays | None:
 
 
 def write(path: Path, arrays: Arrays) -> None:
-    """Write an entry, whole or not at all."""
+    """Write an entry, atomically."""
     with replacing(path) as temporary, temporary.open("wb") as handle:
         np.savez(handle, **arrays)  # pyright: ignore[reportArgumentType]
 
 
 def cached(kind: str, key: object, compute: Callable[[], Arrays]) -> Arrays:
-    """Read the entry of ``key`` among ``kind``, or compute and store it."""
+    """Read an entry, or compute and store it."""
     path = entry(kind, key)
     arrays = read(path)
     if arrays is None:

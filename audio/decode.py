@@ -1,6 +1,6 @@
-"""Audio files to mono float32 samples.
+"""Decoding of audio files to mono float32 samples.
 
-libsndfile reads WAV, FLAC, Ogg Vorbis and MPEG audio; the channels are averaged and soxr resamples.
+libsndfile reads WAV, FLAC, Ogg Vorbis and MPEG audio. Channels are averaged, and soxr resamples.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ EXTENSIONS = (".flac", ".wav", ".ogg", ".oga", ".mp3")
 
 @dataclass(frozen=True)
 class AudioInfo:
-    """What an audio file says of itself.
+    """Properties that the header of an audio file states.
 
     Attributes
     ----------
     codec : str
         libsndfile's name of the encoding, such as ``MPEG_LAYER_III``.
     sample_rate : int
-        Hertz.
+        Sample rate in hertz.
     channels : int
         Number of channels.
     duration : float
-        Seconds, by the header.
+        Duration in seconds.
     """
 
     codec: str
@@ -66,32 +66,32 @@ def probe(path: Path) -> AudioInfo:
 
 
 def decode(path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration: float | None = None) -> FloatArray:
-    """Decode a file, or a part of it, to mono.
+    """Decode a file or a part of it to mono.
 
     Parameters
     ----------
     path : Path
         WAV, FLAC, Ogg Vorbis or MPEG audio.
     sample_rate : int
-        Of the result, in hertz (the paper's 22,050).
+        Sample rate of the result in hertz; the default is the paper's.
     start, duration : float
-        The part wanted, in seconds; no duration means to the end.
+        Part to decode, in seconds. Without a duration, up to the end of the file.
 
     Returns
     -------
     ndarray of float32, shape (n_samples,)
-        The mean of the channels. Shorter than asked where the file ends before.
+        Mean of the channels. Shorter than requested if the file ends earlier.
 
     Raises
     ------
     AudioError
-        With the reason ``missing``, ``undecodable`` (also for samples that are not finite) or
-        ``truncated`` (fewer samples than libsndfile promises; of a WAV file it promises what is there).
+        With the reason ``missing``, ``undecodable`` (also if samples are not finite) or ``truncated`` (fewer samples
+        than libsndfile announces; for WAV it announces what the file has).
     ValueError
         If ``start`` or ``duration`` is negative.
     """
     if start < 0 or (duration is not None and duration < 0):
-        raise ValueError(f"start={start}, duration={duration}: expected seconds from 0 on")
+        raise ValueError(f"start={start}, duration={duration}: expected non-negative numbers of seconds")
     info = probe(path)
     first = round(start * info.sample_rate)
     wanted = -1 if duration is None else round(duration * info.sample_rate)
@@ -110,10 +110,10 @@ def decode(path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration
     if len(samples) < promised:
         raise AudioError(
             "truncated",
-            f"{path}: ends after {len(samples)} of the {promised} samples that its header promises.",
+            f"{path}: ends after {len(samples)} of the {promised} samples that its header announces.",
         )
     if not np.isfinite(samples).all():
-        raise AudioError("undecodable", f"{path}: holds samples that are not finite numbers.")
+        raise AudioError("undecodable", f"{path}: contains samples that are not finite.")
     mono = samples[:, 0].astype(np.float32)
     for channel in range(1, samples.shape[1]):
         mono += samples[:, channel]
@@ -125,7 +125,7 @@ def decode(path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration
 
 
 def _length(path: Path, info: AudioInfo) -> int:
-    """Samples that a file must give; of MPEG audio without a count of its frames libsndfile only guesses them."""
+    """Number of samples in a file. For MPEG audio without a frame count libsndfile only estimates it."""
     promised = round(info.duration * info.sample_rate)
     if not info.codec.startswith("MPEG"):
         return promised
@@ -138,6 +138,6 @@ def _length(path: Path, info: AudioInfo) -> int:
 
 
 def rms_db(samples: FloatArray) -> float:
-    """Root mean square of samples in decibels relative to full scale; -inf where all are zero."""
+    """Root mean square of samples in decibels relative to full scale; -inf for silence."""
     power = float(np.mean(np.square(samples, dtype=np.float64))) if len(samples) else 0.0
     return 10.0 * np.log10(power) if power > 0 else -np.inf

@@ -1,13 +1,13 @@
-"""The same recording under two names: coarse mel energies, compared over small shifts.
+"""Acoustic fingerprints that find the same recording under two names.
 
-A fingerprint is what remains of the energies of low mel bands, in decibels, once the level of each frame and
-the slow course of each band are taken away: what another bit rate, level or equaliser changes least. Two are
+A fingerprint consists of the energies of low mel bands in decibels, minus the level of each frame and the slow
+variation of each band. This is what a change of bit rate, level or equalisation affects least. Two fingerprints are
 compared by their normalised correlation where they overlap, at every shift up to :data:`SHIFT`.
 
-Measured on 33 excerpts of nine pieces and 240 synthetic clips: at least 0.92 between versions of one excerpt
-(MP3 of 32 to 128 kbit/s, Ogg Vorbis of quality 0, half the sample rate, bass and treble moved by 6 dB, shifts up
-to 0.975 s, all of these at once, the first half alone), at most 0.75 between excerpts of one piece that is made
-of loops, 0.11 between pieces, 0.41 between synthetic clips. :data:`SAME` lies between.
+Measured on 33 excerpts of nine pieces and on 240 synthetic clips, the correlation is at least 0.92 between versions of
+one excerpt (MP3 at 32 to 128 kbit/s, Ogg Vorbis at quality 0, half the sample rate, bass and treble changed by 6 dB,
+shifts up to 0.975 s, all of these combined, and the first half alone), at most 0.75 between excerpts of one piece made
+of loops, 0.11 between pieces, and 0.41 between synthetic clips. :data:`SAME` is between these.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .spectra import magnitude, mel_power
 
 FloatArray = npt.NDArray[np.float32]
 
-# Raise it when the same audio gives another fingerprint than before.
+# Part of the cache key. Increment it when the same audio gives a different fingerprint than before.
 REVISION = 1
 
 SAMPLE_RATE = 22050
@@ -31,34 +31,34 @@ SECONDS = 20.0
 SHIFT = 1.0
 SAME = 0.85
 
-# Two overlaps shorter than this many seconds say nothing.
+# Overlaps shorter than this, in seconds, are not conclusive.
 SHORTEST = 3.0
 
 _N_FFT = 4096
 _HOP = 551
 _MELS = 32
-# The upper bands are what low bit rates cut off.
+# Low bit rates cut off the upper bands.
 _BANDS = 24
 _RANGE_DB = 50.0
 _SLOW_SECONDS = 4.0
 
-# Every second frame tells which pairs deserve a closer look; half a frame of shift costs up to 0.15 there.
+# Pairs are preselected on every second frame, where a shift of half a frame costs up to 0.15.
 _STEP = 2
 _CLOSER = 0.6
 
 
 def fingerprint(samples: FloatArray) -> FloatArray:
-    """Fingerprint of a recording.
+    """Compute the fingerprint of a recording.
 
     Parameters
     ----------
     samples : ndarray of float32, shape (n_samples,)
-        Mono, at :data:`SAMPLE_RATE`; the first :data:`SECONDS` are used.
+        Mono signal at :data:`SAMPLE_RATE`, of which the first :data:`SECONDS` are used.
 
     Returns
     -------
     ndarray of float32, shape (n_frames, 24)
-        40 frames a second; zero for silence.
+        40 frames per second; zero for silence.
     """
     samples = samples[: round(SECONDS * SAMPLE_RATE)]
     power = magnitude(samples, n_fft=_N_FFT, hop=_HOP) ** 2
@@ -73,19 +73,19 @@ def fingerprint(samples: FloatArray) -> FloatArray:
 
 
 def same_recordings(prints: Sequence[FloatArray], apart: npt.NDArray[np.bool_]) -> list[tuple[int, int]]:
-    """Pairs of fingerprints that are of one recording.
+    """Find pairs of fingerprints of the same recording.
 
     Parameters
     ----------
     prints : sequence of ndarray
-        As :func:`fingerprint` gives them.
+        Output of :func:`fingerprint`.
     apart : ndarray of bool, shape (n, n)
-        Which pairs are wanted; symmetric.
+        Symmetric mask of the pairs to compare.
 
     Returns
     -------
     list of (int, int)
-        Indices, the smaller first, in order.
+        Pairs of indices in ascending order, the smaller index first.
     """
     shift = round(SHIFT * SAMPLE_RATE / _HOP)
     coarse = _similarities([each[::_STEP] for each in prints], -(-shift // _STEP))
@@ -107,7 +107,7 @@ def _similarities(prints: Sequence[FloatArray], shift: int) -> FloatArray:
     for lag in progress(lags, "comparing recordings", disable=count < 500, leave=False):
         late, early = slice(lag, None), slice(None, length - lag)
         product = values[:, late].reshape(count, -1) @ values[:, early].reshape(count, -1).T
-        # Norms of what overlaps: the shorter of two says how far the longer is looked at.
+        # Norms over the overlap, which the shorter of the two fingerprints limits.
         norm = (energy[:, late] @ there[:, early].T) * (there[:, late] @ energy[:, early].T)
         similarity = np.where(norm > 0, product / np.sqrt(np.where(norm > 0, norm, 1)), -1)
         best = np.maximum(best, np.maximum(similarity, similarity.T))

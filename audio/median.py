@@ -1,8 +1,8 @@
 """Running medians of odd length along one axis, bit-equal to ``scipy.ndimage.median_filter``.
 
-Each of 64 neighbouring lanes keeps its window sorted; one pass over the window takes out the oldest
-value and puts in the newest, without a branch, so that the compiler works on all lanes at once.
-The window length and the number of lanes are compile-time constants for that reason.
+Each of 64 adjacent lanes keeps its window sorted. One pass over the window removes the oldest value and inserts the
+newest without a branch, so that the compiler can vectorise over the lanes. For the same reason the window length and
+the number of lanes are compile-time constants.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def _kernel(size: int) -> _Kernel:
 
 
 def _reflected(length: int, half: int) -> npt.NDArray[np.intp]:
-    """Indices that continue 0..length-1 by half-sample reflection on both sides, however short it is."""
+    """Indices that extend 0..length-1 by half-sample reflection on both sides, repeatedly if it is short."""
     index = np.arange(-half, length + half) % (2 * length)
     return np.where(index < length, index, 2 * length - 1 - index)
 
@@ -83,22 +83,21 @@ def running_median(values: FloatArray, *, size: int, axis: int) -> FloatArray:
     Parameters
     ----------
     values : ndarray of float32, shape (rows, columns)
-        No NaN.
+        Values without NaN.
     size : int
         Odd window length, 1 to 255.
     axis : {0, 1}
-        The axis the window slides along.
+        Axis along which the window moves.
 
     Returns
     -------
     ndarray of float32, shape (rows, columns)
-        The same bits as ``scipy.ndimage.median_filter(values, size, mode="reflect")`` with the size 1
-        on the other axis.
+        Bit-equal to ``scipy.ndimage.median_filter(values, size, mode="reflect")`` with size 1 along the other axis.
 
     Raises
     ------
     ValueError
-        If ``size`` is even or out of range, ``axis`` is another, or ``values`` is no matrix of float32.
+        If ``size`` is even or out of range, ``axis`` is not 0 or 1, or ``values`` is not a float32 matrix.
     """
     if size % 2 != 1 or not 1 <= size <= 255:
         raise ValueError(f"size={size}: expected an odd window length from 1 to 255")

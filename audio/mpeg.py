@@ -1,39 +1,39 @@
-"""The strict walk over MPEG audio frames: what a file really holds, without decoding it.
+"""Strict check of the frames of MPEG audio files, without decoding them.
 
-Headers of files lie, and decoders hide damage: they resynchronise, conceal and stop in silence. The walk goes from
-frame to frame, by the length that each header states, from the first byte after the tags to the last byte before
-those at the end, and refuses a file where that is not possible.
+Headers of files may be wrong, and decoders hide damage: they resynchronise, conceal errors and stop silently. The walk
+goes from frame to frame by the length that each frame header states, from the first byte after the leading tags to the
+last byte before the trailing tags, and rejects files where this is not possible.
 
-**Refused**, as `AudioError` with the reason
+**Rejected**, as `AudioError` with the reason
 
-- ``bad_frames``: no header where the last frame ended (lost sync, junk before or between frames, zeros or tags between
-  frames), a header with reserved values (version, layer, bit rate, sample rate), one that disagrees with the first in
-  version, layer, sample rate, mode (legal, but libsndfile stops where the number of channels changes) or in being free
-  format; in layer III also a wrong CRC and impossible side information (more than 576 lines, a reserved block type,
-  main data that reach beyond their frame or begin before the end of those of the frame before);
-- ``truncated``: the last frame or a tag before the first is cut, or a Xing, Info or VBRI header promises more frames;
-- ``undecodable``: no MPEG audio at all.
+- ``bad_frames``: no header at the end of the previous frame (lost sync, junk before or between frames, zeros or tags
+  between frames), a header with reserved values (version, layer, bit rate, sample rate), a header that differs from the
+  first in version, layer, sample rate, mode (legal, but libsndfile stops when the number of channels changes) or in
+  being free format; in layer III also a wrong CRC and invalid side information (more than 576 lines, a reserved block
+  type, main data that extend beyond their frame or begin before the end of those of the previous frame);
+- ``truncated``: the last frame or a leading tag is cut, or a Xing, Info or VBRI header announces more frames;
+- ``undecodable``: not MPEG audio.
 
 **Tolerated**
 
-- ID3v2 (several, with footer, appended), ID3v1 (also enhanced), APEv1, APEv2 and Lyrics3, at either end, and zeros
+- ID3v2 (several, with footer, appended), ID3v1 (also enhanced), APEv1, APEv2 and Lyrics3 at either end, and zeros
   between them, before the first and after the last frame. Other bytes after the last frame are junk.
-- A promise that counts the info frame too (where LAME or FFmpeg did not write it: theirs is exact), one of zero (a
-  writer that could not go back), and frames beyond the promise (files that were joined): frames are believed.
+- An announced number of frames that includes the info frame (unless LAME or FFmpeg wrote it: theirs is exact), that is
+  zero (from a writer that could not seek back), or that is too small (joined files): the frames found are used.
 - A change of bit rate, padding, protection, emphasis, private and copyright bits from frame to frame, and of mode
-  between stereo and joint stereo. Every value of emphasis: the reserved one stands in a conformance stream
+  between stereo and joint stereo. Every value of emphasis: the reserved one occurs in a conformance stream
   (``hecommon``).
-- A tag at the end that is cut: the sound before it is whole.
-- In layer III, a last frame cut behind the end of its main data, if no header promises frames: nothing of the sound is
-  missing (the conformance stream ``compl`` ends so). It is not counted, because libsndfile leaves it out.
-- Main data from before the first frame: a clip that was cut out of a longer stream begins so.
+- A truncated tag at the end: the audio before it is complete.
+- In layer III, a last frame that is cut after its main data, if no header announces the number of frames: no audio is
+  missing (the conformance stream ``compl`` ends like this). It is not counted, because libsndfile omits it.
+- Main data that refer to bytes before the first frame, as in a clip cut out of a longer stream.
 
-**Not checked**: the CRC of layers I and II (it covers as much as the bit allocation says), the pairs of mode and bit
-rate that layer II forbids, and the coded samples; a flipped bit there is heard but not seen. A stream cut exactly
-between two frames, or cut and then filled up with zeros, is noticed only where a header promises more.
+**Not checked**: the CRC of layers I and II (its extent depends on the bit allocation), the pairs of mode and bit rate
+that layer II forbids, and the coded samples, where a flipped bit is audible but not detected. A stream that is cut
+exactly between two frames, or cut and padded with zeros, is detected only if a header announces more frames.
 
-Sources: ISO/IEC 11172-3, sections 2.4.1 to 2.4.3; ISO/IEC 13818-3, section 2.4 (half the sample rates); MPEG 2.5
-is Fraunhofer's extension of it; the Xing, LAME and VBRI headers are as their writers document them.
+References: ISO/IEC 11172-3, sections 2.4.1 to 2.4.3; ISO/IEC 13818-3, section 2.4 (half the sample rates); MPEG 2.5
+is Fraunhofer's extension of it; the Xing, LAME and VBRI headers are as documented by their authors.
 """
 
 from __future__ import annotations
@@ -64,40 +64,40 @@ _VERSIONS: dict[int, Literal["1", "2", "2.5"]] = {3: "1", 2: "2", 0: "2.5"}
 _DIVISORS = {"1": 1, "2": 2, "2.5": 4}
 _MODES = ("stereo", "joint stereo", "dual channel", "mono")
 _MONO = 3
-_SHORTEST_FREE, _LONGEST_FREE = 24, 8192  # bytes; the tables begin with 24, LAME's 640 kbit/s make 2,880
-_SEARCHED = 65536  # bytes in which a first frame is looked for, to tell a damaged file from none
-_MOST_MEASURES = 16  # of free format, while looking
+_SHORTEST_FREE, _LONGEST_FREE = 24, 8192  # bytes; the tables start at 24, LAME's 640 kbit/s give 2,880
+_SEARCHED = 65536  # bytes to search for a first frame, to distinguish damaged MPEG audio from other files
+_MOST_MEASURES = 16  # attempts to measure free format during that search
 _SYNC = re.compile(rb"\xff[\xe2-\xff][\x00-\xef]", re.DOTALL)
 
 
 @dataclass(frozen=True)
 class FrameWalk:
-    """What the frames of a file say; the frame of a Xing, Info or VBRI header is none of them.
+    """Properties of the frames of a file, not counting the frame of a Xing, Info or VBRI header.
 
     Attributes
     ----------
     version : {"1", "2", "2.5"}
-        Of MPEG.
+        Version of MPEG.
     layer : {1, 2, 3}
-        Of MPEG audio.
+        Layer of MPEG audio.
     sample_rate : int
-        Hertz.
+        Sample rate in hertz.
     channels : int
-        1 or 2.
+        Number of channels, 1 or 2.
     mode : str
-        ``stereo``, ``joint stereo``, ``dual channel`` or ``mono``: that of the first frame.
+        Mode of the first frame: ``stereo``, ``joint stereo``, ``dual channel`` or ``mono``.
     frames : int
         Number of frames.
     samples_per_frame : int
         Samples of each channel in a frame.
     duration : float
-        Seconds of all frames, before any gapless trimming.
+        Duration of all frames in seconds, before gapless trimming.
     bit_rate : int
-        Mean of the frames' bit rates, in bits a second.
+        Mean of the frames' bit rates, in bits per second.
     vbr : bool
-        Whether the frames differ in their bit rate.
+        Whether the bit rate varies.
     header_frames : int or None
-        Number of frames that the Xing, Info or VBRI header promises.
+        Number of frames that the Xing, Info or VBRI header announces.
     gapless : tuple of int, or None
         Samples that the LAME tag says to drop at the beginning (encoder delay) and at the end (padding).
     """
@@ -118,14 +118,14 @@ class FrameWalk:
 
 @dataclass(frozen=True)
 class _Format:
-    """What all frames of a stream share, by its first header."""
+    """Properties shared by all frames of a stream, from its first header."""
 
     byte_1: int  # with the protection bit set
     version: Literal["1", "2", "2.5"]
     layer: int
     sample_rate: int
-    lengths: tuple[int, ...]  # of frames in bytes by the third byte of the header; 0 where it does not fit the first
-    bit_rates: tuple[int, ...]  # in bits a second, likewise
+    lengths: tuple[int, ...]  # in bytes, by the third byte of the header; 0 if it does not match the first header
+    bit_rates: tuple[int, ...]  # in bits per second, likewise
     free: bool
 
     @property
@@ -145,7 +145,7 @@ class _Format:
 
 @lru_cache(256)
 def _parse(byte_1: int, byte_2: int) -> _Format | None:
-    """Format by the second (protection bit set) and the third byte of a header; free format has no lengths yet."""
+    """Parse the second (protection bit set) and third byte of a header; free format has no lengths yet."""
     version, layer = _VERSIONS.get(byte_1 >> 3 & 3), 4 - (byte_1 >> 1 & 3)
     rate, index = byte_2 >> 2 & 3, byte_2 >> 4
     if byte_1 < 0xE0 or version is None or layer == 4 or rate == 3 or index == 15:
@@ -163,7 +163,7 @@ def _parse(byte_1: int, byte_2: int) -> _Format | None:
 
 
 def _format(data: bytes, at: int) -> _Format | None:
-    """Format of the frame whose header is at ``at``; None where no valid header is."""
+    """Format of the frame whose header is at ``at``; None without a valid header."""
     head = data[at : at + 4]
     if len(head) < 4 or head[0] != 0xFF:
         return None
@@ -171,7 +171,7 @@ def _format(data: bytes, at: int) -> _Format | None:
 
 
 def _fits(data: bytes, at: int, stream: _Format) -> bool:
-    """Whether the header at ``at`` agrees with the first, whatever its length."""
+    """Whether the header at ``at`` matches the first header, regardless of the frame's length."""
     found = _format(data, at)
     return found is not None and (found.byte_1, found.sample_rate, found.free) == (
         stream.byte_1,
@@ -181,7 +181,7 @@ def _fits(data: bytes, at: int, stream: _Format) -> bool:
 
 
 def _measured(data: bytes, start: int, end: int, stream: _Format) -> _Format | None:
-    """Free format with its lengths: to the nearest header after which another one, or the end, follows."""
+    """Measure the frames of free format: up to the nearest header that another header or the end follows."""
     padding = (data[start + 2] >> 1 & 1) * stream.slot
     at = start
     while (at := data.find(b"\xff", at + 1, min(start + _LONGEST_FREE, end))) >= 0:
@@ -200,7 +200,7 @@ def _measured(data: bytes, start: int, end: int, stream: _Format) -> _Format | N
 
 
 def _step(data: bytes, start: int, end: int, stream: _Format) -> tuple[list[int], int]:
-    """Offsets of the whole frames in a row from ``start``, and the offset where the row ends."""
+    """Offsets of the contiguous complete frames from ``start``, and the offset of their end."""
     found, at, lengths, byte_1 = [], start, stream.lengths, stream.byte_1
     while at + 4 <= end and data[at] == 0xFF and data[at + 1] | 1 == byte_1:
         length = lengths[data[at + 2]]
@@ -212,7 +212,7 @@ def _step(data: bytes, start: int, end: int, stream: _Format) -> tuple[list[int]
 
 
 def _chain(data: bytes, start: int, end: int) -> bool:
-    """Whether three frames follow each other somewhere near ``start``."""
+    """Whether there are three contiguous frames near ``start``."""
     measures = _MOST_MEASURES
     for match in _SYNC.finditer(data, start, min(start + _SEARCHED, end)):
         at, steps = match.start(), 0
@@ -228,7 +228,7 @@ def _chain(data: bytes, start: int, end: int) -> bool:
 
 
 def _what(data: bytes, at: int, end: int) -> str:
-    """The bytes at an offset, for people."""
+    """Format the bytes at an offset for a message."""
     return data[at : min(at + 4, end)].hex(" ") or "nothing"
 
 
@@ -241,7 +241,7 @@ def _after_tail(data: bytes, at: int, end: int) -> int:
 
 
 def _check_end(data: bytes, at: int, end: int, stream: _Format, name: str) -> None:
-    """Raise for what follows the last whole frame, unless it is padding or tags."""
+    """Raise AudioError if anything but padding and tags follows the last complete frame."""
     if 0 < end - at < 4 and data[at] == 0xFF and (end - at == 1 or data[at + 1] | 1 == stream.byte_1):
         raise AudioError("truncated", f"{name}: the header at byte {at} is cut: expected 4 bytes, found {end - at}.")
     rest = _after_tail(data, at, end)
@@ -252,7 +252,7 @@ def _check_end(data: bytes, at: int, end: int, stream: _Format, name: str) -> No
 
 
 def _first(data: bytes, start: int, end: int, name: str) -> _Format:
-    """Format of the first frame, with its lengths; raise where none is."""
+    """Format of the first frame, with lengths; raise AudioError if there is none."""
     if start > end:
         raise AudioError("truncated", f"{name}: the tag at its beginning is cut: {start} bytes expected, {end} found.")
     stream = _format(data, start)
@@ -267,16 +267,16 @@ def _first(data: bytes, start: int, end: int, name: str) -> _Format:
         raise AudioError(
             "bad_frames", f"{name}: byte {start}: found {_what(data, start, end)}, expected a first frame."
         )
-    found = "one header alone" if stream else _what(data, start, end)
+    found = "a single header" if stream else _what(data, start, end)
     raise AudioError(
-        "undecodable", f"{name}: no MPEG audio: found {found} at byte {start}, expected frames that follow each other."
+        "undecodable", f"{name}: no MPEG audio: found {found} at byte {start}, expected contiguous frames."
     )
 
 
 def _check_frames(content: np.ndarray, offsets: np.ndarray, end: int, stream: _Format, name: str) -> None:
-    """Raise for what is wrong inside of frames."""
-    mode = np.maximum(content[offsets + 3] >> 6, 1)  # stereo and joint stereo are one
-    damage = [(offsets[mode != mode[0]], "another mode", "that of the first frame, or stereo and joint stereo in turn")]
+    """Raise AudioError if the content of a frame is invalid."""
+    mode = np.maximum(content[offsets + 3] >> 6, 1)  # stereo and joint stereo are equivalent
+    damage = [(offsets[mode != mode[0]], "another mode", "that of the first frame, or only stereo and joint stereo")]
     if stream.layer == 3 and not len(damage[0][0]):
         channels, mpeg_1 = (1 if mode[0] == _MONO else 2), stream.version == "1"
         damage += side_damage(content, offsets, end, channels=channels, mpeg_1=mpeg_1)
@@ -288,7 +288,7 @@ def _check_frames(content: np.ndarray, offsets: np.ndarray, end: int, stream: _F
 def _check_cut(
     content: np.ndarray, found: list[int], at: int, end: int, stream: _Format, name: str, *, promised: bool
 ) -> None:
-    """Raise for the cut frame at ``at``, unless all its main data are there and no header promises that it is whole."""
+    """Raise AudioError for a cut last frame, unless its main data are complete and no header announces its frame."""
     length = stream.lengths[content[at + 2]]
     message = f"{name}: the frame at byte {at} is cut: expected {length} bytes, found {end - at}."
     if stream.layer != 3 or not found or promised:
@@ -301,7 +301,7 @@ def _check_cut(
 
 
 def _read(source: bytes | memoryview | str | os.PathLike[str]) -> tuple[str, bytes]:
-    """What to call it, and all its bytes."""
+    """Name of the source for messages, and its content."""
     if isinstance(source, (bytes, memoryview)):
         return "MPEG audio", bytes(source)
     path = Path(source)
@@ -314,17 +314,17 @@ def _read(source: bytes | memoryview | str | os.PathLike[str]) -> tuple[str, byt
 
 
 def walk(source: bytes | memoryview | str | os.PathLike[str]) -> FrameWalk:
-    """Walk over all frames of a file; see the module for what is refused and what is tolerated.
+    """Check all frames of a file; the module's docstring lists what is rejected and what is tolerated.
 
     Parameters
     ----------
     source : bytes, memoryview or path
-        The whole file.
+        Path or content of the file.
 
     Returns
     -------
     FrameWalk
-        What the frames say.
+        Properties of the frames.
 
     Raises
     ------
@@ -346,16 +346,16 @@ def walk(source: bytes | memoryview | str | os.PathLike[str]) -> FrameWalk:
         if info is not None:
             promised, gapless = info
             del found[0]
-    if at + 4 <= end and _fits(data, at, stream):  # it agrees, but there is less of it than its length
+    if at + 4 <= end and _fits(data, at, stream):  # a matching header, but fewer bytes than its length
         _check_cut(content, found, at, end, stream, name, promised=bool(promised))
     else:
         _check_end(data, at, end, stream, name)
     if promised is not None and len(found) + (gapless is None) < promised:
         raise AudioError(
-            "truncated", f"{name}: found {len(found)} whole frames, expected the {promised} that its header promises."
+            "truncated", f"{name}: found {len(found)} whole frames, expected the {promised} that its header announces."
         )
     if not found:
-        raise AudioError("undecodable", f"{name}: no MPEG audio: found a header of the file alone, expected frames.")
+        raise AudioError("undecodable", f"{name}: no MPEG audio: found only a header, expected frames.")
     offsets = np.array(found)
     _check_frames(content, offsets, at, stream, name)
     rates = np.array(stream.bit_rates)[content[offsets + 2]]

@@ -1,6 +1,6 @@
-"""Inside the frames of MPEG audio layer III: the header of a file (Xing, Info, VBRI) and the side information.
+"""Content of the frames of MPEG audio layer III: headers of files (Xing, Info, VBRI) and side information.
 
-Side information is checked for all frames at once: a loop over them in Python would cost more than the walk itself.
+Side information is checked for all frames at once, because a Python loop would take longer than the walk itself.
 """
 
 from __future__ import annotations
@@ -12,32 +12,32 @@ import numpy.typing as npt
 
 _POLYNOMIAL = 0x8005
 _MONO = 3
-_SIDE_BYTES = {True: (17, 32), False: (9, 17)}  # of one and two channels, by MPEG 1 or not
+_SIDE_BYTES = {True: (17, 32), False: (9, 17)}  # for one and two channels, by whether it is MPEG 1
 _GAPLESS_WRITERS = (b"LAME", b"Lavf", b"Lavc", b"L3.9")
 
 
 def info_frame(frame: bytes, *, mpeg_1: bool) -> tuple[int | None, tuple[int, int] | None] | None:
-    """What a Xing, Info or VBRI header promises.
+    """Read a Xing, Info or VBRI header.
 
     Parameters
     ----------
     frame : bytes
-        The first frame of a file.
+        First frame of a file.
     mpeg_1 : bool
         Whether it is MPEG 1.
 
     Returns
     -------
     frames : int or None
-        The number of frames, where the header says it.
+        Number of frames, if the header states it.
     gapless : tuple of int, or None
-        Encoder delay and padding in samples, where there is a LAME tag.
+        Encoder delay and padding in samples, if there is a LAME tag.
     None
-        Instead of both where the frame is sound.
+        Returned instead of the pair if the frame has audio and no such header.
 
     References
     ----------
-    G. Bouvigne, "Mp3 Info Tag revision 1"; Fraunhofer's VBRI header stands 32 bytes after the frame's, in any mode.
+    G. Bouvigne, "Mp3 Info Tag revision 1"; Fraunhofer's VBRI header begins 32 bytes after the frame header.
     """
     if frame[36:40] == b"VBRI":
         return int.from_bytes(frame[50:54], "big"), None
@@ -49,7 +49,7 @@ def info_frame(frame: bytes, *, mpeg_1: bool) -> tuple[int | None, tuple[int, in
         return None
     flags, fields = int.from_bytes(frame[at + 4 : at + 8], "big"), at + 8
     frames = int.from_bytes(frame[fields : fields + 4], "big") if flags & 1 else None
-    # Flags tell which are there: frames and bytes (4 bytes each), table of contents (100), quality (4).
+    # The flags say which fields exist: frames and bytes (4 bytes each), table of contents (100), quality (4).
     tag = fields + 4 * (flags & 1) + 4 * (flags >> 1 & 1) + 100 * (flags >> 2 & 1) + 4 * (flags >> 3 & 1)
     if frame[tag : tag + 4] not in _GAPLESS_WRITERS or len(frame) < tag + 24:
         return frames, None
@@ -68,17 +68,17 @@ _TABLE = _crc_table()
 
 
 def crc16(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
-    """CRC-16 of ISO/IEC 11172-3 (x^16 + x^15 + x^2 + 1, begun with ones), section 2.4.3.1.
+    """Compute the CRC-16 of ISO/IEC 11172-3 (x^16 + x^15 + x^2 + 1, initial value of ones), section 2.4.3.1.
 
     Parameters
     ----------
     rows : ndarray of uint8, shape (n_frames, n_bytes)
-        What is protected.
+        Protected bytes of each frame.
 
     Returns
     -------
     ndarray of uint16, shape (n_frames,)
-        One a row.
+        CRC of each row.
     """
     crc = np.full(len(rows), 0xFFFF, np.uint16)
     for column in rows.T:
@@ -87,32 +87,32 @@ def crc16(rows: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint16]:
 
 
 def _field(bits: npt.NDArray[np.uint8], first: int, n_bits: int) -> npt.NDArray[np.int64]:
-    """Numbers of ``n_bits``, the highest bit first, from one column of bits on."""
+    """Read a number of ``n_bits``, most significant bit first, from each row of bits, starting at a column."""
     return bits[:, first : first + n_bits] @ (1 << np.arange(n_bits - 1, -1, -1))
 
 
 def side_damage(
     content: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64], end: int, *, channels: int, mpeg_1: bool
 ) -> Iterator[tuple[npt.NDArray[np.int64], str, str]]:
-    """Find the frames of layer III whose side information is wrong.
+    """Find the frames of layer III with invalid side information.
 
     Parameters
     ----------
     content : ndarray of uint8, shape (n_bytes,)
-        The file.
+        Content of the file.
     offsets : ndarray of int64, shape (n_frames,)
-        Where the frames begin; they follow each other.
+        Start of each frame; the frames are contiguous.
     end : int
-        Where the last one ends.
+        End of the last frame.
     channels : int
-        1 or 2, in all frames.
+        Number of channels of all frames, 1 or 2.
     mpeg_1 : bool
-        Whether it is MPEG 1; MPEG 2 and 2.5 have one granule a frame.
+        Whether the stream is MPEG 1; MPEG 2 and 2.5 have one granule per frame.
 
     Yields
     ------
     offsets, found, expected : ndarray of int64, str, str
-        The frames that break one rule, maybe none, and what the rule is.
+        For each rule, the frames that violate it (possibly none), what they have and what the rule expects.
 
     References
     ----------
@@ -149,11 +149,11 @@ def side_damage(
         reserved = (bits[:, switching] == 1) & (_field(bits, switching + 1, 2) == 0)
         yield offsets[reserved], "the reserved block type", "another"
 
-    # Main data lie in one row of bytes from which headers and side information are left out.
+    # Main data form one sequence of bytes, without headers and side information.
     own = ends - begins - n_bytes
     row = np.cumsum(own) - own
     main_begin = (row - begin) * 8
     main_end = main_begin + main_bits
     yield offsets[main_end > (row + own) * 8], "main data beyond its end", "their end within it"
     late = np.append(False, main_begin[1:] < main_end[:-1])
-    yield offsets[late], "main data that begin within those of the frame before", "a beginning after them"
+    yield offsets[late], "main data that begin within those of the previous frame", "a beginning after them"

@@ -1,8 +1,7 @@
-"""Where the tags around MPEG audio lie: ID3v1, ID3v2, APEv1, APEv2 and Lyrics3.
+"""Extents of the tags around MPEG audio: ID3v1, ID3v2, APEv1, APEv2 and Lyrics3.
 
-Nothing here reads what a tag says; only its extent counts, so that what lies between the tags can be walked.
-Extents follow ID3v2.4.0 (structure, sections 3.1 and 3.4), ID3v1.1, the APEv2 specification (header and
-footer of 32 bytes, sizes little-endian) and Lyrics3 v2.00.
+The content of tags is not read. Extents follow ID3v2.4.0 (structure, sections 3.1 and 3.4), ID3v1.1, the APEv2
+specification (header and footer of 32 bytes, sizes little-endian) and Lyrics3 v2.00.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ LYRICS3V1_BYTES = 5100 + len("LYRICSBEGIN" + "LYRICSEND")
 
 
 def _id3v2_bytes(data: bytes, at: int, name: bytes) -> int:
-    """Size of the ID3v2 tag whose header (``ID3``) or footer (``3DI``) is at ``at``, all in; 0 where there is none."""
+    """Size of the ID3v2 tag whose header (``ID3``) or footer (``3DI``) is at ``at``; 0 if none."""
     head = data[at : at + 10]
     if len(head) < 10 or head[:3] != name or 0xFF in head[3:5] or any(byte >= 0x80 for byte in head[6:]):
         return 0
@@ -26,7 +25,7 @@ def _id3v2_bytes(data: bytes, at: int, name: bytes) -> int:
 
 
 def _ape(data: bytes, at: int) -> tuple[int, int]:
-    """Size (all but the header) and flags of the APE header or footer at ``at``; size 0 where there is none."""
+    """Size without the header, and flags, of the APE tag whose header or footer is at ``at``; size 0 if none."""
     head = data[at : at + APE_BYTES] if at >= 0 else b""
     if len(head) < APE_BYTES or head[:8] != b"APETAGEX":
         return 0, 0
@@ -35,19 +34,19 @@ def _ape(data: bytes, at: int) -> tuple[int, int]:
 
 
 def tag_after(data: bytes, at: int) -> int:
-    """Size in bytes of the tag that begins at an offset.
+    """Find the size of the tag that begins at an offset.
 
     Parameters
     ----------
     data : bytes
-        A whole file.
+        Content of a file.
     at : int
         Offset in bytes.
 
     Returns
     -------
     int
-        0 where no tag begins there; may reach beyond the end of ``data`` where the tag is cut.
+        Size in bytes; 0 if no tag begins there. A truncated tag may extend beyond the end of ``data``.
     """
     if size := _id3v2_bytes(data, at, b"ID3"):
         return size
@@ -59,7 +58,7 @@ def tag_after(data: bytes, at: int) -> int:
     if data.startswith(b"TAG", at):
         return ID3V1_BYTES
     if data.startswith(b"LYRICSBEGIN", at):
-        # The near end first: a search of the whole file for each of many tags would take its square.
+        # Search nearby first: searching the whole file for each of many tags would take quadratic time.
         found = data.find(b"LYRICSEND", at, at + LYRICS3V1_BYTES)
         if found < 0:
             found = data.find(b"LYRICS200", at)
@@ -68,7 +67,7 @@ def tag_after(data: bytes, at: int) -> int:
 
 
 def _tag_before(data: bytes, start: int, end: int) -> int:
-    """Size of the tag that ends at ``end`` and begins not before ``start``; 0 where there is none."""
+    """Size of the tag that ends at ``end`` and begins at ``start`` or later; 0 if none."""
     size = 0
     if data.startswith(b"TAG", end - ID3V1_BYTES) and end - ID3V1_BYTES >= start:
         size = ID3V1_BYTES
@@ -89,23 +88,22 @@ def _tag_before(data: bytes, start: int, end: int) -> int:
 
 
 def between_tags(data: bytes) -> tuple[int, int]:
-    """Where the bytes between the tags begin and end.
+    """Find the bytes between the tags.
 
     Parameters
     ----------
     data : bytes
-        A whole file.
+        Content of a file.
 
     Returns
     -------
     start, end : int
-        Offsets in bytes, ``start <= end`` unless a tag at the beginning is cut: then ``start > len(data) == end``.
+        Offsets in bytes. ``start <= end``, unless a tag at the start is truncated: then ``start > len(data) == end``.
 
     Notes
     -----
-    Zeros between two tags at the beginning, and before the first frame, are padding that the size of ID3v2
-    should have counted; they are skipped. Tags at the end are found from the end, because an APE tag may
-    have a footer only.
+    Zeros between tags at the start and before the first frame are padding that the size of ID3v2 should have included;
+    they are skipped. Tags at the end are found backwards, because an APE tag may have a footer only.
     """
     start = 0
     while size := tag_after(data, start):
@@ -120,8 +118,8 @@ def between_tags(data: bytes) -> tuple[int, int]:
 
 
 def after_zeros(data: bytes, at: int) -> int:
-    """Offset of the first byte that is not zero, from ``at`` on."""
-    step = 4096  # lstrip copies, so a little at a time: mostly nothing is there
+    """Offset of the first non-zero byte at or after ``at``."""
+    step = 4096  # in small steps, because lstrip copies and there are usually no zeros
     while at < len(data):
         rest = data[at : at + step].lstrip(b"\0")
         if rest:

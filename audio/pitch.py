@@ -1,4 +1,4 @@
-"""Pitch: semitone bands of the harmonic spectrum (Schmidt and Kim 2013, section 4.4)."""
+"""Pitch features: semitone bands of the harmonic spectrum (Schmidt and Kim 2013, section 4.4)."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ class PitchConfig:
     Attributes
     ----------
     n_fft, hop : int
-        Window and hop in samples (the paper's 4096; its hop is not stated).
+        Window and hop in samples (4096 as in the paper, which does not state the hop).
     f_min : float
-        Centre of the lowest band in hertz, G2.
+        Centre of the lowest band in hertz; 98 is G2.
     n_bands : int
-        Semitones; 48 end at F#6, 1479.98 Hz.
+        Number of semitones; 48 end at F#6, 1479.98 Hz.
     overlap : float
-        Width of the Gaussian bands relative to their bandwidth, as in Ellis's map.
+        Width of the Gaussian bands relative to their bandwidth, as in Ellis's log-frequency map.
     separation : SeparationConfig
-        Of the harmonic from the percussive part.
+        Settings of the harmonic/percussive separation.
     """
 
     n_fft: int = 4096
@@ -57,7 +57,7 @@ def pitch_bands(samples: FloatArray, sample_rate: int, config: PitchConfig) -> F
 
     Notes
     -----
-    Only the bins that the bank reads, and half a median window above them, are separated.
+    Only the bins that the filter bank uses, and half a median window above them, are separated.
     """
     bank = semitone_bank(sample_rate, config.n_fft, f_min=config.f_min, n_bands=config.n_bands, overlap=config.overlap)
     bins = min(len(bank) + config.separation.kernel // 2, config.n_fft // 2 + 1)

@@ -1,7 +1,7 @@
 """Harmonic/percussive separation by median filtering (Fitzgerald, DAFx 2010).
 
-A median along time keeps horizontal ridges (harmonic), one along frequency vertical ones
-(percussive); the two make soft masks, as in ``librosa.decompose.hpss``.
+The median along time keeps horizontal ridges (harmonic), the median along frequency vertical ones (percussive). Both
+define soft masks, as in ``librosa.decompose.hpss``.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ _TINY = float(np.finfo(np.float32).tiny)
 
 @dataclass(frozen=True)
 class SeparationConfig:
-    """How spectra are separated.
+    """Settings of the separation.
 
     Attributes
     ----------
     kernel : int
-        Odd length of both medians: 31 is librosa's, 17 Fitzgerald's, 9 that of the authors' 2013 script.
+        Odd length of both medians: 31 in librosa, 17 in Fitzgerald's paper, 9 in the authors' 2013 script.
     power : float
-        Exponent of the soft mask: 2, or 4 in the authors' script.
+        Exponent of the soft mask; 4 in the authors' script.
     """
 
     kernel: int = 31
@@ -43,7 +43,7 @@ class SeparationConfig:
 
 @_jit.njit
 def _apply_mask(spectrum: FloatArray, wanted: FloatArray, other: FloatArray, power: float) -> None:
-    """Write ``spectrum * wanted^p / (wanted^p + other^p)`` over ``wanted``; one half where both vanish."""
+    """Write ``spectrum * wanted^p / (wanted^p + other^p)`` over ``wanted``; one half where both are zero."""
     tiny = np.float32(_TINY)
     for row in range(spectrum.shape[0]):
         for column in range(spectrum.shape[1]):
@@ -71,9 +71,9 @@ def harmonic(spectrum: FloatArray, config: SeparationConfig) -> FloatArray:
     Parameters
     ----------
     spectrum : ndarray of float32, shape (frames, bins)
-        Magnitudes, not negative.
+        Non-negative magnitudes.
     config : SeparationConfig
-        Kernel and power.
+        Settings of the separation.
 
     Returns
     -------
@@ -91,9 +91,9 @@ def percussive(spectrum: FloatArray, config: SeparationConfig) -> FloatArray:
     Parameters
     ----------
     spectrum : ndarray of float32, shape (frames, bins)
-        Magnitudes, not negative.
+        Non-negative magnitudes.
     config : SeparationConfig
-        Kernel and power.
+        Settings of the separation.
 
     Returns
     -------

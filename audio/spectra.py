@@ -1,6 +1,6 @@
-"""Short-time spectra and filter banks. Matrices are (frames, bins): a frame is one row.
+"""Short-time spectra and filter banks. Matrices have shape (frames, bins).
 
-Frames are centred on multiples of the hop and the signal is continued by zeros, as in
+Frames are centred on multiples of the hop and the signal is padded with zeros, as in
 ``librosa.stft(center=True, pad_mode="constant")``; windows are periodic Hann windows.
 """
 
@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float32]
 
 _BLOCK_BYTES = 1 << 21
 
-# Neighbouring mel bands share their bins; the matrix product wants some columns, and few zeros among them.
+# Bands per matrix product: enough columns for speed, and few zeros, as adjacent bands share their bins.
 _BLOCK_BANDS = 16
 
 
@@ -29,7 +29,7 @@ def hann(n_fft: int) -> FloatArray:
 
 
 def frame_count(n_samples: int, hop: int) -> int:
-    """Frames that a signal of ``n_samples`` has: one on each multiple of the hop, from 0 on."""
+    """Number of frames of a signal: one at each multiple of the hop, starting at 0."""
     return 1 + n_samples // hop
 
 
@@ -41,7 +41,7 @@ def map_spectrum(
     width: int,
     transform: Callable[[npt.NDArray[np.complex64], FloatArray], object],
 ) -> FloatArray:
-    """Short-time Fourier transform, handed block by block to ``transform``.
+    """Apply a function to the short-time Fourier transform of a signal, block by block.
 
     Parameters
     ----------
@@ -50,10 +50,10 @@ def map_spectrum(
     n_fft, hop : int
         Window and hop in samples.
     width : int
-        Columns of the result.
+        Number of columns of the result.
     transform : callable
-        Takes complex64 (frames, n_fft // 2 + 1), and float32 (frames, width) to write to. Blocks are
-        small enough for the processor's cache, and the whole complex spectrogram never exists.
+        Function of a complex64 block of shape (frames, n_fft // 2 + 1) and a float32 output of shape (frames, width).
+        Blocks fit into the processor's cache, and the whole complex spectrogram is never in memory.
 
     Returns
     -------
@@ -86,7 +86,7 @@ def magnitude(samples: FloatArray, *, n_fft: int, hop: int, bins: int | None = N
     n_fft, hop : int
         Window and hop in samples.
     bins : int, optional
-        Keep the lowest ``bins`` only.
+        Number of bins to keep, the lowest ones.
 
     Returns
     -------
@@ -111,12 +111,12 @@ def mel_bank(sample_rate: int, n_fft: int, n_mels: int) -> FloatArray:
 
 @lru_cache(maxsize=16)
 def _mel_blocks(sample_rate: int, n_fft: int, n_mels: int) -> list[tuple[slice, slice, FloatArray]]:
-    """Bins, bands and weights of the parts of the bank that are not zero, ``_BLOCK_BANDS`` bands each."""
+    """Bins, bands and weights of the non-zero parts of the bank, ``_BLOCK_BANDS`` bands each."""
     bank = mel_bank(sample_rate, n_fft, n_mels)
     blocks = []
     for first in range(0, n_mels, _BLOCK_BANDS):
         bands = slice(first, min(first + _BLOCK_BANDS, n_mels))
-        # A band between two bins of a short spectrum has no weights.
+        # In a short spectrum, a band between two bins has no weights.
         used = np.flatnonzero(bank[:, bands].any(axis=1))
         bins = slice(int(used[0]), int(used[-1]) + 1) if len(used) else slice(0, 0)
         blocks.append((bins, bands, np.ascontiguousarray(bank[bins, bands])))
@@ -126,16 +126,16 @@ def _mel_blocks(sample_rate: int, n_fft: int, n_mels: int) -> list[tuple[slice, 
 def mel_power(
     power: FloatArray, *, sample_rate: int, n_fft: int, n_mels: int, out: FloatArray | None = None
 ) -> FloatArray:
-    """Energy of the mel bands: the product with :func:`mel_bank`, nearly all of whose weights are zero.
+    """Energy of the mel bands: the product with :func:`mel_bank`, which is sparse.
 
     Parameters
     ----------
     power : ndarray of float32, shape (frames, n_fft // 2 + 1)
         Squared magnitudes.
     sample_rate, n_fft, n_mels : int
-        Of the bank.
+        Parameters of the bank.
     out : ndarray of float32, shape (frames, n_mels), optional
-        Where to write.
+        Output array.
 
     Returns
     -------
@@ -152,14 +152,14 @@ def mel_power(
 def semitone_bank(sample_rate: int, n_fft: int, *, f_min: float, n_bands: int, overlap: float) -> FloatArray:
     """Magnitude constant-Q bank of semitone bands over the bins of an FFT.
 
-    Gaussian rows centred at ``f_min * 2 ** (k / 12)`` with the bandwidth
-    ``overlap * max(f * (2 ** (1 / 12) - 1), sample_rate / n_fft)``, each of energy one half: Ellis's
+    Gaussian bands centred at ``f_min * 2 ** (k / 12)`` with the bandwidth
+    ``overlap * max(f * (2 ** (1 / 12) - 1), sample_rate / n_fft)``, each with energy one half: Ellis's
     log-frequency map (``fft2logfmx``, 2007), the bank behind the paper's "magnitude CQT filter bank".
 
     Parameters
     ----------
     sample_rate, n_fft : int
-        Of the spectrum.
+        Parameters of the spectrum.
     f_min : float
         Centre of the lowest band in hertz.
     n_bands : int
@@ -170,17 +170,17 @@ def semitone_bank(sample_rate: int, n_fft: int, *, f_min: float, n_bands: int, o
     Returns
     -------
     ndarray of float32, shape (bins, n_bands)
-        For the lowest bins of the spectrum only; above them no weight exceeds 1e-9.
+        Weights of the lowest bins of the spectrum; above these no weight exceeds 1e-9.
 
     Raises
     ------
     ValueError
-        If a band lies above half the sample rate.
+        If a band is above half the sample rate.
     """
     ratio = 2.0 ** (1.0 / 12.0)
     centres = f_min * ratio ** np.arange(n_bands)
     if centres[-1] * ratio > sample_rate / 2:
-        raise ValueError(f"n_bands={n_bands}: the highest band lies above half the sample rate")
+        raise ValueError(f"n_bands={n_bands}: the highest band is above half the sample rate")
     widths = overlap * np.maximum(centres * (ratio - 1.0), sample_rate / n_fft)
     bins = np.arange(n_fft // 2 + 1) * (sample_rate / n_fft)
     bank = np.exp(-0.5 * ((centres - bins[:, None]) / widths) ** 2)

@@ -1,10 +1,9 @@
 """Tempo of an onset profile, from its windowed autocorrelation and from changes of harmony.
 
-The autocorrelation is the mean column of librosa's tempogram (Hann windows of eight seconds). On it rest
-three estimates: librosa's own; a comb that also looks at two beats and at quarters of a beat and by that
-makes fewer octave errors (Ellis, Journal of New Music Research 36(1), 2007, likewise adds multiples); and
-one that lays beats through the music at the comb's tempo, its half and its double, and asks when the
-harmony changes.
+The autocorrelation is the mean column of librosa's tempogram (Hann windows of eight seconds). Three estimators use it:
+librosa's own; a comb that also considers two beats and quarters of a beat and so makes fewer octave errors (Ellis,
+Journal of New Music Research 36(1), 2007, likewise adds multiples); and one that places beats at the comb's tempo, half
+of it and twice of it, and compares how well they agree with changes of harmony.
 """
 
 from __future__ import annotations
@@ -25,48 +24,48 @@ IndexArray = npt.NDArray[np.int64]
 WINDOW_SECONDS = 8.0
 MAX_BPM = 320.0
 
-# Onsets of one beat scatter by some ten milliseconds; without it the beat after next misses its peak.
+# Onsets of a beat scatter by about ten milliseconds. Without smoothing, two beats may miss the peak.
 _SCATTER_SECONDS = 0.012
 _CHUNK = 64
 
-# Beats laid through the music at other tempi than these cost time and win nothing.
+# Beats at tempi outside this range cost time without improving results.
 _SLOWEST, _FASTEST = 38.0, 260.0
 _FEWEST_BEATS = 5
 
-# A peak within this many octaves of a tempo stands for it.
+# Largest distance in octaves of a peak from the tempo that it represents.
 _SAME = 0.06
 
-# Added to mean distances before their logarithm: the least change of harmony that tells anything.
+# Added to mean distances before taking the logarithm: the smallest meaningful change of harmony.
 _STILL = 0.02
 _TINY = 1e-6
 
 
 @dataclass(frozen=True)
 class MetreWeights:
-    """What speaks for a tempo in :func:`metre_tempo`, and how much; negative weights speak against.
+    """Weights of the evidence for a tempo in :func:`metre_tempo`; negative weights count against it.
 
-    Fitted as a conditional logit (the tempo with the highest sum wins) to rendered music of two
-    synthesisers, and rounded.
+    Fitted as a conditional logit (the tempo with the largest sum wins) to music rendered by two synthesisers, and
+    rounded.
 
     Attributes
     ----------
     prior : float
-        Of minus half the squared distance in octaves from the prior's centre, over its squared spread.
+        Log prior of the tempo: minus half the squared distance from its centre in octaves, over its squared spread.
     beat, double, quarter : float
-        Of the autocorrelation of all onsets at one beat, at two, and its mean at one and three quarters.
+        Autocorrelation of all onsets at one beat, at two beats, and its mean at one and three quarters of a beat.
     middle_beat, middle_half : float
-        Of the autocorrelation of the onsets of the middle of the spectrum at one beat and at half of one.
+        Autocorrelation of the onsets in the middle of the spectrum at one beat and at half a beat.
     change : float
-        Of the change of harmony on the beat: between the halves of a beat before and after.
+        Change of harmony at the beat, between the half-beats before and after it.
     contrast : float
-        Of the change of harmony from each beat to the next.
+        Change of harmony from each beat to the next.
     distant : float
-        Of the change over eight beats against that from each to the next: chords outlast beats.
+        Change over eight beats relative to that from beat to beat: chords last longer than beats.
     alternation : float
-        Of the change into every second beat, the stronger half, against that into all: where it is large,
-        two beats may have been taken for one.
+        Change into every second beat (the stronger half) relative to that into all beats. A large value suggests that
+        the true beat is twice as long.
     bar : float
-        Of the change into every fourth beat, the strongest, against that into all.
+        Change into every fourth beat (the strongest of four) relative to that into all beats.
     """
 
     prior: float = 7.2
@@ -83,29 +82,29 @@ class MetreWeights:
 
 
 def autocorrelation(profile: FloatArray, rate: float, *, step: int = 16) -> DoubleArray:
-    """Mean over time of the normalised autocorrelations of a profile's windows.
+    """Compute the normalised autocorrelation of windows of a profile, averaged over time.
 
     Parameters
     ----------
     profile : ndarray of float32, shape (n_frames,)
-        Strength of onsets, not negative.
+        Strength of onsets, non-negative.
     rate : float
-        Frames a second.
+        Frames per second.
     step : int
-        Frames between two windows. With 1 this is
+        Hop between windows in frames. With 1 the result is
         ``librosa.feature.tempogram(onset_envelope=profile, ...).mean(axis=1)``.
 
     Returns
     -------
     ndarray of float64, shape (8 * rate,)
-        By lag in frames; 1 at the lag 0, or all zero where the profile is.
+        Autocorrelation by lag in frames: 1 at lag 0, or all zero for a zero profile.
     """
     width = max(2, int(WINDOW_SECONDS * rate))
     padded = np.pad(profile, width // 2, mode="linear_ramp", end_values=0)
     frames = np.lib.stride_tricks.sliding_window_view(padded, width)[: len(profile) : step]
     window = np.hanning(width + 1)[:-1].astype(np.float32)
     size = cast(int, scipy.fft.next_fast_len(2 * width - 1, real=True))
-    # The inverse transform is linear: one is enough, after the normalised power spectra are summed.
+    # The inverse transform is linear, so it is applied once to the sum of the normalised power spectra.
     power = np.zeros(size // 2 + 1)
     for first in range(0, len(frames), _CHUNK):
         block = frames[first : first + _CHUNK] * window
@@ -117,28 +116,28 @@ def autocorrelation(profile: FloatArray, rate: float, *, step: int = 16) -> Doub
 
 
 def _prior(bpm: DoubleArray, start_bpm: float, std_bpm: float) -> DoubleArray:
-    """Logarithm of a log-normal weight, its spread in octaves; nothing from ``MAX_BPM`` on."""
+    """Logarithm of a log-normal weight with its spread in octaves; -inf from ``MAX_BPM`` upwards."""
     prior = -0.5 * (np.log2(bpm / start_bpm) / std_bpm) ** 2
     prior[bpm >= MAX_BPM] = -np.inf
     return prior
 
 
 def librosa_tempo(correlation: DoubleArray, rate: float, *, start_bpm: float, std_bpm: float) -> float:
-    """Tempo as ``librosa.feature.tempo`` picks it: the best lag by autocorrelation and prior.
+    """Estimate the tempo as ``librosa.feature.tempo`` does, by autocorrelation and prior.
 
     Parameters
     ----------
     correlation : ndarray of float64, shape (n_lags,)
-        Of :func:`autocorrelation`.
+        Output of :func:`autocorrelation`.
     rate : float
-        Frames a second.
+        Frames per second.
     start_bpm, std_bpm : float
-        Centre of the prior in beats a minute and its spread in octaves.
+        Centre of the prior in beats per minute and its spread in octaves.
 
     Returns
     -------
     float
-        Beats a minute.
+        Beats per minute.
     """
     bpm = 60.0 * rate / np.arange(1, len(correlation))
     score = np.log1p(1e6 * np.maximum(correlation[1:], 0.0)) + _prior(bpm, start_bpm, std_bpm)
@@ -154,33 +153,33 @@ def comb_tempo(
     double_weight: float,
     quarter_weight: float,
 ) -> float:
-    """Tempo that the autocorrelation supports at the beat, at two beats, and not at quarters of a beat.
+    """Estimate the tempo from the autocorrelation at one beat, at two beats and at quarters of a beat.
 
-    The correlation at twice the lag speaks against rhythms that recur only once. The mean of those at
-    one and three quarters of the lag, taken off, speaks against two beats taken for one, whose quarters are
-    the half-beats on which much music moves.
+    The correlation at twice the lag counts against rhythms that recur only once. The mean correlation at one
+    and three quarters of the lag is subtracted; it counts against two beats mistaken for one, whose quarters are the
+    half-beats on which much music moves.
 
     Parameters
     ----------
     correlation : ndarray of float64, shape (n_lags,)
-        Of :func:`autocorrelation`.
+        Output of :func:`autocorrelation`.
     rate : float
-        Frames a second.
+        Frames per second.
     start_bpm, std_bpm : float
-        Centre of the prior in beats a minute and its spread in octaves; its logarithm is added to the score.
+        Centre of the prior in beats per minute and its spread in octaves; its logarithm is added to the score.
     double_weight, quarter_weight : float
-        Of the correlation at twice the lag, and of the mean at its quarters.
+        Weights of the correlation at twice the lag, and of the mean at its quarters.
 
     Returns
     -------
     float
-        Beats a minute.
+        Beats per minute.
     """
     smooth = scipy.ndimage.gaussian_filter1d(correlation, _SCATTER_SECONDS * rate)
     lags = np.arange(1, (len(smooth) - 1) // 2 + 1)
     bpm = 60.0 * rate / lags
     here = smooth[lags]
-    # Only peaks: the flank of the lag 0 stands above every one of them.
+    # Peaks only, because the flank of lag 0 exceeds all of them.
     peaks = np.flatnonzero((here > smooth[lags - 1]) & (here >= smooth[lags + 1]) & (bpm < MAX_BPM))
     if len(peaks) == 0:
         return librosa_tempo(correlation, rate, start_bpm=start_bpm, std_bpm=std_bpm)
@@ -203,32 +202,32 @@ def metre_tempo(
     std_bpm: float,
     weights: MetreWeights,
 ) -> float:
-    """Of a tempo, its half and its double the one whose beats agree best with onsets and harmony.
+    """Choose among a tempo, half of it and twice of it by how well the beats agree with onsets and harmony.
 
-    Onsets alone leave open which of the three is meant. Chords and basses change on beats and most of
-    all on the first of a bar, seldom between beats.
+    Onsets alone do not distinguish the three. Chords and bass notes change on beats, above all on the first beat of a
+    bar, and seldom between beats.
 
     Parameters
     ----------
     profile_correlation, middle_correlation : ndarray of float64, shape (n_lags,)
-        Of :func:`autocorrelation`: of the onsets of the whole spectrum and of its middle.
+        Output of :func:`autocorrelation` for the onsets of the whole spectrum and of its middle.
     harmony : ndarray of float32, shape (n_frames, n_bands)
-        Spectrum over time, at a rate of its own.
+        Spectrum over time, which may have another frame rate.
     rate : float
-        Frames a second of the profile that was correlated.
+        Frames per second of the onset profiles.
     around : float
-        The tempo, of which the octave is in question, as :func:`comb_tempo` finds it.
+        Tempo up to its octave, from :func:`comb_tempo`.
     beats_at : callable
-        Takes beats a minute and gives the beats at that tempo, in frames of ``harmony``.
+        Function from a tempo in beats per minute to the beats, in frames of ``harmony``.
     start_bpm, std_bpm : float
-        Centre of the prior in beats a minute and its spread in octaves.
+        Centre of the prior in beats per minute and its spread in octaves.
     weights : MetreWeights
-        Of the evidence.
+        Weights of the evidence.
 
     Returns
     -------
     float
-        Beats a minute.
+        Beats per minute.
     """
     smooth = scipy.ndimage.gaussian_filter1d(profile_correlation, _SCATTER_SECONDS * rate)
     middle = scipy.ndimage.gaussian_filter1d(middle_correlation, _SCATTER_SECONDS * rate)
@@ -255,7 +254,7 @@ def metre_tempo(
 
 
 def _lags_of_octaves(smooth: DoubleArray, rate: float, around: float) -> IndexArray:
-    """Lags of the peaks of a smoothed autocorrelation at a tempo, its half and its double."""
+    """Lags of the peaks of a smoothed autocorrelation near a tempo, half of it and twice of it."""
     lags = np.arange(1, (len(smooth) - 1) // 2 + 1)
     bpm = 60.0 * rate / lags
     here = smooth[lags]
@@ -265,9 +264,9 @@ def _lags_of_octaves(smooth: DoubleArray, rate: float, around: float) -> IndexAr
 
 
 def _changes(total: DoubleArray, beats: IndexArray) -> list[float]:
-    """Logarithms of how much the harmony changes where, in the order of :class:`MetreWeights`.
+    """Logarithms of the changes of harmony, in the order of :class:`MetreWeights`.
 
-    ``total`` is the sum of the spectra before each frame. All zero for fewer than five beats.
+    ``total`` is the sum of the spectra before each frame. The result is zero for fewer than five beats.
     """
     if len(beats) < _FEWEST_BEATS:
         return [0.0] * 5
@@ -289,7 +288,7 @@ def _means(total: DoubleArray, edges: IndexArray) -> DoubleArray:
 
 
 def _distances(spectra: DoubleArray, gap: int) -> DoubleArray:
-    """Cosine distance of every spectrum from the one ``gap`` places on; 0 between silences."""
+    """Cosine distance of every spectrum from the one ``gap`` rows later; 0 between silent spectra."""
     first, second = spectra[:-gap], spectra[gap:]
     product = np.einsum("ij,ij->i", first, second) + _TINY
     size = np.sqrt(np.einsum("ij,ij->i", first, first) * np.einsum("ij,ij->i", second, second)) + _TINY

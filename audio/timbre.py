@@ -1,4 +1,4 @@
-"""Percussion timbre: MFCC of the percussive spectrum (Schmidt and Kim 2013, section 4.3)."""
+"""Percussion timbre features: MFCC of the percussive spectrum (Schmidt and Kim 2013, section 4.3)."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class TimbreConfig:
     Attributes
     ----------
     n_fft, hop : int
-        Window and hop in samples (the paper's 512 and 256).
+        Window and hop in samples (512 and 256 as in the paper).
     n_mels, n_mfcc : int
-        Mel bands and coefficients; 20 coefficients over four beats make the paper's 80 dimensions.
+        Numbers of mel bands and coefficients; 20 coefficients over four beats give the paper's 80 dimensions.
     top_db : float
-        Range kept below the clip's loudest band, in decibels.
+        Dynamic range below the loudest band of the clip, in decibels.
     separation : SeparationConfig
-        Of the harmonic from the percussive part.
+        Settings of the harmonic/percussive separation.
     """
 
     n_fft: int = 512
@@ -39,7 +39,7 @@ class TimbreConfig:
 
 
 def decibels(power: FloatArray, *, top_db: float) -> FloatArray:
-    """Power in decibels, floored at 1e-10 and at ``top_db`` below the loudest value."""
+    """Convert power to decibels, clipped at 1e-10 and at ``top_db`` below the maximum."""
     level = 10.0 * np.log10(np.maximum(power, np.float32(1e-10)))
     return np.maximum(level, level.max() - np.float32(top_db))
 

@@ -1,1 +1,1 @@
-"""The standard features of Table 2, one file a family; each maps audio to one vector a frame."""
+"""Standard features of Table 2, one module per family; each maps audio to one vector per frame."""

@@ -1,8 +1,8 @@
-"""Echo Nest timbre: 12 coefficients a segment, read from analysis files (Jehan 2005).
+"""Echo Nest timbre: 12 coefficients per segment, read from analysis files (Jehan 2005).
 
-They cannot be computed from audio: the Echo Nest's analyser is gone. MSD track files (``.h5``) hold
-them as ``/analysis/segments_start`` (seconds in the song) and ``/analysis/segments_timbre``, beside the
-song's track id and length in ``/analysis/songs``.
+They cannot be computed from audio, because the Echo Nest's analyser is no longer available. Track files (``.h5``) of
+the Million Song Dataset have them as ``/analysis/segments_start`` (seconds in the song) and ``/analysis/segments_timbre``,
+and the song's track id and duration in ``/analysis/songs``.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from ..runtime.sizes import open_dataset
 
 DIMS = 12
 
-# Segments of a file, of which a song has some three a second, and bytes of a row of its tables.
+# Most segments of a file (a song has about three per second), and most bytes per row of its tables.
 _MAX_SEGMENTS = 100_000
 _MAX_ROW_BYTES = 1024
 
 
 @dataclass(frozen=True)
 class Segments:
-    """The segments of a song.
+    """Segments of a song.
 
     Attributes
     ----------
     starts : ndarray, shape (n,)
-        Seconds in the song, rising.
+        Starts of the segments in seconds, increasing.
     timbre : ndarray, shape (n, 12)
+        Coefficients of each segment.
     track_id : str or None
-        Of the Million Song Dataset; None where the file does not say.
+        Track id of the Million Song Dataset, if the file has it.
     duration : float or None
-        Seconds of the song; None where the file does not say.
+        Duration of the song in seconds, if the file has it.
     """
 
     starts: npt.NDArray[np.float64]
@@ -51,7 +52,7 @@ def read_segments(path: Path) -> Segments:
     Parameters
     ----------
     path : Path
-        HDF5 file in the layout of the Million Song Dataset, of one song.
+        HDF5 file of one song in the layout of the Million Song Dataset.
 
     Returns
     -------
@@ -60,7 +61,7 @@ def read_segments(path: Path) -> Segments:
     Raises
     ------
     InputError
-        If the file is missing, damaged, or holds no segments.
+        If the file is missing, damaged or without segments.
     """
     import h5py
 
@@ -79,9 +80,9 @@ def read_segments(path: Path) -> Segments:
     if starts.ndim != 1 or timbre.shape != (len(starts), DIMS) or len(starts) == 0:
         raise InputError(f"{path}: segments of shape {starts.shape} and {timbre.shape}; expected (n,) and (n, 12).")
     if (np.diff(starts) <= 0).any():
-        raise InputError(f"{path}: segments_start does not rise; expected the starts of segments in order.")
+        raise InputError(f"{path}: segments_start is not increasing; expected the starts of segments in order.")
     if not (np.isfinite(starts).all() and np.isfinite(timbre).all()):
-        raise InputError(f"{path}: segments hold numbers that are not finite.")
+        raise InputError(f"{path}: segments contain numbers that are not finite.")
     return Segments(starts, timbre, track_id, duration)
 
 
@@ -90,7 +91,7 @@ def _opened(stored: Any, name: str) -> Any:
 
 
 def _song(stored: Any) -> tuple[str | None, float | None]:
-    """Track id and length in seconds; None where the file does not say."""
+    """Track id and duration in seconds, None for what the file lacks."""
     if "analysis/songs" not in stored:
         return None, None
     songs = _opened(stored, "songs")
@@ -108,16 +109,16 @@ def timbre_per_second(
     offset: float,
     seconds: npt.NDArray[np.float64],
 ) -> npt.NDArray[np.float64]:
-    """Average the timbre over each past second, each segment weighted by its share of it.
+    """Average the timbre over the past second, weighting each segment by its overlap with it.
 
     Parameters
     ----------
     segments : Segments
-        Of the song; a segment lasts until the next begins.
+        Segments of the song; each lasts until the next one starts.
     offset : float
-        Where the clip begins in the song, in seconds.
+        Start of the clip in the song, in seconds.
     seconds : ndarray, shape (m,)
-        Ends of the seconds wanted, from the start of the clip.
+        Ends of the requested seconds, from the start of the clip.
 
     Returns
     -------
@@ -127,6 +128,6 @@ def timbre_per_second(
     ends = np.append(starts[1:], np.inf)
     stop = offset + seconds[:, None]
     overlap = np.clip(np.minimum(ends, stop) - np.maximum(starts, stop - 1.0), 0.0, 1.0)
-    # Before the first segment the first one's value holds.
+    # Before the first segment, its value is used.
     overlap[:, 0] += np.clip(np.minimum(starts[0], stop[:, 0]) - (stop[:, 0] - 1.0), 0.0, 1.0)
     return overlap @ segments.timbre / overlap.sum(axis=1, keepdims=True)

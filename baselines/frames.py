@@ -16,12 +16,12 @@ FloatArray = npt.NDArray[np.float32]
 
 @dataclass(frozen=True)
 class FrameConfig:
-    """Spectrogram behind the standard features.
+    """Settings of the spectrogram of the standard features.
 
     Attributes
     ----------
     sample_rate : int
-        Hertz.
+        Sample rate in hertz.
     n_fft, hop : int
         Window and hop in samples (librosa's defaults).
     """
@@ -32,7 +32,7 @@ class FrameConfig:
 
     @property
     def rate(self) -> float:
-        """Frames a second."""
+        """Frames per second."""
         return self.sample_rate / self.hop
 
     @property
@@ -41,7 +41,7 @@ class FrameConfig:
         return np.arange(self.n_fft // 2 + 1, dtype=np.float64) * (self.sample_rate / self.n_fft)
 
     def spectrum(self, samples: FloatArray) -> FloatArray:
-        """Magnitudes, shape (frames, n_fft // 2 + 1)."""
+        """Compute magnitudes, shape (frames, n_fft // 2 + 1)."""
         return magnitude(samples, n_fft=self.n_fft, hop=self.hop)
 
 

@@ -15,19 +15,19 @@ TOP_DB = 80.0
 
 @standard_feature("MFCC", order=1)
 def mfcc(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
-    """20 MFCC a frame.
+    """Compute 20 MFCC per frame.
 
     Parameters
     ----------
     spectrum : ndarray of float32, shape (frames, bins)
         Magnitudes.
     config : FrameConfig
-        Of the spectrum.
+        Settings of the spectrum.
 
     Returns
     -------
     ndarray of float32, shape (frames, 20)
-        As ``librosa.feature.mfcc`` with its defaults.
+        Equal to ``librosa.feature.mfcc`` with its defaults.
     """
     mel = mel_power(np.square(spectrum), sample_rate=config.sample_rate, n_fft=config.n_fft, n_mels=N_MELS)
     return cepstrum(decibels(mel, top_db=TOP_DB), DIMS)

@@ -1,4 +1,4 @@
-"""Spectral contrast: peaks over valleys, and valleys, in octave bands (Jiang et al., ICME 2002)."""
+"""Spectral contrast: differences of peaks and valleys, and valleys, in octave bands (Jiang et al., ICME 2002)."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FLOOR = 1e-10
 
 
 def band_edges(config: FrameConfig) -> list[tuple[int, int, int]]:
-    """First bin, end bin, and number of extreme bins of each band: 0 to 200 Hz, then octaves.
+    """First bin, end bin and number of extreme bins of each band: 0 to 200 Hz, then octaves.
 
-    Each band but the first begins one bin early and each but the last ends one bin early, as librosa's.
+    As in librosa, each band but the first starts one bin early, and each but the last ends one bin early.
     """
     frequencies = config.frequencies
     limits = [0.0] + [F_MIN * 2.0**octave for octave in range(BANDS)]
@@ -35,10 +35,10 @@ def band_edges(config: FrameConfig) -> list[tuple[int, int, int]]:
 
 @_jit.njit
 def _extremes(spectrum: FloatArray, first: int, last: int, count: int, lows: FloatArray, highs: FloatArray) -> None:
-    """Means of the ``count`` lowest and highest of the bins from ``first`` up to ``last`` of every frame.
+    """Means of the ``count`` lowest and highest bins from ``first`` up to ``last`` of every frame.
 
-    Both are kept sorted while the bins go by. They are few, so most bins cost two comparisons: a third of
-    what a partition takes.
+    Both are kept sorted during one pass over the bins. They are few, so most bins cost two comparisons; a partition
+    takes three times as long.
     """
     lowest = np.empty(count, np.float32)
     highest = np.empty(count, np.float32)
@@ -65,19 +65,19 @@ def _extremes(spectrum: FloatArray, first: int, last: int, count: int, lows: Flo
 
 @standard_feature("Spectral Contrast", order=4)
 def spectral_contrast(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
-    """7 peak-to-valley differences and 7 valleys a frame, in decibels.
+    """Compute 7 peak-to-valley differences and 7 valleys per frame, in decibels.
 
     Parameters
     ----------
     spectrum : ndarray of float32, shape (frames, bins)
         Magnitudes.
     config : FrameConfig
-        Of the spectrum.
+        Settings of the spectrum.
 
     Returns
     -------
     ndarray of float32, shape (frames, 14)
-        The first seven columns as ``librosa.feature.spectral_contrast`` without its ``top_db``.
+        The first seven columns equal ``librosa.feature.spectral_contrast`` without its ``top_db``.
     """
     peaks = np.empty((BANDS, len(spectrum)), np.float32)
     valleys = np.empty_like(peaks)

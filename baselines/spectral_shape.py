@@ -15,7 +15,7 @@ FLOOR = 1e-10
 
 @_jit.njit
 def _reach(spectrum: FloatArray, wanted: npt.NDArray[np.float64], bins: npt.NDArray[np.int64]) -> None:
-    """First bin of each frame up to which, with it, the magnitudes sum to what is ``wanted``."""
+    """First bin of each frame at which the cumulative sum of magnitudes reaches ``wanted``."""
     for frame in range(len(spectrum)):
         column = 0
         total = float(spectrum[frame, 0])
@@ -27,21 +27,20 @@ def _reach(spectrum: FloatArray, wanted: npt.NDArray[np.float64], bins: npt.NDAr
 
 @standard_feature("Spectral Shape", order=3)
 def spectral_shape(spectrum: FloatArray, config: FrameConfig) -> FloatArray:
-    """Centroid (Hz), flux, rolloff (Hz, 85 %) and flatness a frame.
+    """Compute centroid (Hz), flux, rolloff (Hz, 85 %) and flatness per frame.
 
     Parameters
     ----------
     spectrum : ndarray of float32, shape (frames, bins)
         Magnitudes.
     config : FrameConfig
-        Of the spectrum.
+        Settings of the spectrum.
 
     Returns
     -------
     ndarray of float32, shape (frames, 4)
-        Centroid, rolloff and flatness as librosa's; flux is the Euclidean distance between successive
-        spectra that are each scaled to the sum 1 (0 for the first). A silent frame has centroid and
-        rolloff 0 and flatness 1.
+        Centroid, rolloff and flatness equal librosa's. Flux is the Euclidean distance between successive spectra, each
+        scaled to a sum of 1 (0 for the first frame). Silent frames have centroid and rolloff 0 and flatness 1.
     """
     frequencies = config.frequencies.astype(np.float32)
     total = spectrum.sum(axis=1, keepdims=True)

@@ -1,1 +1,1 @@
-"""Executors, process isolation, shards, Dask, files and the environment."""
+"""Executors, isolated processes, shards, Dask, progress bars, files and facts of the environment."""

@@ -1,13 +1,13 @@
-"""A Dask cluster as an executor: ``--scheduler tcp://host:8786``."""
+"""A Dask cluster as a :class:`concurrent.futures.Executor`."""
 
 from __future__ import annotations
 
 import logging
 import re
 import socket
-import sys
 import threading
 import time
+import warnings
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Executor, Future, InvalidStateError
@@ -15,32 +15,32 @@ from contextlib import contextmanager, suppress
 from importlib import metadata
 from typing import Any
 
-from ..errors import EmobenchError, InputError
+from ..errors import EmobenchError, EmobenchWarning, InputError
 from .environment import package_versions
 
-# Seconds until a scheduler that does not answer is given up.
+# Seconds to wait for a scheduler that does not answer.
 _PATIENCE = 10.0
 
-# How often a shard whose worker died is computed again.
+# How often to repeat a call whose worker died.
 _RETRIES = 3
 
 _ADDRESS = re.compile(r"(tcp|tls|ws|wss)://[^/\s]+:\d+")
 
-# What a client reads below distributed.comm.tls in Dask's configuration.
+# Settings of a client below distributed.comm.tls in Dask's configuration.
 _TLS_SETTINGS = ("ca-file", "client.cert", "client.key")
 
-_AGAIN = "Run the same command again: what was finished is kept."
+_AGAIN = "Finished work is kept; rerun the command to resume."
 
 
 class ClusterExecutor(Executor):
-    """Calls on a Dask cluster, all of which fail when the scheduler is lost.
+    """Executor that runs calls on a Dask cluster and fails all of them when the scheduler is lost.
 
     Parameters
     ----------
     client : distributed.Client
-        Connected.
+        A connected client.
     address : str
-        Of its scheduler.
+        Address of its scheduler.
     """
 
     def __init__(self, client: Any, address: str) -> None:
@@ -53,7 +53,7 @@ class ClusterExecutor(Executor):
         threading.Thread(target=self._watch, name="emobench-scheduler-watch", daemon=True).start()
 
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Have the cluster call a function."""
+        """Submit a call to the cluster."""
         outer: Future[Any] = Future()
         inner = self._inner.submit(_on_worker, self._versions, function, *args, **kwargs)
         outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
@@ -62,13 +62,13 @@ class ClusterExecutor(Executor):
         return outer
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Give up what is not done."""
+        """Cancel all unfinished calls."""
         self._ended.set()
         for future in list(self._futures):
             future.cancel()
 
     def _watch(self) -> None:
-        """Fail every call once the client has been without its scheduler for a while."""
+        """Fail every call when the scheduler has been lost for ``_PATIENCE`` seconds."""
         lost_since = None
         while not self._ended.wait(0.5):
             if self._client.status == "running":
@@ -81,10 +81,10 @@ class ClusterExecutor(Executor):
                 return
 
     def _lost(self) -> EmobenchError:
-        return EmobenchError(f"the scheduler {self._address} was lost. {_AGAIN}")
+        return EmobenchError(f"the connection to the scheduler {self._address} was lost. {_AGAIN}")
 
     def _hand_over(self, inner: Future[Any], outer: Future[Any]) -> None:
-        """Pass the outcome of a call on, errors in words of ours."""
+        """Pass on the outcome of a call, with Dask's own errors explained."""
         from distributed.scheduler import KilledWorker
 
         if outer.done():
@@ -93,18 +93,18 @@ class ClusterExecutor(Executor):
             result = inner.result()
         except CancelledError:
             gone = self._client.status != "running"
-            _settle(outer, self._lost() if gone else EmobenchError(f"the cluster gave up the work. {_AGAIN}"))
+            _settle(outer, self._lost() if gone else EmobenchError(f"the cluster cancelled the work. {_AGAIN}"))
         except KilledWorker as error:
             _settle(
                 outer,
                 EmobenchError(
-                    f"the cluster's workers died on the same work again and again ({error.last_worker}); look at "
+                    f"several workers of the cluster died on the same work, the last one on {error.last_worker}. Check "
                     f"their logs and give them more memory. {_AGAIN}"
                 ),
             )
         except ModuleNotFoundError as error:
             _settle(
-                outer, EmobenchError(f"the cluster's workers have no package {error.name}; install emobench there.")
+                outer, EmobenchError(f"the cluster's workers lack the package {error.name}; install emobench there.")
             )
         except BaseException as error:
             _settle(outer, error)
@@ -114,7 +114,7 @@ class ClusterExecutor(Executor):
 
 
 def _on_worker(versions: dict[str, str], function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-    """Call a function on a worker, if it has the packages that give the same bytes."""
+    """Call a function on a worker, provided that its package versions are those of the client."""
     own = package_versions(heavy=False)
     if own != versions:
         differing = ", ".join(
@@ -123,7 +123,8 @@ def _on_worker(versions: dict[str, str], function: Callable[..., Any], *args: An
             if own.get(name) != versions.get(name)
         )
         raise EmobenchError(
-            f"the worker on {socket.gethostname()} has {differing}; install the same versions there and run it again."
+            f"the worker on {socket.gethostname()} has {differing}. Install the same versions there and rerun the "
+            "command."
         )
     return function(*args, **kwargs)
 
@@ -134,17 +135,17 @@ def _settle(future: Future[Any], error: BaseException) -> None:
 
 
 def _silence() -> None:
-    """Keep the traces of lost connections off the terminal; what matters is said in one line."""
+    """Keep tracebacks of lost connections off the terminal: the error of the call says what matters."""
     for name in ("distributed", "tornado", "asyncio"):
         for logger in (name, *(known for known in logging.root.manager.loggerDict if known.startswith(f"{name}."))):
             logging.getLogger(logger).setLevel(logging.CRITICAL + 1)
 
 
 def _check_encryption(address: str) -> None:
-    """Check that Dask's configuration has the certificates an address needs, before a client is made.
+    """Check that Dask's configuration has the certificates that an address needs, before creating a client.
 
-    A `distributed.Client` that fails on its configuration raises errors of many types and blocks for seconds when
-    it is deleted.
+    A `distributed.Client` that fails because of its configuration raises errors of many types and blocks for seconds
+    when it is deleted.
     """
     from dask import config
     from distributed import Security
@@ -156,23 +157,23 @@ def _check_encryption(address: str) -> None:
         context = security.get_connection_args("client")["ssl_context"]
     except (OSError, ValueError) as error:
         settings = [(name, config.get(f"distributed.comm.tls.{name}", None)) for name in _TLS_SETTINGS]
-        # A setting may also hold the PEM text itself, which does not belong in a message.
+        # A setting may also hold the PEM text itself, which must not appear in a message.
         values = ", ".join(f"{name} {value}" for name, value in settings if value and "\n" not in value)
         raise InputError(
-            f"--scheduler {address}: cannot use the certificates of Dask's setting distributed.comm.tls ({values}): "
-            f"{error}. Expected readable PEM files, and a key that belongs to its certificate."
+            f"`scheduler` {address}: cannot use the certificates of Dask's setting distributed.comm.tls ({values}): "
+            f"{error}. Expected readable PEM files and a key that matches its certificate."
         ) from error
     encrypted = address.startswith(("tls:", "wss:"))
     if encrypted and context is None:
         raise InputError(
-            f"--scheduler {address}: an encrypted connection needs certificates. Set "
+            f"`scheduler` {address}: an encrypted connection needs certificates. Set "
             "DASK_DISTRIBUTED__COMM__TLS__CA_FILE, DASK_DISTRIBUTED__COMM__TLS__CLIENT__CERT and "
             "DASK_DISTRIBUTED__COMM__TLS__CLIENT__KEY to PEM files, or set distributed.comm.tls in a Dask "
             "configuration file."
         )
     if security.require_encryption and not encrypted:
         raise InputError(
-            f"--scheduler {address}: Dask's setting distributed.comm.require-encryption forbids an unencrypted "
+            f"`scheduler` {address}: Dask's setting distributed.comm.require-encryption forbids an unencrypted "
             "connection; use the scheduler's tls:// address."
         )
 
@@ -184,7 +185,7 @@ def connect(address: str) -> Iterator[Executor]:
     Parameters
     ----------
     address : str
-        Such as ``tcp://host:8786``.
+        Address of the scheduler, such as ``tcp://host:8786``.
 
     Yields
     ------
@@ -193,18 +194,18 @@ def connect(address: str) -> Iterator[Executor]:
     Raises
     ------
     InputError
-        If dask.distributed is not installed, the address is none, nobody answers there, or the scheduler's
-        version is another.
+        If dask.distributed is not installed or has another version than the scheduler's, if the address is
+        malformed, or if no scheduler answers there.
     """
     try:
         import distributed
     except ImportError as error:
         raise InputError(
-            "--scheduler: needs dask.distributed; install it with pip install 'emobench[cluster]'."
+            "`scheduler` needs dask.distributed. Install it with pip install 'emobench[cluster]'."
         ) from error
     _silence()
     expected = (
-        f"--scheduler {address}: expected the address of a running Dask scheduler, such as tcp://host:8786 or "
+        f"`scheduler` {address}: expected the address of a running Dask scheduler, such as tcp://host:8786 or "
         "tls://host:8786"
     )
     if not _ADDRESS.fullmatch(address):
@@ -215,20 +216,20 @@ def connect(address: str) -> Iterator[Executor]:
     except (OSError, TimeoutError) as error:
         if "certificate" in str(error) or "SSL" in str(error):
             raise InputError(
-                f"--scheduler {address}: the scheduler's certificate and the client's do not fit together ({error}). "
-                "Use certificates of the same authority on both sides."
+                f"`scheduler` {address}: the certificates of scheduler and client do not match ({error}). Use "
+                "certificates of the same authority on both sides."
             ) from error
-        raise InputError(f"{expected}; nobody answers there ({type(error).__name__}).") from error
+        raise InputError(f"{expected}; no scheduler answers there ({type(error).__name__}).") from error
     try:
         versions: Any = client.get_versions(check=False)
         found, own = versions["scheduler"]["packages"]["distributed"], metadata.version("distributed")
         if found != own:
             raise InputError(
-                f"--scheduler {address}: runs dask.distributed {found}, this is {own}; install the same version on "
-                "both sides."
+                f"`scheduler` {address}: runs dask.distributed {found}, but this machine has {own}. Install the same "
+                "version on both sides."
             )
         if not client.scheduler_info(n_workers=-1)["workers"]:
-            print(f"emobench: {address} has no workers yet; waiting for the first.", file=sys.stderr)
+            warnings.warn(f"{address} has no workers yet; waiting for the first.", EmobenchWarning, stacklevel=3)
         pool = ClusterExecutor(client, address)
         try:
             yield pool

@@ -1,4 +1,4 @@
-"""What the numbers depend on beside the code: versions of packages and of the processor's platform."""
+"""What results depend on besides their settings: versions of packages, our code, processor and memory."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ PACKAGES = ("numpy", "scipy", "polars", "soundfile", "soxr", "librosa", "numba",
 
 
 def package_versions(*, heavy: bool = True) -> dict[str, str]:
-    """Versions of emobench and of the packages that decide its numbers.
+    """Versions of emobench, Python and the packages that influence its results.
 
     Parameters
     ----------
     heavy : bool
-        Also those that only training and reading back need (torch, datasets).
+        Include packages that only training and loading need (torch, datasets).
 
     Returns
     -------
     dict
-        Name to version; a package that is not installed is left out.
+        Name to version, without packages that are not installed.
     """
     from .. import __version__
 
@@ -39,7 +39,7 @@ def package_versions(*, heavy: bool = True) -> dict[str, str]:
 
 @cache
 def code_sha256() -> str:
-    """SHA-256 over the names and contents of emobench's own modules."""
+    """SHA-256 of the names and contents of the modules of emobench that compute features."""
     root = Path(__file__).parents[1]
     hashed = sha256()
     for folder in ("audio", "baselines", "benchmark", "builders", "dbn", "runtime"):
@@ -56,10 +56,10 @@ def decoder_version() -> str:
 
 
 def processor_name() -> str:
-    """Name of the processor, as its maker gives it where the system tells."""
-    facts = Path("/proc/cpuinfo")
-    if facts.is_file():
-        for line in facts.read_text().splitlines():
+    """Model name of the processor, or its architecture where the system does not tell the model."""
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        for line in cpuinfo.read_text().splitlines():
             name, _, value = line.partition(":")
             if name.strip() == "model name" and value.strip():
                 return value.strip()
@@ -67,10 +67,10 @@ def processor_name() -> str:
 
 
 def peak_memory_mb() -> float:
-    """Largest resident size that this process or one of its ended children had, in megabytes."""
+    """Peak resident memory of this process and of its children that have ended, in megabytes."""
     status = Path("/proc/self/status")
     if status.is_file():
-        # The resource usage of a process counts what its parent had when it was started.
+        # getrusage is no use for this process: it includes the peak that the parent had before the fork.
         own = next(int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return max(own, resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss) * 1024 / 1e6
     unit = 1 if sys.platform == "darwin" else 1024

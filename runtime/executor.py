@@ -1,4 +1,4 @@
-"""Work on all processors: one seam, ``concurrent.futures.Executor``, and one function over many items, in order."""
+"""Parallel work through :class:`concurrent.futures.Executor`: local processes or a Dask cluster."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ _Result = TypeVar("_Result")
 
 
 def processors(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
-    """Processors that this process may use: by its affinity, and by the quota of its control group.
+    """Number of processors that this process may use, by its affinity and the quota of its control group.
 
     Parameters
     ----------
     groups, own : Path
-        Where the system keeps control groups, and which ones this process is in.
+        Mount point of the control groups, and the file that lists those of this process.
     """
     allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return max(1, math.ceil(min(allowed, _quota(groups, own))))
 
 
 def _quota(groups: Path, own: Path) -> float:
-    """Processors that control groups (version 2 or 1) grant; infinite where they set no limit."""
+    """Processors that control groups (version 1 or 2) grant; infinity without a limit."""
     try:
         lines = own.read_text().splitlines()
     except OSError:
@@ -45,7 +45,7 @@ def _quota(groups: Path, own: Path) -> float:
         if controllers and "cpu" not in controllers.split(","):
             continue
         root = groups / "cpu" if controllers else groups
-        # A limit anywhere above holds too. In a container the group's own path is not there, its root is.
+        # Limits of parent groups apply too. In a container, only the root of the hierarchy is visible.
         place = root / group.lstrip("/")
         for folder in (place, *place.parents):
             if folder == root.parent:
@@ -67,25 +67,25 @@ def _limit(folder: Path) -> float:
 
 @contextmanager
 def executor(workers: int, scheduler: str | None = None) -> Iterator[Executor]:
-    """Give what runs calls: processes of this machine, or a Dask cluster.
+    """Open an executor: worker processes on this machine, or a Dask cluster.
 
     Parameters
     ----------
     workers : int
-        Processes of this machine.
+        Number of worker processes on this machine.
     scheduler : str, optional
-        Address of a Dask scheduler, such as ``tcp://host:8786``, instead.
+        Address of a Dask scheduler to use instead, such as ``tcp://host:8786``.
 
     Yields
     ------
     Executor
-        Its calls run in threads that wait for child processes of their own (:mod:`.isolation`), so that a call
-        that ends its process ends nothing else.
+        Locally, a thread pool. Calls through :func:`ordered_map` or :func:`guarded` run in a worker process for each
+        thread (:mod:`.isolation`), so that a call that kills its process affects nothing else.
 
     Raises
     ------
     InputError
-        If the scheduler cannot be reached or used.
+        If the scheduler cannot be used.
     """
     if scheduler is not None:
         from .cluster import connect
@@ -107,17 +107,17 @@ def executor(workers: int, scheduler: str | None = None) -> Iterator[Executor]:
 
 @contextmanager
 def _interrupted_by(stop: Stop) -> Iterator[None]:
-    """Have an interrupt end the calls that are waited for, instead of the wait.
+    """Let an interrupt (Ctrl-C) stop the running calls rather than the thread that waits for them.
 
-    A wait that is interrupted may leave its lock behind in any state. Where nothing is waited for, or it
-    is asked for twice, the interrupt is what it always is.
+    An interrupted wait may leave its lock in any state. A second interrupt, or one without running calls, raises
+    KeyboardInterrupt as usual.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        if stop.asked or not stop.busy:
+        if stop.requested or not stop.busy:
             signal.default_int_handler(number, frame)
         threading.Thread(target=stop).start()
 
@@ -140,32 +140,32 @@ def ordered_map(
     crashed: _Result | None = None,
     limited: bool = True,
 ) -> Iterator[_Result]:
-    """Apply a function to every item, each call isolated, and give the results in the items' order.
+    """Apply a function to every item in isolated processes, and yield the results in the order of the items.
 
     Parameters
     ----------
     pool : Executor
-        Of :func:`executor`.
+        An executor from :func:`executor`.
     function : callable
-        Importable by name, its items and results picklable.
+        Function of one item, importable by name; items and results must be picklable.
     items : sequence
-        What to work on.
+        Items to work on.
     description, unit : str
-        Of the progress bar.
+        Texts of the progress bar.
     crashed : object, optional
-        The result for an item that ends the process that works on it, or never ends itself.
+        Result for an item whose call kills its process or exceeds the time limit.
     limited : bool
-        Whether a call that takes very long is one that never ends.
+        Whether the time limit ``isolation.TIME_LIMIT`` applies.
 
     Yields
     ------
     object
-        The results.
+        Result for each item.
 
     Raises
     ------
     EmobenchError
-        If an item ends its process, and there is no result for that.
+        If a call kills its process and ``crashed`` is None.
     """
     work = partial(guarded, function, crashed=crashed, limited=limited)
     yield from progress(pool.map(work, items), description, unit, len(items))
@@ -174,7 +174,7 @@ def ordered_map(
 def guarded(
     function: Callable[[_Item], _Result], item: _Item, *, crashed: _Result | None, limited: bool = True
 ) -> _Result:
-    """Call ``function(item)`` isolated; ``crashed`` where that ends the process, unless it is None."""
+    """Call ``function(item)`` in an isolated process; return ``crashed`` (unless None) if that kills it."""
     try:
         return isolated(function, item, limited=limited)
     except CrashError as error:

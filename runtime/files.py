@@ -1,4 +1,4 @@
-"""Files written whole or not at all, and the hashes by which they are known."""
+"""Atomic writes, locks, hashes and the cache folder."""
 
 from __future__ import annotations
 
@@ -23,23 +23,23 @@ if TYPE_CHECKING:
 
 Json = Any
 
-# A disk or a quota is full, a file would be larger than allowed, a disk fails.
+# Disk full, quota exceeded, file too large, I/O error.
 WRITE_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside ``path``; rename it into place when the block ends well.
+    """Yield a temporary path beside ``path`` and rename it to ``path`` at the end of the block.
 
     Parameters
     ----------
     path : Path
-        The file to write. Its folder is created.
+        File to write. Its folder is created.
 
     Yields
     ------
     Path
-        Where to write. On any exception it is removed and ``path`` stays as it was.
+        Path to write to. After an exception it is removed and ``path`` is left unchanged.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{uuid4().hex[:8]}.tmp")
@@ -49,7 +49,7 @@ def replacing(path: Path) -> Iterator[Path]:
             os.fsync(handle.fileno())
         temporary.replace(path)
     except OSError as error:
-        # A write that fails names no file, and nobody knows the temporary one.
+        # A failed write names no file, or the temporary one, which means nothing to the user.
         if error.filename == str(temporary) or (error.filename is None and error.errno in WRITE_ERRORS):
             error.filename = str(path)
         raise
@@ -59,19 +59,19 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def locked(path: Path, refusal: str) -> Iterator[None]:
-    """Hold a lock that ends with this process, however that ends.
+    """Hold a lock that the system releases when this process ends, however it ends.
 
     Parameters
     ----------
     path : Path
-        File of the lock. Its folder is created; the file is removed in the end.
+        Lock file. Its folder is created; the file is removed at the end.
     refusal : str
-        What is going on where another process has it.
+        Start of the error message: what the other process is doing.
 
     Raises
     ------
     EmobenchError
-        If another process has it: ``refusal`` and its id.
+        If another process holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = _lock(path, refusal)
@@ -81,7 +81,7 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
-        # Removed before it is unlocked, so that nobody locks a file that is about to go.
+        # Remove the file before unlocking it, so that nobody locks a file that is about to be removed.
         path.unlink(missing_ok=True)
         os.close(descriptor)
 
@@ -91,16 +91,16 @@ def _lock(path: Path, refusal: str) -> int:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            # The one that had it may have removed the file since it was opened.
+            # The previous holder may have removed the file since it was opened.
             if _is_at(path, descriptor):
                 return descriptor
         except BlockingIOError:
             owner = os.pread(descriptor, 20, 0).decode(errors="replace")
             os.close(descriptor)
             told = f" (process {owner})" if owner.isdigit() else ""
-            raise EmobenchError(f"{refusal}{told}; wait until it ends and run the command again.") from None
+            raise EmobenchError(f"{refusal}{told}; wait until it ends and rerun the command.") from None
         except OSError as error:
-            # Some network file systems have no locks; there it is as if nobody else were at work.
+            # Some network file systems have no locks; proceed without one.
             if error.errno in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):
                 return descriptor
             os.close(descriptor)
@@ -116,19 +116,19 @@ def _is_at(path: Path, descriptor: int) -> bool:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` as UTF-8, whole or not at all."""
+    """Write text as UTF-8, atomically."""
     with replacing(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
 def write_json(path: Path, value: Json) -> None:
-    """Write ``value`` as indented JSON, whole or not at all; NaN is refused."""
+    """Write a value as indented JSON, atomically. NaN raises ValueError."""
     write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
 def write_parquet(path: Path, table: pl.DataFrame) -> None:
-    """Write a table, whole or not at all; the same table gives the same bytes."""
-    # Encoded in memory: polars would hide why a write failed.
+    """Write a table as Parquet, atomically. The same table gives the same bytes."""
+    # Encode in memory, because polars hides why a write failed.
     encoded = io.BytesIO()
     table.write_parquet(encoded, compression="zstd", statistics=True)
     with replacing(path) as temporary:
@@ -141,9 +141,9 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     Parameters
     ----------
     path : Path
-        The file.
+        File to read.
     what : str
-        What the file is, for the message.
+        Kind of file, for the message.
 
     Raises
     ------
@@ -155,25 +155,25 @@ def read_json(path: Path, what: str) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError) as error:
         raise EmobenchError(f"{path}: not a readable {what} ({error}).") from error
     if not isinstance(value, dict):
-        raise EmobenchError(f"{path}: a {what} is a JSON object, this is a {type(value).__name__}.")
+        raise EmobenchError(f"{path}: expected a {what} as a JSON object, found a {type(value).__name__}.")
     return value
 
 
 def _finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
-        raise ValueError(f"{text} is no finite number")
+        raise ValueError(f"{text} is not a finite number")
     return value
 
 
 def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Hexadecimal SHA-256 of a file."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
 
 def plain(value: object) -> Json:
-    """Turn dataclasses, paths, tuples and mappings into what JSON can hold."""
+    """Convert dataclasses, paths, tuples and mappings to JSON types."""
     if is_dataclass(value) and not isinstance(value, type):
         return plain(asdict(value))
     if isinstance(value, Mapping):
@@ -186,7 +186,7 @@ def plain(value: object) -> Json:
 
 
 def digest(value: object) -> str:
-    """SHA-256 of a value's canonical JSON (sorted keys, no spaces), in hexadecimal."""
+    """Hexadecimal SHA-256 of a value's canonical JSON (sorted keys, no spaces)."""
     text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 

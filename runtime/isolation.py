@@ -1,8 +1,10 @@
-"""A function called in a process of its own, so that what kills or hangs that process costs one call only.
+"""Function calls in worker processes, so that a crash or a hang costs one call only.
 
-Decoders are C code that reads files from anywhere: a bad one may crash, or never come back. Each thread that
-calls :func:`isolated` uses a child process, which is kept for later calls. A child that hangs is ended by the
-system's own timer, which no code in it can miss; one that loses its parent ends by itself.
+Audio decoders are C code that reads files of any origin: a damaged file may crash them or make them hang. Each thread
+that calls :func:`isolated` uses a worker process, which is kept for later calls. The system's interval timer ends a
+worker that hangs, whatever code it runs, and a worker whose parent is gone ends by itself.
+
+CONTRIBUTING.md ("Libraries considered") says why this is not done with ``pebble`` or ``multiprocessing``.
 """
 
 from __future__ import annotations
@@ -28,22 +30,22 @@ from .jit_cache import set_numba_cache
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
-# Seconds that a call may take; the longest songs take some ten.
+# Seconds that a call may take. The longest songs take about ten.
 TIME_LIMIT = 300.0
 
-# A child that nobody calls for so many seconds ends.
+# Seconds after which an idle worker ends.
 _IDLE_LIMIT = 120.0
 
-# Ends that are not the call's own doing.
+# Exit statuses that do not come from the call itself.
 _FROM_OUTSIDE = (-signal.SIGKILL, -signal.SIGTERM, 0)
 
-# How often a call is made again whose child was killed from outside, as for want of memory.
+# Number of attempts at a call whose worker is killed from outside, for example by the out-of-memory killer.
 _ATTEMPTS = 4
 
-# Seconds that a child has to end when it is asked to.
+# Seconds between SIGTERM and SIGKILL.
 _PATIENCE = 2.0
 
-# Each child uses one processor.
+# Environment that limits a worker to one thread.
 ONE_THREAD = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "POLARS_MAX_THREADS"), "1"
 )
@@ -52,27 +54,27 @@ _SERVE = "from emobench.runtime.isolation import serve; serve({})"
 
 
 class CrashError(EmobenchError):
-    """A call that ended its process, or did not end in time."""
+    """A call that killed its process or exceeded the time limit."""
 
 
 class StoppedError(EmobenchError):
-    """A call that was given up because the whole run stops."""
+    """A call that was cancelled because the whole run is stopping."""
 
 
 class Stop:
-    """Ends the calls of several threads from another one."""
+    """Stops the calls of several threads from another thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._children: set[_Child] = set()
-        self.asked = False
+        self.requested = False
 
     def __call__(self) -> None:
-        """End all calls; later ones raise :class:`StoppedError`."""
+        """Stop all calls; later calls raise :class:`StoppedError`."""
         with self._lock:
-            self.asked = True
+            self.requested = True
             processes = [child.process for child in self._children]
-        # First gently, so that they leave no half-written file behind.
+        # SIGTERM first, so that workers can remove temporary files.
         for process in processes:
             process.terminate()
         until = time.monotonic() + _PATIENCE
@@ -83,30 +85,30 @@ class Stop:
 
     @property
     def busy(self) -> bool:
-        """Whether a call is under way."""
+        """Whether a call is running."""
         return bool(self._children)
 
     def watch(self, child: _Child) -> None:
-        """End ``child`` too when asked to."""
+        """Stop this worker too when requested."""
         with self._lock:
-            if self.asked:
+            if self.requested:
                 raise StoppedError("stopped.")
             self._children.add(child)
 
     def forget(self, child: _Child) -> None:
-        """Leave ``child`` alone from now on."""
+        """Do not stop this worker any more."""
         with self._lock:
             self._children.discard(child)
 
 
 class _Child:
-    """A process that answers calls, one at a time."""
+    """A worker process, which answers one call at a time."""
 
     def __init__(self) -> None:
-        # Decided here: all children share one folder, and nobody would read a child's warning.
+        # Set here, because workers share one folder and their warnings are not shown.
         set_numba_cache()
         self.connection, theirs = Pipe()
-        # What it prints is nobody's to read, except the last line if it dies.
+        # Output of the worker is discarded, except for the last line if it dies.
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         environment = {**os.environ, **ONE_THREAD, "PYTHONPATH": os.pathsep.join(sys.path)}
         self.process = subprocess.Popen(
@@ -116,14 +118,14 @@ class _Child:
             stdout=self._log,
             stderr=self._log,
             env=environment,
-            # A terminal's interrupt is the parent's to handle.
+            # A process group of its own, so that only the parent receives Ctrl-C from the terminal.
             process_group=0,
         )
         theirs.close()
         self.started = False
 
     def call(self, message: tuple[Any, ...]) -> tuple[tuple[str, Any], float]:
-        """Send a call, wait for its outcome and the peak of memory; OSError or EOFError where the child is gone."""
+        """Send a call and wait for its outcome and peak memory; raise OSError or EOFError if the worker has died."""
         if not self.started:
             self.connection.recv()
             self.started = True
@@ -131,13 +133,13 @@ class _Child:
         return self.connection.recv()
 
     def end(self) -> tuple[int, str]:
-        """End it; its exit status and its last words."""
+        """Close the connection and wait; return the exit status and the last line of output."""
         self.connection.close()
         status = self.process.wait()
         self._log.seek(0)
-        words = self._log.read().decode(errors="replace").strip().splitlines()
+        lines = self._log.read().decode(errors="replace").strip().splitlines()
         self._log.close()
-        return status, words[-1] if words else ""
+        return status, lines[-1] if lines else ""
 
 
 _idle: list[_Child] = []
@@ -147,74 +149,74 @@ _local = threading.local()
 
 
 def peak_rss_mb() -> float:
-    """Largest resident size that a child of this process has had, in megabytes; 0 before there was one."""
+    """Peak resident memory of the workers of this process, in megabytes; 0 before the first call."""
     return _peaks[0]
 
 
 def stop_with(stop: Stop) -> None:
-    """Let ``stop`` end the calls of this thread."""
+    """Let ``stop`` stop the calls of this thread."""
     _local.stop = stop
 
 
 def isolated(function: Callable[[_Item], _Result], item: _Item, *, limited: bool = True) -> _Result:
-    """Call ``function(item)`` in a child process.
+    """Call ``function(item)`` in a worker process.
 
     Parameters
     ----------
     function : callable
-        Importable by name; its argument and result can be pickled.
+        Function of one argument, importable by name; argument and result must be picklable.
     item : object
-        Its argument.
+        Argument of the function.
     limited : bool
-        Whether the call may take no longer than ``TIME_LIMIT``.
+        Whether the time limit ``TIME_LIMIT`` applies.
 
     Returns
     -------
     object
-        Its result. What it raises is raised here.
+        Result of the function. Its exceptions are raised here.
 
     Raises
     ------
     CrashError
-        If the call ended the process, or took too long.
+        If the call killed the process or exceeded the time limit.
     EmobenchError
-        If something outside killed the process again and again.
+        If the process was killed from outside at every attempt.
     """
     settings = {name: value for name, value in os.environ.items() if name.startswith("EMOBENCH_")}
     message = (str(Path.cwd()), settings, TIME_LIMIT if limited else 0.0, pickle.dumps((function, item)))
     stop: Stop | None = getattr(_local, "stop", None)
-    status, words = 0, ""
+    status, last_line = 0, ""
     for _attempt in range(_ATTEMPTS):
         outcome = _attempted(message, stop)
         if outcome[0] == "result":
             return outcome[1]
         if outcome[0] == "error":
             raise outcome[1]
-        status, words = outcome[1]
+        status, last_line = outcome[1]
         if status == -signal.SIGALRM:
             raise CrashError(f"took longer than {TIME_LIMIT:g} s")
         if status not in _FROM_OUTSIDE:
-            raise CrashError(f"ended its process ({_cause(status)}{': ' if words else ''}{words})")
+            raise CrashError(f"killed its process ({_cause(status)}{': ' if last_line else ''}{last_line})")
     raise EmobenchError(
-        f"a worker process was ended {_ATTEMPTS} times ({_cause(status)}), as for want of memory; try fewer "
-        "--workers. Run the same command again: what was finished is kept."
+        f"a worker process was killed {_ATTEMPTS} times ({_cause(status)}), probably because memory ran out. Finished "
+        "work is kept; rerun the command with fewer `workers`."
     )
 
 
 def _attempted(message: tuple[Any, ...], stop: Stop | None) -> tuple[str, Any]:
-    """Outcome of one attempt: ``result``, ``error``, or ``died`` with exit status and last words."""
-    child = _ready_child()
+    """Outcome of one attempt: ``result``, ``error``, or ``died`` with exit status and last line of output."""
+    child = _idle_child()
     try:
         if stop:
             stop.watch(child)
         outcome, peak = child.call(message)
     except (OSError, EOFError):
-        status, words = child.end()
-        if stop and stop.asked:
+        status, last_line = child.end()
+        if stop and stop.requested:
             raise StoppedError("stopped.") from None
         if not child.started and status not in _FROM_OUTSIDE:
-            raise EmobenchError(f"a worker process did not start ({_cause(status)}: {words}).") from None
-        return "died", (status, words)
+            raise EmobenchError(f"a worker process did not start ({_cause(status)}: {last_line}).") from None
+        return "died", (status, last_line)
     except BaseException:
         child.process.kill()
         child.end()
@@ -228,8 +230,8 @@ def _attempted(message: tuple[Any, ...], stop: Stop | None) -> tuple[str, Any]:
     return outcome
 
 
-def _ready_child() -> _Child:
-    """A child that lives: one that is idle, or a new one."""
+def _idle_child() -> _Child:
+    """Take an idle worker that is alive, or start a new one."""
     while True:
         with _lock:
             if not _idle:
@@ -260,8 +262,8 @@ def _cause(status: int) -> str:
 
 
 def serve(descriptor: int) -> None:
-    """Answer calls until the parent is gone; what a child process runs."""
-    # The alarm is left to the system, which ends this process whatever it does.
+    """Answer calls until the parent is gone. Main function of a worker process."""
+    # With the default action of SIGALRM, the system ends this process whatever code it runs.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     connection = Connection(descriptor)
@@ -290,9 +292,9 @@ def _answer(connection: Connection, outcome: tuple[str, Any]) -> None:
     try:
         encoded = pickle.dumps((outcome, peak))
         if outcome[0] == "error":
-            # An exception may fail to come out of what it went into; a result of ours does not.
+            # Some exceptions can be pickled but not unpickled.
             pickle.loads(encoded)
     except Exception as error:
-        told = EmobenchError(f"{outcome[1]!r} cannot be sent between processes ({error}).")
-        encoded = pickle.dumps((("error", told), peak))
+        failure = EmobenchError(f"{outcome[1]!r} cannot be sent between processes ({error}).")
+        encoded = pickle.dumps((("error", failure), peak))
     connection.send_bytes(encoded)

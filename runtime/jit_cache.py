@@ -1,4 +1,4 @@
-"""Where numba keeps compiled code: a folder that no other user can write to, because numba unpickles what is in it."""
+"""Folder of numba's compiled code. No other user may write to it, because numba unpickles the files in it."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import EmobenchError
+from ..errors import EmobenchError, EmobenchWarning
 from .files import cache_folder
 
 _VARIABLE = "NUMBA_CACHE_DIR"
 
 
 def set_numba_cache() -> None:
-    """Set ``NUMBA_CACHE_DIR`` for this process and its children, unless it is set already.
+    """Set ``NUMBA_CACHE_DIR`` for this process and its children, unless it is set.
 
-    The folder is ``numba`` in the cache. Where another user could put files there, or it is not writable, it is a
-    folder of this user's in the temporary directory, which later commands find again; a warning says why.
+    The folder is ``numba`` in the cache. If another user could put files there, or it is not writable, a folder of
+    this user in the temporary directory is used instead, also by later commands, and a warning says why.
 
     Raises
     ------
     EmobenchError
-        If other users can replace folders in the temporary directory too.
+        If other users can replace folders in the temporary directory as well.
     """
     if os.environ.get(_VARIABLE):
         return
@@ -39,7 +39,7 @@ def set_numba_cache() -> None:
         warnings.warn(
             f"{problem}, so compiled code is kept in {folder} instead. Set EMOBENCH_CACHE, or NUMBA_CACHE_DIR for "
             "compiled code alone, to a folder that only you can write to.",
-            RuntimeWarning,
+            EmobenchWarning,
             stacklevel=2,
         )
     os.environ[_VARIABLE] = str(folder)
@@ -52,8 +52,8 @@ def _temporary_folder(problem: str) -> Path:
         return folder
     if (unsafe := _exposure(base)) is not None:
         raise EmobenchError(
-            f"{problem}, and {unsafe}: there is no safe place for compiled code. Set NUMBA_CACHE_DIR to a folder that "
-            "only you can write to."
+            f"{problem}, and {unsafe}, so there is no safe folder for compiled code. Set NUMBA_CACHE_DIR to a folder "
+            "that only you can write to."
         )
     folder = Path(tempfile.mkdtemp(prefix="emobench-numba-", dir=base))
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
@@ -61,15 +61,15 @@ def _temporary_folder(problem: str) -> Path:
 
 
 def _problem(folder: Path) -> str | None:
-    """Make a folder for this user alone; why that is impossible, or why its content cannot be trusted."""
+    """Create a private folder; say why that is impossible or its content cannot be trusted, or return None."""
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if (exposure := _exposure(folder)) is not None:
             return exposure
         status = folder.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
-            return f"{folder} is not a folder of this user's own"
-        # Where only the owner could enter, the permissions of what is inside never mattered.
+            return f"{folder} is not a folder that belongs to this user"
+        # If only the owner can enter the folder, the permissions of the files in it do not matter.
         entered = bool(status.st_mode & 0o077)
         for place in folder.rglob("*"):
             inner = place.lstat()
@@ -86,21 +86,21 @@ def _problem(folder: Path) -> str | None:
 
 
 def _exposure(folder: Path) -> str | None:
-    """How another user could put another folder in the place of this one, or files into it."""
+    """Describe how another user could replace this folder or put files into it, or return None."""
     for place in _steps(folder):
         status = place.lstat()
         if status.st_uid not in (0, os.getuid()):
             return f"{place} belongs to another user"
         if stat.S_ISLNK(status.st_mode) or not _others_write(status):
             continue
-        # In a folder such as /tmp nobody can rename or remove what belongs to someone else.
+        # In a sticky folder such as /tmp, users cannot rename or remove the files of others.
         if not status.st_mode & stat.S_ISVTX:
             return f"{place} can be written to by other users"
     return None
 
 
 def _steps(path: Path) -> Iterator[Path]:
-    """Every folder and symbolic link on the way to ``path``."""
+    """Yield every folder and symbolic link on the way to ``path``."""
     for place in [*reversed(path.parents), path]:
         yield place
         if place.is_symlink():
@@ -114,7 +114,7 @@ def _others_write(status: os.stat_result) -> bool:
 
 
 def _is_private(group: int) -> bool:
-    """Whether nobody but this user is in a group, as where each user has one and folders are made with umask 002."""
+    """Whether this user is the only member of a group, as on systems with private groups and umask 002."""
     user = os.getuid()
     if user == 0:
         return False

@@ -1,8 +1,8 @@
-"""Long work in shards: each a pure function from its items to one Parquet file, computed once.
+"""Long computations in shards, each a pure function from its items to one Parquet file.
 
-Items are cut in their order, by their number alone. A shard's file is written beside its place and renamed;
-its name carries the hash of what decides its content and the checksum of what it holds, so that a file is
-either whole and the right one, or noticed and made again. Nothing else is needed to go on after any end.
+Items are split in their order, by their number alone. A shard's file is written atomically. Its name has the hash of
+everything that determines its content and the checksum of the content, so that damaged or outdated files are recognised
+and computed again. Nothing else is needed to resume after an interruption.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ from .files import digest, replacing
 from .isolation import peak_rss_mb
 from .progress import progress
 
-# A shard is small enough that little is lost with it and all processors end at about the same time, and large
-# enough that a million clips make a few thousand files.
+# Shards are small enough that little is lost with one and all workers finish at about the same time, and large enough
+# that a million clips give a few thousand files.
 _SMALLEST, _LARGEST, _SHARDS = 8, 256, 1024
 
 _CHECKSUM = 16
 
-SHARED = "audio, datasets and EMOBENCH_CACHE must lie under the same paths on a file system that all machines share."
+SHARED = "audio, datasets and EMOBENCH_CACHE must be on a shared file system, under the same paths on all machines."
 
 
 @dataclass(frozen=True)
 class Work:
-    """What is done with each item.
+    """Computation that turns each item into one row.
 
     Attributes
     ----------
     function : callable
-        Takes an item and gives a row as a dict; importable by name. Called isolated.
+        Function from an item to a row (a dict), importable by name. It is called in an isolated process.
     crashed : callable
-        Gives the row of an item that ended its process, or never came to an end.
+        Function from an item whose call killed its process or exceeded the time limit to its row.
     identity : callable
-        Gives what decides an item's row; what JSON can hold.
+        Function from an item to everything that determines its row, as JSON types.
     schema : mapping
-        Of the rows.
+        Columns of the rows and their types.
     key : str
-        Hash of everything else that decides the rows.
+        Hash of everything else that determines the rows.
     """
 
     function: Callable[[Any], dict[str, Any]]
@@ -62,16 +62,16 @@ class Work:
 
 @dataclass(frozen=True)
 class Shard:
-    """Items that make one file.
+    """Items whose rows go into one file.
 
     Attributes
     ----------
     number : int
-        Place among the shards.
+        Index of the shard.
     key : str
         Hash of the work and the items.
     items : tuple
-        What it is made of.
+        Items of the shard.
     """
 
     number: int
@@ -80,24 +80,24 @@ class Shard:
 
     @property
     def prefix(self) -> str:
-        """How its file's name begins; the checksum follows."""
+        """Start of the file's name, before the checksum."""
         return f"{self.number:05}-{self.key[:16]}-"
 
 
 @dataclass(frozen=True)
 class Made:
-    """A shard that was computed.
+    """Report on a shard that was computed.
 
     Attributes
     ----------
     name : str
-        Of its file.
+        Name of its file.
     host : str
-        Where it was computed.
+        Machine that computed it.
     seconds : float
-        Wall-clock seconds that it took.
+        Wall-clock seconds.
     peak_rss_mb : float
-        Largest resident size of a process that worked on it, in megabytes.
+        Peak resident memory of the processes that worked on it, in megabytes.
     """
 
     name: str
@@ -107,19 +107,19 @@ class Made:
 
 
 def cut(items: Sequence[Any], work: Work) -> list[Shard]:
-    """Cut items into shards.
+    """Split items into shards.
 
     Parameters
     ----------
     items : sequence
-        What to work on.
+        Items to work on.
     work : Work
-        What to do with each.
+        Computation for each.
 
     Returns
     -------
     list of Shard
-        8 to 256 items each, by the number of items alone.
+        Shards of 8 to 256 items; the size depends on the number of items alone.
     """
     size = min(max(-(-len(items) // _SHARDS), _SMALLEST), _LARGEST)
     parts = [tuple(items[first : first + size]) for first in range(0, len(items), size)]
@@ -130,20 +130,20 @@ def cut(items: Sequence[Any], work: Work) -> list[Shard]:
 
 
 def make(shard: Shard, work: Work, folder: Path) -> Made:
-    """Compute a shard and write its file; what an executor calls, on this machine or another.
+    """Compute a shard and write its file. Executors call this, on this machine or on another one.
 
     Raises
     ------
     EmobenchError
-        If this machine does not see the folder.
+        If the folder does not exist on this machine.
     """
     began = time.perf_counter()
     host = socket.gethostname()
     if not folder.is_dir():
-        raise EmobenchError(f"worker on {host}: does not see {folder}; {SHARED}")
+        raise EmobenchError(f"{folder}: not visible to the worker on {host}; {SHARED}")
     ready = finished([shard], folder)
     if ready:
-        # Made by a worker that died before it could say so.
+        # Finished by a worker that died before it could report.
         return Made(ready[shard.number].name, host, time.perf_counter() - began, peak_rss_mb())
     rows = [guarded(work.function, item, crashed=work.crashed(item)) for item in shard.items]
     encoded = io.BytesIO()
@@ -156,7 +156,7 @@ def make(shard: Shard, work: Work, folder: Path) -> Made:
 
 
 def finished(shards: Sequence[Shard], folder: Path) -> dict[int, Path]:
-    """Files of the shards that are there and whole, by number; damaged ones are removed."""
+    """Find the intact files of shards, by number, and remove damaged ones."""
     wanted = {shard.prefix: shard.number for shard in shards}
     found = {}
     pattern = f"{shards[0].prefix}*.parquet" if len(shards) == 1 else "*-*-*.parquet"
@@ -174,22 +174,22 @@ def finished(shards: Sequence[Shard], folder: Path) -> dict[int, Path]:
 
 @dataclass
 class Tally:
-    """What a computation has come to.
+    """Summary of a computation.
 
     Attributes
     ----------
     items, kept_before : int
-        Items done, and how many of them were finished before.
+        Number of items, and how many of them were finished before.
     hours : float
-        Of music in them.
+        Hours of music in the items.
     rejected : int
-        How many of them cannot be used.
+        Number of items that cannot be used.
     seconds : float
-        Wall-clock seconds since the beginning.
+        Wall-clock seconds since the start.
     busy : float
-        Seconds of all workers together.
+        Seconds of work, summed over workers.
     peak_rss_mb : float
-        Largest resident size of a worker, in megabytes.
+        Peak resident memory of a worker, in megabytes.
     """
 
     items: int = 0
@@ -201,20 +201,20 @@ class Tally:
     peak_rss_mb: float = 0.0
 
     def __add__(self, other: Tally) -> Tally:
-        """Of two computations, one after the other."""
+        """Combine the summaries of two computations that ran one after the other."""
         sums = {name: value + getattr(other, name) for name, value in asdict(self).items()}
         return Tally(**{**sums, "peak_rss_mb": max(self.peak_rss_mb, other.peak_rss_mb)})
 
     def summary(self) -> str:
-        """One line for people."""
+        """Describe the computation in one line."""
         if self.items == self.kept_before:
-            return f"features of all {self.items} clips were finished before"
+            return f"features of all {self.items} clips were already computed"
         made = self.items - self.kept_before
-        before = f" ({self.kept_before} more were finished before)" if self.kept_before else ""
+        before = f" ({self.kept_before} more were already computed)" if self.kept_before else ""
         return (
             f"features of {made} clips in {timedelta(seconds=round(self.seconds))}{before}: {made / self.seconds:.1f} "
-            f"clips a second, {self.busy / made:.2f} s of a worker a clip, {self.peak_rss_mb:.0f} MB at most a worker; "
-            f"{self.hours:.1f} hours of music, {self.rejected} clips cannot be used"
+            f"clips per second, {self.busy / made:.2f} worker seconds per clip, at most {self.peak_rss_mb:.0f} MB per "
+            f"worker; {self.hours:.1f} hours of music, {self.rejected} clips rejected"
         )
 
 
@@ -227,29 +227,29 @@ def compute(
     description: str,
     tell: Callable[[Path], tuple[float, int]],
 ) -> tuple[list[Path], Tally]:
-    """Compute all shards that are not finished.
+    """Compute all shards that are not finished yet.
 
     Parameters
     ----------
     items : sequence
-        What to work on.
+        Items to work on.
     work : Work
-        What to do with each.
+        Computation for each.
     folder : Path
-        Where the shards' files go; on a cluster, one that all machines share.
+        Folder of the shards' files; on a cluster, one that all machines share.
     pool : Executor
-        Of :func:`emobench.runtime.executor.executor`.
+        An executor from :func:`emobench.runtime.executor.executor`.
     description : str
-        Of the progress bar.
+        Text of the progress bar.
     tell : callable
-        Gives hours of music and number of rejected items of a shard's file, for the bar.
+        Function from a shard's file to its hours of music and number of rejected items, for the progress bar.
 
     Returns
     -------
     paths : list of Path
         The shards' files, in order.
     tally : Tally
-        What it took.
+        Summary of the computation.
 
     Raises
     ------
@@ -273,7 +273,7 @@ def compute(
         for shard in shards:
             if shard.number in found:
                 count(shard, found[shard.number])
-        # What was done before tells nothing of the time that is left.
+        # Shards that were finished before must not enter the estimate of the remaining time.
         bar.initial = so_far.kept_before = so_far.items
         bar.reset()
         waiting = {
@@ -295,9 +295,9 @@ def compute(
 
 
 def _seen(path: Path, host: str) -> Path:
-    """The file that a worker wrote; a network file system may take a moment to show it."""
+    """Wait for a file that a worker wrote; a network file system may show it with a delay."""
     for _ in range(50):
         if path.is_file():
             return path
         time.sleep(0.1)
-    raise EmobenchError(f"{path}: written by the worker on {host} and not to be seen here; {SHARED}")
+    raise EmobenchError(f"{path}: written by the worker on {host} but not visible here; {SHARED}")

@@ -1,4 +1,4 @@
-"""How much a file declares to hold, checked before it is read: a few megabytes can stand for many gigabytes."""
+"""Sizes that files declare, checked before they are read: a few megabytes can expand to many gigabytes."""
 
 from __future__ import annotations
 
@@ -13,25 +13,26 @@ from .csv_files import check_not_pointer
 if TYPE_CHECKING:
     import h5py
 
-# Values of a Parquet file, or of the tables that are read together: 1 GiB of float64.
+# Most values of a Parquet file, or of tables that are read together: 1 GiB of float64.
 MAX_VALUES = 2**27
 
-# Bytes of a Parquet file's pages without compression, for each value that it may hold.
+# Most bytes of a Parquet file's uncompressed pages, for each value allowed.
 _VALUE_BYTES = 16
 
-# Bytes of a chunk of an HDF5 dataset, which is read as a whole; real files have less than one megabyte.
+# Most bytes of a chunk of an HDF5 dataset, which is read as a whole. Real files have less than one megabyte.
 _CHUNK_BYTES = 2**26
 
 
 @dataclass(frozen=True)
 class ParquetSize:
-    """What a Parquet file declares.
+    """Size that a Parquet file declares.
 
     Attributes
     ----------
     rows : int
+        Number of rows.
     values : int
-        Of all columns and lists.
+        Number of values in all columns, elements of lists included.
     """
 
     rows: int
@@ -44,9 +45,9 @@ def check_parquet(path: Path, *, max_values: int = MAX_VALUES) -> ParquetSize:
     Parameters
     ----------
     path : Path
-        The file.
+        File to check.
     max_values : int
-        How many values it may hold.
+        Most values that it may declare.
 
     Returns
     -------
@@ -55,7 +56,7 @@ def check_parquet(path: Path, *, max_values: int = MAX_VALUES) -> ParquetSize:
     Raises
     ------
     InputError
-        If the file is not Parquet, or declares more than that.
+        If the file is not Parquet or declares more values or bytes than allowed.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -82,28 +83,28 @@ def check_parquet(path: Path, *, max_values: int = MAX_VALUES) -> ParquetSize:
 
 
 def open_dataset(file: h5py.File, name: str, *, max_rows: int, max_row_bytes: int) -> h5py.Dataset:
-    """Open a dataset of an HDF5 file whose declared size is as expected.
+    """Open a dataset of an HDF5 file after checking its declared size.
 
     Parameters
     ----------
     file : h5py.File
-        Open.
+        An open file.
     name : str
-        Of the dataset, such as ``analysis/songs``.
+        Path of the dataset, such as ``analysis/songs``.
     max_rows, max_row_bytes : int
-        Rows that it may have, and bytes of each.
+        Most rows, and most bytes per row.
 
     Returns
     -------
     h5py.Dataset
-        Its values lie in this file, and each has a fixed size.
+        A dataset with values of fixed size, all of them in this file.
 
     Raises
     ------
     KeyError
-        If there is none.
+        If there is no such dataset.
     ValueError
-        If it declares more, or leads to other files. The message does not name the file.
+        If it is larger than allowed or refers to other files. The message does not name the file.
     """
     import h5py
 
@@ -112,14 +113,14 @@ def open_dataset(file: h5py.File, name: str, *, max_rows: int, max_row_bytes: in
         if not isinstance(found, h5py.Group) or (link := found.get(part, getlink=True)) is None:
             raise KeyError(f"no dataset /{name}")
         if not isinstance(link, h5py.HardLink):
-            raise ValueError(f"/{name} is a link to another place; expected the data themselves")
+            raise ValueError(f"/{name} is a link; expected the dataset itself")
         found = found[part]
     if not isinstance(found, h5py.Dataset) or found.shape is None:
         raise KeyError(f"no dataset /{name}")
     if found.is_virtual or found.external:
-        raise ValueError(f"/{name} has its values in other files; expected them in this one")
+        raise ValueError(f"/{name} has its values in other files; expected them in this file")
     if found.dtype.hasobject:
-        raise ValueError(f"/{name} has values of varying length; expected numbers or text of fixed width")
+        raise ValueError(f"/{name} has values of variable length; expected numbers or text of fixed width")
     rows, row_bytes = found.shape[0] if found.shape else 1, math.prod(found.shape[1:]) * found.dtype.itemsize
     if rows > max_rows or row_bytes > max_row_bytes:
         raise ValueError(
@@ -130,7 +131,7 @@ def open_dataset(file: h5py.File, name: str, *, max_rows: int, max_row_bytes: in
 
 
 def _check_storage(dataset: h5py.Dataset, name: str, size: int) -> None:
-    """Raise ValueError where filters could make more of the stored bytes than the dataset declares."""
+    """Raise ValueError if filters could expand the stored bytes beyond the declared size."""
     stored, filters = dataset.id.get_storage_size(), dataset.id.get_create_plist()
     if dataset.chunks:
         chunk = math.prod(dataset.chunks) * dataset.dtype.itemsize
@@ -139,7 +140,7 @@ def _check_storage(dataset: h5py.Dataset, name: str, size: int) -> None:
         size = chunk * math.prod(-(-n // m) for n, m in zip(dataset.shape, dataset.chunks, strict=True))
     kinds = [filters.get_filter(number)[0] for number in range(filters.get_nfilters())]
     if len(set(kinds)) < len(kinds):
-        raise ValueError(f"/{name} is compressed more than once; expected once at most")
-    # What does not become smaller by compression becomes a little larger.
+        raise ValueError(f"/{name} is compressed more than once; expected at most one compression filter")
+    # Incompressible data grow a little when compressed.
     if stored > 2 * size + 2**16:
         raise ValueError(f"/{name} stores {stored:,} bytes for the {size:,} that it declares")

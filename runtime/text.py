@@ -1,4 +1,4 @@
-"""Text from data, made safe to show: names of clips, features and files may hold anything."""
+"""Escaping of text from data: names of clips, features and files may contain any characters."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-# Signs that turn the direction of all text that follows them, which a name must not do to the rest of a line.
-_TURNS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
+# Characters that change the direction of the text that follows them, and so of the rest of the line.
+_DIRECTIONS = {*range(0x202A, 0x202F), *range(0x2066, 0x206A)}
 
-# What JSON leaves as it is though a terminal may obey it: DEL and the C1 control characters.
+# Control characters that JSON does not escape but a terminal may interpret: DEL and C1.
 _CONTROLS_IN_JSON = re.compile("[\x7f-\x9f]")
 
 
 def visible(text: str) -> str:
-    r"""Show control characters as escapes such as ``\x1b``, so that no terminal obeys them.
+    r"""Replace control characters by escapes such as ``\x1b``, so that no terminal interprets them.
 
-    Line breaks and tabs are escaped too, so that one line stays one line. Signs that turn the direction of the text
-    are removed, and bytes of a file name that are not UTF-8 become the replacement character.
+    Line breaks and tabs are escaped too, so that the text stays on one line. Characters that change the direction of
+    text are removed, and bytes of a file name that are not UTF-8 become the replacement character.
     """
     return "".join(map(_visible, text))
 
@@ -26,7 +26,7 @@ def _visible(letter: str) -> str:
     if letter.isprintable():
         return letter
     code = ord(letter)
-    if code in _TURNS:
+    if code in _DIRECTIONS:
         return ""
     if 0xD800 <= code <= 0xDFFF:
         return "\ufffd"
@@ -34,7 +34,7 @@ def _visible(letter: str) -> str:
 
 
 def printable_json(text: str) -> str:
-    """Escape in JSON text what :func:`json.dumps` leaves of control characters; the value stays the same."""
+    """Escape the control characters that :func:`json.dumps` leaves in JSON text; the value is unchanged."""
     return _CONTROLS_IN_JSON.sub(lambda match: f"\\u{ord(match[0]):04x}", text)
 
 

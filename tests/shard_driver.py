@@ -1,6 +1,7 @@
 """Build a pre-training set of a folder of short clips: python shard_driver.py AUDIO OUT (WORKERS | tcp://...)."""
 
 import sys
+import warnings
 from pathlib import Path
 
 import polars as pl
@@ -28,6 +29,7 @@ def build(audio: Path, out: Path, where: str):
 
 
 if __name__ == "__main__":
+    warnings.showwarning = lambda message, *_: print(f"emobench: warning: {message}", file=sys.stderr, flush=True)
     try:
         print(build(Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]))
     except KeyboardInterrupt:

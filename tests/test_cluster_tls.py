@@ -157,7 +157,7 @@ def test_certificates_of_another_authority(cluster: Cluster, ours: tuple[str, st
     for ca, pair in ((theirs[0], ours), (ours[0], theirs)):
         with (
             dask.config.set(_tls(ca, pair)),
-            pytest.raises(InputError, match="do not fit together"),
+            pytest.raises(InputError, match="do not match"),
             connect(cluster.address),
         ):
             pass
@@ -167,7 +167,7 @@ def test_nobody_who_speaks_tls(ours: tuple[str, str], monkeypatch: pytest.Monkey
     monkeypatch.setattr("emobench.runtime.cluster._PATIENCE", 1.0)
     with (
         dask.config.set(_tls(ours[0], ours)),
-        pytest.raises(InputError, match=r"tls://127.0.0.1:1: expected .* nobody answers there \(OSError\)"),
+        pytest.raises(InputError, match=r"tls://127.0.0.1:1: expected .* no scheduler answers there \(OSError\)"),
         connect("tls://127.0.0.1:1"),
     ):
         pass

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import emobench.runtime.jit_cache
 import pytest
-from emobench.errors import EmobenchError
+from emobench.errors import EmobenchError, EmobenchWarning
 from emobench.runtime.jit_cache import set_numba_cache
 
 _OTHER = 65534
@@ -169,7 +169,7 @@ def _needing_root(cases: dict[str, Callable[[Path], object]]) -> list[object]:
 @pytest.mark.parametrize("how", _needing_root(_WRONG | _WRONG_ABOVE))
 def test_the_cache_is_not_trusted(places: tuple[Path, Path], how: str) -> None:
     (_WRONG | _WRONG_ABOVE)[how](places[0])
-    with pytest.warns(RuntimeWarning, match="EMOBENCH_CACHE") as told:
+    with pytest.warns(EmobenchWarning, match="EMOBENCH_CACHE") as told:
         set_numba_cache()
         set_numba_cache()
     assert os.environ["NUMBA_CACHE_DIR"] == str(places[1])
@@ -182,7 +182,7 @@ def test_the_cache_is_not_trusted(places: tuple[Path, Path], how: str) -> None:
 def test_the_folder_in_the_temporary_directory_is_not_trusted(places: tuple[Path, Path], how: str) -> None:
     places[0].parent.chmod(0o777)
     _WRONG[how](places[1])
-    with pytest.warns(RuntimeWarning, match="can be written to by other users"):
+    with pytest.warns(EmobenchWarning, match="can be written to by other users"):
         set_numba_cache()
     chosen = Path(os.environ["NUMBA_CACHE_DIR"])
     assert chosen.parent == places[1].parent
@@ -211,7 +211,7 @@ def test_a_folder_that_the_user_names_is_used(places: tuple[Path, Path], monkeyp
 def test_without_a_safe_place_nothing_is_compiled(places: tuple[Path, Path]) -> None:
     places[0].parent.chmod(0o777)
     places[1].parent.chmod(0o777)
-    with pytest.raises(EmobenchError, match=r"no safe place for compiled code\. Set NUMBA_CACHE_DIR"):
+    with pytest.raises(EmobenchError, match=r"no safe folder for compiled code\. Set NUMBA_CACHE_DIR"):
         set_numba_cache()
     assert not os.environ["NUMBA_CACHE_DIR"]
 

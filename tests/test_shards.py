@@ -225,7 +225,7 @@ def test_another_threshold_needs_no_new_shards(audio: Path, tmp_path: Path, monk
     monkeypatch.setattr(driver, "QualityConfig", lambda **given: original(**given | {"silence_db": -100.0}))
     again = driver.build(audio, tmp_path / "three", "2")
     assert (again.items, again.kept_before) == (48, 48)
-    assert again.summary() == "features of all 48 clips were finished before"
+    assert again.summary() == "features of all 48 clips were already computed"
 
 
 def test_another_clip_or_setting_needs_new_ones() -> None:
@@ -277,8 +277,8 @@ def test_a_clip_that_kills_or_hangs_its_decoder_costs_that_clip(
 def test_the_summary() -> None:
     tally = Tally(items=50, kept_before=10, hours=0.5, rejected=3, seconds=100.0, busy=180.0, peak_rss_mb=251.6)
     assert tally.summary() == (
-        "features of 40 clips in 0:01:40 (10 more were finished before): 0.4 clips a second, 4.50 s of a worker a "
-        "clip, 252 MB at most a worker; 0.5 hours of music, 3 clips cannot be used"
+        "features of 40 clips in 0:01:40 (10 more were already computed): 0.4 clips per second, 4.50 worker seconds "
+        "per clip, at most 252 MB per worker; 0.5 hours of music, 3 clips rejected"
     )
 
 
@@ -323,14 +323,18 @@ def test_a_lost_scheduler_is_one_line_and_the_next_call_finishes(
     _, error = process.communicate(timeout=120)
     assert process.returncode == 1
     assert error == (
-        f"emobench: the scheduler {cluster.address} was lost. Run the same command again: what was finished is kept.\n"
+        f"emobench: the connection to the scheduler {cluster.address} was lost. Finished work is kept; rerun the "
+        "command to resume.\n"
     )
     before = _shards(tmp_path)
     assert before
     cluster.start("scheduler", "--host", "127.0.0.1", "--port", str(cluster.port))
     process = _start(audio, tmp_path, cluster.address)
     assert process.stderr
-    assert process.stderr.readline() == f"emobench: {cluster.address} has no workers yet; waiting for the first.\n"
+    assert (
+        process.stderr.readline()
+        == f"emobench: warning: {cluster.address} has no workers yet; waiting for the first.\n"
+    )
     cluster.start_workers()
     _, error = process.communicate(timeout=120)
     assert (process.returncode, error) == (0, "")
@@ -353,10 +357,11 @@ def test_an_interrupt_on_a_cluster(audio: Path, tmp_path: Path, cluster: Cluster
 @pytest.mark.parametrize("address", ["nonsense", "host:8786", "foo://x:1", "tcp://127.0.0.1", "tcp://127.0.0.1:1"])
 def test_a_scheduler_that_is_none(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emobench.runtime.cluster._PATIENCE", 1.0)
-    with pytest.raises(InputError, match=f"--scheduler {address}: expected the address"), executor(1, address):
+    with pytest.raises(InputError, match=f"`scheduler` {address}: expected the address"), executor(1, address):
         pass
 
 
+@pytest.mark.filterwarnings("ignore:.*has no workers yet")
 def test_another_version_of_dask_or_of_packages(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emobench.runtime.cluster.package_versions", lambda heavy: {"numpy": "0.1"})
     with (
@@ -365,13 +370,18 @@ def test_another_version_of_dask_or_of_packages(cluster: Cluster, monkeypatch: p
     ):
         pool.submit(os.getpid).result(60)
     monkeypatch.setattr("emobench.runtime.cluster.metadata.version", lambda name: "1.0")
-    with pytest.raises(InputError, match=r"runs dask.distributed \S+, this is 1\.0; install"), connect(cluster.address):
+    with (
+        pytest.raises(InputError, match=r"runs dask.distributed \S+, but this machine has 1\.0\. Install"),
+        connect(cluster.address),
+    ):
         pass
 
 
 def test_a_folder_that_workers_do_not_see(tmp_path: Path) -> None:
     work = Work(dict, dict, lambda item: item, {}, "k")
-    with pytest.raises(EmobenchError, match=r"does not see .*; audio, datasets and EMOBENCH_CACHE must lie under"):
+    with pytest.raises(
+        EmobenchError, match=r"not visible to the worker on .*; audio, datasets and EMOBENCH_CACHE must be"
+    ):
         make(cut([1], work)[0], work, tmp_path / "elsewhere")
 
 

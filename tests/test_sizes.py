@@ -313,15 +313,15 @@ _WRONG_H5: dict[str, tuple[Callable[[h5py.File], None], str]] = {
         "declares chunks of 268,435,456 bytes; expected at most 67,108,864",
     ),
     "stored": (_overstuffed, r"stores 131,\d\d\d bytes for the 64 that it declares"),
-    "soft link": (lambda file: _link(file, h5py.SoftLink("/analysis/segments_timbre")), "is a link to another place"),
-    "other file": (lambda file: _link(file, h5py.ExternalLink("/etc/passwd", "/")), "is a link to another place"),
+    "soft link": (lambda file: _link(file, h5py.SoftLink("/analysis/segments_timbre")), "is a link; expected"),
+    "other file": (lambda file: _link(file, h5py.ExternalLink("/etc/passwd", "/")), "is a link; expected"),
     "external": (
         lambda file: _replace(file, shape=(8,), dtype="f8", external=[("/etc/passwd", 0, 64)]),
         "has its values in other files",
     ),
     "texts": (
         lambda file: _replace(file, data=["x"] * 8, dtype=h5py.string_dtype()),
-        "has values of varying length",
+        "has values of variable length",
     ),
     "group": (lambda file: (_link(file, h5py.SoftLink("/")), file.move("analysis", "other"))[0], "no dataset"),
 }

@@ -127,7 +127,7 @@ def test_every_wrong_file_is_named_and_the_rest_checked(
     lines = ran.stdout.splitlines()
     for name, reason in {
         "old.json": "file: has schema 0; this emobench checks schema 1",
-        "foreign.json": "file: a result is a JSON object, this is a list",
+        "foreign.json": "file: expected a result as a JSON object, found a list",
         "nul.json": "file: not a readable result",
         row("constant").name: "is missing; expected it beside the result",
         row("oracle").name: "not a readable result",

@@ -184,7 +184,7 @@ def test_wrong_names(ran: Path, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("{", "not a readable result"), ('{"schema": 1}', "lacks signature, dataset"), ("[]", "is a JSON object")],
+    [("{", "not a readable result"), ('{"schema": 1}', "lacks signature, dataset"), ("[]", "as a JSON object")],
 )
 def test_a_file_that_is_no_result(ran: Path, tmp_path: Path, content: str, message: str) -> None:
     wrong = tmp_path / "wrong.json"

@@ -64,8 +64,8 @@ def test_what_does_not_fit_is_named(row: GetRow, change: dict[str, Any], line: s
 LEFT_OUT: dict[str, tuple[bytes, str]] = {
     "empty": (b"", "not a readable result"),
     "text": (b"hello", "not a readable result"),
-    "list": (b"[]", "a result is a JSON object, this is a list"),
-    "nan": (b'{"schema": 1, "dims": NaN}', "NaN is no finite number"),
+    "list": (b"[]", "expected a result as a JSON object, found a list"),
+    "nan": (b'{"schema": 1, "dims": NaN}', "NaN is not a finite number"),
     "latin": ('{"schema": 1, "features": "é"}'.encode("latin-1"), "not a readable result ('utf-8' codec"),
     "deep": (b"[" * 100_000, "not a readable result"),
     "foreign": (b'{"name": "x"}', "lacks schema, signature, dataset, features, layer, phase"),

@@ -21,13 +21,13 @@ def _command(*arguments: str) -> tuple[int, str, str]:
 WRONG = {
     "": "mine.json: not a readable result (Expecting value: line 1 column 1",
     '{"schema": 1,\n "signature": ': "not a readable result (Expecting value: line 2 column 15",
-    "[1, 2]": "a result is a JSON object, this is a list",
+    "[1, 2]": "expected a result as a JSON object, found a list",
     '{"name": "package", "version": "1.0.0"}': "is no result of emobench",
     '{"schema": 1, "name": "mine", "kind": "labelled"}': "is no result of emobench",
     '{"schema": 2, "signature": "x", "scores": {}}': "has schema 2; this emobench checks schema 1",
     '{"signature": "x", "scores": {}}': "names no schema; this emobench checks schema 1",
-    '{"schema": 1, "scores": NaN}': "NaN is no finite number",
-    '{"schema": 1, "scores": 1e999}': "1e999 is no finite number",
+    '{"schema": 1, "scores": NaN}': "NaN is not a finite number",
+    '{"schema": 1, "scores": 1e999}': "1e999 is not a finite number",
     "[" * 100_000: "not a readable result",
 }
 

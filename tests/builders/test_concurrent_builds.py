@@ -96,8 +96,8 @@ def test_the_second_of_two_builds_says_that_the_first_is_running(builds: _Builds
     second = builds.start("second", go=True)
     said, told = second.communicate(timeout=120)
     assert (second.returncode, said) == (1, "")
-    running = f"another process is building this dataset (process {first.pid}); wait until it ends and run the"
-    assert told == f"emobench: {builds.out}: {running} command again.\n"
+    running = f"another process is building this dataset (process {first.pid}); wait until it ends and rerun the"
+    assert told == f"emobench: {builds.out}: {running} command.\n"
     builds.go("first")
     assert "built" in first.communicate(timeout=120)[0]
     assert (first.returncode, builds.left()) == (0, ["mine"])
