@@ -1,8 +1,8 @@
 """Echo Nest timbre: 12 coefficients per segment, read from analysis files (Jehan 2005).
 
 They cannot be computed from audio, because the Echo Nest's analyser is no longer available. Track files (``.h5``) of
-the Million Song Dataset have them as ``/analysis/segments_start`` (seconds in the song) and ``/analysis/segments_timbre``,
-and the song's track id and duration in ``/analysis/songs``.
+the Million Song Dataset have ``/analysis/segments_start`` (seconds in the song), ``/analysis/segments_timbre``, and
+``/analysis/songs`` with the track id and duration of the song.
 """
 
 from __future__ import annotations
