@@ -1,4 +1,4 @@
-"""Cards of datasets: what stands in their README.md, with the YAML that the Hub and ``datasets`` read."""
+"""Cards of datasets: README.md with the YAML header that the Hub and ``datasets`` read."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from .render import fill
 
 @dataclass(frozen=True)
 class About:
-    """Facts of a source for its card.
+    """Description of a source, for the cards of its datasets.
 
     Attributes
     ----------
     title, summary : str
-        Heading and first paragraph.
+        Heading and first paragraph of the card.
     license : str
-        Identifier as the Hub knows it.
+        License identifier of the Hub.
     citation : str
-        BibTeX.
+        Citation in BibTeX.
     terms : str
-        What may be done with the data, and where they come from.
+        Terms of use and origin of the data.
     synthetic : bool
-        Whether machines made the music and the ratings.
+        Whether the music and the ratings were generated.
     notes : str
         Further Markdown.
     """
@@ -40,30 +40,30 @@ class About:
 
 @dataclass(frozen=True)
 class LabelledFacts:
-    """What the card of a labelled dataset tells.
+    """Facts for the card of a labelled dataset.
 
     Attributes
     ----------
-    name, version, about
-        Of the dataset.
+    name, version, about : str, str, About
+        Name, version and source of the dataset.
     counts : mapping
-        Rows of each kind.
+        Number of rows of each table.
     excluded : mapping
-        Reason to the clips excluded for it.
+        Reason for exclusion to the excluded clips.
     shares : sequence of (int, str, int)
-        Repeat, part, clips.
+        Repeat, part of the split and number of clips.
     statistics : mapping
-        Mean, standard deviation, least and greatest of each target parameter over all seconds where it is known.
+        Mean, standard deviation, minimum and maximum of each target parameter over all seconds with known values.
     ratings : (int, float, int) or None
-        Least, median and most ratings of a second; None where they are not known.
+        Minimum, median and maximum number of ratings per second, if known.
     has_audio : bool
         Whether beats were tracked.
     min_beats : int
-        Fewest beats of a clip.
+        Smallest number of beats of a clip.
     folds : str
-        How folds are made, where it is not by whole albums.
+        Description of the folds, unless they keep albums together.
     unknown : mapping
-        Target parameter to the number of clips with seconds where it is null; only those that are null somewhere.
+        Target parameter to the number of clips where it is null in some second; only parameters with nulls.
     """
 
     name: str
@@ -81,27 +81,27 @@ class LabelledFacts:
 
     @property
     def configs(self) -> list[str]:
-        """Tables with rows; ``datasets`` cannot load one without."""
+        """Names of the non-empty tables; ``datasets`` cannot load an empty one."""
         return ["targets", "clips", "annotations", *(["beats"] if self.counts["beats"] else []), "folds"]
 
 
 @dataclass(frozen=True)
 class PretrainFacts:
-    """What the card of a pre-training dataset tells.
+    """Facts for the card of a pre-training dataset.
 
     Attributes
     ----------
-    name, version, about
-        Of the dataset.
+    name, version, about : str, str, About
+        Name, version and source of the dataset.
     sample : int or None
-        How many clips were to be drawn among those that pass the filter; None: all of them.
+        Number of clips to draw among those that pass the filter, or None for all of them.
     counts : mapping
-        ``clips``, ``kept``, ``rejected`` (reason to clips), ``beats``, ``hours``, and ``not examined``: tracks behind
-        the last one drawn.
+        ``clips``, ``kept``, ``rejected`` (reason to number of clips), ``beats``, ``hours``, and ``not examined``
+        (tracks after the last one drawn).
     filter : str
-        Which clips are rejected.
+        Description of the quality filter.
     licences : bool
-        Whether there is a table of them.
+        Whether there is a table of licences.
     """
 
     name: str
@@ -114,12 +114,12 @@ class PretrainFacts:
 
     @property
     def configs(self) -> list[str]:
-        """Tables."""
+        """Names of the tables."""
         return ["clips", "rhythm", "pitch", *(["licences"] if self.licences else [])]
 
 
 def size_category(rows: int) -> str:
-    """Size category of the Hub's card metadata for a number of rows."""
+    """Size category of a number of rows in the metadata of the Hub's cards."""
     bounds = (
         ("n<1K", 10**3),
         ("1K<n<10K", 10**4),
@@ -131,12 +131,12 @@ def size_category(rows: int) -> str:
 
 
 def labelled_card(facts: LabelledFacts) -> str:
-    """Card of a labelled dataset, Markdown with a YAML head."""
+    """Write the card of a labelled dataset, Markdown with a YAML header."""
     return _card("labelled.md.j2", facts, rows=facts.counts["annotations"])
 
 
 def pretrain_card(facts: PretrainFacts) -> str:
-    """Card of a pre-training dataset, Markdown with a YAML head."""
+    """Write the card of a pre-training dataset, Markdown with a YAML header."""
     return _card("pretrain.md.j2", facts, rows=2 * facts.counts["beats"])
 
 

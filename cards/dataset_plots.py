@@ -1,4 +1,4 @@
-"""Pictures of a pre-training dataset: how long its clips are, how well encoded, and how fast."""
+"""Histograms of a pre-training dataset: duration, bit rate and tempo of its clips."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import polars as pl
 
 from .pictures import figure_at
 
-# Column of values, name of the file, label of the axis, width of a bin.
+# Column (also the name of the file), label of the axis, width of a bin.
 _PICTURES = (
     ("duration", "seconds", 0.5),
     ("bit_rate", "kbit/s", 16.0),
-    ("tempo", "beats a minute", 5.0),
+    ("tempo", "beats per minute", 5.0),
 )
 
-# Bins that a picture can show; where more are needed they are wider.
+# Most and fewest bins of a histogram; the width of bins is adapted.
 _MOST_BINS = 80
 _LEAST_BINS = 16
 
@@ -27,15 +27,16 @@ def draw_clips(clips: pl.DataFrame, folder: Path) -> list[Path]:
     Parameters
     ----------
     clips : DataFrame
-        ``duration`` in seconds, ``bit_rate`` in bits a second, ``n_beats``, ``kept``; a clip that was not
-        decoded has nulls.
+        ``duration`` in seconds, ``bit_rate`` in bits per second, ``n_beats`` and ``kept``, with nulls for clips that
+        were not decoded.
     folder : Path
-        Where ``duration.png``, ``bit_rate.png`` and ``tempo.png`` go. Tempo is beat segments over
+        Folder for ``duration.png``, ``bit_rate.png`` and ``tempo.png``. The tempo is the number of beats divided by the
         duration.
 
     Returns
     -------
     list of Path
+        Files written.
     """
     tempo = 60.0 * pl.col("n_beats") / pl.col("duration")
     values = clips.drop_nulls("duration").select(
@@ -53,7 +54,7 @@ def _draw(values: pl.DataFrame, name: str, label: str, width: float, path: Path)
     both = np.concatenate([kept, rejected])
     low, high = both.min(), both.max()
     width = max(width, (high - low) / _MOST_BINS)
-    # Never fewer than some bins, so that clips that are all alike are not one block.
+    # With too few bins, clips that are all alike would form one block.
     first, last = np.floor(low / width), np.floor(high / width)
     beside = max(1, (_LEAST_BINS - (last - first)) // 2)
     edges = np.arange(max(0, first - beside), last + beside + 2) * width

@@ -1,6 +1,6 @@
-"""Repositories of the Hub, through huggingface_hub: what is there, commits, tags, downloads.
+"""Repositories of the Hugging Face Hub: state, commits, tags and downloads, through huggingface_hub.
 
-Whatever fails becomes one line for the user; no line ever holds a token.
+Every failure becomes an error of one line without any token.
 """
 
 from __future__ import annotations
@@ -37,26 +37,26 @@ _VERSION = re.compile(r"v(\d+)\.(\d+)\.(\d+)")
 
 
 def check_name(repo: str) -> None:
-    """Raise InputError unless ``repo`` has the form ``user/name`` that the Hub takes."""
+    """Raise InputError unless ``repo`` is a valid repository name, ``user/name``."""
     if not _NAME.fullmatch(repo) or len(repo) > 96 or "--" in repo or ".." in repo or repo.endswith((".git", ".", "-")):
-        raise InputError(f"{repo}: no name of a repository; expected user/name, such as ann/moodswings.")
+        raise InputError(f"{repo}: not a repository name; expected user/name, such as ann/moodswings.")
 
 
 def stored_token() -> str | None:
-    """The token of ``HF_TOKEN``, else that which ``hf auth login`` keeps."""
+    """Token from ``HF_TOKEN`` or ``hf auth login``."""
     return huggingface_hub.get_token()
 
 
 @dataclass(frozen=True)
 class State:
-    """A repository as it is on the Hub.
+    """State of a repository on the Hub.
 
     Attributes
     ----------
     commit : str
         Latest commit of ``main``.
     private : bool
-        Whether only its owners can see it.
+        Whether the repository is private.
     """
 
     commit: str
@@ -70,9 +70,9 @@ class Proposal:
     Attributes
     ----------
     number : int
-        Its number in the repository; ``refs/pr/<number>`` is its revision.
+        Number of the pull request; its revision is ``refs/pr/<number>``.
     title, url : str
-        Its title and its address.
+        Title and address.
     """
 
     number: int
@@ -88,14 +88,14 @@ class Repository:
     name : str
         ``user/name``.
     kind : {"dataset", "model", "space"}
-        Its type.
+        Type of the repository.
     write : bool
-        Whether it will be written to, for which a token is needed.
+        Whether it will be written to, which needs a token.
 
     Raises
     ------
     InputError
-        If the name cannot be one, or no token is at hand and one is needed.
+        If the name is invalid, or a token is needed and there is none.
     """
 
     def __init__(self, name: str, kind: str, *, write: bool = False) -> None:
@@ -103,27 +103,29 @@ class Repository:
         token = stored_token()
         if write and token is None:
             raise InputError(
-                f"{name}: writing to the Hub needs a token and there is none; set HF_TOKEN, or run 'hf auth login'."
+                f"{name}: writing to the Hub needs a token and there is none. Set HF_TOKEN or run 'hf auth login'."
             )
         if token is not None and not (token.isascii() and token.isprintable()):
-            raise InputError("HF_TOKEN: holds letters that no token has; expected one of the Hub, such as hf_AbC….")
+            raise InputError(
+                "HF_TOKEN: contains characters that no token has; expected a token of the Hub, such as hf_AbC…."
+            )
         self.name = name
         self.kind = kind
         install()
         self.api = HfApi(token=token or False)
         self._offline = False
-        # Its warnings name addresses that may be signed; failures are told here.
+        # Warnings of huggingface_hub may contain signed addresses.
         logging.set_verbosity(CRITICAL)
         if not bars_wanted():
             disable_progress_bars()
 
     @property
     def url(self) -> str:
-        """Where people look at it."""
+        """Web address of the repository."""
         return f"{self.api.endpoint}/{KINDS[self.kind]}{self.name}"
 
     def state(self) -> State | None:
-        """Latest commit and visibility; None if there is no such repository."""
+        """Latest commit and visibility; None if the repository does not exist."""
         with self._told():
             try:
                 found = self.api.repo_info(self.name, repo_type=self.kind)
@@ -144,23 +146,23 @@ class Repository:
         return found
 
     def head(self) -> str | None:
-        """The latest commit of ``main``; None where there is no such repository."""
+        """Latest commit of ``main``; None if the repository does not exist."""
         found = self.state()
         return found.commit if found else None
 
     def create(self, *, private: bool, sdk: str | None = None) -> None:
-        """Create it, where it is not there."""
+        """Create the repository unless it exists."""
         with self._told():
             self.api.create_repo(self.name, repo_type=self.kind, private=private, exist_ok=True, space_sdk=sdk)
 
     def tags(self) -> dict[str, str]:
-        """Each tag and its commit."""
+        """Map each tag to its commit."""
         with self._told():
             refs = self.api.list_repo_refs(self.name, repo_type=self.kind)
         return {tag.name: tag.target_commit for tag in refs.tags}
 
     def own_proposals(self) -> list[Proposal]:
-        """Open pull requests of the user whom the token belongs to."""
+        """Open pull requests of the user to whom the token belongs."""
         with self._told():
             user = self.api.whoami().get("name")
             if user is None:
@@ -172,7 +174,7 @@ class Repository:
                 discussion_status="open",
                 repo_type=self.kind,
             )
-            # Filtered once more, as a server may not know all of these filters.
+            # Filter again, because a server may not support all of these filters.
             return [
                 Proposal(each.num, each.title, each.url)
                 for each in found
@@ -180,16 +182,16 @@ class Repository:
             ]
 
     def newest_version(self) -> str:
-        """The tag ``vX.Y.Z`` with the highest numbers; InputError where there is none."""
+        """Newest tag of the form ``vX.Y.Z``; InputError if there is none."""
         versions = [tag for tag in self.tags() if _VERSION.fullmatch(tag)]
         if not versions:
             raise InputError(
-                f"{self.name}: has no version yet (no tag vX.Y.Z); name a revision, as hf://user/name@main."
+                f"{self.name}: has no version yet (no tag vX.Y.Z). Name a revision, as in hf://user/name@main."
             )
         return max(versions, key=lambda tag: tuple(int(part) for part in tag[1:].split(".")))
 
     def files(self, commit: str) -> dict[str, str]:
-        """Each path at a commit and its hash: SHA-256 for a large file, the blob's SHA-1 for a small one."""
+        """Map each path at a commit to its hash: SHA-256 for large files, SHA-1 of the blob for small ones."""
         with self._told():
             tree = self.api.list_repo_tree(self.name, recursive=True, revision=commit, repo_type=self.kind)
             return {
@@ -205,12 +207,12 @@ class Repository:
         parent: str | None,
         create_pr: bool = False,
     ) -> tuple[CommitInfo, list[str]]:
-        """Make one commit of all changes, or none; and what the Hub remarks on the card.
+        """Commit all changes or none; return the commit and the Hub's remarks on the card.
 
         Raises
         ------
         StaleParentError
-            If ``main`` is not at ``parent`` any more.
+            If ``main`` is no longer at ``parent``.
         """
         operations: list[Any] = [CommitOperationDelete(path) for path in deleted]
         operations += [
@@ -231,7 +233,7 @@ class Repository:
         return made, [" ".join(str(remark.message).split()) for remark in said]
 
     def tag(self, name: str, commit: str) -> None:
-        """Tag a commit; a tag that is there already must be on that very commit."""
+        """Tag a commit. An existing tag must be on the same commit."""
         with self._told():
             try:
                 self.api.create_tag(self.name, tag=name, revision=commit, repo_type=self.kind)
@@ -243,7 +245,7 @@ class Repository:
             raise InputError(f"{self.name}: tag {name} is on commit {str(found)[:12]}, not on {commit[:12]}.")
 
     def download(self, path: str, revision: str) -> tuple[Path, str]:
-        """Fetch one file into the cache, or find it there where the Hub is out of reach; its place and commit.
+        """Download a file to the cache, or find it there if the Hub is unreachable; return its path and commit.
 
         Raises
         ------
@@ -251,7 +253,7 @@ class Repository:
             If the repository, the revision or the file does not exist.
         """
         with self._told(path, revision):
-            # Asked for first without the library's retries, so that a machine that is offline need not wait for them.
+            # Ask without the library's retries first, so that a machine that is offline does not wait for them.
             why = self._out_of_reach(revision)
             self._offline = why is not None
             try:
@@ -270,12 +272,12 @@ class Repository:
         return found, commit
 
     def resolved_before(self, path: str, revision: str) -> str | None:
-        """Commit that a revision was on when this machine last fetched a file from it; None if it never did."""
+        """Commit of a revision when this machine last downloaded a file from it; None if it never did."""
         found = huggingface_hub.try_to_load_from_cache(self.name, path, revision=revision, repo_type=self.kind)
         return _commit_of(Path(found), path) if isinstance(found, str) else None
 
     def _out_of_reach(self, revision: str) -> Exception | None:
-        """Why the Hub cannot be asked about a revision; None if it can."""
+        """Error that keeps the Hub from answering about a revision; None if it answers."""
         try:
             self.api.repo_info(self.name, repo_type=self.kind, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
         except errors.HfHubHTTPError as error:
@@ -287,7 +289,7 @@ class Repository:
         return None
 
     def snapshot(self, commit: str, names: Iterable[str], folders: Iterable[str] = ()) -> Path:
-        """Fetch files, and whole folders, of a commit into the cache; the folder that they are in."""
+        """Download files and whole folders of a commit to the cache; return the folder that contains them."""
         patterns = [*(glob.escape(name) for name in names), *(f"{glob.escape(folder)}/*" for folder in folders)]
         with self._told("its files", commit):
             return Path(
@@ -302,7 +304,7 @@ class Repository:
 
     @contextmanager
     def _told(self, path: str = "it", revision: str = "main") -> Iterator[None]:
-        """Turn whatever huggingface_hub raises into one line."""
+        """Turn the errors of huggingface_hub into errors of one line."""
         try:
             yield
         except Exception as error:
@@ -316,6 +318,6 @@ class Repository:
 
 
 def _commit_of(place: Path, path: str) -> str | None:
-    """Commit of a file in the cache, which keeps it as ``snapshots/<commit>/<path>``."""
+    """Commit of a file in the cache, from its path ``snapshots/<commit>/<path>``."""
     commit = place.parts[-1 - len(Path(path).parts)]
     return commit if _COMMIT.fullmatch(commit) else None

@@ -1,6 +1,6 @@
-"""The HTTP client that huggingface_hub uses: every request has a timeout, and a rate limit is waited for.
+"""HTTP client for huggingface_hub with a timeout for every request and bounded waits for rate limits.
 
-huggingface_hub sends most requests without a timeout, and waits for as long as a ``Retry-After`` header asks.
+By itself, huggingface_hub sends most requests without a timeout, and waits for as long as ``Retry-After`` says.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 import re
 import sys
 import time
+import warnings
 from collections.abc import Callable, Mapping
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
@@ -18,34 +19,34 @@ import huggingface_hub
 from huggingface_hub import errors
 from huggingface_hub.utils._http import default_client_factory
 
-from ..errors import EmobenchError
+from ..errors import EmobenchError, EmobenchWarning
 from ..runtime.progress import bars_wanted
 
-# httpx or httpx2, whichever this release of huggingface_hub is built on.
+# httpx or httpx2, depending on the release of huggingface_hub.
 HTTP_ERROR: type[Exception] = next(base for base in errors.HfHubHTTPError.__bases__ if base is not OSError)
 TIMEOUT_ERROR: type[Exception] = sys.modules[HTTP_ERROR.__module__.split(".")[0]].TimeoutException
 
 CONNECT_SECONDS = 10.0
-# Between two pieces of an answer or of an upload, not for the whole of it. Long enough for the Hub to make a commit
-# of many files, and for the last bytes of an upload to leave a slow connection's buffer.
+# Between two parts of an answer or an upload, not for all of it. Long enough for the Hub to commit many files, and for
+# the last bytes of an upload to leave the buffer of a slow connection.
 READ_SECONDS = 60.0
 
 RATE_LIMITED = 429
-# The most that one request waits for the rate limit, and the first wait where the answer does not say how long.
+# Longest total wait of a request for the rate limit, and first wait if the answer does not say how long.
 LONGEST_WAIT = 120.0
 FIRST_WAIT = 2.0
 
 _RESET = re.compile(r"\br\s*=\s*0\s*;\s*t\s*=\s*(\d+)")
 
-AGAIN = "Run the same command again later; files that have already arrived are not sent again."
+AGAIN = "Rerun the command later; files that have already arrived are not sent again."
 
 
 class NoAnswerError(EmobenchError):
-    """A server accepts a connection, or does not even refuse it, and never answers."""
+    """A server that does not answer."""
 
 
 class RateLimitError(EmobenchError):
-    """A server asks for a longer wait than a command should make on its own."""
+    """A server that asks for a longer wait than a command should make by itself."""
 
 
 def no_answer(endpoint: str, seconds: float | None = None) -> NoAnswerError:
@@ -80,13 +81,13 @@ def install() -> None:
 
 
 class _Last:
-    """The latest request, for messages about its answer."""
+    """Latest request, for messages about its answer."""
 
     request = ""
 
 
 def last_request() -> str:
-    """Return method and path of the latest request, without its query, which may be signed."""
+    """Return method and path of the latest request, without the query, which may be signed."""
     return _Last.request
 
 
@@ -97,11 +98,11 @@ def _client() -> Any:
 
 
 def _send(send: Callable[..., Any], request: Any, **options: Any) -> Any:
-    """Send a request with a timeout, and again after the wait that a rate limit asks for."""
+    """Send a request with a timeout, and repeat it after the wait that a rate limit asks for."""
     _Last.request = f"{request.method} {request.url.path}"
     endpoint = f"{request.url.scheme}://{request.url.netloc.decode()}"
     given = request.extensions.get("timeout") or {}
-    # Where huggingface_hub sets a timeout itself, for downloads, it also retries and resumes them itself.
+    # For downloads, huggingface_hub sets a timeout itself, and retries and resumes.
     ours = given.get("read") is None
     if ours:
         timeout = {"connect": CONNECT_SECONDS, "read": read_seconds(), "write": read_seconds(), "pool": None}
@@ -122,17 +123,17 @@ def _send(send: Callable[..., Any], request: Any, **options: Any) -> Any:
             response.close()
             raise rate_limited(endpoint, asked)
         if not _repeatable(request):
-            # An upload from a file: huggingface_hub rewinds it, waits and sends it again.
+            # An upload from a file: huggingface_hub rewinds the file, waits and sends it again.
             return response
         response.close()
         if bars_wanted():
-            print(f"{endpoint}: the rate limit is reached; waiting {wait:g} s.", file=sys.stderr)
+            warnings.warn(f"{endpoint}: the rate limit is reached; waiting {wait:g} s.", EmobenchWarning, stacklevel=2)
         time.sleep(wait)
         waited += wait
 
 
 def _repeatable(request: Any) -> bool:
-    """Whether the whole body is in memory."""
+    """Whether the request's body is in memory."""
     try:
         return request.content is not None
     except RuntimeError:
@@ -140,9 +141,9 @@ def _repeatable(request: Any) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by the headers of an answer with status 429; None where they do not say.
+    """Seconds to wait according to the headers of an answer with status 429; None if they do not say.
 
-    ``Retry-After`` has seconds or a date (RFC 9110); the Hub's ``RateLimit`` has ``"api";r=0;t=55``.
+    ``Retry-After`` gives seconds or a date (RFC 9110); the Hub's ``RateLimit`` has the form ``"api";r=0;t=55``.
     """
     text = headers.get("Retry-After", "").strip()
     if text.isdecimal():
@@ -153,7 +154,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
         except ValueError:
             pass
     match = _RESET.search(headers.get("RateLimit", ""))
-    # A second more, as these are whole seconds, rounded down.
+    # One second more, because the value is rounded down.
     return float(match[1]) + 1 if match else None
 
 

@@ -1,4 +1,4 @@
-"""Failures of the Hub and of the connection to it, each as one line without any token."""
+"""Explanations of failures of the Hub and of the connection to it, in one line and without tokens."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ from .hub_client import (
 
 
 class StaleParentError(EmobenchError):
-    """Another commit came in between."""
+    """Another commit was made in between."""
 
 
 @dataclass(frozen=True)
 class Question:
-    """What was asked of the Hub.
+    """Request to the Hub, for messages.
 
     Attributes
     ----------
     name : str
-        Repository, with the prefix of its kind.
+        Repository with the prefix of its type.
     endpoint, url : str
         Addresses of the Hub and of the repository.
     token : bool
@@ -56,9 +56,9 @@ def explained(error: Exception, question: Question) -> EmobenchError | None:
     Parameters
     ----------
     error : Exception
-        As it was raised.
+        Error to explain.
     question : Question
-        What was asked.
+        Request that failed.
     """
     if isinstance(error, RuntimeError) and error.__cause__ is not None:
         # An upload in a thread.
@@ -114,10 +114,10 @@ def _unreachable(error: BaseException, question: Question) -> EmobenchError:
     if isinstance(error, errors.LocalEntryNotFoundError):
         return EmobenchError(
             f"{question.name}@{question.revision}: {question.endpoint} cannot be reached and the cache of this "
-            f"machine does not hold {question.path}; go online once, or check HF_ENDPOINT and HF_HUB_OFFLINE."
+            f"machine does not have {question.path}. Go online once, or check HF_ENDPOINT and HF_HUB_OFFLINE."
         )
     if isinstance(error, errors.OfflineModeIsEnabled):
-        return EmobenchError(f"{question.name}: HF_HUB_OFFLINE is set, so nothing can be sent or looked up; unset it.")
+        return EmobenchError(f"{question.name}: HF_HUB_OFFLINE is set, so the Hub cannot be used; unset it.")
     if isinstance(error, HTTP_ERROR):
         return EmobenchError(
             f"{question.endpoint}: cannot be reached ({first_line(error)}); is this machine offline? {AGAIN}"
@@ -134,29 +134,28 @@ def _refused(error: errors.HfHubHTTPError, question: Question) -> EmobenchError:
         return rate_limited(question.endpoint, retry_after(error.response.headers))
     if status == 412:
         return StaleParentError(
-            f"{name}: another commit came in while this one was on its way, so nothing was changed; look at it, "
-            "and run the same command again."
+            f"{name}: another commit arrived in the meantime, so nothing was changed. Check it and rerun the command."
         )
     if isinstance(error, errors.RevisionNotFoundError):
-        line = f"{name}: has no revision {question.revision}; look at its tags on {question.url}."
+        line = f"{name}: has no revision {question.revision}; its tags are listed at {question.url}."
     elif isinstance(error, errors.EntryNotFoundError):
-        line = f"{name}@{question.revision}: holds no {question.path}, so it was not published by emobench."
+        line = f"{name}@{question.revision}: has no {question.path}, so it was not published by emobench."
     elif status == 401 and question.token:
         line = (
-            f"{question.endpoint}: does not accept the token{said}; set HF_TOKEN to a valid one, or run "
+            f"{question.endpoint}: does not accept the token{said}. Set HF_TOKEN to a valid token or run "
             "'hf auth login'."
         )
     elif status in (401, 404):
-        line = f"{name}: there is no such repository, or it is private and needs a token (HF_TOKEN) that may read it."
+        line = f"{name}: no such repository, or it is private and needs a token (HF_TOKEN) that can read it."
     elif status == 403:
         line = (
-            f"{name}: forbidden{said}; name a repository of your own or of an organisation that you may write "
-            "to, and use a token that may write."
+            f"{name}: forbidden{said}. Name a repository of your own or of an organisation where you have write "
+            "access, and use a token with write access."
         )
     elif status == 400:
         line = f"{name}: the Hub refuses it{said or f': {first_line(error)}'}"
     else:
-        return EmobenchError(f"{name}: the Hub answered {status}{said}, a failure of its own. {AGAIN}")
+        return EmobenchError(f"{name}: the Hub failed with status {status}{said}. {AGAIN}")
     return InputError(line)
 
 

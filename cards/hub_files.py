@@ -1,4 +1,4 @@
-"""What a release sends: files with their hashes, and the check that no secret and no machine's path is in them."""
+"""Files of a release with their hashes, and the check that they contain no secrets or local paths."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import polars as pl
 from ..errors import InputError
 from ..runtime.files import sha256_file
 
-# Shorter values would be found by chance.
+# Shorter values would match by chance.
 _SECRET_LENGTH = 6
 
 
@@ -26,9 +26,9 @@ class Upload:
     Attributes
     ----------
     path : str
-        In the repository, with slashes.
+        Path in the repository, with slashes.
     source : Path or bytes
-        Its content.
+        File or content.
     """
 
     path: str
@@ -36,36 +36,36 @@ class Upload:
 
     @cached_property
     def size(self) -> int:
-        """Bytes."""
+        """Size in bytes."""
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
     @cached_property
     def sha256(self) -> str:
-        """SHA-256 of the content, by which the Hub knows large files."""
+        """SHA-256 of the content, which identifies large files on the Hub."""
         return hashlib.sha256(self.source).hexdigest() if isinstance(self.source, bytes) else sha256_file(self.source)
 
     @cached_property
     def git_oid(self) -> str:
-        """SHA-1 of the content as a blob of git, by which the Hub knows small files."""
+        """SHA-1 of the content as a git blob, which identifies small files on the Hub."""
         return hashlib.sha1(b"blob %d\0" % self.size + self.content(), usedforsecurity=False).hexdigest()
 
     def content(self) -> bytes:
-        """The bytes."""
+        """Read the content."""
         return self.source if isinstance(self.source, bytes) else self.source.read_bytes()
 
 
 @dataclass(frozen=True)
 class Forbidden:
-    """What must not be in a release.
+    """Text that a release must not contain.
 
     Attributes
     ----------
     name : str
-        What it is, in words that may be shown.
+        Description for messages, without the text itself.
     pattern : re.Pattern
-        How it looks.
+        Pattern of the text.
     parts : tuple of str
-        One of them is in every match; they are looked for first, as columns may be long.
+        Strings one of which is in every match, for a fast search of long columns.
     """
 
     name: str
@@ -73,13 +73,13 @@ class Forbidden:
     parts: tuple[str, ...]
 
 
-# Where machines keep what is theirs.
+# Folders at the root of the file system that have local files.
 _TOPS = ("home", "Users", "root", "mnt", "media", "srv", "tmp", "var", "private")
 
 _ALWAYS = (
     Forbidden("a token of the Hub", re.compile(r"\bhf_[A-Za-z0-9]{16,}"), ("hf_",)),
     Forbidden(
-        "a path of a machine",
+        "a local path",
         re.compile(rf"(?:(?<![\w.:/-])|file://)/(?:{'|'.join(_TOPS)})/[^/\s\"']+/|\b[A-Za-z]:(?:\\+|/)Users(?:\\+|/)"),
         (*(f"/{top}/" for top in _TOPS), ":\\Users", ":\\\\Users", ":/Users"),
     ),
@@ -87,14 +87,14 @@ _ALWAYS = (
 
 
 def forbidden_values(folder: Path, secrets: Mapping[str, str | None]) -> list[Forbidden]:
-    """What must not be in any file of a release: secrets, paths of machines, above all those of this one.
+    """List what no file of a release may contain: secrets and local paths, above all those of this machine.
 
     Parameters
     ----------
     folder : Path
-        Where the release lies on this machine.
+        Folder of the release on this machine.
     secrets : mapping
-        Name to value; one without a value is left out.
+        Name to value; secrets without a value are ignored.
     """
     found = []
     for name, value in secrets.items():
@@ -105,19 +105,19 @@ def forbidden_values(folder: Path, secrets: Mapping[str, str | None]) -> list[Fo
         if len(place.parts) > 1:
             text = str(place)
             found.append(Forbidden(name, re.compile(rf"(?<![\w.:/-]){re.escape(text)}(?![\w-])"), (text,)))
-    # What says less comes last.
+    # General descriptions last, so that messages name the specific one.
     return [*found, *_ALWAYS]
 
 
 def refuse_secrets(uploads: Sequence[Upload], forbidden: Sequence[Forbidden]) -> None:
-    """Look through every file of a release.
+    """Refuse a release that contains forbidden text.
 
-    Text is read as text, Parquet by its strings, column names and metadata, anything else byte by byte.
+    Text is searched as text, Parquet files by their strings, column names and metadata, other files byte by byte.
 
     Raises
     ------
     InputError
-        At the first find, naming the file, the place in it and what it is, never the value.
+        If a file contains such text. The message names the file, the place and the kind of text, never the text.
     """
     for upload in uploads:
         for place, text in _texts(upload, forbidden):
@@ -126,13 +126,13 @@ def refuse_secrets(uploads: Sequence[Upload], forbidden: Sequence[Forbidden]) ->
                 if match is not None:
                     line = text.count("\n", 0, match.start()) + 1
                     raise InputError(
-                        f"{upload.path}, {place or f'line {line}'}: holds {each.name}, which is never published; "
-                        "nothing was sent. Make the file again without it (relative paths are fine)."
+                        f"{upload.path}, {place or f'line {line}'}: contains {each.name}, which is never published; "
+                        "nothing was sent. Create the file without it (relative paths are fine)."
                     )
 
 
 def _texts(upload: Upload, forbidden: Sequence[Forbidden]) -> Iterator[tuple[str, str]]:
-    """Texts in a file and where each is; the place is empty for a text as a whole."""
+    """Yield the texts of a file and their places; the place is empty if the file is one text."""
     yield "its name", upload.path
     if upload.path.endswith(".parquet"):
         yield from _parquet_texts(upload, forbidden)
@@ -150,9 +150,9 @@ def _parquet_texts(upload: Upload, forbidden: Sequence[Forbidden]) -> Iterator[t
         metadata = pl.read_parquet_metadata(source)
         table = pl.read_parquet(source)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise InputError(f"{upload.path}: not readable as Parquet ({error}); make it again.") from error
+        raise InputError(f"{upload.path}: not readable as Parquet ({error}). Create it again.") from error
     for key, value in metadata.items():
-        # The schema of Arrow, in base64: names and types, which are looked at below.
+        # The Arrow schema, in base64, has only names and types; column names are searched below.
         if key != "ARROW:schema":
             yield f"metadata {key}", f"{key} {value}"
     parts = [part for each in forbidden for part in each.parts]

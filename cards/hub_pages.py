@@ -1,4 +1,4 @@
-"""Texts of releases to the Hub: cards of results, Spaces and scored models, with the YAML that the Hub reads."""
+"""Cards of releases to the Hub: results, Spaces and scored models, with the YAML header that the Hub reads."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .dataset import size_category
 from .render import fill, markdown
 from .tables import Table, to_markdown
 
-# Names for people, of the metrics that a model's card carries to the Hub.
+# Displayed names of the metrics in the metadata of a model's card.
 METRICS = {
     "mean_distance": "mean distance (lower is better)",
     "kl_divergence": "KL divergence (lower is better)",
@@ -23,20 +23,20 @@ METRICS = {
 def results_card(
     repo: str, tables: Sequence[Table], *, rows: int, predictions: Mapping[str, Mapping[str, str]], predicted: int
 ) -> str:
-    """Card of a repository of results.
+    """Write the card of a repository of results.
 
     Parameters
     ----------
     repo : str
         ``user/name``.
     tables : sequence of Table
-        What it shows.
+        Tables to show.
     rows : int
-        Results.
+        Number of results.
     predictions : mapping
-        Config to its splits, and each split's file.
+        Config to its splits and their files.
     predicted : int
-        Rows of all predictions.
+        Number of rows of all predictions.
     """
     return fill(
         "results.md.j2",
@@ -49,30 +49,30 @@ def results_card(
 
 
 def space_card(repo: str) -> str:
-    """Card of the static Space that shows the results of a repository."""
+    """Write the card of the static Space that shows the results of a repository."""
     return fill("space.md.j2", repo=repo)
 
 
 def scored_card(
     card: str, rows: Sequence[Mapping[str, Any]], *, synthetic: bool, evaluation: list[EvalResult] | None, name: str
 ) -> str:
-    """A model's card with its scores, and one result in the Hub's form where one is given.
+    """Add scores to a model's card, and optionally one result in the Hub's format.
 
-    The form is ``model-index``, which takes any metric. The newer ``.eval_results/*.yaml`` take one number each
-    for a benchmark that is registered on the Hub, and higher must be better; our distances are neither.
+    The format is ``model-index``, which accepts any metric. The newer ``.eval_results/*.yaml`` are for benchmarks that
+    are registered on the Hub and for scores where higher is better, so they do not suit distances.
 
     Parameters
     ----------
     card : str
-        As ``emobench pretrain`` wrote it.
+        Card from pre-training.
     rows : sequence of mapping
-        ``dataset, features, layer, phase, mean_distance, kl_divergence, signature`` as they are shown.
+        ``dataset, features, layer, phase, mean_distance, kl_divergence, signature`` as displayed.
     synthetic : bool
-        Whether one of them is of a synthetic dataset.
+        Whether a row is about a synthetic dataset.
     evaluation : list of EvalResult or None
-        As :func:`evaluation_results` gives them.
+        Output of :func:`evaluation_results`.
     name : str
-        Of the model.
+        Name of the model.
     """
     if rows:
         cells = [{key: markdown(str(value)) for key, value in row.items()} for row in rows]
@@ -86,16 +86,16 @@ def scored_card(
 
 
 def evaluation_results(result: Mapping[str, Any], row: str) -> list[EvalResult]:
-    """A result in the Hub's form for model cards, one entry a metric.
+    """Convert a result to the Hub's format for model cards, one item per metric.
 
-    A dataset that came from the Hub is named by its repository and commit, another by its name.
+    A dataset from the Hub is identified by its repository and commit, others by their name.
 
     Parameters
     ----------
     result : mapping
-        As in the contract.
+        Result as stored in JSON.
     row : str
-        What tables call it, with what must be said of it.
+        Name of the entry in tables, with its marks.
     """
     dataset = result["dataset"]
     label = f"{dataset['name']}@{dataset['version']}"

@@ -1,7 +1,7 @@
-"""Pictures: figures of matplotlib, written as PNG.
+"""Figures of matplotlib, written as PNG.
 
-Matplotlib is imported when something is drawn, always with its own defaults and never with a display, so
-that the same input and version give the same bytes.
+Matplotlib is imported when a figure is drawn, and used with its own defaults and without a display, so that the same
+input and version give the same bytes.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 
 
 def plain_text(text: str) -> str:
-    """Text that matplotlib does not take for mathematics."""
+    """Escape text that matplotlib would interpret as mathematics."""
     return text.replace("$", r"\$")
 
 
 @contextmanager
 def figure_at(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
-    """Give a figure in matplotlib's own style; write it when the block ends well."""
+    """Yield a figure in matplotlib's default style and write it at the end of the block."""
     from matplotlib import rc_context, rcdefaults
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as NewFigure
 
     with rc_context(), warnings.catch_warnings():
-        # A letter that the font lacks is drawn as a box, which says enough.
+        # Characters that the font lacks are drawn as boxes, which is good enough.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         rcdefaults()
         figure = NewFigure(figsize=size, dpi=110, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
         with replacing(path) as temporary:
-            # Without the name and version that matplotlib would write into it.
+            # Omit the name and version of matplotlib.
             figure.savefig(temporary, format="png", metadata={"Software": None})

@@ -1,4 +1,4 @@
-"""Templates of this folder, filled with plain data."""
+"""Jinja templates of this package, and escaping of text from data."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _environment() -> jinja2.Environment:
 
 
 def fill(template: str, **values: object) -> str:
-    """Fill the template of this name; an unknown value is an error."""
+    """Render a template; an undefined variable is an error."""
     return _environment().get_template(template).render(**values)
 
 
@@ -32,23 +32,23 @@ _MARKDOWN = {"&": "&amp;", "<": "&lt;", ">": "&gt;"} | {sign: f"\\{sign}" for si
 
 
 def markdown(text: str) -> str:
-    r"""Escape text so that Markdown shows it as it is, on one line, also in a cell of a table.
+    r"""Escape text so that Markdown shows it literally, on one line, also in table cells.
 
-    Control characters, such as ESC, are shown as escapes (``\x1b``): a terminal would obey them.
+    Control characters, which a terminal would interpret, are shown as escapes (``\x1b``).
     """
     return "".join(_MARKDOWN.get(letter, letter) for letter in one_line(text))
 
 
 def one_line(text: str) -> str:
-    """Text without line breaks, repeated spaces and signs that turn its direction; control characters as escapes."""
+    """Remove line breaks, repeated spaces and changes of text direction; show control characters as escapes."""
     return visible(" ".join(text.split()))
 
 
 def yaml_text(text: str) -> str:
-    """Text as a double-quoted scalar of YAML 1.1 or 1.2, whatever is in it; also a string literal of Python.
+    """Quote any text as a double-quoted scalar of YAML 1.1 and 1.2, which is also a string literal of Python.
 
-    JSON would not do: its surrogate pairs are two broken characters in YAML, and what YAML calls a line
-    break or unprintable may stand in it as it is.
+    JSON is not suitable: its surrogate pairs are two invalid characters in YAML, and it does not escape all line breaks
+    and unprintable characters of YAML.
     """
     return '"' + "".join(_escaped(letter) for letter in text) + '"'
 
@@ -57,6 +57,6 @@ def _escaped(letter: str) -> str:
     if letter in '"\\':
         return f"\\{letter}"
     if "\ud800" <= letter <= "\udfff":
-        # A byte of a file name that is no UTF-8; no text file can hold it.
+        # A byte of a file name that is not UTF-8, which no text file can contain.
         return "\ufffd"
     return letter if letter.isprintable() else f"\\U{ord(letter):08x}"

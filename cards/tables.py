@@ -1,4 +1,4 @@
-"""Tables in the forms people want: terminal, Markdown, LaTeX, CSV, JSON."""
+"""Tables as text for terminals, Markdown, LaTeX, CSV and JSON."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ class Table:
     Attributes
     ----------
     title : str
-        What it shows, and of which dataset.
+        Content of the table and name of the dataset.
     slug : str
-        Its name as a file, without an ending.
+        Name of its file without a suffix.
     columns : sequence of str
-        Headings; the first ``text_columns`` hold names, the others numbers.
+        Headings; the first ``text_columns`` columns have text, the others numbers.
     rows : sequence of sequence of str
         Cells.
     notes : sequence of str
-        Lines below it.
+        Lines below the table.
     records : sequence of dict
-        The same rows with full precision, for CSV and JSON; none where another table has them.
+        The same rows with full precision, for CSV and JSON; empty if another table has them.
     text_columns : int
-        Columns to align left.
+        Number of columns to align left.
     optional : sequence of int
-        Columns that a narrow terminal goes without, the first to go first; no file does.
+        Columns to hide in narrow terminals, in this order. Files always have all columns.
     """
 
     title: str
@@ -55,12 +55,12 @@ class Table:
     optional: Sequence[int] = ()
 
 
-# What is left of a name where the terminal is narrow, before an optional column goes.
+# Width to which names may be wrapped in a narrow terminal before an optional column is hidden.
 _NAME_WIDTH = 20
 
 
 def to_rich(table: Table) -> Group:
-    """For a terminal; to be printed with ``rich``. Control characters in names are shown as escapes."""
+    """Format a table for a terminal, to be printed with ``rich``; control characters are shown as escapes."""
     from rich.console import Group
     from rich.text import Text
 
@@ -75,7 +75,7 @@ def to_rich(table: Table) -> Group:
 
 @dataclass(frozen=True)
 class _Fitting:
-    """A table that goes without optional columns where they do not fit, and says so; at last its numbers break."""
+    """A table that hides optional columns that do not fit and says so; as a last resort, numbers are wrapped."""
 
     table: Table
 
@@ -107,7 +107,7 @@ def _rich_table(table: Table, hidden: Collection[int], *, name_width: int = 0, b
     shown = RichTable(box=box.SIMPLE_HEAD)
     kept = [place for place in range(len(table.columns)) if place not in hidden]
     for place in kept:
-        # Numbers stay on one line as long as they can; the last of the names gives way where the terminal is narrow.
+        # Numbers stay on one line if possible; in a narrow terminal, the last text column is wrapped.
         number, gives_way = place >= table.text_columns, place == table.text_columns - 1
         gives_way |= broken and number
         longest = max((len(row[place]) for row in table.rows), default=0)
@@ -129,7 +129,7 @@ def _rich_table(table: Table, hidden: Collection[int], *, name_width: int = 0, b
 
 
 def to_markdown(table: Table) -> str:
-    """As a GitHub table under a heading."""
+    """Format a table as GitHub Markdown under a heading."""
     lines = [f"## {_markdown(table.title)}", ""]
     lines.append("| " + " | ".join(_markdown(column) for column in table.columns) + " |")
     lines.append(
@@ -161,7 +161,7 @@ _LATEX = {
 }
 
 
-# Of the Latin letters below U+0180 what LaTeX's standard fonts lack.
+# Latin letters below U+0180 that LaTeX's standard fonts lack.
 _NOT_IN_LATEX = "«»ÐÞðþĄąĐđĘęĦħĮįĸĿŀŉŊŋŦŧŲųſ"
 
 
@@ -170,12 +170,12 @@ def _latex(text: str) -> str:
 
 
 def _in_fonts(letter: str) -> str:
-    # At a letter that the fonts lack pdflatex would stop.
+    # pdflatex stops at characters that the fonts lack.
     return letter if letter < "\u0180" and letter.isprintable() and letter not in _NOT_IN_LATEX else "?"
 
 
 def to_latex(table: Table) -> str:
-    """As a ``table`` with booktabs rules."""
+    """Format a table as a LaTeX ``table`` with booktabs rules."""
     alignment = "l" * table.text_columns + "r" * (len(table.columns) - table.text_columns)
     body = [" & ".join(_latex(cell) for cell in row) + r" \\" for row in table.rows]
     return "\n".join(
@@ -212,9 +212,9 @@ def _is_number(text: str) -> bool:
 
 
 def to_csv(tables: Sequence[Table]) -> str:
-    """The records of all tables, one header, RFC 4180.
+    """Format the records of all tables as CSV (RFC 4180) with one header.
 
-    Control characters are shown as escapes; text that a spreadsheet would run as a formula gets an apostrophe.
+    Control characters are shown as escapes. Text that a spreadsheet would interpret as a formula gets an apostrophe.
     """
     records = [record for table in tables for record in table.records]
     columns = list(dict.fromkeys(name for record in records for name in record))
@@ -226,7 +226,7 @@ def to_csv(tables: Sequence[Table]) -> str:
 
 
 def to_json(tables: Sequence[Table]) -> str:
-    """The tables with their titles, records and notes; one that shows the records of another is left out."""
+    """Format tables as JSON with titles, records and notes, without tables that share the records of another."""
     shown = [
         {"title": table.title, "notes": list(table.notes), "rows": list(table.records)}
         for table in tables

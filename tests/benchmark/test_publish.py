@@ -150,7 +150,7 @@ def test_no_tag(ann: Any, tiny: Tiny) -> None:
 
 @pytest.mark.parametrize("name", ["first", "ann/", "ann/a/b", "../x", "ann/a b", "ann/x.git", "https://hf.co/ann/x"])
 def test_names_that_are_none(tiny: Tiny, name: str) -> None:
-    with pytest.raises(InputError, match="no name of a repository; expected user/name"):
+    with pytest.raises(InputError, match="not a repository name; expected user/name"):
         dataset_release(tiny(), name)
 
 

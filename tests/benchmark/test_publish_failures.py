@@ -47,7 +47,7 @@ def test_stale_parent(ann: Any, tiny: Tiny) -> None:
 
     ann.hub.before = sneak
     line = _line(ann.run("publish", "dataset", folder, "ann/stale"), 1)
-    assert "another commit came in while this one was on its way, so nothing was changed" in line
+    assert "another commit arrived in the meantime, so nothing was changed" in line
     repo = ann.hub.repos["dataset", "ann/stale"]
     assert repo.messages[repo.branches["main"]] == "by hand"
     assert repo.tags == {}
@@ -59,8 +59,8 @@ def test_server_error_in_the_middle_of_an_upload(ann: Any, tiny: Tiny, failure: 
     folder = tiny(seed=11)
     ann.hub.failures.append(failure("PUT", "/storage/", 507))
     line = _line(ann.run("publish", "dataset", folder, "ann/middle"), 1)
-    assert "the Hub answered 507" in line
-    assert "Run the same command again" in line
+    assert "the Hub failed with status 507" in line
+    assert "Rerun the command later" in line
     repo = ann.hub.repos["dataset", "ann/middle"]
     assert len(repo.commits) == 1
     assert repo.tags == {}
@@ -90,7 +90,7 @@ def test_an_error_that_passes_is_not_even_noticed(ann: Any, tiny: Tiny, failure:
 def test_an_answer_that_does_not_come(ann: Any, tiny: Tiny, failure: Any, pattern: str, late: bool, again: str) -> None:
     name = f"ann/lost{'-'.join(map(str, (pattern.strip('/')[:3], late)))}"
     ann.hub.failures.append(failure("POST", pattern, 500, late=late))
-    assert "the Hub answered 500" in _line(ann.run("publish", "dataset", tiny(), name), 1)
+    assert "the Hub failed with status 500" in _line(ann.run("publish", "dataset", tiny(), name), 1)
     ran = ann.run("publish", "dataset", tiny(), name)
     assert ran.out.startswith(again), ran.err
     repo = ann.hub.repos["dataset", name]
@@ -127,13 +127,13 @@ def test_tokens(ann: Any, tiny: Tiny) -> None:
     wrong = "hf_" + "wrong" * 5
     line = _line(ann.run("publish", "dataset", tiny(), "ann/tokens", HF_TOKEN=wrong), 2)
     assert "does not accept the token" in line
-    assert "set HF_TOKEN" in line
+    assert "Set HF_TOKEN" in line
     assert wrong not in line
     line = _line(ann.run("publish", "dataset", tiny(), "ann/tokens", HF_TOKEN="hf_tökén"), 2)
-    assert "HF_TOKEN: holds letters that no token has" in line
+    assert "HF_TOKEN: contains characters that no token has" in line
     assert "ö" not in line
     line = _line(ann.run("publish", "dataset", tiny(), "ann/tokens", HF_TOKEN=""), 2)
-    assert "writing to the Hub needs a token and there is none; set HF_TOKEN" in line
+    assert "writing to the Hub needs a token and there is none. Set HF_TOKEN" in line
     assert ("dataset", "ann/tokens") not in ann.hub.repos
 
 
@@ -147,7 +147,7 @@ def test_repositories_of_others(ann: Any, tiny: Tiny) -> None:
         before = dict(ann.hub.repos)
         line = _line(ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), name, "--public"), 2)
         assert f"datasets/{name}: forbidden" in line
-        assert "name a repository of your own" in line
+        assert "Name a repository of your own" in line
         assert ann.hub.repos == before
     # Anyone may propose to the open one.
     ran = ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), "bob/open", "--create-pr", "--public")

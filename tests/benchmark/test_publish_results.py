@@ -229,7 +229,7 @@ def test_no_path_of_this_machine_goes(results: Path, tmp_path: Path) -> None:
     result["excluded"] = {"c001": f"{tmp_path}/results/x"}
     _rewrite(path, result)
     made = _board(tmp_path / "results")
-    with pytest.raises(InputError, match=r"mine1.*\.json, line \d+: holds the path of its folder on this machine"):
+    with pytest.raises(InputError, match=r"mine1.*\.json, line \d+: contains the path of its folder on this machine"):
         listing(made.results)
 
 

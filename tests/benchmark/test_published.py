@@ -75,7 +75,7 @@ def test_offline_with_a_cached_commit(ann: Any, tiny: Tiny) -> None:
         found, never, newest = ran.stdout.splitlines()
         assert found == commit
         assert never.startswith("EmobenchError datasets/ann/never@v1.0.0: http://127.0.0.1:")
-        assert "the cache of this machine does not hold manifest.json" in never
+        assert "the cache of this machine does not have manifest.json" in never
         assert newest.startswith("EmobenchError ")
         assert ran.stderr == ""
 
@@ -100,11 +100,11 @@ def test_what_is_not_there(ann: Any, tiny: Tiny) -> None:
     repo.tags["v0.0.1"] = next(iter(repo.commits))
     ann.python("import huggingface_hub as h\nvalue = str(h.create_repo('ann/empty', repo_type='dataset'))")
     expected = {
-        "hf://ann/there@v7.0.0": "datasets/ann/there: has no revision v7.0.0; look at its tags",
-        "hf://ann/there@v0.0.1": "holds no manifest.json, so it was not published by emobench",
+        "hf://ann/there@v7.0.0": "datasets/ann/there: has no revision v7.0.0; its tags are listed at",
+        "hf://ann/there@v0.0.1": "has no manifest.json, so it was not published by emobench",
         "hf://ann/there@v2.0.0": "the tag v2.0.0 is on version 1.0.0",
         "hf://ann/empty": "ann/empty: has no version yet (no tag vX.Y.Z)",
-        "hf://ann/nothing@v1.0.0": "datasets/ann/nothing: there is no such repository, or it is private",
+        "hf://ann/nothing@v1.0.0": "datasets/ann/nothing: no such repository, or it is private",
         "hf://ann": "hf://ann: no address of a published dataset; expected hf://user/name@v1.0.0",
     }
     for address, line in expected.items():
@@ -121,7 +121,7 @@ def test_what_is_not_there(ann: Any, tiny: Tiny) -> None:
     "address", ["hf:/ann/x", "hf://", "hf://ann/x@", "hf://ann/x/y@v1", "hf://ann/x y", "hf://ann/../x", "hf:ann/x"]
 )
 def test_malformed_addresses(address: str) -> None:
-    with pytest.raises(InputError, match=r"no address of a published dataset|no name of a repository"):
+    with pytest.raises(InputError, match=r"no address of a published dataset|not a repository name"):
         locate(address)
 
 

@@ -43,10 +43,10 @@ def _refused(path: str, content: bytes, forbidden: list[Forbidden]) -> str:
 
 def test_texts(tmp_path: Path, forbidden: list[Forbidden]) -> None:
     line = _refused("README.md", f"one\ntwo\nkey = {TOKEN}\n".encode(), forbidden)
-    assert line.startswith("README.md, line 3: holds a token of the Hub, which is never published")
+    assert line.startswith("README.md, line 3: contains a token of the Hub, which is never published")
     assert TOKEN not in line
     line = _refused("a.json", f'{{"key": "{SECRET}"}}'.encode(), forbidden)
-    assert line.startswith("a.json, line 1: holds the value of SEVENDIGITAL_SECRET")
+    assert line.startswith("a.json, line 1: contains the value of SEVENDIGITAL_SECRET")
     assert SECRET not in line
     assert "the path of its folder" in _refused("a.json", f'"{tmp_path}/clips"'.encode(), forbidden)
     assert "the path of your home folder" in _refused("a.txt", b"from /root/music", forbidden)
@@ -59,13 +59,13 @@ def test_texts(tmp_path: Path, forbidden: list[Forbidden]) -> None:
         "file:///home/someone/x",
     )
     for place in (*unix, r"C:\Users\someone", r'"C:\\Users\\someone"'):
-        assert "a path of a machine" in _refused("a.txt", f"see {place}".encode(), forbidden)
+        assert "a local path" in _refused("a.txt", f"see {place}".encode(), forbidden)
 
 
 def test_tables(tmp_path: Path, forbidden: list[Forbidden]) -> None:
     many = ["ok.flac"] * 1000
     line = _refused("clips/a.parquet", _parquet(clip=range(1001), audio=[*many, f"{tmp_path}/b.flac"]), forbidden)
-    assert line.startswith("clips/a.parquet, column audio, row 1000: holds the path of its folder on this machine")
+    assert line.startswith("clips/a.parquet, column audio, row 1000: contains the path of its folder on this machine")
     assert "column tags" in _refused("a.parquet", _parquet(tags=[["x"], ["y", TOKEN]]), forbidden)
     assert "column facts" in _refused("a.parquet", _parquet(facts=[{"by": "/home/someone/x"}]), forbidden)
     column = pl.Series(["a", SECRET], dtype=pl.Categorical)
@@ -78,7 +78,7 @@ def test_tables(tmp_path: Path, forbidden: list[Forbidden]) -> None:
 def test_anything_else(forbidden: list[Forbidden]) -> None:
     assert "its name" in _refused(f"plots/{TOKEN}.png", b"", forbidden)
     line = _refused("plots/a.png", b"\x89PNG\xff\x00" + b"Software: /home/someone/bin/x", forbidden)
-    assert line.startswith("plots/a.png, among its bytes: holds a path of a machine")
+    assert line.startswith("plots/a.png, among its bytes: contains a local path")
 
 
 def test_what_only_looks_like_it(forbidden: list[Forbidden]) -> None:
