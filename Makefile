@@ -16,7 +16,7 @@ define install
 	$(PIP) --no-deps --no-build-isolation -e .
 endef
 
-.PHONY: setup demo test test-slow lint format lock bench docs container-check clean
+.PHONY: setup demo test test-slow lint format schema lock bench docs container-check clean
 
 setup: $(TESTS_READY)
 
@@ -49,6 +49,11 @@ lint: $(TESTS_READY)
 format: $(TESTS_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# Writes benchmark/results/result.schema.json from the model of a result.
+schema: $(READY)
+	$(BIN)/python -c "from emobench.benchmark.results.model import json_schema; print(json_schema(), end='')" \
+	  > benchmark/results/result.schema.json
 
 # Writes the lock files; UPGRADE=1 takes the newest versions. Wants a set-up .venv and the network.
 lock:

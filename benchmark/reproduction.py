@@ -21,8 +21,9 @@ from . import runs
 from .features.extraction import Places
 from .features.networks import NetworkConfig, choose_device
 from .pretrain import own_networks
-from .report.tables import INTERVALS, SYNTHETIC, dataset_title, difference, display_name, interval, notes_of, number
-from .results.store import leak_mark
+from .report.labels import dataset_title, difference, display_name, interval, leak_mark, number
+from .report.tables import INTERVALS, SYNTHETIC, notes_of
+from .results.model import MetricScore
 
 TABLES = ("table1", "table2", "table3")
 
@@ -98,9 +99,9 @@ def reproduce(
 def _scores_table(name: str, rows: Sequence[Mapping[str, Any]], outcome: runs.Outcome) -> Table:
     """Tables 2 and 3: distance and divergence with their intervals, the paper's, and the difference."""
     deep = name == "table3"
-    ours = {(row["features"], row["layer"], row["phase"]): row for row in outcome.results}
+    ours = {(each.features, each.layer, each.phase): each for each in outcome.results}
     # What the paper does not show, but without which its numbers cannot be read.
-    references = [{"features": row["features"]} for row in outcome.results if row["features"] in ("constant", "oracle")]
+    references = [{"features": each.features} for each in outcome.results if each.reference]
     cells, records = [], []
     for row in [*rows, *references]:
         record: dict[str, Any] = {part: row.get(part) for part in ("features", "layer", "phase")}
@@ -111,17 +112,17 @@ def _scores_table(name: str, rows: Sequence[Mapping[str, Any]], outcome: runs.Ou
             names = [layer, record["phase"] or "–", *names]
         numbers: list[str] = []
         for metric in SHOWN:
-            score = found["scores"][metric] if found else None
+            score = found.scores[metric] if found else None
             both = compared(score, row.get(metric))
             record |= {f"{metric}{part}": value for part, value in both.items()}
             numbers += _shown(score, both)
         cells.append((*names, *numbers))
-        records.append({**record, "signature": found["signature"] if found else None})
+        records.append({**record, "signature": found.signature if found else None})
     first = outcome.results[0]
     part = "95\N{NO-BREAK SPACE}%"
     return Table(
-        title=f"Table {name[-1]} of the paper beside {dataset_title(first)}",
-        slug=f"{first['dataset']['name']}@{first['dataset']['version']}-{name}",
+        title=f"Table {name[-1]} of the paper beside {dataset_title(first.dataset)}",
+        slug=f"{first.dataset.label}-{name}",
         columns=(
             *(("DBN Layer", "Phase", "Feature Type") if deep else ("Feature Type",)),
             *(f"{shown} {what}" for shown in SHOWN.values() for what in ("Ours", part, "Paper's", "Diff.")),
@@ -134,22 +135,22 @@ def _scores_table(name: str, rows: Sequence[Mapping[str, Any]], outcome: runs.Ou
     )
 
 
-def compared(score: Mapping[str, Any] | None, papers: Sequence[float] | None) -> dict[str, Any]:
+def compared(score: MetricScore | None, papers: Sequence[float] | None) -> dict[str, Any]:
     """Our score and the paper's, by the ends of the fields of a record.
 
     Parameters
     ----------
-    score : mapping or None
-        ``mean, std, ci95`` of ours; None where there is no row.
+    score : MetricScore or None
+        Our score; None if there is no entry.
     papers : (float, float) or None
         Mean and deviation of the paper's.
     """
-    ours, low_high = (score["mean"], score["ci95"]) if score else (None, None)
+    ours, low_high = (score.mean, score.ci95) if score else (None, None)
     low, high = low_high or (None, None)
     theirs, spread = papers or (None, None)
     return {
         "": ours,
-        "_std": score["std"] if score else None,
+        "_std": score.std if score else None,
         "_low": low,
         "_high": high,
         "_paper": theirs,
@@ -159,13 +160,13 @@ def compared(score: Mapping[str, Any] | None, papers: Sequence[float] | None) ->
     }
 
 
-def _shown(score: Mapping[str, Any] | None, both: Mapping[str, Any]) -> list[str]:
+def _shown(score: MetricScore | None, both: Mapping[str, Any]) -> list[str]:
     """Cells of a score: ours, its interval, the paper's with its mark, the difference."""
     theirs = both["_paper"]
     mark = OUTSIDE if both["_paper_outside"] else ""
     return [
-        number(dict(score)) if score else "–",
-        interval(dict(score)) if score else "–",
+        number(score) if score else "–",
+        interval(score.ci95) if score else "–",
         "–" if theirs is None else f"{theirs:.3f} ± {both['_paper_std']:.3f}{mark}",
         difference(both["_difference"]),
     ]

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from threadpoolctl import threadpool_limits
 
@@ -17,8 +17,8 @@ from ..runtime.progress import progress
 from .features.columns import TaskFeature, UnavailableError
 from .features.extraction import Extraction, Places
 from .features.spec import Entry, entries_of, parse, resolve
-from .results import store as results
-from .results.seals import signature_of
+from .results.model import Result
+from .results.store import ResultStore
 from .scoring import leakage
 from .scoring.scorer import CONSTANT, ORACLE, RunConfig, Scorer
 from .scoring.task import load_task
@@ -39,7 +39,7 @@ class Outcome:
 
     Attributes
     ----------
-    results : list of dict
+    results : list of Result
         Results in the order of their entries.
     paths : list of Path
         Their files; the predictions of each are beside it.
@@ -55,7 +55,7 @@ class Outcome:
         Names of the data that networks were pre-trained on.
     """
 
-    results: list[dict[str, Any]] = field(default_factory=list)
+    results: list[Result] = field(default_factory=list)
     paths: list[Path] = field(default_factory=list)
     models: list[Path] = field(default_factory=list)
     computed: int = 0
@@ -119,6 +119,7 @@ def run(
     for line in leaks.of(list(features)):
         warnings.warn(f"leakage allowed: {line}; the entries are marked.", EmobenchWarning, stacklevel=2)
     scorer = Scorer(task, config, extraction, leaks)
+    store = ResultStore(places.out)
     outcome = Outcome(remarks=leaks.remarks())
     wanted = list(
         dict.fromkeys(
@@ -139,18 +140,12 @@ def run(
                 unavailable[entry] = error
                 continue
             decided = scorer.decided(entry, regressor, columns)
-            name = results.result_name(entry, leaks.of(entry.parts), signature_of(decided))
-            path = results.results_folder(places.out, task) / name
-            result = None if force else results.finished(path)
-            if result is not None and not (
-                places.dataset_origin.items() <= result["dataset"].items() and results.is_latest(path, result)
-            ):
-                result = scorer.renewed(result, path)
+            result = None if force else scorer.finished(decided, store)
             if result is None:
-                result = scorer.compute(entry, regressor, columns, decided, path)
+                result = scorer.compute(entry, regressor, columns, decided, store)
                 outcome.computed += 1
             outcome.results.append(result)
-            outcome.paths.append(path)
+            outcome.paths.append(result.path)
             outcome.models += [each.file for part in columns for each in part.models()]
             outcome.pretrained_on += [part.pretrained_on for part in columns if part.pretrained_on]
     if unavailable and len(unavailable) == len(set(entries)):
@@ -214,7 +209,7 @@ def _leakage(entries: Sequence[Entry], extraction: Extraction) -> leakage.Leakag
     return leakage.examine(extraction.task, extraction.audible(), found, extraction.pool, joined=joined)
 
 
-def _overfitted(results: Sequence[dict[str, Any]]) -> str | None:
+def _overfitted(results: Sequence[Result]) -> str | None:
     """Name the entries that least squares overfits, the worst first; None where there are none.
 
     Those are entries with as many coefficients as different training rows or more, and those whose R² falls below −1:
@@ -222,20 +217,20 @@ def _overfitted(results: Sequence[dict[str, Any]]) -> str | None:
     """
     found = []
     for result in results:
-        r2 = min(result["scores"][f"r2_{axis}"]["mean"] or 0.0 for axis in ("arousal", "valence"))
-        rows = result["config"].get("different_rows") or 0
+        r2 = min(result.scores[f"r2_{axis}"].mean or 0.0 for axis in ("arousal", "valence"))
+        dims, rows = result.dims or 0, result.config.different_rows or 0
         # Without dimensions nothing is fitted but the training mean.
-        fitted = result["regressor"] == "mlr" and result["dims"] > 0 and rows > 0
-        if fitted and (r2 < -1 or result["dims"] + 1 >= rows > 1):
+        fitted = result.regressor == "mlr" and dims > 0 and rows > 0
+        if fitted and (r2 < -1 or dims + 1 >= rows > 1):
             found.append((r2, result))
     if not found:
         return None
     r2, worst = min(found, key=lambda each: each[0])
-    layer = "" if worst["layer"] is None else f", layer {worst['layer']}, {worst['phase']}"
+    layer = "" if worst.layer is None else f", layer {worst.layer}, {worst.phase}"
     more = f" and {len(found) - 1} more entries" if len(found) > 1 else ""
     return (
-        f"least squares (mlr) overfits {worst['features']}{layer}{more}: R² {r2:.2f} with {worst['dims']} dimensions "
-        f"and {worst['config']['different_rows']} different training rows. Try the regressor ridge."
+        f"least squares (mlr) overfits {worst.features}{layer}{more}: R² {r2:.2f} with {worst.dims} dimensions "
+        f"and {worst.config.different_rows} different training rows. Try the regressor ridge."
     )
 
 

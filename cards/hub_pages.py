@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from huggingface_hub import EvalResult, ModelCard
 
 from .dataset import size_category
 from .render import fill, markdown
 from .tables import Table, to_markdown
+
+if TYPE_CHECKING:
+    from ..benchmark.results.model import Result
 
 # Displayed names of the metrics in the metadata of a model's card.
 METRICS = {
@@ -85,33 +88,32 @@ def scored_card(
     return str(made)
 
 
-def evaluation_results(result: Mapping[str, Any], row: str) -> list[EvalResult]:
-    """Convert a result to the Hub's format for model cards, one item per metric.
+def evaluation_results(result: Result, label: str) -> list[EvalResult]:
+    """Return a result in the Hub's format for model cards, one entry per metric.
 
-    A dataset from the Hub is identified by its repository and commit, others by their name.
+    A dataset from the Hub is named by its repository and commit, another by its name.
 
     Parameters
     ----------
-    result : mapping
-        Result as stored in JSON.
-    row : str
-        Name of the entry in tables, with its marks.
+    result : Result
+        Result.
+    label : str
+        Name of the entry for people.
     """
-    dataset = result["dataset"]
-    label = f"{dataset['name']}@{dataset['version']}"
+    dataset = result.dataset
     return [
         EvalResult(
             task_type="audio-regression",
             task_name="Music emotion recognition",
-            dataset_type=dataset.get("repo", dataset["name"]),
-            dataset_name=f"{label} (synthetic)" if dataset.get("synthetic") else label,
+            dataset_type=dataset.repo or dataset.name,
+            dataset_name=f"{dataset.label} (synthetic)" if dataset.synthetic else dataset.label,
             dataset_config="targets",
             dataset_split="test",
-            dataset_revision=dataset.get("commit"),
+            dataset_revision=dataset.commit,
             metric_type=metric,
-            metric_name=f"{shown}, {row}",
-            metric_value=result["scores"][metric]["mean"],
+            metric_name=f"{shown}, {label}",
+            metric_value=score.mean,
         )
         for metric, shown in METRICS.items()
-        if result["scores"].get(metric, {}).get("mean") is not None
+        if (score := result.scores.get(metric)) is not None and score.mean is not None
     ]

@@ -32,10 +32,12 @@ def compare(
 
       emobench compare results/d@1.0.0/mfcc-3f2a6c0e91d2.json elsewhere/mfcc-90bc1d7e55aa.json
     """
-    from ..benchmark.report.compare import compare as lay_side_by_side
-    from ..benchmark.report.compare import comparison_table, find_result
+    from ..benchmark.report.compare import compare as compare_results
+    from ..benchmark.report.compare import comparison_table
+    from ..benchmark.results.store import ResultStore
 
-    found = lay_side_by_side(find_result(first, results), find_result(second, results))
+    store = ResultStore(results)
+    found = compare_results(store.find(first), store.find(second), store)
     if as_json:
         print_json(found.record())
     else:
@@ -45,5 +47,5 @@ def compare(
             say(f"{what}: {'the same' if not own else ''}".rstrip())
             for each in own:
                 say(f"  {each.key}: {each.first} | {each.second}")
-    if found.apart is not None:
-        raise EmobenchError(f"these scores cannot be compared: {found.apart}.")
+    if found.reason is not None:
+        raise EmobenchError(f"these scores cannot be compared: {found.reason}.")

@@ -33,7 +33,7 @@ def leaderboard(
 
     form = "json" if as_json else form
     made = load(results)
-    for problem in made.results.problems:
+    for problem in made.store.problems:
         tell(f"left out: {problem}", err=True)
     if form == "rich" and out is None:
         print_tables(made.tables)

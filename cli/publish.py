@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -95,14 +94,14 @@ def leaderboard(
       emobench publish leaderboard bob/results --create-pr
     """
     from ..benchmark.publishing.board import board, publish_board
-    from ..benchmark.publishing.page import render_page
+    from ..benchmark.report.leaderboard import rank
     from ..benchmark.results.verify_data import Datasets
 
     made = board(
         results,
         repo,
         space=f"{repo}-space" if space is None else space or None,
-        render_page=partial(render_page, data=data_folder()),
+        render_page=lambda store: rank(store).page(data_folder()),
         datasets=Datasets([], data_folder(), only=False),
         models=models,
         private=private,

@@ -116,7 +116,8 @@ def run(
             allow_leakage=allow_leakage,
         )
     if as_json:
-        print_json({"results": outcome.results, "notes": outcome.notes})
+        results = [result.model_dump(by_alias=True) for result in outcome.results]
+        print_json({"results": results, "notes": outcome.notes})
         return
     if not State.quiet:
         print_tables(tables.tables(outcome.results))
@@ -129,6 +130,6 @@ def run(
     for path in outcome.models:
         say(f"  {path}")
     finished = len(outcome.results) - outcome.computed
-    say(f"{outcome.computed} rows computed, {finished} were finished; predictions are beside each, ending in .parquet:")
+    say(f"{outcome.computed} entries computed, {finished} were finished. The predictions are beside each result:")
     for path in outcome.paths:
         say(f"  {path}")

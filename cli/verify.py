@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
+from .command import with_flags
 from .options import AsJson, Models
 from .output import data_folder, print_json, say, tell
 
@@ -69,7 +70,7 @@ def _tell(report: Report, as_json: bool) -> None:
         if not check.failures:
             say(f"  {check.state:<11}  {check.name}: {'; '.join(check.notes)}")
     if report.state == "not verified":
-        tell(f"not verified: {'; '.join(report.missing)}")
+        tell(with_flags(f"not verified: {'; '.join(report.missing)}"))
     elif report.ok:
         say("verified")
 
@@ -84,12 +85,16 @@ def _tell_all(found: Collection, as_json: bool) -> None:
             skipped = ", ".join(check.name for check in report.checks if not check.done)
             say(f"verified      {report.path}" + (f" (not checked: {skipped})" if skipped else ""))
         elif not report.failed:
-            tell(f"not verified  {report.path}: {'; '.join(report.missing)}")
+            tell(with_flags(f"not verified  {report.path}: {'; '.join(report.missing)}"))
         for check in report.checks:
             for line in check.failures:
                 tell(f"FAILED        {report.path}: {check.name}: {line}")
     for line in found.strays:
         tell(f"FAILED        {line}")
     verified = sum(report.ok for report in found.reports)
-    strays = f"; {len(found.strays)} other files do not belong there" if found.strays else ""
+    strays = (
+        f"; {len(found.strays)} other {'file does' if len(found.strays) == 1 else 'files do'} not belong there"
+        if found.strays
+        else ""
+    )
     say(f"{verified} of {len(found.reports)} results verified{strays}.")

@@ -6,12 +6,12 @@ import io
 import sys
 from pathlib import Path
 
-from emobench.benchmark.report.leaderboard import load_tables
+from emobench.benchmark.report.leaderboard import load
 from emobench.cards.tables import to_rich
 from rich.console import Console
 
 results, out = (Path(argument) for argument in sys.argv[1:])
 console = Console(width=118, record=True, file=io.StringIO(), force_terminal=True)
-for table in load_tables(results)[0]:
+for table in load(results).tables:
     console.print(to_rich(table))
 console.save_svg(str(out), title="emobench leaderboard")

@@ -139,10 +139,12 @@ def test_predictions_of_far_too_many_rows(dataset: Path, tmp_path: Path) -> None
     out = ["--dataset", str(dataset), "--out", str(tmp_path / "results")]
     assert _command("run", "--features", "constant", *out)[0] == 0
     (path,) = (tmp_path / "results").rglob("constant-*.json")
-    place = path.with_suffix(".parquet")
+    place = path.with_suffix(".predictions.parquet")
     columns = pl.read_parquet_schema(place)
     _parquet(place, 11_000_000, **{name: {"repeat": 0, "clip_id": "c000"}.get(name, 0.1) for name in columns})
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"predictions_sha256": sha256_file(place)}))
+    path.write_text(
+        json.dumps(json.loads(path.read_text()) | {"files": {"predictions": sha256_file(place), "features": None}})
+    )
     for command in (["leaderboard", "--format", "csv", "--results"], ["verify", "--all"]):
         more = ["--dataset", str(dataset)] if command[0] == "verify" else ["--out", str(tmp_path / "board.csv")]
         status, lines, peak = _command(*command, str(tmp_path / "results"), *more)

@@ -1,14 +1,12 @@
-"""``emobench publish leaderboard``: results and predictions to a repository, their page to a static Space."""
+"""Publication of a leaderboard: results and predictions to a repository, their page to a static Space."""
 
 from __future__ import annotations
 
 import io
 import re
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -19,8 +17,11 @@ from ...cards.hub_release import Release, Released, carry_out, plan
 from ...errors import InputError
 from ...runtime.files import digest
 from ...runtime.progress import progress
+from ..report.leaderboard import no_results
 from ..report.tables import tables
-from ..results.store import finished, read_results
+from ..results.model import Result, predictions_path
+from ..results.predictions import PredictionsError
+from ..results.store import ResultStore
 from ..results.verify import refuse_wrong
 from ..results.verify_data import Datasets
 from .dataset import forbidden_in
@@ -29,68 +30,42 @@ RESULTS = "results"
 SCORES = "scores/train-00000.parquet"
 
 
-@dataclass(frozen=True)
-class Rows:
-    """Results of a folder that are whole.
+def intact(store: ResultStore) -> tuple[dict[str, Result], list[str]]:
+    """Return the results that are as they were written, by ``<dataset>@<version>/<file>`` without ending.
 
-    Attributes
-    ----------
-    results : dict
-        ``<dataset>@<version>/<name>``, without an ending, to the result; its predictions lie beside it.
-    folder : Path
-        Where they lie.
+    Returns
+    -------
+    results : dict of str to Result
     problems : list of str
-        What was left out, and why.
+        One line for each file that was left out.
     """
-
-    results: dict[str, dict[str, Any]]
-    folder: Path
-    problems: list[str]
-
-    def paths(self, name: str) -> dict[str, Path]:
-        """The two files of a row, by their paths below the folder."""
-        return {f"{name}{ending}": self.folder / f"{name}{ending}" for ending in (".json", ".parquet")}
-
-
-def read_rows(folder: Path) -> Rows:
-    """Results of a folder with their predictions."""
-    found = read_results(folder)
-    rows, problems = {}, list(found.problems)
-    for path in found.paths.values():
-        whole = finished(path)
-        if whole is None:
-            problems.append(f"{path}: it or its predictions are not as they were written; 'emobench verify' says more.")
+    found, problems = {}, list(store.problems)
+    for result in store.results:
+        if damage := store.damage(result):
+            problems.append(f"{result.path}: {damage}; see 'emobench verify'.")
         else:
-            rows[path.relative_to(folder).with_suffix("").as_posix()] = whole
-    return Rows(rows, folder, problems)
+            found[_name(result)] = result
+    return found, problems
 
 
-def check_rows(rows: Rows, names: Sequence[str], datasets: Datasets, models: Path) -> None:
-    """Refuse to send rows that anyone could find wrong with ``emobench verify``.
-
-    Raises
-    ------
-    InputError
-        Naming the first that fails.
-    """
-    for name in progress(names, "verifying", "row", leave=False):
-        refuse_wrong(rows.folder / f"{name}.json", datasets, models)
+def _name(result: Result) -> str:
+    return f"{result.path.parent.name}/{result.path.stem}"
 
 
 @dataclass(frozen=True)
 class Board:
-    """What ``publish leaderboard`` sends.
+    """Releases of a leaderboard.
 
     Attributes
     ----------
     results : Release
-        To the repository of results.
+        Release to the repository of results.
     space : Release or None
-        To the Space.
+        Release to the Space.
     new : list of str
-        Rows that are not in the repository yet.
+        Names of the entries that are not in the repository yet.
     problems : list of str
-        Files that were left out, and why.
+        One line for each file that was left out.
     """
 
     results: Release
@@ -104,7 +79,7 @@ def board(
     repo: str,
     *,
     space: str | None,
-    render_page: Callable[[Path], str],
+    render_page: Callable[[ResultStore], str],
     datasets: Datasets,
     models: Path,
     private: bool = True,
@@ -112,121 +87,112 @@ def board(
     create_pr: bool = False,
     look: bool = True,
 ) -> Board:
-    """What of a results folder goes: rows that are not there yet, and the tables and page of all rows.
+    """Prepare the release of a folder of results: entries that are new, and tables and page of all entries.
 
     Parameters
     ----------
     folder : Path
-        As ``run --out`` writes it.
+        Folder of results.
     repo, space : str
         ``user/name`` of the repository of results, and of the Space; None for no Space.
     render_page : callable
-        Gives the page of a results folder, one HTML file.
+        Renders the page of a store's results.
     datasets, models
-        Against which new rows are verified, as for :func:`.verify.verify`.
+        Datasets and models against which new entries are verified, as in :func:`.verify.verify`.
     private, create_pr
-        As in :class:`.hub_release.Release`; a proposal holds the new rows alone.
+        As in :class:`.hub_release.Release`; a proposal holds only the new entries.
     tag : bool
-        Tag the commit with the hash of its rows.
+        Whether to tag the commit with the hash of its entries.
     look : bool
-        Whether to look at what the repository holds; without, all rows here count as new.
+        Whether to look at the repository; if not, all entries count as new.
 
     Raises
     ------
     InputError
-        If there is no row, one fails its check, or one differs from that of the same signature there.
+        If there is no result, a new one fails its verification, or one has other scores than that of the same
+        signature in the repository.
     """
     check_name(repo)
-    own = read_rows(folder)
-    if not own.results:
-        lines = "".join(f" {problem}" for problem in own.problems[:1])
-        raise InputError(f"{folder}: no results yet.{lines} Make some with 'emobench run --features mfcc'.")
-    there, head = _published(repo) if look else (None, None)
-    known = there.results if there else {}
-    for name in own.results.keys() & known.keys():
-        if own.results[name]["scores"] != known[name]["scores"]:
+    store = ResultStore(folder)
+    own, problems = intact(store)
+    if not own:
+        raise no_results(folder, problems)
+    published, head = _published(repo) if look else (ResultStore(folder / "none"), None)
+    there, _ = intact(published)
+    for name in own.keys() & there.keys():
+        if own[name].scores != there[name].scores:
             raise InputError(
-                f"{folder / name}.json: {repo} holds a row of the same signature with other scores; one of the two "
-                "was changed."
+                f"{own[name].path}: {repo} has an entry of the same signature with other scores; one of the two was "
+                "changed."
             )
-    new = [name for name in own.results if name not in known]
-    check_rows(own, new, datasets, models)
-    sent = {path: place for name in new for path, place in own.paths(name).items()}
-    uploads = [Upload(f"{RESULTS}/{path}", place) for path, place in sent.items()]
-    count = f"{len(new)} row{'' if len(new) == 1 else 's'}"
+    new = {name: result for name, result in own.items() if name not in there}
+    for result in progress(new.values(), "verifying", "entry", len(new), leave=False):
+        refuse_wrong(result, datasets, models, store)
+    uploads = [upload for name, result in new.items() for upload in _uploads(name, result)]
+    count = f"{len(new)} {'entry' if len(new) == 1 else 'entries'}"
     shared = {"forbidden": forbidden_in(folder), "private": private}
     own_use = {"marker": f"{RESULTS}/", "parent": head}
     if create_pr:
         proposal = Release(repo, "dataset", uploads, f"Add {count}", create_pr=True, **own_use, **shared)
-        return Board(proposal, None, new, own.problems)
-    with tempfile.TemporaryDirectory() as scratch:
-        whole = Path(scratch)
-        for path, place in {**(_files(there) if there else {}), **sent}.items():
-            (whole / path).parent.mkdir(parents=True, exist_ok=True)
-            (whole / path).symlink_to(place.resolve())
-        merged = read_rows(whole)
-        uploads += _summaries(repo, merged)
-        page = render_page(whole)
-    name = f"results-{digest(sorted(merged.results))[:12]}" if tag else None
-    results = Release(
-        repo, "dataset", uploads, f"Add {count}" if new else "Render again", tag=name, **own_use, **shared
-    )
+        return Board(proposal, None, list(new), problems)
+    merged = ResultStore.of(folder, [*there.values(), *new.values()], published, store)
+    uploads += _summaries(repo, merged)
+    page = render_page(merged)
+    tagged = f"results-{digest(sorted(map(_name, merged.results)))[:12]}" if tag else None
+    message = f"Add {count}" if new else "Update tables and page"
+    results = Release(repo, "dataset", uploads, message, tag=tagged, **own_use, **shared)
     shown = None
     if space is not None:
         check_name(space)
         files = [Upload("README.md", space_card(repo).encode()), Upload("index.html", page.encode())]
         shown = Release(space, "space", files, f"Leaderboard of {repo}", marker="index.html", sdk="static", **shared)
-    return Board(results, shown, new, own.problems)
+    return Board(results, shown, list(new), problems)
 
 
 def publish_board(made: Board) -> list[Released]:
-    """Send the results, then the page."""
+    """Upload the results, then the page."""
     if made.results.create_pr and not made.new:
         return []
-    # All is checked before anything is sent.
+    # Everything is checked before anything is sent.
     planned = [plan(release) for release in (made.results, made.space) if release is not None]
     return [carry_out(each) for each in planned]
 
 
-def _files(rows: Rows) -> dict[str, Path]:
-    return {path: place for name in rows.results for path, place in rows.paths(name).items()}
+def _uploads(name: str, result: Result) -> list[Upload]:
+    # The JSON is sent as it was read and verified.
+    json = Upload(f"{RESULTS}/{name}.json", result.text.encode())
+    return [json, Upload(f"{RESULTS}/{name}.predictions.parquet", predictions_path(result.path))]
 
 
-def _published(repo: str) -> tuple[Rows | None, str | None]:
-    """The rows of a repository of results and its latest commit; None where there is none."""
+def _published(repo: str) -> tuple[ResultStore, str | None]:
+    """Return the results in a repository, and its latest commit if there is one."""
     repository = Repository(repo, "dataset", write=True)
     head = repository.head()
     names = [path for path in repository.files(head) if path.startswith(f"{RESULTS}/")] if head else []
-    if head is None or not names:
-        return None, head
-    return read_rows(repository.snapshot(head, names) / RESULTS), head
+    folder = repository.snapshot(head, names) / RESULTS if head and names else Path("none")
+    return ResultStore(folder), head
 
 
-def _summaries(repo: str, rows: Rows) -> list[Upload]:
-    """The card, and all scores as one table."""
-    made = tables(list(rows.results.values()))
-    names = {result["signature"]: name for name, result in rows.results.items()}
-    records = [
-        {**record, "predictions": f"{RESULTS}/{names[record['signature']]}.parquet"}
-        for table in made
-        for record in table.records
-    ]
+def _summaries(repo: str, store: ResultStore) -> list[Upload]:
+    """Make the card, and the table of all scores."""
+    made = tables(store.results, variants=store.variants)
+    names = {result.signature: _name(result) for result in store.results}
+    files = {signature: f"{RESULTS}/{name}.predictions.parquet" for signature, name in names.items()}
+    records = [{**record, "predictions": files[str(record["signature"])]} for table in made for record in table.records]
     encoded = io.BytesIO()
     pl.DataFrame(records, infer_schema_length=None).write_parquet(encoded, compression="zstd")
     predictions: dict[str, dict[str, str]] = {}
-    for name in sorted(rows.results):
-        config, row = name.split("/", 1)
-        # A split's name takes letters, digits and underscores.
-        predictions.setdefault(config, {})[re.sub(r"\W+", "_", row)] = f"{RESULTS}/{name}.parquet"
-    card = results_card(
-        repo,
-        made,
-        rows=len(rows.results),
-        predictions=predictions,
-        predicted=sum(_length(place) for path, place in _files(rows).items() if path.endswith(".parquet")),
-    )
+    for signature, name in sorted(names.items(), key=lambda each: each[1]):
+        config, entry = name.split("/", 1)
+        # The name of a split may have letters, digits and underscores only.
+        predictions.setdefault(config, {})[re.sub(r"\W+", "_", entry)] = files[signature]
+    predicted = sum(_seconds(store, result) for result in store.results)
+    card = results_card(repo, made, rows=len(names), predictions=predictions, predicted=predicted)
     return [Upload("README.md", card.encode()), Upload(SCORES, encoded.getvalue())]
 
 
-def _length(path: Path) -> int:
-    return pl.scan_parquet(path).select(pl.len()).collect().item()
+def _seconds(store: ResultStore, result: Result) -> int:
+    try:
+        return len(store.predictions(result).times)
+    except PredictionsError:
+        return 0

@@ -1,10 +1,8 @@
-"""``emobench publish model``: weights, configuration, training log, and a card with the scores."""
+"""Publication of a model: weights, configuration, training log, and a card with the scores."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import torch
 
@@ -15,8 +13,9 @@ from ...cards.hub_release import Release
 from ...dbn.network import CONFIG, TRAINING, WEIGHTS, load_model
 from ...errors import InputError
 from ...runtime.files import read_json, sha256_file
-from ..report.tables import marks, row_label
-from ..results.store import phase_shown, read_result, read_results
+from ..report.labels import entry_label, marks, number, phase_shown
+from ..results.model import Result
+from ..results.store import ResultStore
 from ..results.verify import refuse_wrong
 from ..results.verify_data import Datasets
 from .dataset import forbidden_in
@@ -35,50 +34,49 @@ def model_release(
     tag: bool = False,
     create_pr: bool = False,
 ) -> Release:
-    """What of a model goes: its four files, the card with the scores of the results that were made with it.
+    """Prepare the release of a model: its files, and a card with the scores of the results that were made with it.
 
     Parameters
     ----------
     folder : Path
-        The model.
+        Folder of the model.
     repo : str
         ``user/name``.
     results : Path
-        Folder of results; those that name the SHA-256 of these weights are shown.
+        Folder of results; the card shows those made with these weights.
     datasets : Datasets
-        Against which these are verified, as for :func:`.verify.verify`.
+        Datasets to verify these results with.
     evaluation : Path or None
-        A result that goes into the card's head in the Hub's form, too.
+        Result to put into the card's metadata in the Hub's format.
     private, create_pr
         As in :class:`.hub_release.Release`.
     tag : bool
-        Tag the commit with the hash of the weights.
+        Whether to tag the commit with the hash of the weights.
 
     Raises
     ------
     InputError
-        If it is no model, ``evaluation`` no result that was made with it, or a result is not as it was written.
+        If the folder holds no complete model, ``evaluation`` was not made with it, or a result is not verified.
     """
     check_name(repo)
     lacking = [name for name in (CARD, CONFIG, TRAINING, WEIGHTS) if not (folder / name).is_file()]
     if lacking:
         raise InputError(
-            f"{folder}: no whole model there (no {', '.join(lacking)}); train one with 'emobench pretrain'."
+            f"{folder}: not a complete model ({', '.join(lacking)} missing). Train one with 'emobench pretrain'."
         )
     config = read_json(folder / CONFIG, "model configuration")
     weights = sha256_file(folder / WEIGHTS)
     load_model(folder, device=torch.device("cpu"))
-    found = read_results(results)
-    rows = [row for row in found.rows if _made_with(row, weights)]
-    chosen = None if evaluation is None else _evaluation(evaluation, weights, folder)
-    shown = {found.paths[row["signature"]] for row in rows} | ({evaluation} if evaluation else set())
-    for path in sorted(shown):
-        refuse_wrong(path, datasets, folder.resolve().parent)
+    store = ResultStore(results)
+    entries = [result for result in store.results if _made_with(result, weights)]
+    chosen = None if evaluation is None else _evaluation(store, evaluation, weights, folder)
+    for result in sorted({each.path: each for each in (*entries, *([chosen] if chosen else []))}.values(), key=_path):
+        refuse_wrong(result, datasets, folder.resolve().parent, store)
     card = scored_card(
         (folder / CARD).read_text(encoding="utf-8"),
-        [_shown(row) for row in sorted(rows, key=lambda row: (row["features"], row["layer"], row["phase"]))],
-        synthetic=any(row["dataset"].get("synthetic") for row in rows),
-        evaluation=None if chosen is None else evaluation_results(chosen, row_label(chosen)),
+        [_shown(result, store) for result in sorted(entries, key=lambda each: (each.features, each.layer, each.phase))],
+        synthetic=any(result.dataset.synthetic for result in entries),
+        evaluation=None if chosen is None else evaluation_results(chosen, entry_label(chosen)),
         name=folder.resolve().name,
     )
     uploads = [Upload(CARD, card.encode()), *(Upload(name, folder / name) for name in (CONFIG, TRAINING, WEIGHTS))]
@@ -95,29 +93,31 @@ def model_release(
     )
 
 
-def _made_with(result: Mapping[str, Any], weights: str) -> bool:
-    return any(model.get("sha256") == weights for model in result.get("model") or [])
+def _path(result: Result) -> Path:
+    return result.path
 
 
-def _evaluation(path: Path, weights: str, folder: Path) -> dict[str, Any]:
+def _made_with(result: Result, weights: str) -> bool:
+    return any(model.sha256 == weights for model in result.model)
+
+
+def _evaluation(store: ResultStore, path: Path, weights: str, folder: Path) -> Result:
     try:
-        result = read_result(path)
+        result = store.read(path)
     except InputError as error:
-        raise InputError(f"--evaluation {error}") from error
+        raise InputError(f"`evaluation` {error}") from error
     if not _made_with(result, weights):
-        raise InputError(f"--evaluation {path}: was not made with the weights of {folder} (SHA-256 {weights[:12]}…).")
+        raise InputError(f"`evaluation` {path}: was not made with the weights of {folder} (SHA-256 {weights[:12]}…).")
     return result
 
 
-def _shown(result: Mapping[str, Any]) -> dict[str, Any]:
-    dataset = result["dataset"]
-    name = f"{dataset['name']}@{dataset['version']}" + (" (synthetic)" if dataset.get("synthetic") else "")
-    scores = {metric: _number(result["scores"][metric]) for metric in ("mean_distance", "kl_divergence")}
-    row = {"dataset": name, "features": result["features"] + marks(dict(result)), "layer": result["layer"]}
-    return {**row, "phase": phase_shown(dict(result)), **scores, "signature": result["signature"]}
-
-
-def _number(score: Mapping[str, Any]) -> str:
-    if score["mean"] is None:
-        return "–"
-    return f"{score['mean']:.3f}" + ("" if score["std"] is None else f" ± {score['std']:.3f}")
+def _shown(result: Result, store: ResultStore) -> dict[str, str]:
+    shown = {
+        "dataset": result.dataset.label + (" (synthetic)" if result.dataset.synthetic else ""),
+        "features": result.features + marks(result, store.variants.get(result.signature, "")),
+        "layer": result.layer,
+        "phase": phase_shown(result),
+        **{metric: number(result.scores[metric]) for metric in ("mean_distance", "kl_divergence")},
+        "signature": result.signature,
+    }
+    return {name: str(value) for name, value in shown.items()}

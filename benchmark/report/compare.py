@@ -1,34 +1,35 @@
-"""Two results side by side: their scores, the paired difference, and everything else in which they differ."""
+"""Paired comparison of two results: scores, differences, and how the results were made."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
 
 import numpy as np
+from pydantic import JsonValue
 
 from ...cards.tables import Table
-from ...errors import InputError
-from ..results.predictions import BY_SECOND, Stored, StoredError, check_means, read_stored
+from ..results.model import MetricScore, Result
+from ..results.predictions import BY_SECOND, PredictionsError, TestPredictions
 from ..results.seals import broken
-from ..results.store import DRAWS, dataset_key, read_result
+from ..results.store import ResultStore
 from ..scoring.metrics import NAMES
 from ..scoring.pairs import contributions, pair_p
+from ..scoring.scores import DRAWS
 from ..scoring.significance import difference_intervals
-from .tables import INTERVAL, dataset_title, difference, interval, number, row_label
+from .labels import DASH, dataset_title, difference, entry_label, interval, number, plain
+from .tables import INTERVAL
 
 FLIPS = 9999
 
-# Sections of a result by what they say; scores, cost and times are no cause of a difference.
+# Sections of a result by topic; scores, cost and times do not explain a difference.
 _SECTIONS = {
-    "configuration": ("features", "layer", "phase", "regressor", "dims", "config", "model"),
+    "configuration": ("features", "layer", "phase", "task", "context", "regressor", "dims", "config", "model"),
     "data": ("dataset", "n_clips", "excluded", "albums"),
     "versions": ("environment",),
 }
 
-# What training reached is no setting, and the versions stand in ``environment`` too.
+# The outcome of training is not a setting, and the versions are in ``environment`` too.
 _LEFT_OUT = ("config.training", "config.versions", "config.decoder")
 
 _NOTHING = "nothing"
@@ -36,12 +37,45 @@ _NOTHING = "nothing"
 
 @dataclass(frozen=True)
 class Difference:
-    """One value in which two results differ; ``what`` is ``configuration``, ``data`` or ``versions``."""
+    """One value that differs; ``what`` is ``configuration``, ``data`` or ``versions``."""
 
     what: str
     key: str
-    first: Any
-    second: Any
+    first: JsonValue
+    second: JsonValue
+
+
+@dataclass(frozen=True)
+class ScorePair:
+    """One score of two results.
+
+    Attributes
+    ----------
+    first, second : MetricScore or None
+        Score of each result, if it has one.
+    difference : float or None
+        Second minus first.
+    ci95 : tuple of float or None
+        95 % interval of the difference, from a paired bootstrap over albums.
+    p : float or None
+        p-value of the randomisation test over albums, for scores that are means over seconds.
+    """
+
+    first: MetricScore | None
+    second: MetricScore | None
+    difference: float | None = None
+    ci95: tuple[float, float] | None = None
+    p: float | None = None
+
+    def record(self) -> dict[str, JsonValue]:
+        """Return the score as plain data."""
+        return {
+            "first": self.first.model_dump(mode="json") if self.first else None,
+            "second": self.second.model_dump(mode="json") if self.second else None,
+            "difference": self.difference,
+            "ci95": list(self.ci95) if self.ci95 else None,
+            "p": self.p,
+        }
 
 
 @dataclass(frozen=True)
@@ -50,207 +84,162 @@ class Comparison:
 
     Attributes
     ----------
-    results : tuple of dict
-        Both.
-    apart : str or None
-        Why their scores cannot be compared; None where they can.
-    scores : dict
-        Score to ``first``, ``second``, ``difference`` (second less first), ``ci95`` of it by the paired
-        bootstrap over albums, and ``p`` of the randomisation test over albums, for the means over seconds;
-        the last three are None where there is none.
+    results : (Result, Result)
+        Results.
+    reason : str or None
+        Why their scores cannot be compared; None if they can.
+    scores : dict of str to ScorePair
+        Every score of both, and its difference.
     differences : list of Difference
-        In configuration, data and versions.
+        Differences in configuration, data and versions.
     """
 
-    results: tuple[dict[str, Any], dict[str, Any]]
-    apart: str | None
-    scores: dict[str, dict[str, Any]]
+    results: tuple[Result, Result]
+    reason: str | None
+    scores: dict[str, ScorePair]
     differences: list[Difference]
 
-    def record(self) -> dict[str, Any]:
-        """All of it as plain data."""
-        first, second = (
-            {name: result[name] for name in ("signature", "dataset", "features", "layer", "phase", "regressor")}
-            for result in self.results
-        )
+    def record(self) -> dict[str, JsonValue]:
+        """Return the comparison as plain data."""
+        shown = {"signature", "dataset", "features", "layer", "phase", "regressor"}
+        first, second = (result.model_dump(mode="json", include=shown) for result in self.results)
         return {
             "first": first,
             "second": second,
-            "comparable": self.apart is None,
-            "reason": self.apart,
-            "scores": self.scores,
-            "differences": [vars(each) for each in self.differences],
+            "comparable": self.reason is None,
+            "reason": self.reason,
+            "scores": {name: score.record() for name, score in self.scores.items()},
+            "differences": [dict(vars(each)) for each in self.differences],
         }
 
 
-def find_result(named: str, results: Path) -> Path:
-    """The file of a result.
+def compare(
+    first: Result, second: Result, store: ResultStore, *, flips: int = FLIPS, draws: int = DRAWS, seed: int = 0
+) -> Comparison:
+    """Compare two results.
 
     Parameters
     ----------
-    named : str
-        A file, or what its name below ``results`` or its signature begins with.
-    results : Path
-        Folder of results.
-
-    Raises
-    ------
-    InputError
-        If there is none, or more than one.
-    """
-    if Path(named).is_file():
-        return Path(named)
-    found = [
-        path
-        for path in sorted(results.glob("*/*.json"))
-        if path.stem.startswith(named) or path.stem.rpartition("-")[2].startswith(named)
-    ]
-    if not found:
-        raise InputError(
-            f"{named}: no such result, neither a file nor the beginning of a name or signature below {results}; "
-            "'emobench list results' shows what there is."
-        )
-    if len(found) > 1:
-        names = ", ".join(path.stem for path in found[:4]) + (" …" if len(found) > 4 else "")
-        raise InputError(f"{named}: stands for {len(found)} results below {results} ({names}); name one.")
-    return found[0]
-
-
-def compare(first: Path, second: Path, *, flips: int = FLIPS, draws: int = DRAWS, seed: int = 0) -> Comparison:
-    """Lay two results side by side.
-
-    Parameters
-    ----------
-    first, second : Path
-        Their files; the predictions lie beside them.
+    first, second : Result
+        Results that the store has read.
+    store : ResultStore
+        Store, for their predictions.
     flips, draws, seed : int
-        Of the randomisation test and the bootstrap over albums.
-
-    Raises
-    ------
-    InputError
-        If one is no result.
+        Number of flips of the randomisation test, number of bootstrap draws over albums, and seed of both.
     """
-    paths = (first, second)
-    one, other = map(read_result, paths)
-    stored: list[Stored] = []
-    apart = _other_data(one, other)
-    if apart is None:
+    reason, found = _other_data(first, second), []
+    for result in (first, second) if reason is None else ():
         try:
-            for result, path in zip((one, other), paths, strict=True):
-                stored.append(read_stored(result, path))
-            apart = _other_seconds(*stored) or _changed(paths, (one, other), stored)
-        except StoredError as error:
-            apart = f"{paths[len(stored)]}: {error}"
-    scores = {
-        name: {
-            "first": one["scores"].get(name),
-            "second": other["scores"].get(name),
-            "difference": None,
-            "ci95": None,
-            "p": None,
-        }
-        for name in NAMES
-    }
-    if apart is None:
-        _fill(scores, *stored, flips=flips, draws=draws, seed=seed)
-    return Comparison((one, other), apart, scores, list(_differences(one, other)))
+            found.append(store.predictions(result))
+        except PredictionsError as error:
+            reason = reason or f"{result.path}: {error}"
+    reason = reason or _other_seconds(*found) or _changed(first) or _changed(second)
+    scores = {name: ScorePair(first.scores.get(name), second.scores.get(name)) for name in NAMES}
+    if reason is None:
+        scores = _compared(scores, *found, flips=flips, draws=draws, seed=seed)
+    return Comparison((first, second), reason, scores, list(_differences(first, second)))
 
 
-def _changed(paths: Sequence[Path], results: Sequence[dict[str, Any]], stored: Sequence[Stored]) -> str | None:
-    """What of a result is not as it was written, so that its scores would not be those of its predictions."""
-    for path, result, each in zip(paths, results, stored, strict=True):
-        try:
-            check_means(result, each)
-        except StoredError as error:
-            return f"{path}: {error}"
-        if "seals" in result and (changed := broken(result, None)[0]):
-            return f"{path}: {changed[0]}; emobench verify says more"
-    return None
+def _changed(result: Result) -> str | None:
+    changed, _ = broken(result)
+    return f"{result.path}: {changed[0]}; see 'emobench verify'" if changed else None
 
 
-def _other_data(one: dict[str, Any], other: dict[str, Any]) -> str | None:
-    keys = dataset_key(one), dataset_key(other)
+def _other_data(first: Result, second: Result) -> str | None:
+    keys = first.dataset.key, second.dataset.key
     if keys[0] == keys[1]:
         return None
-    titles = [dataset_title(result, keys) for result in (one, other)]
+    titles = [dataset_title(result.dataset, keys) for result in (first, second)]
     return f"they are of different datasets or folds, {titles[0]} and {titles[1]}"
 
 
-def _other_seconds(one: Stored, other: Stored) -> str | None:
-    if one.layout != other.layout:
+def _other_seconds(first: TestPredictions, second: TestPredictions) -> str | None:
+    if first.layout != second.layout:
         return "they were tested on different clips, seconds or albums"
-    truth = [np.array([part.album_sums(column) for column in part.true.T]) for part in (one, other)]
+    truth = [np.array([part.album_sums(column) for column in part.true.T]) for part in (first, second)]
     same = np.allclose(truth[0], truth[1], rtol=1e-9, atol=1e-9, equal_nan=True)
     return None if same else "they were tested against different targets"
 
 
-def _fill(scores: dict[str, dict[str, Any]], one: Stored, other: Stored, *, flips: int, draws: int, seed: int) -> None:
+def _compared(
+    scores: dict[str, ScorePair],
+    first: TestPredictions,
+    second: TestPredictions,
+    *,
+    flips: int,
+    draws: int,
+    seed: int,
+) -> dict[str, ScorePair]:
     """Add differences, intervals and p-values."""
-    intervals = difference_intervals(one.by_repeat(), other.by_repeat(), draws=draws, seed=seed)
-    seconds = one.album_sums(np.ones(len(one.albums)))
-    sums = [part.scores() for part in (one, other)]
+    intervals = difference_intervals(first.by_repeat(), second.by_repeat(), draws=draws, seed=seed)
+    seconds = first.album_sums(np.ones(len(first.albums)))
+    sums = [part.scores() for part in (first, second)]
+    made = {}
     for name, score in scores.items():
-        before, after = ((score[side] or {}).get("mean") for side in ("first", "second"))
-        if before is not None and after is not None:
-            score["difference"] = after - before
-            score["ci95"] = list(intervals[name] or ()) or None
-        if name in BY_SECOND and score["difference"] is not None:
+        made[name] = score
+        if score.first is None or score.second is None or score.first.mean is None or score.second.mean is None:
+            continue
+        p = None
+        if name in BY_SECOND:
             shares = contributions(np.array([part[name] for part in sums]), seconds)
-            score["p"] = pair_p(shares[1] - shares[0], draws=flips, seed=seed)
+            p = pair_p(shares[1] - shares[0], draws=flips, seed=seed)
+        apart = score.second.mean - score.first.mean
+        made[name] = ScorePair(score.first, score.second, apart, intervals[name], p)
+    return made
 
 
-def _differences(one: dict[str, Any], other: dict[str, Any]) -> Iterator[Difference]:
+def _differences(first: Result, second: Result) -> Iterator[Difference]:
     for what, sections in _SECTIONS.items():
-        flat = [dict(_flat({name: result.get(name) for name in sections})) for result in (one, other)]
+        flat = [dict(_flat(result.model_dump(mode="json", include=set(sections)))) for result in (first, second)]
         for key in dict.fromkeys([*flat[0], *flat[1]]):
             values = [part.get(key, _NOTHING) for part in flat]
             if values[0] != values[1]:
                 yield Difference(what, key, *values)
 
 
-def _flat(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Leaves of nested mappings and lists under dotted keys."""
+def _flat(value: JsonValue, key: str = "") -> Iterator[tuple[str, JsonValue]]:
+    """Yield the leaves of nested mappings and lists with dotted keys."""
     if key in _LEFT_OUT:
         return
     if not isinstance(value, (dict, list)):
         yield key, value
         return
-    inner = value.items() if isinstance(value, dict) else enumerate(value)
-    for name, part in inner:
+    for name, part in value.items() if isinstance(value, dict) else enumerate(value):
         yield from _flat(part, f"{key}.{name}" if key else str(name))
 
 
 def comparison_table(found: Comparison) -> Table:
-    """Scores and differences as a table."""
-    one, other = found.results
+    """Arrange scores and differences as a table."""
+    first, second = found.results
     rows = []
     for name, score in found.scores.items():
-        if score["first"] is None or score["second"] is None:
+        if score.first is None or score.second is None:
             continue
-        low, high = score["ci95"] or (None, None)
+        low, high = score.ci95 or (None, None)
         rows.append(
             (
                 name,
-                number(score["first"]),
-                interval(score["first"]),
-                number(score["second"]),
-                interval(score["second"]),
-                difference(score["difference"]),
-                "–" if low is None else f"{difference(low)} to {difference(high)}",
-                "–" if score["p"] is None else f"{score['p']:.4f}",
+                number(score.first),
+                interval(score.first.ci95),
+                number(score.second),
+                interval(score.second.ci95),
+                difference(score.difference),
+                DASH if low is None else f"{difference(low)} to {difference(high)}",
+                plain(score.p, ".4f"),
             )
         )
-    notes = [f"{name}: {row_label(each)}, {each['signature']}." for name, each in (("A", one), ("B", other))]
-    if found.apart is None:
+    notes = [f"{name}: {entry_label(each)}, {each.signature}." for name, each in (("A", first), ("B", second))]
+    if found.reason is None:
         notes += [
-            "Differences are B less A; their intervals hold 95 %, by a paired bootstrap over albums.",
-            f"p: randomisation test over albums ({FLIPS} flips, or all there are), for the means over seconds.",
+            "B−A and its 95 % interval: paired bootstrap over albums.",
+            f"p: randomisation test over albums with {FLIPS} flips (all flips if there are fewer), for scores that are "
+            "means over seconds.",
         ]
-    titles = dict.fromkeys(dataset_title(each, [dataset_key(one), dataset_key(other)]) for each in (one, other))
+    keys = [first.dataset.key, second.dataset.key]
+    titles = dict.fromkeys(dataset_title(each.dataset, keys) for each in (first, second))
     return Table(
         title=f"A and B on {' and '.join(titles)}",
-        slug=f"compare-{one['signature']}-{other['signature']}",
+        slug=f"compare-{first.signature}-{second.signature}",
         columns=("Score", "A", f"A {INTERVAL}", "B", f"B {INTERVAL}", "B−A", INTERVAL, "p"),
         rows=rows,
         notes=notes,

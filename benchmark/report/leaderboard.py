@@ -1,4 +1,4 @@
-"""The leaderboard: results on disk as tables in a form, or as a page."""
+"""Leaderboard: the results in a folder as tables, in text formats or as an HTML page."""
 
 from __future__ import annotations
 
@@ -10,49 +10,53 @@ from pathlib import Path
 from ...cards.tables import FORMATS, SUFFIXES, Table, to_csv, to_json, to_latex, to_markdown
 from ...errors import InputError
 from ...runtime.files import write_text
-from ..results.store import Results, read_results
+from ..results.store import ResultStore
 from ..scoring.ranking import Ranking, ranking
 from .tables import tables
 
 PAGE = "html"
+ALIASES = {"md": "markdown"}
 
 
 @dataclass(frozen=True)
 class Leaderboard:
-    """Results below a folder, ranked.
+    """Ranked results.
 
     Attributes
     ----------
-    folder : Path
-        Of the results.
-    results : Results
-        As they were read.
+    store : ResultStore
+        Results.
     ranking : Ranking
-        Of them.
+        Ranking of the results.
     tables : list of Table
-        Of them.
+        Tables of the results.
     """
 
-    folder: Path
-    results: Results
+    store: ResultStore
     ranking: Ranking
     tables: list[Table]
 
     def page(self, data: Path) -> str:
-        """One HTML page of all of it; clips are named as the datasets below ``data`` name them."""
+        """Render everything as one HTML page.
+
+        Parameters
+        ----------
+        data : Path
+            Folder of datasets, from which clips take their artists and titles.
+        """
         from ...cards.page import render
         from .page import make_page
 
-        return render(make_page(self.results, self.ranking, self.tables, folder=self.folder, data=data))
+        return render(make_page(self.store, self.ranking, self.tables, data=data))
 
     def rendered(self, form: str, *, data: Path) -> str:
-        """The leaderboard as text in a form; see :func:`rendered` and :meth:`page`."""
-        check_format(form, page=True)
+        """Render the leaderboard in a format; see :func:`rendered` and :meth:`page`."""
+        form = check_format(form, page=True)
         return self.page(data) if form == PAGE else rendered(self.tables, form)
 
     def save(self, form: str, out: str, *, data: Path) -> list[Path]:
-        """Write the leaderboard as :func:`save` does; a page is one file, ``leaderboard.html`` in a folder."""
-        check_format(form, page=True)
+        """Write the leaderboard as :func:`save` does; the page of a folder is its file ``leaderboard.html``."""
+        form = check_format(form, page=True)
         if form != PAGE:
             return save(self.tables, form, out)
         place = Path(out) / f"leaderboard{SUFFIXES[PAGE]}" if _is_folder(out) else Path(out)
@@ -61,31 +65,34 @@ class Leaderboard:
 
 
 def load(folder: Path) -> Leaderboard:
-    """Read and rank all results below a folder.
+    """Read and rank all results in a folder.
 
     Raises
     ------
     InputError
         If there is no result.
     """
-    found = read_results(folder)
-    if not found.rows:
-        lines = "".join(f" {problem}" for problem in found.problems[:1])
-        raise InputError(f"{folder}: no results yet.{lines} Make some with 'emobench run --features mfcc'.")
-    ranked = ranking(found)
-    return Leaderboard(folder, found, ranked, tables(found.rows, ranked))
+    return rank(ResultStore(folder))
 
 
-def load_tables(folder: Path) -> tuple[list[Table], list[str]]:
-    """Tables of all results below a folder, ranked, and a line for each file that is none.
+def rank(store: ResultStore) -> Leaderboard:
+    """Rank the results of a store.
 
     Raises
     ------
     InputError
         If there is no result.
     """
-    made = load(folder)
-    return made.tables, made.results.problems
+    if not store.results:
+        raise no_results(store.folder, store.problems)
+    ranked = ranking(store)
+    return Leaderboard(store, ranked, tables(store.results, ranked, store.variants))
+
+
+def no_results(folder: Path, problems: Sequence[str]) -> InputError:
+    """Return the error for a folder without results."""
+    lines = "".join(f" {problem}" for problem in problems[:1])
+    return InputError(f"{folder}: no results yet.{lines} Make some with 'emobench run --features mfcc'.")
 
 
 def _is_folder(out: str) -> bool:
@@ -93,51 +100,59 @@ def _is_folder(out: str) -> bool:
 
 
 def save(made: Sequence[Table], form: str, out: str) -> list[Path]:
-    """Write tables to a file, or to one file each where ``out`` is a folder or ends with a slash.
+    """Write tables to one file, or to one file each if ``out`` is a folder or ends with a slash.
 
     Returns
     -------
     list of Path
-        What was written.
+        Files that were written.
 
     Raises
     ------
     InputError
-        If there is no such form.
+        If the format is unknown.
     """
-    place = Path(out)
+    form, place = check_format(form), Path(out)
     if not _is_folder(out):
         write_text(place, rendered(made, form))
         return [place]
-    texts = {place / f"{table.slug}{SUFFIXES.get(form, '')}": rendered([table], form) for table in made}
+    texts = {place / f"{table.slug}{SUFFIXES[form]}": rendered([table], form) for table in made}
     for path, text in texts.items():
         write_text(path, text)
     return list(texts)
 
 
-def check_format(form: str, *, page: bool = False) -> None:
-    """Raise InputError unless tables, or a leaderboard that may be a page, can be rendered in this form."""
-    known = (*FORMATS, PAGE) if page else FORMATS
-    if form not in known:
-        raise InputError(f"--format {form}: expected {', '.join(known)}.")
-
-
-def rendered(made: Sequence[Table], form: str) -> str:
-    """Tables as text.
-
-    Parameters
-    ----------
-    made : sequence of Table
-        What to show.
-    form : str
-        ``rich`` gives plain text, as wide as it needs.
+def check_format(form: str, *, page: bool = False) -> str:
+    """Return the format that a name stands for.
 
     Raises
     ------
     InputError
-        If there is no such form.
+        If tables, or a leaderboard (``page``), cannot be rendered in it.
     """
-    check_format(form)
+    form = ALIASES.get(form, form)
+    known = (*FORMATS, PAGE) if page else FORMATS
+    if form not in known:
+        raise InputError(f"`form` {form}: expected {', '.join(known)}.")
+    return form
+
+
+def rendered(made: Sequence[Table], form: str) -> str:
+    """Render tables as text.
+
+    Parameters
+    ----------
+    made : sequence of Table
+        Tables.
+    form : {"rich", "markdown", "md", "latex", "csv", "json"}
+        Format; ``rich`` gives plain text, 132 columns wide.
+
+    Raises
+    ------
+    InputError
+        If the format is unknown.
+    """
+    form = check_format(form)
     if form == "csv":
         return to_csv(made)
     if form == "json":

@@ -12,7 +12,8 @@ from ...errors import EmobenchError, InputError
 from ...protocols import features, regressors, sources
 from ...runtime.files import read_json
 from ..features.spec import wrapped
-from ..results.store import leak_mark, phase_shown, read_results
+from ..results.store import ResultStore
+from .labels import leak_mark, phase_shown
 
 KINDS = ("features", "sources", "regressors", "datasets", "models", "results")
 
@@ -39,18 +40,18 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
     elif what == "models":
         records = [_model(path.parent) for path in sorted(models.glob("*/config.json"))]
     else:
-        read = read_results(results)
-        problems = read.problems
+        store = ResultStore(results)
+        problems = store.problems
         records = [
             {
-                "dataset": f"{result['dataset']['name']}@{result['dataset']['version']}",
-                "features": result["features"] + leak_mark(result),
-                "layer": result["layer"],
+                "dataset": result.dataset.label,
+                "features": result.features + leak_mark(result),
+                "layer": result.layer,
                 "phase": phase_shown(result),
-                "mean_distance": result["scores"]["mean_distance"]["mean"],
-                "signature": result["signature"],
+                "mean_distance": result.scores["mean_distance"].mean,
+                "signature": result.signature,
             }
-            for result in read.rows
+            for result in store.results
         ]
     columns = list(records[0]) if records else ["nothing yet"]
     return Table(

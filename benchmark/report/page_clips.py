@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from ..results.predictions import Stored
+from ..results.predictions import TestPredictions
 from ..scoring.metrics import mean_distances
 
 FloatArray = npt.NDArray[np.float64]
@@ -122,12 +122,12 @@ def _numbers(values: FloatArray) -> list[float]:
     return [round(float(value), 3) for value in values]
 
 
-def row_data(stored: Stored, ids: list[str], pool: Pool, limits: Limits) -> dict[str, Any]:
+def row_data(stored: TestPredictions, ids: list[str], pool: Pool, limits: Limits) -> dict[str, Any]:
     """What the panel of a row shows of its predictions.
 
     Parameters
     ----------
-    stored : Stored
+    stored : TestPredictions
         Of the row.
     ids : list of str
         Clips by the numbers in ``stored``.
@@ -195,7 +195,7 @@ def chosen(clips: int, most: int) -> tuple[list[int], list[int], list[int]]:
     return list(range(ends)), between.tolist(), list(range(clips - ends, clips))
 
 
-def _by_second(stored: Stored, pool: Pool) -> dict[str, Any]:
+def _by_second(stored: TestPredictions, pool: Pool) -> dict[str, Any]:
     """Mean distance of each second over clips and repeats; where these are too many, of several together."""
     width = np.ceil(np.ptp(stored.times) / LONGEST)
     alike = len(np.unique(stored.times)) <= LONGEST
@@ -209,7 +209,7 @@ def _by_second(stored: Stored, pool: Pool) -> dict[str, Any]:
     }
 
 
-def _by_quadrant(stored: Stored) -> list[dict[str, Any]]:
+def _by_quadrant(stored: TestPredictions) -> list[dict[str, Any]]:
     """Test seconds and mean distance by the quadrant of the true mean, anticlockwise from both high."""
     distances = mean_distances(stored.true, stored.predicted)
     high, positive = stored.true[:, 0] >= 0, stored.true[:, 1] >= 0

@@ -1,28 +1,31 @@
-"""What a check of a result found."""
+"""Outcome of the verification of a result."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
+
+from .model import Result
 
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at.
+    """Outcome of one check.
 
     Attributes
     ----------
     name : str
-        What it was.
+        Name of the check.
     failures : list of str
-        A line for everything that is wrong.
+        One line for each problem.
     notes : list of str
-        What was found well, or could not be checked and why.
+        What was confirmed, or why the check was not possible.
     done : bool
-        Whether it could be checked.
+        Whether the check was possible.
     required : bool
-        Whether a result is not verified without it.
+        Whether a result cannot be called verified without it.
     """
 
     name: str
@@ -39,21 +42,21 @@ class Check:
 
 @dataclass(frozen=True)
 class Report:
-    """What was found out about a result.
+    """Outcome of the verification of one result.
 
     Attributes
     ----------
     path : Path
-        The file.
+        File of the result.
     checks : list of Check
-        In the order in which they were made.
-    result : dict or None
-        As it was read, where its form is right.
+        Checks in the order in which they were made.
+    result : Result or None
+        The result, if its fields are valid.
     """
 
     path: Path
     checks: list[Check]
-    result: dict[str, Any] | None = None
+    result: Result | None = None
 
     @property
     def failed(self) -> bool:
@@ -62,12 +65,12 @@ class Report:
 
     @property
     def missing(self) -> list[str]:
-        """Reasons why the result cannot be called verified though no check failed."""
+        """Reasons why the result is not verified although no check failed."""
         return [note for check in self.checks if check.required and not check.done for note in check.notes]
 
     @property
     def ok(self) -> bool:
-        """Whether no check failed and every required one was made."""
+        """Whether no check failed and every required one was possible."""
         return not self.failed and not self.missing
 
     @property
@@ -75,16 +78,16 @@ class Report:
         """``verified``, ``not verified`` or ``failed``."""
         return "failed" if self.failed else "not verified" if self.missing else "verified"
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> dict[str, JsonValue]:
         """Return the report as plain data."""
-        checks = [
-            {"name": check.name, "state": check.state, "failures": check.failures, "notes": check.notes}
+        checks: list[JsonValue] = [
+            {"name": check.name, "state": check.state, "failures": [*check.failures], "notes": [*check.notes]}
             for check in self.checks
         ]
         return {"path": str(self.path), "ok": self.ok, "state": self.state, "checks": checks}
 
 
 def short(value: object) -> str:
-    """A value for a message: its beginning where it is long."""
+    """Return a value for a message, shortened if it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:80]}…"

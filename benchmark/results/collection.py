@@ -1,32 +1,34 @@
-"""Checking a whole folder of results, as a repository of results does for every proposal."""
+"""Verification of a folder of results."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+from pydantic import JsonValue
 
 from ...errors import EmobenchError, InputError
 from ...runtime.progress import progress
 from .checks import Check, Report
-from .store import row_key
+from .model import predictions_path
+from .store import ResultStore
 from .verify import verify
 from .verify_data import Datasets
 
 
 @dataclass(frozen=True)
 class Collection:
-    """What was found out about a folder.
+    """Outcome of the verification of a folder.
 
     Attributes
     ----------
     folder : Path
-        The folder.
+        Folder of results.
     reports : list of Report
-        One a result, in the order of their paths.
+        Report of each result, in the order of their paths.
     strays : list of str
-        A line for each file that is no result and belongs to none.
+        One line for each file that is not part of a result.
     """
 
     folder: Path
@@ -35,24 +37,24 @@ class Collection:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing is wrong."""
+        """Whether every result is verified and there are no other files."""
         return not self.strays and all(report.ok for report in self.reports)
 
-    def record(self) -> dict[str, Any]:
-        """For machines."""
-        results = [report.record() for report in self.reports]
-        return {"folder": str(self.folder), "ok": self.ok, "results": results, "strays": self.strays}
+    def record(self) -> dict[str, JsonValue]:
+        """Return all reports as plain data."""
+        results: list[JsonValue] = [report.record() for report in self.reports]
+        return {"folder": str(self.folder), "ok": self.ok, "results": results, "strays": [*self.strays]}
 
 
 def verify_all(folder: Path, datasets: Datasets, models: Path) -> Collection:
-    """Check every result below a folder, that none stands there twice, and that nothing else lies there.
+    """Verify every result in a folder; also name duplicates and files that do not belong there.
 
     Parameters
     ----------
     folder : Path
-        As ``run --out`` writes it.
+        Folder of results.
     datasets : Datasets
-        Where the datasets may be.
+        Datasets to verify the results with.
     models : Path
         Folder of models, for the weights.
 
@@ -63,19 +65,22 @@ def verify_all(folder: Path, datasets: Datasets, models: Path) -> Collection:
     Raises
     ------
     InputError
-        If there is no such folder, or no result in it.
+        If the folder does not exist or holds no result.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected one with results, as 'emobench run' writes it.")
+        raise InputError(f"{folder}: no such folder; expected a folder of results written by 'emobench run'.")
     files = sorted(_files(folder))
     results = [path for path in files if path.suffix == ".json" and path.parent != folder and path.is_file()]
     if not results:
         raise InputError(f"{folder}: no results yet. Make some with 'emobench run --features mfcc'.")
-    reports = [_verified(path, datasets, models) for path in progress(results, "results", "result", leave=False)]
+    store = ResultStore(folder)
+    reports = [
+        _verified(path, datasets, models, store) for path in progress(results, "verifying", "result", leave=False)
+    ]
     _name_duplicates(reports)
-    whole = {*results, *(path.with_suffix(".parquet") for path in results)}
+    whole = {*results, *(predictions_path(path) for path in results)}
     strays = [
-        f"{path}: belongs to no result; expected <dataset>@<version>/<row>-<signature>.json with its .parquet alone"
+        f"{path}: is not part of a result; expected only <entry>-<signature>.json and its .predictions.parquet"
         for path in files
         if path not in whole
     ]
@@ -83,7 +88,7 @@ def verify_all(folder: Path, datasets: Datasets, models: Path) -> Collection:
 
 
 def _files(folder: Path) -> Iterator[Path]:
-    """What may be a result, or should not be there: all in folders of datasets, data files at the top."""
+    """Yield all files in folders of datasets, and data files outside them."""
     for path in folder.iterdir():
         if path.is_dir() and not path.name.startswith("."):
             inside = list(path.iterdir() if "@" in path.name else path.rglob("*"))
@@ -97,23 +102,23 @@ def _is_data(path: Path) -> bool:
     return path.suffix in (".json", ".parquet")
 
 
-def _verified(path: Path, datasets: Datasets, models: Path) -> Report:
+def _verified(path: Path, datasets: Datasets, models: Path, store: ResultStore) -> Report:
     try:
-        return verify(path, datasets, models)
+        return verify(path, datasets, models, store)
     except EmobenchError as error:
         return Report(path, [Check("file", [str(error).removeprefix(f"{path}: ")])])
 
 
 def _name_duplicates(reports: list[Report]) -> None:
-    """Add a failed check to every result that stands in the folder already."""
+    """Add a failed check to every result whose entry or signature another result has."""
     seen: dict[str, Path] = {}
     for report in reports:
         if report.result is None:
             continue
-        first = seen.setdefault(row_key(report.result), report.path)
-        again = seen.setdefault(f"signature {report.result['signature']}", report.path)
+        first = seen.setdefault(report.result.key, report.path)
+        again = seen.setdefault(f"signature {report.result.signature}", report.path)
         if first != report.path:
-            line = f"the same row as {first}; expected it once, whatever versions computed it"
+            line = f"the same entry as {first}; expected each entry once, whatever versions computed it"
             report.checks.append(Check("duplicates", [line]))
         elif again != report.path:
             report.checks.append(Check("duplicates", [f"the same signature as {again}"]))

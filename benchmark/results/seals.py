@@ -1,7 +1,7 @@
 """Seals of a result: short digests by which a later change of any field or cell is found and named.
 
-They tell a slip from what was written; whoever changes a result on purpose can write new ones, and is found
-by the scores, the dataset and the signature instead (:mod:`emobench.benchmark.results.verify`).
+They detect accidental changes. A deliberate change can be sealed anew; it is found by the scores, the dataset and the
+signature instead (:mod:`emobench.benchmark.results.verify`).
 """
 
 from __future__ import annotations
@@ -12,92 +12,62 @@ from typing import Any
 import polars as pl
 
 from ...runtime.files import digest
+from .model import Result, Seals
 
-# Sections whose fields are sealed each, so that the field is named.
+# Sections whose fields are sealed one by one, so that a message can name the field.
 SECTIONS = ("dataset", "scores", "cost", "config", "environment")
 
-# What of ``config`` decides a row's numbers: the signature is the digest of these alone.
-DECIDES = (
-    "carry_over",
-    "leakage",
-    "schema",
-    "manifest",
-    "row",
-    "parts",
-    "values",
-    "regressor",
-    "bootstrap_seed",
-    "versions",
-    "decoder",
-)
 
-# Of these, what may differ when an entry is computed again with other code: it stays the same entry.
-VERSIONS = ("versions", "decoder", "values")
-
-
-def signature_of(config: Mapping[str, Any]) -> str:
-    """Short hash over everything that decides a row's numbers, as its ``config`` records it."""
-    return digest({name: config[name] for name in DECIDES if name in config})[:12]
-
-
-def seals_of(result: Mapping[str, Any], predictions: pl.DataFrame) -> dict[str, Any]:
-    """Seals of a result and its predictions.
+def seal(fields: Mapping[str, Any], predictions: pl.DataFrame) -> Seals:
+    """Seal a result and its predictions.
 
     Parameters
     ----------
-    result : mapping
-        All of it but the seals.
+    fields : mapping
+        All fields of the result except the seals, as plain data.
     predictions : DataFrame
-        As they are written.
-
-    Returns
-    -------
-    dict
-        ``fields``: field to digest; ``columns`` and ``repeats`` of the predictions; ``seals`` over these three.
+        Predictions as they are written.
     """
-    sealed = {"fields": _fields(result), **_cells(predictions)}
-    return {**sealed, "seals": _short(sealed)}
+    sealed = {"fields": _fields(fields), **_cells(predictions)}
+    return Seals(**sealed, seals=_short(sealed))
 
 
-def broken(result: Mapping[str, Any], predictions: pl.DataFrame | None) -> tuple[list[str], list[str]]:
-    """Name what is not as it was sealed.
+def broken(result: Result, predictions: pl.DataFrame | None = None) -> tuple[list[str], list[str]]:
+    """Name the fields and cells that differ from what was sealed.
 
     Parameters
     ----------
-    result : mapping
-        With its ``seals``.
+    result : Result
+        Result to check.
     predictions : DataFrame or None
-        None where they cannot be read.
+        Predictions, if these are to be checked too.
 
     Returns
     -------
     fields, cells : list of str
-        A line for each field of the result, and for each column of the predictions, that was changed.
+        One line for each field of the result and each column of the predictions that was changed.
     """
-    seals = result["seals"]
-    if not isinstance(seals, Mapping):
-        return ["seals: are no object"], []
-    stored = {name: part for name, part in seals.items() if name != "seals"}
-    # Where the seals are as they were, what they do not fit was changed; else a seal may have been.
-    intact = _short(stored) == seals.get("seals")
+    stored = result.seals.model_dump(exclude={"seals"})
+    # If the seals are intact, what does not fit them was changed; otherwise the seal itself may have been.
+    intact = _short(stored) == result.seals.seals
     which = "was changed after it was written" if intact else "or its seal was changed after it was written"
     fields = [] if intact else ["seals: were changed after they were written"]
-    whole = {name: value for name, value in result.items() if name != "seals"}
-    fields += [f"{name}: {which}" for name in _differing(stored.get("fields"), _fields(whole))]
+    now = _fields(result.model_dump(by_alias=True, exclude={"seals"}))
+    fields += [f"{name}: {which}" for name in _differing(result.seals.fields, now)]
     if predictions is None:
         return fields, []
-    now = _cells(predictions)
-    columns, repeats = (_differing(stored.get(part), now[part]) for part in ("columns", "repeats"))
+    cells = _cells(predictions)
+    columns = _differing(result.seals.columns, cells["columns"])
+    repeats = _differing(result.seals.repeats, cells["repeats"])
     where = f" in repeat {', '.join(repeats)}" if repeats else ""
-    cells = [f"column {name}{where}: {which}" for name in columns]
+    lines = [f"column {name}{where}: {which}" for name in columns]
     if repeats and not columns:
-        cells.append(f"repeat {', '.join(repeats)}: {which}")
-    return fields, cells
+        lines.append(f"repeat {', '.join(repeats)}: {which}")
+    return fields, lines
 
 
-def _differing(stored: object, now: Mapping[str, str]) -> list[str]:
-    known = stored if isinstance(stored, Mapping) else {}
-    return [str(name) for name in {**known, **now} if known.get(name) != now.get(name)]
+def _differing(stored: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [name for name in {**stored, **now} if stored.get(name) != now.get(name)]
 
 
 def _short(value: object) -> str:
@@ -107,7 +77,7 @@ def _short(value: object) -> str:
 def _fields(result: Mapping[str, Any]) -> dict[str, str]:
     sealed = {}
     for name, value in result.items():
-        if name in SECTIONS and isinstance(value, Mapping):
+        if name in SECTIONS:
             sealed |= {f"{name}.{field}": _short(part) for field, part in value.items()}
         else:
             sealed[name] = _short(value)
@@ -123,7 +93,7 @@ def _cells(predictions: pl.DataFrame) -> dict[str, dict[str, str]]:
 
 
 def _column(values: pl.Series) -> str:
-    """Digest of a column's name, type and values to the last bit."""
-    # Hexadecimal tells numbers apart that print alike, such as 0 and -0.
+    """Return a digest of a column's name, type and values to the last bit."""
+    # Hexadecimal distinguishes numbers that print alike, such as 0 and -0.
     listed = [value.hex() if isinstance(value, float) else value for value in values.to_list()]
     return _short([values.name, str(values.dtype), listed])

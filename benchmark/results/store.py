@@ -1,327 +1,268 @@
-"""Results on disk: ``results/<dataset>@<version>/<row>-<signature>.json`` and its predictions."""
+"""Results on disk, ``results/<dataset>@<version>/<entry>-<signature>.json``, with their predictions beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import cached_property
 from glob import escape
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-import numpy.typing as npt
 import polars as pl
 
-from ...builders.targets import PARAMETERS
-from ...errors import EmobenchError, InputError
-from ...runtime.files import digest, read_json, sha256_file, write_json, write_parquet
-from ..features.spec import Entry
-from ..scoring.metrics import NAMES, weighted_scores
-from ..scoring.significance import RepeatPredictions, album_intervals
-from ..scoring.task import Task
-from .seals import DECIDES, VERSIONS, broken, seals_of
-from .shape import misfits
+from ...errors import InputError
+from ...runtime.files import digest, sha256_file, write_parquet, write_text
+from .config import Decided
+from .model import Entry, Files, Result, predictions_path
+from .predictions import PredictionsError, TestPredictions, read_table
+from .reading import load
+from .seals import broken, seal
 
-SCHEMA = 1
-DRAWS = 1000
-
-# What marks a row whose fine-tuned weights were kept from fold to fold.
-CARRIED = "carried over (leaks)"
-
-# What marks a row that was let pass though its data leak.
-LEAKED = "leakage allowed"
+# Numbers of predictions that a store keeps in memory, 512 MiB; beyond these it reads predictions again.
+_KEPT = 2**26
 
 
-@dataclass(frozen=True)
-class Predictions:
-    """Test rows of one repeat: indices into the task's rows and predictions (n, 5)."""
-
-    repeat: int
-    rows: npt.NDArray[np.intp]
-    values: npt.NDArray[np.float64]
-
-
-def score(task: Task, predictions: Sequence[Predictions], *, seed: int) -> dict[str, Any]:
-    """Scores of a row: for each metric mean, sample SD over repeats, each repeat, and a 95 % interval.
-
-    Parameters
-    ----------
-    task : Task
-        With the true targets.
-    predictions : sequence of Predictions
-        One a repeat.
-    seed : int
-        Of the bootstrap over albums.
-
-    Returns
-    -------
-    dict
-        Metric to ``mean, std, per_repeat, ci95``; what is undefined is None.
-    """
-    repeats = []
-    for part in predictions:
-        clips, songs = np.unique(task.clip_index[part.rows], return_inverse=True)
-        repeats.append(RepeatPredictions(task.targets[part.rows], part.values, songs, task.albums[clips]))
-    return score_repeats(repeats, seed=seed)
-
-
-def score_repeats(repeats: Sequence[RepeatPredictions], *, seed: int) -> dict[str, Any]:
-    """Scores of the predictions of all repeats, as :func:`score` gives them."""
-    per_repeat: dict[str, list[float]] = {name: [] for name in NAMES}
-    for one in repeats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            plain = weighted_scores(one.true, one.predicted, one.songs, np.ones((1, len(one.albums))))
-        for name, value in plain.items():
-            per_repeat[name].append(float(value[0]))
-    intervals = album_intervals(repeats, draws=DRAWS, seed=seed)
-    return {name: _summary(values, intervals[name]) for name, values in per_repeat.items()}
-
-
-def _summary(values: list[float], interval: tuple[float, float] | None) -> dict[str, Any]:
-    defined = np.array([value for value in values if np.isfinite(value)])
-    return {
-        "mean": float(defined.mean()) if len(defined) else None,
-        "std": float(defined.std(ddof=1)) if len(defined) > 1 else None,
-        "per_repeat": [value if np.isfinite(value) else None for value in values],
-        "ci95": list(interval) if interval else None,
-    }
-
-
-def prediction_table(task: Task, predictions: Sequence[Predictions]) -> pl.DataFrame:
-    """Arrange predictions beside the truth, one row per test second of a repeat; null where unknown."""
-    times = task.times
-    clips = np.array(task.clips, dtype=object)
-    tables = []
-    for part in predictions:
-        columns: dict[str, Any] = {
-            "repeat": pl.Series([part.repeat] * len(part.rows), dtype=pl.Int32),
-            "clip_id": pl.Series(clips[task.clip_index[part.rows]].tolist(), dtype=pl.String),
-            "time": times[part.rows],
-        }
-        columns |= {name: part.values[:, place] for place, name in enumerate(PARAMETERS)}
-        columns |= {f"true_{name}": task.targets[part.rows, place] for place, name in enumerate(PARAMETERS)}
-        tables.append(pl.DataFrame(columns))
-    return pl.concat(tables).with_columns(pl.col(pl.Float64).fill_nan(None))
-
-
-def results_folder(out: Path, task: Task) -> Path:
-    """Folder of the results on a dataset."""
-    return out / f"{task.dataset.name}@{task.dataset.version}"
-
-
-def result_name(row: Entry, leaks: Sequence[str], signature: str) -> str:
-    """Name of the file of a row's result."""
-    return f"{row.label}{'-leakage-allowed' if leaks else ''}-{signature}.json"
-
-
-def finished(path: Path) -> dict[str, Any] | None:
-    """The result at ``path`` where it and its predictions are whole and as they were written; else None."""
-    if not path.is_file():
-        return None
-    try:
-        result = read_json(path, "result")
-    except EmobenchError:
-        return None
-    if not _predicted(path, result) or ("seals" in result and broken(result, None)[0]):
-        return None
-    return result
-
-
-def _predicted(path: Path, result: Mapping[str, Any]) -> bool:
-    """Whether the predictions of a result lie beside it."""
-    predictions = path.with_suffix(".parquet")
-    return predictions.is_file() and result.get("predictions_sha256") == sha256_file(predictions)
-
-
-def write_result(path: Path, result: dict[str, Any], predictions: pl.DataFrame) -> dict[str, Any]:
-    """Write predictions, then the result that names their SHA-256; the result as written.
-
-    Its ``sequence`` is one more than that of any other result of the same entry in the folder: clocks may jump.
-    """
-    write_parquet(path.with_suffix(".parquet"), predictions)
-    whole = {
-        **result,
-        "sequence": 1 + max((_sequence(other) for other in _same_entry(path, result)), default=0),
-        "predictions_sha256": sha256_file(path.with_suffix(".parquet")),
-        "created": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    whole["seals"] = seals_of(whole, predictions)
-    write_json(path, whole)
-    return whole
-
-
-def _same_entry(path: Path, result: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Read the other results of the same entry (:func:`row_key`) beside a result."""
-    label = path.name.rpartition("-")[0]
-    found = []
-    for other in path.parent.glob(f"{escape(label)}-*.json"):
-        if other != path:
-            try:
-                found.append(read_result(other))
-            except EmobenchError:
-                continue
-    return [other for other in found if row_key(other) == row_key(result)]
-
-
-def _sequence(result: Mapping[str, Any]) -> int:
-    return result.get("sequence", 0)
-
-
-def is_latest(path: Path, result: Mapping[str, Any]) -> bool:
-    """Whether no other result of the same entry was written later in the folder."""
-    return all(_sequence(other) < _sequence(result) for other in _same_entry(path, result))
-
-
-def carried_over(result: dict[str, Any]) -> bool:
-    """Whether the weights behind a row were kept from fold to fold, so that tested clips were trained on."""
-    return bool(result.get("config", {}).get("carry_over"))
-
-
-def phase_shown(result: dict[str, Any]) -> str | None:
-    """The phase of a row as every table shows it."""
-    return f"{result['phase']}, {CARRIED}" if carried_over(result) else result["phase"]
-
-
-def leaks_of(result: dict[str, Any]) -> list[str]:
-    """What leaks in a row and was let pass."""
-    return list(result.get("config", {}).get("leakage", []))
-
-
-def leak_mark(result: dict[str, Any]) -> str:
-    """What every table writes after the features of a row that was let pass though its data leak."""
-    return f" [{LEAKED}]" if leaks_of(result) else ""
-
-
-def dataset_key(result: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    """What results must share to be compared: the dataset's name, version, manifest and folds."""
-    dataset = result["dataset"]
-    return dataset["name"], dataset["version"], dataset["manifest_sha256"], dataset.get("folds_sha256", "")
-
-
-@dataclass(frozen=True)
-class Results:
-    """Results below a folder.
-
-    Attributes
-    ----------
-    rows : list of dict
-        In the order of their paths, the latest where a row stands twice (:func:`row_key`), and that with its
-        predictions where a file was copied. Where rows are called the same, ``variant`` tells them apart: by their
-        models, else by their signatures.
-    paths : dict of str to Path
-        Where the result of each signature lies; its predictions are beside it, ending in ``.parquet``.
-    problems : list of str
-        One line for each file that is no result of this schema, or the copy of another.
-    """
-
-    rows: list[dict[str, Any]]
-    paths: dict[str, Path]
-    problems: list[str]
-
-
-def row_key(result: Mapping[str, Any]) -> str:
-    """What makes a row, whatever versions computed it: its data, folds, features and settings."""
-    config = result.get("config", {})
-    decided = {name: config[name] for name in DECIDES if name in config and name not in VERSIONS}
-    shown = [result[part] for part in ("features", "layer", "phase", "regressor")]
-    return digest([dataset_key(result), shown, decided])
-
-
-def _tell_apart(rows: Sequence[dict[str, Any]]) -> None:
-    """Name the variant of rows that every table would call the same."""
-
-    def called(row: dict[str, Any]) -> str:
-        return digest([dataset_key(row), row["features"], row["regressor"], carried_over(row), leaks_of(row)])
-
-    models: dict[str, set[str]] = {}
-    for row in rows:
-        models.setdefault(called(row), set()).add(_model(row))
-    for row in rows:
-        if len(models[called(row)]) > 1 and _model(row):
-            row["variant"] = f"model {_model(row)}"
-    names = [digest([called(row), row["layer"], row["phase"], row.get("variant")]) for row in rows]
-    for row, name in zip(rows, names, strict=True):
-        if names.count(name) > 1:
-            row["variant"] = " ".join([*filter(None, [row.get("variant")]), row["signature"][:6]])
-
-
-def _model(row: dict[str, Any]) -> str:
-    """The weights behind a row, shortly."""
-    return "+".join(str(each.get("sha256"))[:6] for each in row.get("model") or [])
-
-
-def other_schema(result: dict[str, Any]) -> list[str]:
-    """A line that says so where a result is of another schema than this emobench reads."""
-    found = result.get("schema", SCHEMA)
-    return [] if type(found) is int and found == SCHEMA else [f"has schema {found!r}"]
-
-
-def read_result(path: Path) -> dict[str, Any]:
-    """Read one result, as far as tables need it.
-
-    Raises
-    ------
-    InputError
-        If it is none of this schema.
-    """
-    try:
-        result = read_json(path, "result")
-    except EmobenchError as error:
-        raise InputError(str(error)) from error
-    if wrong := other_schema(result) or misfits(result, whole=False):
-        raise InputError(f"{path}: not a result of schema {SCHEMA} ({wrong[0]}).")
-    return result
-
-
-def read_results(folder: Path) -> Results:
-    """Read all results below a folder.
+class ResultStore:
+    """Results below a folder. Every file is read, validated and hashed once.
 
     Parameters
     ----------
     folder : Path
-        As ``run --out`` writes it.
+        Folder of results.
 
-    Returns
-    -------
-    Results
+    Attributes
+    ----------
+    folder : Path
+        Folder of results.
     """
-    found: dict[Path, dict[str, Any]] = {}
-    problems = []
-    for path in sorted(folder.glob("*/*.json")):
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._read: dict[Path, Result] = {}
+        self._predictions: dict[Path, TestPredictions] = {}
+        self._table: tuple[Path, tuple[pl.DataFrame | None, list[str]]] | None = None
+
+    @classmethod
+    def of(cls, folder: Path, results: Iterable[Result], *stores: ResultStore) -> ResultStore:
+        """Make a store of results that other stores have read."""
+        made = cls(folder)
+        made._read = {result.path: result for result in results}
+        made._predictions = {path: found for store in stores for path, found in store._predictions.items()}
+        made.__dict__["_found"] = _latest(made._read.values(), made._has_predictions)
+        return made
+
+    def read(self, path: Path) -> Result:
+        """Read one result.
+
+        Raises
+        ------
+        InputError
+            If the file is not a valid result of this schema.
+        """
+        if path not in self._read:
+            self._read[path] = load(path)
+        return self._read[path]
+
+    @cached_property
+    def _found(self) -> tuple[list[Result], list[str]]:
+        found, problems = [], []
+        for path in sorted(self.folder.glob("*/*.json")):
+            try:
+                found.append(self.read(path))
+            except InputError as error:
+                problems.append(str(error))
+        results, copies = _latest(found, self._has_predictions)
+        return results, [*problems, *copies]
+
+    @property
+    def results(self) -> list[Result]:
+        """Latest result of every entry, in the order of their paths."""
+        return self._found[0]
+
+    @property
+    def problems(self) -> list[str]:
+        """One line for each file that is not a valid result, or is the copy of another."""
+        return self._found[1]
+
+    @cached_property
+    def variants(self) -> dict[str, str]:
+        """What distinguishes entries of the same name, by signature: the model, else the signature; else ``""``."""
+        called: dict[str, list[Result]] = {}
+        for result in self.results:
+            config = result.config
+            alike = [result.dataset.key, result.features, result.regressor, config.carry_over, config.leakage]
+            called.setdefault(digest([*alike, result.external]), []).append(result)
+        variants: dict[str, str] = {}
+        for group in called.values():
+            models = {result.signature: "+".join(each.sha256[:6] for each in result.model) for result in group}
+            several = len(set(models.values())) > 1
+            names: dict[tuple[str, str], list[Result]] = {}
+            for result in group:
+                model = f"model {models[result.signature]}" if several and result.model else ""
+                names.setdefault((result.name, model), []).append(result)
+            for (_, model), own in names.items():
+                for result in own:
+                    variants[result.signature] = f"{model} {result.signature[:6]}".strip() if len(own) > 1 else model
+        return variants
+
+    def table(self, result: Result) -> tuple[pl.DataFrame | None, list[str]]:
+        """Read the predictions of a result as :func:`.predictions.read_table` does; the last ones read are kept."""
+        if self._table is None or self._table[0] != result.path:
+            self._table = (result.path, read_table(result))
+        return self._table[1]
+
+    def predictions(self, result: Result) -> TestPredictions:
+        """Return the test predictions of a result.
+
+        Raises
+        ------
+        PredictionsError
+            If they are missing, damaged, or do not give the scores that the result records.
+        """
+        if result.path in self._predictions:
+            return self._predictions[result.path]
+        table, damage = self.table(result)
+        if table is None or damage:
+            raise PredictionsError(f"its predictions cannot be used ({damage[0]})")
+        found = TestPredictions.of(result, table)
+        if sum(each.predicted.size for each in self._predictions.values()) + found.predicted.size <= _KEPT:
+            self._predictions[result.path] = found
+        return found
+
+    def damage(self, result: Result) -> str | None:
+        """Say what of a result or its predictions was changed after it was written; None if nothing was."""
         try:
-            found[path] = read_result(path)
-        except EmobenchError as error:
-            problems.append(str(error))
-    for copy, path in _replaced(found, lambda result: result["signature"]):
-        problems.append(f"{copy}: has the signature of {path}, which stands.")
-        del found[copy]
-    for older, _ in _replaced(found, row_key):
-        del found[older]
-    rows = list(found.values())
-    _tell_apart(rows)
-    return Results(rows, {row["signature"]: path for path, row in found.items()}, problems)
+            self.predictions(result)
+        except PredictionsError as error:
+            # Scores that do not fit the predictions are for the verification to report.
+            if self.table(result)[1]:
+                return str(error)
+        fields, _ = broken(result)
+        return fields[0] if fields else None
+
+    def _has_predictions(self, result: Result) -> bool:
+        if result.path in self._predictions:
+            return True
+        path = predictions_path(result.path)
+        return path.is_file() and sha256_file(path) == result.files.predictions
+
+    def finished(self, path: Path) -> Result | None:
+        """Return the result at ``path`` if it and its predictions are as they were written."""
+        if not path.is_file():
+            return None
+        try:
+            result = self.read(path)
+        except InputError:
+            return None
+        return result if self._has_predictions(result) and not broken(result)[0] else None
+
+    def path(self, dataset: str, decided: Decided) -> Path:
+        """Return the path of the result of an entry on a dataset, ``name@version``."""
+        return self.folder / dataset / decided.file_name
+
+    def write(self, path: Path, entry: Entry, predictions: pl.DataFrame) -> Result:
+        """Write predictions, then the result that holds their SHA-256.
+
+        Its ``sequence`` is one more than that of any other result of the same entry in the folder.
+
+        Returns
+        -------
+        Result
+            The result as it was written.
+        """
+        beside = predictions_path(path)
+        write_parquet(beside, predictions)
+        written = {
+            "sequence": 1 + max((other.sequence for other in self._same_entry(path, entry)), default=0),
+            "files": Files(predictions=sha256_file(beside)).model_dump(),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        seals = seal(entry.model_dump(by_alias=True, include=set(Entry.model_fields)) | written, predictions)
+        fields = {field.alias or name: getattr(entry, name) for name, field in Entry.model_fields.items()}
+        result = Result.model_validate({**fields, **written, "seals": seals})
+        text = result.to_json()
+        write_text(path, text)
+        self._read[path] = result.at(path, text)
+        self._predictions.pop(path, None)
+        self._table = None
+        for name in ("_found", "variants"):
+            self.__dict__.pop(name, None)
+        return result
+
+    def _same_entry(self, path: Path, entry: Entry) -> list[Result]:
+        """Read the other results of the same entry beside a result."""
+        found = []
+        for other in path.parent.glob(f"{escape(path.name.rpartition('-')[0])}-*.json"):
+            if other != path:
+                try:
+                    found.append(self.read(other))
+                except InputError:
+                    continue
+        return [other for other in found if other.key == entry.key]
+
+    def is_latest(self, result: Result) -> bool:
+        """Return whether no other result of the same entry was written later in the folder."""
+        return all(other.sequence < result.sequence for other in self._same_entry(result.path, result))
+
+    def find(self, name: str) -> Result:
+        """Find a result by its file, full name, or the beginning of its file's name or signature.
+
+        Parameters
+        ----------
+        name : str
+            A result's file; its full name, such as ``mfcc``, ``rhythm+pitch/1/fine-tuned`` or ``mfcc|ridge``; or
+            the beginning of its name, of its file's name or of its signature. A full name wins over a beginning.
+
+        Raises
+        ------
+        InputError
+            If no result, or more than one, has this name.
+        """
+        if Path(name).is_file():
+            return self.read(Path(name))
+        exact = [each for each in self.results if name in (each.name, f"{each.name}|{each.regressor}", each.signature)]
+        found = exact or [each for each in self.results if _begins(each, name)]
+        if len(found) == 1:
+            return found[0]
+        if found:
+            names = ", ".join(_unique_name(each, found) for each in found[:6]) + (", …" if len(found) > 6 else "")
+            raise InputError(f"{name}: matches {len(found)} results in {self.folder}: {names}. Give more of the name.")
+        hint = f" ({self.problems[0].rstrip('.')})" if self.problems and not self.results else ""
+        raise InputError(f"{name}: no such result in {self.folder}{hint}; 'emobench list results' shows what there is.")
 
 
-def _age(result: Mapping[str, Any]) -> tuple[int, float]:
-    """What orders results of an entry: their sequence in a folder, and the time for those of different folders."""
-    try:
-        created = datetime.fromisoformat(result["created"]).timestamp()
-    except (ValueError, OverflowError):
-        created = 0.0
-    return _sequence(result), created
+def _begins(result: Result, name: str) -> bool:
+    stem, folder = result.path.stem, result.path.parent.name
+    return any(text.startswith(name) for text in (result.name, stem, f"{folder}/{stem}", result.signature))
 
 
-def _replaced(
-    found: Mapping[Path, Mapping[str, Any]], key: Callable[[Mapping[str, Any]], str]
-) -> list[tuple[Path, Path]]:
-    """Files in whose place another of the same key stands: the latest that has its predictions; and that one."""
-    groups: dict[str, list[Path]] = {}
-    for path, result in found.items():
-        groups.setdefault(key(result), []).append(path)
-    replaced = []
-    for group in groups.values():
-        if len(group) > 1:
-            stands = max(group, key=lambda path: (_predicted(path, found[path]), *_age(found[path]), path))
-            replaced += [(path, stands) for path in group if path != stands]
-    return replaced
+def _unique_name(result: Result, among: Sequence[Result]) -> str:
+    """Full name if no other of the results has it, else the name of the file."""
+    alike = [each for each in among if each.name == result.name]
+    return result.name if len(alike) == 1 else f"{result.path.parent.name}/{result.path.stem}"
+
+
+def _age(result: Result) -> tuple[int, float]:
+    """Order results of an entry: by their sequence in a folder, and by time across folders."""
+    return result.sequence, datetime.fromisoformat(result.created).timestamp()
+
+
+def _latest(found: Iterable[Result], has_predictions: Callable[[Result], bool]) -> tuple[list[Result], list[str]]:
+    """Keep one result of each signature and each entry, the latest that has its predictions; name the copies."""
+
+    def replaced(results: Sequence[Result], key: Callable[[Result], str]) -> dict[Path, Path]:
+        groups: dict[str, list[Result]] = {}
+        for result in results:
+            groups.setdefault(key(result), []).append(result)
+        out = {}
+        for group in (each for each in groups.values() if len(each) > 1):
+            kept = max(group, key=lambda result: (has_predictions(result), *_age(result), result.path))
+            out |= {result.path: kept.path for result in group if result is not kept}
+        return out
+
+    results = list(found)
+    copies = replaced(results, lambda result: result.signature)
+    results = [result for result in results if result.path not in copies]
+    older = replaced(results, lambda result: result.key)
+    problems = [f"{copy}: is a copy of {path} (same signature) and is left out." for copy, path in copies.items()]
+    return [result for result in results if result.path not in older], problems

@@ -1,152 +1,125 @@
-"""Checking a result again: its form, seals, predictions, scores, dataset, folds, weights and signature."""
+"""Verification of a result: fields, seals, predictions, scores, dataset, folds, weights and signature."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import polars as pl
-
-from ...errors import EmobenchError, InputError
-from ...runtime.files import read_json
-from ..features.spec import Entry, parts_of
-from ..scoring.rescore import check_scores, read_predictions
+from ...errors import InputError
+from ..scoring.rescore import check_scores, contradictions
 from .checks import Check, Report, short
-from .seals import DECIDES, broken, signature_of
-from .shape import misfits
-from .store import SCHEMA, other_schema, result_name
+from .config import Decided
+from .model import Result, predictions_path
+from .reading import InvalidResultError
+from .seals import broken
+from .store import ResultStore
 from .verify_data import Datasets, check_dataset, check_weights
 
 
-def verify(path: Path, datasets: Datasets, models: Path) -> Report:
-    """Check a result and its predictions.
+def verify(path: Path, datasets: Datasets, models: Path, store: ResultStore | None = None) -> Report:
+    """Verify a result and its predictions.
 
     Parameters
     ----------
     path : Path
-        The JSON file; its predictions are beside it.
+        JSON file of the result; its predictions are beside it.
     datasets : Datasets
-        Where the dataset may be.
+        Where to look for the dataset.
     models : Path
         Folder of models, for the weights.
+    store : ResultStore, optional
+        Store that may have read the result already.
 
     Returns
     -------
     Report
-        With everything that is wrong, not only the first.
+        Every problem, not only the first.
 
     Raises
     ------
     InputError
-        If the file is no result of this schema at all.
+        If the file is not a result of this schema.
     """
-    result = _read(path)
-    wrong = misfits(result, whole=True)
-    predictions, damage = read_predictions(path, result)
+    store = store or ResultStore(path.parent.parent)
+    if not path.is_file():
+        raise InputError(
+            f"{path}: no such file; expected a result, results/<dataset>@<version>/<entry>-<signature>.json."
+        )
+    try:
+        result = store.read(path)
+    except InvalidResultError as error:
+        return Report(path, [Check("file", error.lines)])
+    predictions, damage = store.table(result)
+    if predictions is not None:
+        damage = [*damage, *(f"{predictions_path(path).name}: {line}" for line in contradictions(predictions))]
+    fields, cells = broken(result, predictions)
     checks = [
-        Check("file", [*_as_written(path, result), *wrong], ["every field of the schema, and no other"]),
-        _seals(result, predictions),
+        Check("file", _as_written(result), ["all fields of the schema, and no others"]),
+        Check("seals", fields + [f"predictions: {line}" for line in cells], ["every field and every column"]),
         Check("predictions", damage, ["SHA-256, columns and types"]),
+        Check("signature", _signature(result), ["computed again from the configuration"]),
     ]
-    if wrong:
-        why = "its fields are not as the schema says"
-        return Report(path, [*checks, Check("signature, scores, dataset, weights", notes=[why], done=False)])
-    checks.append(Check("signature", _signature(path, result), ["recomputed from what the result records"]))
     found = datasets.of(result)
     task = found.task
     if predictions is None:
         checks.append(Check("scores", notes=["the predictions cannot be read"], done=False))
     else:
-        albums = dict(zip(task.clips, task.albums.tolist(), strict=True)) if task else result.get("albums")
-        checks += check_scores(result, predictions, albums)
+        albums = dict(zip(task.clips, task.albums.tolist(), strict=True)) if task else result.albums
+        checks.append(check_scores(result, predictions, albums))
     checks += [*check_dataset(result, predictions, found), *check_weights(result, models)]
     return Report(path, checks, result)
 
 
-def refuse_wrong(path: Path, datasets: Datasets, models: Path) -> None:
-    """Raise InputError at the first thing that :func:`verify` finds wrong with a result that shall be released."""
-    report = verify(path, datasets, models)
+def refuse_wrong(result: Result, datasets: Datasets, models: Path, store: ResultStore) -> None:
+    """Raise InputError for the first problem of a result that is to be published."""
+    report = verify(result.path, datasets, models, store)
     for check in report.checks:
         if check.failures:
-            raise InputError(f"{path}: {check.name}: {check.failures[0]}. Run the row again with --force.")
+            raise InputError(f"{result.path}: {check.name}: {check.failures[0]}. Run the entry again with `force`.")
 
 
-def _read(path: Path) -> dict[str, Any]:
-    if not path.is_file():
-        raise InputError(
-            f"{path}: no such file; expected a result, results/<dataset>@<version>/<row>-<signature>.json."
-        )
-    try:
-        result = read_json(path, "result")
-    except EmobenchError as error:
-        raise InputError(str(error)) from error
-    if not {"signature", "features", "scores"} & set(result):
-        raise InputError(f"{path}: is no result of emobench; expected a file that 'emobench run' wrote.")
-    if "schema" not in result or (other := other_schema(result)):
-        found = other[0] if "schema" in result else "names no schema"
-        raise InputError(
-            f"{path}: {found}; this emobench checks schema {SCHEMA}. Run the row again, or use another version."
-        )
-    return result
-
-
-def _as_written(path: Path, result: Mapping[str, Any]) -> list[str]:
-    """The first line whose text is not what ``emobench run`` would have written for the same content."""
-    found = path.read_text(encoding="utf-8")
-    wanted = json.dumps(result, indent=2, ensure_ascii=False) + "\n"
-    if found == wanted:
+def _as_written(result: Result) -> list[str]:
+    """Name the first line that ``emobench run`` would have written differently for the same content."""
+    expected = result.to_json()
+    if result.text == expected:
         return []
-    pairs = zip(found.split("\n"), wanted.split("\n"), strict=False)
-    number, text = next(((place, one) for place, (one, other) in enumerate(pairs, 1) if one != other), (0, ""))
+    lines = zip(result.text.split("\n"), expected.split("\n"), strict=False)
+    number, text = next(((place, one) for place, (one, other) in enumerate(lines, 1) if one != other), (0, ""))
     if not number:
-        return ["ends in another way than emobench writes it"]
+        return ["does not end as emobench writes it"]
     return [f"line {number} is not as emobench writes it: {text.strip()[:80]!r}"]
 
 
-def _seals(result: Mapping[str, Any], predictions: pl.DataFrame | None) -> Check:
-    if "seals" not in result:
-        why = "the result has none (an older emobench wrote it): changes of cost, created or the environment go unseen"
-        return Check("seals", notes=[why], done=False)
-    fields, cells = broken(result, predictions)
-    return Check("seals", fields + [f"predictions: {line}" for line in cells], ["every field and every column"])
-
-
-def _signature(path: Path, result: Mapping[str, Any]) -> list[str]:
-    """What the signature, the name and the fields of a result say otherwise than what decided its numbers."""
-    config, dataset, model = result["config"], result["dataset"], result["model"] or []
-    deep = [part["model_sha256"] for part in config["parts"] if isinstance(part, dict) and "model_sha256" in part]
+def _signature(result: Result) -> list[str]:
+    """Name the fields, the signature and the file name that contradict the configuration."""
+    config, environment = result.config, result.environment
+    weights = [part["model_sha256"] for part in config.parts if isinstance(part, dict) and "model_sha256" in part]
     same = {
-        "dataset.manifest_sha256": (dataset["manifest_sha256"], config["manifest"], "config.manifest"),
-        "features": (result["features"], config["row"][0], "config.row"),
-        "layer": (result["layer"], config["row"][1], "config.row"),
-        "phase": (result["phase"], config["row"][2], "config.row"),
-        "regressor": (result["regressor"], config["regressor"], "config.regressor"),
-        "model": ([each["sha256"] for each in model], deep, "config.parts"),
-        "environment.libsndfile": (result["environment"].get("libsndfile"), config["decoder"], "config.decoder"),
+        "dataset.manifest_sha256": (result.dataset.manifest_sha256, config.manifest, "config.manifest"),
+        "features": (result.features, config.entry[0], "config.entry"),
+        "layer": (result.layer, config.entry[1], "config.entry"),
+        "phase": (result.phase, config.entry[2], "config.entry"),
+        "regressor": (result.regressor, config.regressor, "config.regressor"),
+        "model": ([each.sha256 for each in result.model], weights, "config.parts"),
+        "environment.libsndfile": (environment.get("libsndfile"), config.decoder, "config.decoder"),
+        "leakage.found": (result.leakage.found, config.leakage, "config.leakage"),
     }
-    if "leakage" in result:
-        same["leakage.found"] = (result["leakage"]["found"], config.get("leakage", []), "config.leakage")
-    for name, version in config["versions"].items():
-        same[f"environment.{name}"] = (result["environment"].get(name), version, f"config.versions.{name}")
+    for name, version in config.versions.items():
+        same[f"environment.{name}"] = (environment.get(name), version, f"config.versions.{name}")
     wrong = [
-        f"{name}: is {short(stored)}; {where} says {short(wanted)}"
-        for name, (stored, wanted, where) in same.items()
-        if stored != wanted
+        f"{name}: is {short(stored)}; {where} says {short(expected)}"
+        for name, (stored, expected, where) in same.items()
+        if stored != expected
     ]
-    signature = signature_of(config)
-    if signature != result["signature"]:
-        decides = ", ".join(name for name in DECIDES if name in config)
+    if config.signature != result.signature:
+        decides = ", ".join(field.alias or name for name, field in Decided.model_fields.items())
         wrong.append(
-            f"signature: is {result['signature']}; config gives {signature}: it or one of these was changed: {decides}"
+            f"signature: is {result.signature}; config gives {config.signature}: one of these was changed: "
+            f"signature, {decides}"
         )
-    row = Entry(parts_of(result["features"]), result["layer"], result["phase"], bool(config.get("carry_over")))
-    name = result_name(row, config.get("leakage", []), result["signature"])
-    folder = f"{dataset['name']}@{dataset['version']}"
-    place = path.resolve()
-    if place.name != name:
-        wrong.append(f"the file is called {path.name}; by its content it is {name}")
-    if place.parent.name != folder:
-        wrong.append(f"the file lies in {place.parent.name}; by its content it belongs in {folder}")
+    path = result.path.resolve()
+    expected = config.file_name.replace(config.signature, result.signature)
+    if path.name != expected:
+        wrong.append(f"the file is called {path.name}; its content requires {expected}")
+    if path.parent.name != result.dataset.label:
+        wrong.append(f"the file is in the folder {path.parent.name}; it belongs in {result.dataset.label}")
     return wrong

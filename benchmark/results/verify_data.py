@@ -1,11 +1,10 @@
-"""A result against what it was made from: the dataset with its targets and folds, and the weights."""
+"""Comparison of a result with its origin: the dataset with its targets and folds, and the weights."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -15,15 +14,17 @@ from ...builders.release import MANIFEST, load_manifest
 from ...builders.targets import PARAMETERS
 from ...errors import EmobenchError
 from ...runtime.files import sha256_file
-from ..scoring.rescore import KEYS, TOLERANCE, TRUE
+from ..scoring.rescore import TOLERANCE
+from ..scoring.scores import Predictions, prediction_table
 from ..scoring.task import Task, load_task
 from .checks import Check, short
-from .store import Predictions, prediction_table
+from .model import Result
+from .predictions import KEYS, TRUE
 
 
 @dataclass(frozen=True)
 class Found:
-    """The dataset of a result: as arrays where it is whole, else why not."""
+    """Dataset of a result as arrays, or the reason why there is none."""
 
     task: Task | None = None
     failures: list[str] = field(default_factory=list)
@@ -31,21 +32,21 @@ class Found:
 
 
 class Datasets:
-    """Where datasets may be; each is read once.
+    """Datasets to verify results with. Each is read once.
 
     Parameters
     ----------
     given : sequence of Path
-        Datasets that were named. Without any, ``folder/<name>`` is looked at.
+        Datasets. If empty, ``folder/<name>`` is used.
     folder : Path
         Folder of datasets.
     only : bool
-        Whether the dataset of a result must be among those given.
+        Whether the dataset of a result must be one of those given.
 
     Raises
     ------
     InputError
-        If one that was named is no dataset.
+        If one of those given is not a dataset.
     """
 
     def __init__(self, given: Sequence[Path], folder: Path, *, only: bool) -> None:
@@ -54,19 +55,18 @@ class Datasets:
         self.only = only
         self._read: dict[Path, Found] = {}
 
-    def of(self, result: Mapping[str, Any]) -> Found:
+    def of(self, result: Result) -> Found:
         """Find and read the dataset of a result."""
-        dataset = result["dataset"]
-        label = f"{dataset['name']}@{dataset['version']}"
-        candidates = list(self.given) or [self.folder / dataset["name"]]
+        dataset, label = result.dataset, result.dataset.label
+        candidates = list(self.given) or [self.folder / dataset.name]
         for place in candidates:
-            if (place / MANIFEST).is_file() and sha256_file(place / MANIFEST) == dataset["manifest_sha256"]:
+            if (place / MANIFEST).is_file() and sha256_file(place / MANIFEST) == dataset.manifest_sha256:
                 if place not in self._read:
                     self._read[place] = _read(place)
                 return self._read[place]
         if not self.given:
-            known = "holds another manifest" if (candidates[0] / MANIFEST).is_file() else "is not there"
-            return Found(note=f"{candidates[0]} {known}; name the dataset with --dataset")
+            known = "has another manifest" if (candidates[0] / MANIFEST).is_file() else "does not exist"
+            return Found(note=f"{candidates[0]} {known}; give the dataset with `dataset`")
         failures = []
         for place, manifest in self.given.items():
             name = manifest.title
@@ -74,11 +74,11 @@ class Datasets:
                 failures.append(f"dataset.manifest_sha256: {place} is {label}, but has another manifest")
             elif self.only:
                 failures.append(f"dataset: {place} is {name}; the result was made on {label}")
-        return Found(failures=failures, note=f"{label} is none of the datasets that were named")
+        return Found(failures=failures, note=f"{label} is not one of the datasets given")
 
 
 def _read(place: Path) -> Found:
-    """Read a dataset whose every file is as its manifest says."""
+    """Read a dataset, every file of which must match its manifest."""
     try:
         files = load_manifest(place).files
     except EmobenchError as error:
@@ -86,9 +86,9 @@ def _read(place: Path) -> Found:
     failures = []
     for name, entry in files.items():
         if not (place / name).is_file():
-            failures.append(f"{place / name}: is missing though the manifest lists it")
+            failures.append(f"{place / name}: is missing, but listed in the manifest")
         elif sha256_file(place / name) != entry.sha256:
-            failures.append(f"{place / name}: was changed after it was built (its SHA-256 is not the manifest's)")
+            failures.append(f"{place / name}: was changed after it was built (its SHA-256 differs from the manifest)")
     if failures:
         return Found(failures=failures)
     try:
@@ -97,65 +97,68 @@ def _read(place: Path) -> Found:
         return Found(failures=[str(error)])
 
 
-def check_dataset(result: Mapping[str, Any], predictions: pl.DataFrame | None, found: Found) -> list[Check]:
+def check_dataset(result: Result, predictions: pl.DataFrame | None, found: Found) -> list[Check]:
     """Compare a result and its predictions with the dataset."""
     if found.task is None:
         checks = [Check("dataset", found.failures, [found.note], done=False, required=True)]
-        return [*checks, Check("targets and folds", notes=["the dataset is not at hand, or not whole"], done=False)]
+        return [
+            *checks,
+            Check("targets and folds", notes=["the dataset is not available, or not complete"], done=False),
+        ]
     task = found.task
     manifest = task.dataset.manifest
     recorded = {
-        "dataset.name": (result["dataset"]["name"], task.dataset.name),
-        "dataset.version": (result["dataset"]["version"], task.dataset.version),
+        "dataset.name": (result.dataset.name, task.dataset.name),
+        "dataset.version": (result.dataset.version, task.dataset.version),
         "dataset.folds_sha256": (
-            result["dataset"]["folds_sha256"],
+            result.dataset.folds_sha256,
             manifest.files["folds/train-00000.parquet"].sha256,
         ),
-        "dataset.synthetic": (result["dataset"].get("synthetic", False), manifest.synthetic),
-        "dataset.split": (result["dataset"].get("split"), task.dataset.split),
-        "n_clips": (result["n_clips"], len(task.clips)),
-        "excluded": (result["excluded"], manifest.excluded),
+        "dataset.synthetic": (result.dataset.synthetic, manifest.synthetic),
+        "dataset.split": (result.dataset.split, task.dataset.split),
+        "n_clips": (result.n_clips, len(task.clips)),
+        "excluded": (result.excluded, manifest.excluded),
+        "albums": (result.albums, dict(zip(task.clips, task.albums.tolist(), strict=True))),
     }
-    if "albums" in result:
-        recorded["albums"] = (result["albums"], dict(zip(task.clips, task.albums.tolist(), strict=True)))
     failures = [
         f"{name}: is {short(stored)}; the dataset says {short(wanted)}"
         for name, (stored, wanted) in recorded.items()
         if stored != wanted
     ]
-    said = f"{task.dataset.folder}: every file is as its manifest says"
-    checks = [Check("dataset", failures, [said])]
+    checks = [Check("dataset", failures, [f"{task.dataset.folder}: every file matches its manifest"])]
     if predictions is None:
         return [*checks, Check("targets and folds", notes=["the predictions cannot be read"], done=False)]
     wrong = [*_folds(predictions, task), *_targets(predictions, task)]
-    said = f"every test second of {len(task.folds)} repeats, and its target"
-    return [*checks, Check("targets and folds", wrong, [said])]
+    return [
+        *checks,
+        Check("targets and folds", wrong, [f"all test seconds of {len(task.folds)} repeats, with their targets"]),
+    ]
 
 
 def _expected(task: Task) -> pl.DataFrame:
-    """Keys and truths of the predictions that a row of the dataset must have."""
+    """Return the keys and targets of the predictions that an entry on the dataset must have."""
     nothing = [Predictions(fold.repeat, fold.test, np.zeros((len(fold.test), len(PARAMETERS)))) for fold in task.folds]
     return prediction_table(task, nothing).select(*KEYS, *TRUE)
 
 
 def _folds(predictions: pl.DataFrame, task: Task) -> list[str]:
-    """Predictions that the folds do not ask for, and those that are missing."""
+    """Name predictions that are not in the folds, and those that are missing."""
     wanted, lines = _expected(task), []
     parts = {(repeat, clip): part for repeat, clip, _, part in task.dataset.folds.iter_rows()}
     foreign = predictions.join(wanted, on=KEYS, how="anti", maintain_order="left")
     missing = wanted.join(predictions, on=KEYS, how="anti", maintain_order="left")
-    for rows, what in ((foreign, "is no test second"), (missing, "has no prediction")):
+    for rows, what in ((foreign, "is not a test second"), (missing, "has no prediction")):
         if len(rows):
             repeat, clip, time = rows.select(KEYS).row(0)
             part = parts.get((repeat, clip))
-            where = f"in the {part} part of the repeat" if part else "in none of its parts"
+            where = f"in the {part} part of the repeat" if part else "in no part of it"
             more = f", and {len(rows) - 1} more" if len(rows) > 1 else ""
             lines.append(f"predictions: repeat {repeat}, clip {clip}, {time:g} s {what} (the clip is {where}){more}")
     return lines
 
 
 def _targets(predictions: pl.DataFrame, task: Task) -> list[str]:
-    """Truths that are not the dataset's targets."""
+    """Name targets that differ from those of the dataset."""
     both = predictions.join(_expected(task), on=KEYS, suffix="_wanted", maintain_order="left")
     lines = []
     for name in TRUE:
@@ -172,18 +175,18 @@ def _targets(predictions: pl.DataFrame, task: Task) -> list[str]:
     return lines
 
 
-def check_weights(result: Mapping[str, Any], models: Path) -> list[Check]:
-    """Compare the weights behind a result with what it records, where they are at hand."""
-    if not result["model"]:
+def check_weights(result: Result, models: Path) -> list[Check]:
+    """Compare the weights behind a result with what it records, if they are available."""
+    if not result.model:
         return []
     failures, notes, done = [], [], False
-    for model in result["model"]:
-        path = models / model["path"]
+    for model in result.model:
+        path = models / model.path
         if not path.is_file():
-            notes.append(f"{path} is not there")
-        elif sha256_file(path) != model["sha256"]:
+            notes.append(f"{path} does not exist")
+        elif sha256_file(path) != model.sha256:
             failures.append(f"model: {path} has another SHA-256 than the result records")
         else:
             done = True
-            notes.append(f"{path} is what the result records")
+            notes.append(f"{path} matches")
     return [Check("weights", failures, notes, done)]

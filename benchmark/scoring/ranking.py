@@ -1,19 +1,20 @@
-"""Ranks of results: the rows of one dataset and one set of folds, compared in pairs on the same seconds."""
+"""Ranks of results: entries of the same dataset and folds, compared in pairs on the same seconds."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from ...runtime.progress import progress
-from ..results.predictions import BY_SECOND, StoredError, check_means, read_stored
-from ..results.store import CARRIED, DRAWS, Results, carried_over, dataset_key
+from ..results.model import Result
+from ..results.predictions import BY_SECOND, PredictionsError
+from ..results.store import ResultStore
 from .pairs import LEVEL, bootstrap_scores, contributions, corrected_p
+from .scores import DRAWS
 
 FloatArray = npt.NDArray[np.float64]
 Key = tuple[str, str, str, str]
@@ -58,19 +59,19 @@ class Ranking:
     standings : dict
         Score (``mean_distance``, ``kl_divergence``) to signature to :class:`Standing`.
     unranked : dict of str to str
-        Signature to the reason why a row has no rank.
-    rows : dict
-        :func:`.results.dataset_key` to the number of its rows that were compared.
+        Signature to the reason why an entry has no rank.
+    counts : dict
+        Key of a dataset (:attr:`.DatasetRef.key`) to the number of its ranked entries.
     """
 
     standings: dict[str, dict[str, Standing]]
     unranked: dict[str, str]
-    rows: dict[Key, int]
+    counts: dict[Key, int]
 
 
 @dataclass(frozen=True)
 class _Sums:
-    """Sums of a row over the albums of each repeat."""
+    """Sums of an entry over the albums of each repeat."""
 
     signature: str
     constant: bool
@@ -80,94 +81,91 @@ class _Sums:
     layout: tuple[object, ...]
 
 
-def ranking(results: Results, *, flips: int = FLIPS, draws: int = DRAWS, seed: int = 0) -> Ranking:
-    """Rank results, those of each dataset and set of folds by themselves.
+def ranking(store: ResultStore, *, flips: int = FLIPS, draws: int = DRAWS, seed: int = 0) -> Ranking:
+    """Rank the results of a store, those of each dataset and set of folds separately.
 
-    Ranked are the rows that can be: whose predictions are there and whole, cover the same seconds as the others'
-    and give the score that the result says, and which saw nothing of what they are tested on. The training
-    mean is a row like others.
+    An entry is ranked if its predictions are complete, cover the same seconds as the others' and give the scores that
+    the result records, and if it has seen nothing of its test data. The training mean is an entry like any other.
 
     Parameters
     ----------
-    results : Results
-        As :func:`.results.read_results` gives them.
+    store : ResultStore
+        Results.
     flips, draws, seed : int
-        Of the randomisation test and the bootstrap over albums.
+        Number of flips of the randomisation test, number of bootstrap draws over albums, and seed of both.
 
     Returns
     -------
     Ranking
-        Each row stands in ``standings`` or in ``unranked``.
+        Each entry is either in ``standings`` or in ``unranked``.
     """
     made = Ranking({name: {} for name in BY_SECOND}, {}, {})
     groups: dict[Key, list[_Sums]] = {}
-    for result in progress(results.rows, "predictions", "row", leave=False):
-        signature = result["signature"]
+    for result in progress(store.results, "predictions", "entry", leave=False):
         reason = _leaks(result)
         if reason is None:
             try:
-                sums = _sums(result, results)
-                groups.setdefault(dataset_key(result), []).append(sums)
-            except StoredError as error:
+                sums = _sums(result, store)
+                groups.setdefault(result.dataset.key, []).append(sums)
+            except PredictionsError as error:
                 reason = str(error)
         if reason is not None:
-            made.unranked[signature] = reason
-    for key, rows in groups.items():
-        same = _same_seconds(rows, made.unranked)
-        made.rows[key] = len(same)
+            made.unranked[result.signature] = reason
+    for key, entries in groups.items():
+        same = _same_seconds(entries, made.unranked)
+        made.counts[key] = len(same)
         for name in BY_SECOND:
-            # A score is undefined for all of them or for none, for they were tested on the same targets.
-            if same and all(np.isfinite(row.scores[name]).all() for row in same):
+            # A score is undefined for all of them or for none, since they have the same targets.
+            if same and all(np.isfinite(entry.scores[name]).all() for entry in same):
                 made.standings[name] |= _standings(same, name, flips=flips, draws=draws, seed=seed)
     return made
 
 
-def _leaks(result: dict[str, Any]) -> str | None:
-    """What a row saw of what it is tested on."""
-    if result["features"] == "oracle":
-        return "sees the targets"
-    if carried_over(result):
-        return CARRIED
-    return "leakage allowed" if result.get("config", {}).get("leakage") else None
+def _leaks(result: Result) -> str | None:
+    """Say what an entry has seen of its test data."""
+    if result.features == "oracle":
+        return "uses the targets of the test part"
+    if result.config.carry_over:
+        return "weights were carried over from fold to fold (leaks)"
+    return "leakage was allowed" if result.config.leakage else None
 
 
-def _sums(result: dict[str, Any], results: Results) -> _Sums:
-    stored = read_stored(result, results.paths[result["signature"]])
-    seconds = stored.album_sums(np.ones(len(stored.albums)))
-    scores = check_means(result, stored)
-    truth = np.array([stored.album_sums(column) for column in stored.true.T])
-    return _Sums(result["signature"], result["features"] == "constant", scores, seconds, truth, stored.layout)
+def _sums(result: Result, store: ResultStore) -> _Sums:
+    found = store.predictions(result)
+    seconds = found.album_sums(np.ones(len(found.albums)))
+    truth = np.array([found.album_sums(column) for column in found.true.T])
+    return _Sums(result.signature, result.features == "constant", found.scores(), seconds, truth, found.layout)
 
 
-def _same_seconds(rows: Sequence[_Sums], unranked: dict[str, str]) -> list[_Sums]:
-    """The rows that were tested on what most of them were; adds the others to ``unranked``."""
-    layout = Counter(row.layout for row in rows).most_common(1)[0][0]
-    first = next(row for row in rows if row.layout == layout)
+def _same_seconds(entries: Sequence[_Sums], unranked: dict[str, str]) -> list[_Sums]:
+    """Keep the entries that were tested on the same data as most of them; add the others to ``unranked``."""
+    layout = Counter(entry.layout for entry in entries).most_common(1)[0][0]
+    first = next(entry for entry in entries if entry.layout == layout)
     kept = []
-    for row in rows:
-        if row.layout != layout:
-            unranked[row.signature] = "was tested on other clips, seconds or albums than the other rows"
-        elif not np.allclose(row.truth, first.truth, rtol=1e-9, atol=1e-9, equal_nan=True):
-            unranked[row.signature] = "was tested against other targets than the other rows"
+    for entry in entries:
+        if entry.layout != layout:
+            unranked[entry.signature] = "was tested on other clips, seconds or albums than the other entries"
+        elif not np.allclose(entry.truth, first.truth, rtol=1e-9, atol=1e-9, equal_nan=True):
+            unranked[entry.signature] = "was tested against other targets than the other entries"
         else:
-            kept.append(row)
+            kept.append(entry)
     return kept
 
 
-def _standings(rows: Sequence[_Sums], name: str, *, flips: int, draws: int, seed: int) -> dict[str, Standing]:
-    sums = np.array([row.scores[name] for row in rows])
-    seconds = rows[0].seconds
+def _standings(entries: Sequence[_Sums], name: str, *, flips: int, draws: int, seed: int) -> dict[str, Standing]:
+    sums = np.array([entry.scores[name] for entry in entries])
+    seconds = entries[0].seconds
     shares = contributions(sums, seconds)
     scores = shares.sum(axis=1)
     differ = corrected_p(shares, draws=flips, seed=seed) < LEVEL
-    beats_constant = _beats_constant(rows, shares, flips=flips, seed=seed)
+    beats_constant = _beats_constant(entries, shares, flips=flips, seed=seed)
     best = int(scores.argmin())
     drawn = bootstrap_scores(sums, seconds, draws=draws, seed=seed)
     low, high = np.percentile(drawn - drawn[:, [best]], [2.5, 97.5], axis=0)
     standings = {}
-    for place, row in enumerate(rows):
+    for place, entry in enumerate(entries):
         better = int((differ[place] & (scores < scores[place])).sum())
-        standings[row.signature] = Standing(
+        standings[entry.signature] = Standing(
             rank=1 + better,
             better_than=int((differ[place] & (scores > scores[place])).sum()),
             worse_than=better,
@@ -178,14 +176,14 @@ def _standings(rows: Sequence[_Sums], name: str, *, flips: int, draws: int, seed
     return standings
 
 
-def _beats_constant(rows: Sequence[_Sums], shares: FloatArray, *, flips: int, seed: int) -> list[bool | None]:
-    """Whether each row is significantly better than the training mean; None where there is no such comparison."""
-    constant = next((place for place, row in enumerate(rows) if row.constant), None)
+def _beats_constant(entries: Sequence[_Sums], shares: FloatArray, *, flips: int, seed: int) -> list[bool | None]:
+    """Say whether each entry is significantly better than the training mean; None if there is no such comparison."""
+    constant = next((place for place, entry in enumerate(entries) if entry.constant), None)
     if constant is None:
-        return [None] * len(rows)
-    family = np.zeros((len(rows), len(rows)), bool)
-    family[constant] = family[:, constant] = [not row.constant for row in rows]
+        return [None] * len(entries)
+    family = np.zeros((len(entries), len(entries)), bool)
+    family[constant] = family[:, constant] = [not entry.constant for entry in entries]
     p = corrected_p(shares, draws=flips, seed=seed, family=family)[constant]
     scores = shares.sum(axis=1)
     beats = (p < LEVEL) & (scores < scores[constant])
-    return [None if row.constant else bool(beats[place]) for place, row in enumerate(rows)]
+    return [None if entry.constant else bool(beats[place]) for place, entry in enumerate(entries)]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from ...baselines.frames import FrameConfig
 from ...builders.release import MANIFEST
@@ -21,10 +19,14 @@ from ...runtime.files import plain, sha256_file
 from ..features.columns import Columns
 from ..features.extraction import Extraction
 from ..features.spec import Entry
-from ..results import store as results
-from ..results.seals import signature_of
+from ..results.config import SCHEMA, Config, Decided, Phase
+from ..results.model import Cost, DatasetRef, Result, Weights
+from ..results.model import Entry as Computed
+from ..results.model import Leakage as LeakageRecord
+from ..results.store import ResultStore
 from . import leakage
 from .metrics import repaired
+from .scores import Predictions, prediction_table, score
 from .task import Task
 
 FloatArray = npt.NDArray[np.float64]
@@ -84,24 +86,22 @@ class Scorer:
         self.extraction = extraction
         self.leaks = leaks
 
-    def decided(self, entry: Entry, regressor: str, columns: Sequence[Columns]) -> dict[str, Any]:
-        """Everything that decides the scores of an entry; its signature is the hash of this."""
-        return plain(
-            {
-                # Only where they apply: every table marks such an entry.
-                **({"carry_over": True} if entry.carry_over else {}),
-                **({"leakage": leaks} if (leaks := self.leaks.of(entry.parts)) else {}),
-                "schema": results.SCHEMA,
-                "manifest": sha256_file(self.task.dataset.folder / MANIFEST),
-                "row": [entry.features, entry.layer, entry.phase],
-                "parts": [each.identity for each in columns],
-                # Settings do not show that code has changed; the values do.
-                "values": [self.extraction.values_sha256(entry, each) for each in columns],
-                "regressor": regressor,
-                "bootstrap_seed": self.config.bootstrap_seed,
-                "versions": package_versions(),
-                "decoder": decoder_version(),
-            }
+    def decided(self, entry: Entry, regressor: str, columns: Sequence[Columns]) -> Decided:
+        """Collect everything that decides the scores of an entry."""
+        return Decided(
+            schema=SCHEMA,
+            manifest=sha256_file(self.task.dataset.folder / MANIFEST),
+            entry=(entry.features, entry.layer, cast("Phase | None", entry.phase)),
+            parts=tuple(plain(each.identity) for each in columns),
+            # Settings do not show that code has changed; the values do.
+            values=tuple(self.extraction.values_sha256(entry, each) for each in columns),
+            regressor=regressor,
+            bootstrap_seed=self.config.bootstrap_seed,
+            versions=package_versions(),
+            decoder=decoder_version(),
+            # Every table marks an entry of which one of these is true.
+            carry_over=entry.carry_over,
+            leakage=tuple(self.leaks.of(entry.parts)),
         )
 
     def _processor(self, entry: Entry) -> str:
@@ -117,73 +117,84 @@ class Scorer:
         return "mlr" if all(self.extraction.features[part].reference for part in entry.parts) else asked
 
     def compute(
-        self, entry: Entry, regressor: str, columns: Sequence[Columns], decided: dict[str, Any], path: Path
-    ) -> dict[str, Any]:
-        """Regress, score and write an entry."""
+        self, entry: Entry, regressor: str, columns: Sequence[Columns], decided: Decided, store: ResultStore
+    ) -> Result:
+        """Fit, score and write an entry."""
         made = self._predict(entry, regressor, columns)
-        records = [record for each in columns if (record := each.training())]
         costs = [each.seconds_per_clip() for each in columns]
         networks = [each for each in columns if each.pretrained_on]
         trained_on = "; ".join(dict.fromkeys(each.pretrained_on or "" for each in networks)) or None
-        files = [{"path": each.path, "sha256": each.sha256} for part in columns for each in part.models()]
-        dataset = self.task.dataset
-        result = {
-            "schema": results.SCHEMA,
-            "signature": signature_of(decided),
-            "dataset": {
-                "name": dataset.name,
-                "version": dataset.version,
-                "manifest_sha256": sha256_file(dataset.folder / MANIFEST),
-                "folds_sha256": dataset.manifest.files["folds/train-00000.parquet"].sha256,
-                "synthetic": dataset.manifest.synthetic,
-                **({"split": split} if (split := dataset.split) else {}),
-                **self.extraction.places.dataset_origin,
-            },
-            "features": entry.features,
-            "layer": entry.layer,
-            "phase": entry.phase,
-            "dims": made.dims,
-            "regressor": regressor,
-            "n_clips": len(self.task.clips),
-            "excluded": dataset.manifest.excluded,
-            "albums": dict(zip(self.task.clips, self.task.albums.tolist(), strict=True)),
-            "scores": results.score(self.task, made.predictions, seed=self.config.bootstrap_seed),
-            "covariance_repaired": made.repaired,
-            "targets_repaired": self.task.targets_repaired,
-            "cost": {
-                "seconds_per_clip": None if None in costs else sum(cost for cost in costs if cost is not None),
-                "train_seconds": made.seconds + sum(each.train_seconds() for each in columns),
-                # The peak of a process that computes several entries belongs to none of them.
-                "peak_rss_mb": None,
-                "processor": self._processor(entry),
-            },
-            "leakage": {
-                "found": self.leaks.of(entry.parts),
-                "artists_on_both_sides": list(self.leaks.artists),
-                "not_checked": list(self.leaks.not_checked),
-            },
-            "config": plain(
-                {
-                    **decided,
-                    "run": self.config,
-                    "networks": self.extraction.networks if entry.layer is not None else None,
-                    "pretrained_on": trained_on,
-                    "pretrained_clips": max((each.pretrained_clips() for each in networks), default=0),
-                    "training": records,
-                    "analysis_files": next((found for each in columns if (found := each.analysis_files())), None),
-                    "different_rows": made.different_rows,
-                    "ridge_strength": made.strengths if regressor == "ridge" else None,
-                }
+        files = [Weights(path=each.path, sha256=each.sha256) for part in columns for each in part.models()]
+        computed = Computed(
+            schema=SCHEMA,
+            signature=decided.signature,
+            dataset=self.dataset_ref(),
+            features=entry.features,
+            layer=entry.layer,
+            phase=decided.entry[2],
+            dims=made.dims,
+            regressor=regressor,
+            n_clips=len(self.task.clips),
+            excluded=dict(self.task.dataset.manifest.excluded),
+            albums=dict(zip(self.task.clips, self.task.albums.tolist(), strict=True)),
+            scores=score(self.task, made.predictions, seed=self.config.bootstrap_seed),
+            covariance_repaired=made.repaired,
+            targets_repaired=self.task.targets_repaired,
+            # The peak memory of a process that computes several entries belongs to none of them.
+            cost=Cost(
+                seconds_per_clip=None if None in costs else sum(cost for cost in costs if cost is not None),
+                train_seconds=made.seconds + sum(each.train_seconds() for each in columns),
+                processor=self._processor(entry),
             ),
-            "model": files if entry.layer is not None else None,
-            "environment": {**package_versions(), "libsndfile": decoder_version()},
-        }
-        return results.write_result(path, result, results.prediction_table(self.task, made.predictions))
+            leakage=LeakageRecord(
+                found=decided.leakage,
+                artists_on_both_sides=tuple(self.leaks.artists),
+                not_checked=tuple(self.leaks.not_checked),
+            ),
+            config=Config(
+                **{field.alias or name: getattr(decided, name) for name, field in Decided.model_fields.items()},
+                run=plain(self.config),
+                networks=plain(self.extraction.networks) if entry.layer is not None else None,
+                pretrained_on=trained_on,
+                pretrained_clips=max((each.pretrained_clips() for each in networks), default=0),
+                training=tuple(plain(record) for each in columns if (record := each.training())),
+                analysis_files=plain(next((found for each in columns if (found := each.analysis_files())), None)),
+                different_rows=made.different_rows,
+                ridge_strength=tuple(made.strengths) if regressor == "ridge" else None,
+            ),
+            model=tuple(files) if entry.layer is not None else (),
+            environment={**package_versions(), "libsndfile": decoder_version()},
+        )
+        path = store.path(computed.dataset.label, decided)
+        return store.write(path, computed, prediction_table(self.task, made.predictions))
 
-    def renewed(self, result: dict[str, Any], path: Path) -> dict[str, Any]:
-        """Write a finished result again, as the latest of its entry and with the origin of the dataset on the Hub."""
-        dataset = {**result["dataset"], **self.extraction.places.dataset_origin}
-        return results.write_result(path, {**result, "dataset": dataset}, pl.read_parquet(path.with_suffix(".parquet")))
+    def dataset_ref(self) -> DatasetRef:
+        """Describe the dataset, with its origin on the Hub."""
+        dataset = self.task.dataset
+        return DatasetRef(
+            name=dataset.name,
+            version=dataset.version,
+            manifest_sha256=sha256_file(dataset.folder / MANIFEST),
+            folds_sha256=dataset.manifest.files["folds/train-00000.parquet"].sha256,
+            synthetic=bool(dataset.manifest.synthetic),
+            split=dataset.split or None,
+            **self.extraction.places.dataset_origin,
+        )
+
+    def finished(self, decided: Decided, store: ResultStore) -> Result | None:
+        """Return the finished result of an entry, if there is one.
+
+        It is written again if it is not the latest of its entry, or if the dataset has since been loaded from the Hub.
+        """
+        result = store.finished(store.path(self.dataset_ref().label, decided))
+        if result is None:
+            return None
+        # A dataset that was loaded from the Hub once is still the same dataset when it is read from disk.
+        origin = dict(self.extraction.places.dataset_origin)
+        if all(getattr(result.dataset, name) == value for name, value in origin.items()) and store.is_latest(result):
+            return result
+        renewed = result.model_copy(update={"dataset": result.dataset.model_copy(update=origin)})
+        return store.write(result.path, renewed, result.predictions)
 
     def _predict(self, entry: Entry, regressor: str, columns: Sequence[Columns]) -> _Predicted:
         # Unknown columns of the targets cannot be learned; they are predicted as unknown.
@@ -212,7 +223,7 @@ class Scorer:
                 values[:, known] = fitted(features[fold.test])
             values, share = repaired(values)
             shares.append(share)
-            made.predictions.append(results.Predictions(fold.repeat, fold.test, values))
+            made.predictions.append(Predictions(fold.repeat, fold.test, values))
         made.repaired = float(np.mean(shares))
         return made
 
@@ -237,7 +248,7 @@ class _Predicted:
         Share of the predicted covariances that were repaired.
     """
 
-    predictions: list[results.Predictions] = field(default_factory=list)
+    predictions: list[Predictions] = field(default_factory=list)
     dims: int = 0
     strengths: list[float | None] = field(default_factory=list)
     different_rows: int | None = None

@@ -62,10 +62,10 @@ def measure(dataset: Path, work: Path, *, workers: int, rounds: int) -> dict[str
         alone = [
             result
             for result in outcome.results
-            if result["phase"] == "fine-tuned" and result["layer"] == 0 and "+" not in result["features"]
+            if result.phase == "fine-tuned" and result.layer == 0 and "+" not in result.features
         ]
-        seconds = [sum(result["config"]["training"][0]["finetuning_seconds"]) for result in alone]
-        rows = {(result["features"], result["layer"]) for result in outcome.results if result["layer"] is not None}
+        seconds = [sum(result.model_dump()["config"]["training"][0]["finetuning_seconds"]) for result in alone]
+        rows = {(result.features, result.layer) for result in outcome.results if result.layer is not None}
         assert len(rows) == 15, rows
         assert len(alone) == 3, alone
         print(

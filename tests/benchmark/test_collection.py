@@ -6,16 +6,18 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from emobench.benchmark.results.collection import Collection, verify_all
-from emobench.benchmark.results.seals import signature_of
-from emobench.benchmark.results.store import write_result
+from emobench.benchmark.results.model import predictions_path
 from emobench.benchmark.results.verify_data import Datasets
 from emobench.cli.main import app
 from emobench.errors import InputError
 from polars import read_parquet
 from typer.testing import CliRunner
+
+from .made import rewrite, signature
 
 GetRow = Callable[[str], Path]
 
@@ -71,42 +73,39 @@ def test_strays_are_named(results: Path, row: GetRow, finished_run: Path) -> Non
 
 def test_a_result_under_another_name_or_dataset(results: Path, row: GetRow) -> None:
     path = row("constant")
-    for end in (".json", ".parquet"):
+    for end in (".json", ".predictions.parquet"):
         path.with_suffix(end).rename(path.with_name(f"best{end}"))
     other = Path(shutil.copytree(results / "tiny@1.0.0", results / "other@2.0.0"))
     for name in ("best", "oracle"):
         for each in other.glob(f"{name}*"):
             each.unlink()
     wrong = _wrong(_check(results))
-    assert any(f"the file is called best.json; by its content it is {path.name}" in line for line in wrong)
-    assert any("the file lies in other@2.0.0; by its content it belongs in tiny@1.0.0" in line for line in wrong)
+    assert any(f"the file is called best.json; its content requires {path.name}" in line for line in wrong)
+    assert any("the file is in the folder other@2.0.0; it belongs in tiny@1.0.0" in line for line in wrong)
 
 
-def test_the_same_row_twice(results: Path, row: GetRow) -> None:
+def test_the_same_entry_twice(results: Path, row: GetRow) -> None:
     path = row("constant")
-    again = json.loads(path.read_text())
-    table = read_parquet(path.with_suffix(".parquet"))
-    again["config"]["versions"]["numpy"] = again["environment"]["numpy"] = "99.0"
-    again["signature"] = signature_of(again["config"])
-    second = path.with_name(f"constant-{again['signature']}.json")
-    write_result(second, {name: again[name] for name in again if name != "seals"}, table)
+
+    def again(**config: Any) -> Path:
+        result = json.loads(path.read_text())
+        result["config"] |= config
+        result["environment"] |= config.get("versions", {})
+        result["signature"] = signature(result)
+        second = path.with_name(f"constant-{result['signature']}.json")
+        rewrite(second, result, read_parquet(predictions_path(path)))
+        return second
+
+    versions = json.loads(path.read_text())["config"]["versions"]
+    second = again(versions={**versions, "numpy": "99.0"})
     first, last = sorted([path, second])
     assert _wrong(_check(results)) == [
-        f"{last.name}: duplicates: the same row as {first}; expected it once, whatever versions computed it"
+        f"{last.name}: duplicates: the same entry as {first}; expected each entry once, whatever versions computed it"
     ]
-    # Another seed is another row.
-    again["config"]["bootstrap_seed"] = 1
-    again["config"]["versions"]["numpy"] = again["environment"]["numpy"] = json.loads(path.read_text())["environment"][
-        "numpy"
-    ]
-    again["signature"] = signature_of(again["config"])
-    for end in (".json", ".parquet"):
-        second.with_suffix(end).unlink()
-    write_result(
-        path.with_name(f"constant-{again['signature']}.json"),
-        {name: again[name] for name in again if name != "seals"},
-        table,
-    )
+    # Another seed is another entry.
+    for each in (second, predictions_path(second)):
+        each.unlink()
+    again(bootstrap_seed=1)
     assert not any("duplicates" in line for line in _wrong(_check(results)))
 
 
@@ -115,7 +114,7 @@ def test_every_wrong_file_is_named_and_the_rest_checked(
 ) -> None:
     monkeypatch.setenv("EMOBENCH_DATA", str(finished_run / "data"))
     folder = results / "tiny@1.0.0"
-    row("constant").with_suffix(".parquet").unlink()
+    predictions_path(row("constant")).unlink()
     text = row("oracle").read_text()
     row("oracle").write_text(text[: len(text) // 2])
     (folder / "old.json").write_text('{"schema": 0, "scores": {}}')
@@ -126,12 +125,12 @@ def test_every_wrong_file_is_named_and_the_rest_checked(
     assert ran.exit_code == 1
     lines = ran.stdout.splitlines()
     for name, reason in {
-        "old.json": "file: has schema 0; this emobench checks schema 1",
-        "foreign.json": "file: expected a result as a JSON object, found a list",
+        "old.json": "file: was written by an older emobench (schema 0)",
+        "foreign.json": "file: not a result; expected a JSON object, not",
         "nul.json": "file: not a readable result",
-        row("constant").name: "is missing; expected it beside the result",
+        row("constant").name: "cannot be read (No such file or directory)",
         row("oracle").name: "not a readable result",
-        "folder.json": "belongs to no result",
+        "folder.json": "is not part of a result",
     }.items():
         assert any(line.startswith("FAILED") and name in line and reason in line for line in lines), name
     assert f"verified      {row('mine')}" in lines

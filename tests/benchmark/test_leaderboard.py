@@ -11,30 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from emobench.benchmark.report.leaderboard import load_tables, rendered, save
+from emobench.benchmark.report.leaderboard import load, rendered, save
 from emobench.cards.tables import Table, to_latex, to_markdown, to_rich
 from emobench.errors import InputError
-from emobench.runtime.files import digest
 
-
-def _result(**changes: Any) -> dict[str, Any]:
-    score = {"mean": 0.1404, "std": 0.0042, "per_repeat": [0.14], "ci95": [0.13, 0.15]}
-    undefined = {"mean": None, "std": None, "per_repeat": [None], "ci95": None}
-    return {
-        "schema": 1,
-        "signature": digest(changes)[:12],
-        "dataset": {"name": "d", "version": "1.0.0", "manifest_sha256": "1" * 64, "synthetic": False},
-        "features": "mfcc",
-        "layer": None,
-        "phase": None,
-        "dims": 20,
-        "regressor": "mlr",
-        "n_clips": 237,
-        "scores": {"mean_distance": score, "kl_divergence": {**score, "mean": 0.642}, "ccc_arousal": undefined},
-        "covariance_repaired": 0.0,
-        "cost": {"seconds_per_clip": 0.1, "train_seconds": 1.0, "peak_rss_mb": 300.0, "processor": "AMD EPYC"},
-        "created": "2026-01-01T00:00:00+00:00",
-    } | changes
+from .made import plain
 
 
 def _write(folder: Path, *results: dict[str, Any]) -> Path:
@@ -46,8 +27,8 @@ def _write(folder: Path, *results: dict[str, Any]) -> Path:
 
 
 def test_every_form_has_the_same_numbers(tmp_path: Path) -> None:
-    folder = _write(tmp_path, _result(), _result(features="rhythm+pitch", layer=2, phase="fine-tuned", dims=50))
-    tables, _ = load_tables(folder)
+    folder = _write(tmp_path, plain(), plain(features="rhythm+pitch", layer=2, phase="fine-tuned", dims=50))
+    tables = load(folder).tables
     assert "| MFCC | – | 0.140 ± 0.004 | – | 0.642 ± 0.004 |" in rendered(tables, "markdown")
     assert r"MFCC & -- & 0.140 $\pm$ 0.004 & -- & 0.642 $\pm$ 0.004 \\" in rendered(tables, "latex")
     assert "0.140 ± 0.004" in rendered(tables, "rich")
@@ -67,9 +48,9 @@ def test_every_form_has_the_same_numbers(tmp_path: Path) -> None:
 
 
 def test_datasets_and_manifests_never_share_a_table(tmp_path: Path) -> None:
-    synthetic = {"name": "s", "version": "1.0.0", "manifest_sha256": "2" * 64, "synthetic": True}
-    other = {"name": "d", "version": "1.0.0", "manifest_sha256": "3" * 64, "synthetic": False}
-    tables, _ = load_tables(_write(tmp_path, _result(), _result(dataset=synthetic), _result(dataset=other)))
+    synthetic = {**plain()["dataset"], "name": "s", "manifest_sha256": "2" * 64, "synthetic": True}
+    other = {**plain()["dataset"], "manifest_sha256": "3" * 64}
+    tables = load(_write(tmp_path, plain(), plain(dataset=synthetic), plain(dataset=other))).tables
     features = [table.title.rsplit(": ", 1)[1] for table in tables if table.records]
     assert sorted(features) == [
         "d@1.0.0 [manifest 11111111]",
@@ -80,9 +61,9 @@ def test_datasets_and_manifests_never_share_a_table(tmp_path: Path) -> None:
 
 
 def test_folds_never_share_a_table(tmp_path: Path) -> None:
-    dataset = _result()["dataset"]
-    dealt = [_result(dataset={**dataset, "folds_sha256": digit * 64}) for digit in "45"]
-    tables, _ = load_tables(_write(tmp_path, *dealt))
+    dataset = plain()["dataset"]
+    dealt = [plain(dataset={**dataset, "folds_sha256": digit * 64}) for digit in "45"]
+    tables = load(_write(tmp_path, *dealt)).tables
     titles = {table.title.rsplit(": ", 1)[1] for table in tables}
     assert titles == {"d@1.0.0 [folds 44444444]", "d@1.0.0 [folds 55555555]"}
     assert len({table.slug for table in tables}) == len(tables)
@@ -90,20 +71,21 @@ def test_folds_never_share_a_table(tmp_path: Path) -> None:
 
 
 def test_the_latest_of_a_row_stands(tmp_path: Path) -> None:
-    later = _result(created="2026-02-01T00:00:00+00:00", signature="new")
-    tables, _ = load_tables(_write(tmp_path, later, _result()))
-    assert [record["signature"] for record in tables[0].records] == ["new"]
+    later = plain(created="2026-02-01T00:00:00+00:00", signature="abcdefabcdef")
+    tables = load(_write(tmp_path, later, plain())).tables
+    assert [record["signature"] for record in tables[0].records] == ["abcdefabcdef"]
 
 
 def test_files_that_are_no_results_are_named(tmp_path: Path) -> None:
-    folder = _write(tmp_path, _result(), _result(schema=0), {"dataset": {"name": "d", "version": "1.0.0"}})
+    folder = _write(tmp_path, plain(), plain(schema=0), {"dataset": {"name": "d", "version": "1.0.0"}})
     (folder / "d@1.0.0" / "cut.json").write_text('{"schema": 1,')
-    tables, problems = load_tables(folder)
+    board = load(folder)
+    tables, problems = board.tables, board.store.problems
     assert len(tables[0].rows) == 1
     assert len(problems) == 3
     assert "cut.json: not a readable result" in problems[0]
-    assert "has schema 0" in problems[1]
-    assert "lacks schema, signature, features" in problems[2]
+    assert "was written by an older emobench (schema 0). Run the same" in problems[1]
+    assert "is not a result of emobench" in problems[2]
 
 
 @pytest.mark.parametrize(
@@ -114,35 +96,36 @@ def test_files_that_are_no_results_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_names_that_lead_out_of_the_folder(tmp_path: Path, changes: dict[str, str]) -> None:
-    folder = _write(tmp_path / "results", _result())
-    result = _result(dataset={**_result()["dataset"], **changes})
+    folder = _write(tmp_path / "results", plain())
+    result = plain(dataset={**plain()["dataset"], **changes})
     (folder / "d@1.0.0" / "evil.json").write_text(json.dumps(result))
-    tables, problems = load_tables(folder)
+    board = load(folder)
+    tables, problems = board.tables, board.store.problems
     assert len(problems) == 1
-    assert f"evil.json: not a result of schema 1 (dataset.{next(iter(changes))}: is" in problems[0]
+    assert f"evil.json: not a valid result (dataset.{next(iter(changes))}: is" in problems[0]
     assert all(path.parent == tmp_path / "out" for path in save(tables, "csv", f"{tmp_path}/out/"))
 
 
 def test_saved_as_one_file_or_one_a_table(tmp_path: Path) -> None:
-    folder = _write(tmp_path / "results", _result(), _result(features="rhythm", layer=0, phase="fine-tuned"))
-    tables, _ = load_tables(folder)
+    folder = _write(tmp_path / "results", plain(), plain(features="rhythm", layer=0, phase="fine-tuned"))
+    tables = load(folder).tables
     assert save(tables, "markdown", str(tmp_path / "all.md")) == [tmp_path / "all.md"]
     assert (tmp_path / "all.md").read_text() == rendered(tables, "markdown")
     paths = save(tables, "latex", f"{tmp_path}/tex/")
     assert [path.name for path in paths] == [
-        f"d@1.0.0-11111111-{what}.tex" for what in ("features", "networks", "ranks")
+        f"d@1.0.0-11111111-22222222-{what}.tex" for what in ("features", "networks", "ranks")
     ]
     assert paths[1].read_text() == to_latex(tables[1])
 
 
 def test_no_results_yet(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"no results yet\. Make some with 'emobench run"):
-        load_tables(tmp_path / "results")
+        load(tmp_path / "results")
 
 
 def test_wrong_form(tmp_path: Path) -> None:
-    tables, _ = load_tables(_write(tmp_path, _result()))
-    with pytest.raises(InputError, match="--format pdf: expected rich, markdown, latex, csv, json"):
+    tables = load(_write(tmp_path, plain())).tables
+    with pytest.raises(InputError, match="`form` pdf: expected rich, markdown, latex, csv, json"):
         rendered(tables, "pdf")
 
 
@@ -174,8 +157,8 @@ def _compile(folder: Path, *tables: Table) -> None:
 def test_latex_compiles(tmp_path: Path) -> None:
     letters = "".join(map(chr, [*range(0x0, 0x250), 0x3B1, 0x416, 0x65E5, 0x1F600]))
     every = Table(title=letters, slug="y", columns=(letters,), rows=[(letters,)], notes=[letters])
-    results = _write(tmp_path, _result(features="file:100 %_#{a}~^$&\\.csv"), _result(layer=0, phase="fine-tuned"))
-    _compile(tmp_path, NASTY, every, *load_tables(results)[0])
+    results = _write(tmp_path, plain(features="file:100 %_#{a}~^$&\\.csv"), plain(layer=0, phase="fine-tuned"))
+    _compile(tmp_path, NASTY, every, *load(results).tables)
 
 
 def test_latex_is_escaped() -> None:

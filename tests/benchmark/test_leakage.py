@@ -220,5 +220,5 @@ def test_one_recording_under_two_ids(with_audio: Path, tmp_path: Path, monkeypat
     board = CliRunner().invoke(app, ["leaderboard", "--json"])
     rows = [row for part in json.loads(board.stdout) for row in part["rows"] if "spectral_shape" in row["features"]]
     assert [row["rank"] for row in rows] == [None]
-    assert rows[0]["no_rank"] == "leakage allowed"
+    assert rows[0]["no_rank"] == "leakage was allowed"
     assert CliRunner().invoke(app, command).exit_code == 2

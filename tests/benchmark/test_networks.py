@@ -278,17 +278,17 @@ class OneRepeat:
             outcome = runs.run(["rhythm"], places, config, NETWORKS, device="cpu", pool=self.pool)
         if not (self.work / "cache").is_dir():
             shutil.copytree(own / "analysis", self.work / "cache" / "analysis")
-        deep = [result for result in outcome.results if result["layer"] is not None]
+        deep = [result for result in outcome.results if result.layer is not None]
         assert len(deep) == 4
-        tuned = next(result for result in deep if result["phase"] == "fine-tuned")["config"]
+        tuned = next(result for result in deep if result.phase == "fine-tuned").model_dump()["config"]
         kept = {path.name: cache.read(path) for path in (own / tuning.KIND).rglob("*.npz")}
         assert len(kept) == 1
         training = {name: value for name, value in tuned["training"][0].items() if name != "finetuning_seconds"}
         means = ["arousal", "valence", "arousal_var", "valence_var", "covariance"]
-        tables = [pl.read_parquet(path.with_suffix(".parquet")) for path in outcome.paths[: len(deep)]]
+        tables = [pl.read_parquet(path.with_suffix(".predictions.parquet")) for path in outcome.paths[: len(deep)]]
         return {
             "training": training,
-            "strengths": [result["config"]["ridge_strength"] for result in deep],
+            "strengths": [result.config.ridge_strength for result in deep],
             "weights": {
                 (name, part): array.tobytes()
                 for name, arrays in kept.items()
@@ -297,7 +297,7 @@ class OneRepeat:
             },
             "predictions": [table.select(means).to_numpy().tobytes() for table in tables],
             "truth": [table.select(f"true_{name}" for name in means).to_numpy().tobytes() for table in tables],
-            "scores": [result["scores"]["mean_distance"]["mean"] for result in deep],
+            "scores": [result.scores["mean_distance"].mean for result in deep],
         }
 
 

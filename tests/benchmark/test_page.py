@@ -25,7 +25,8 @@ from emobench.benchmark.report.page_clips import (
     row_data,
     unpacked,
 )
-from emobench.benchmark.results.predictions import read_stored
+from emobench.benchmark.results.model import Result
+from emobench.benchmark.results.store import ResultStore
 from emobench.benchmark.scoring.metrics import covariances
 from emobench.cards.page import Page
 from emobench.errors import InputError
@@ -35,9 +36,13 @@ from hypothesis import strategies as st
 GetRow = Callable[[str], Path]
 
 
+def _read(path: Path) -> Result:
+    return ResultStore(path.parents[1]).read(path)
+
+
 def _page(results: Path, data: Path) -> Page:
     made = load(results)
-    return make_page(made.results, made.ranking, made.tables, folder=results, data=data)
+    return make_page(made.store, made.ranking, made.tables, data=data)
 
 
 @given(st.lists(st.floats(-3, 3), max_size=20), st.sampled_from([MEAN, SPREAD]))
@@ -121,7 +126,7 @@ def test_panels_have_the_numbers_of_the_predictions(results: Path, row: GetRow, 
     result = json.loads(row("mine").read_text())
     data = _page(results, tmp_path).sections[0].data
     found = data["rows"][result["signature"]]
-    table = _distances(pl.read_parquet(row("mine").with_suffix(".parquet")))
+    table = _distances(pl.read_parquet(row("mine").with_suffix(".predictions.parquet")))
     first = table.filter(pl.col("repeat") == pl.col("repeat").min().over("clip_id"))
     means = ("arousal", "valence", "distance", "true_arousal", "true_valence")
     clips = first.group_by("clip_id").agg(pl.col(means).mean()).sort("distance")
@@ -158,12 +163,12 @@ def test_panels_have_the_numbers_of_the_predictions(results: Path, row: GetRow, 
 
 
 def test_a_row_is_thinned_to_its_limits(row: GetRow) -> None:
-    result = json.loads(row("mine").read_text())
-    stored, pool = read_stored(result, row("mine")), Pool({})
-    found = row_data(stored, list(result["albums"]), pool, Limits(clips=2, points=4))
+    store, result = ResultStore(row("mine").parents[1]), _read(row("mine"))
+    stored, pool = store.predictions(result), Pool({})
+    found = row_data(stored, list(result.albums), pool, Limits(clips=2, points=4))
     assert (len(found["paths"]), found["best"], found["worst"]) == (2, 1, 1)
     assert len(pool.sets[found["set"]]) <= 6 < found["tested"]
-    everything = row_data(stored, list(result["albums"]), Pool({}), Limits(clips=12, points=1000))
+    everything = row_data(stored, list(result.albums), Pool({}), Limits(clips=12, points=1000))
     assert everything["paths"][0] == found["paths"][0]
     assert everything["paths"][-1] == found["paths"][-1]
 
@@ -177,7 +182,7 @@ def test_rows_share_targets_where_these_are_the_same(results: Path, tmp_path: Pa
 
 
 def test_artists_and_titles_where_the_dataset_is_at_hand(results: Path, row: GetRow, finished_run: Path) -> None:
-    result = json.loads(row("mine").read_text())
+    result = _read(row("mine"))
     names, remark = clip_names(result, finished_run / "data")
     assert names["c003"] == ("Artist 3", "c003")
     assert remark == "Artists and titles are the dataset's."
@@ -189,12 +194,13 @@ def test_artists_and_titles_where_the_dataset_is_at_hand(results: Path, row: Get
 def test_clips_go_by_their_ids_where_the_dataset_is_not_at_hand(
     row: GetRow, finished_run: Path, tmp_path: Path
 ) -> None:
-    result = json.loads(row("mine").read_text())
+    result = _read(row("mine"))
     assert clip_names(result, tmp_path) == (
         {},
         "Clips go by their ids, without artist and title: the dataset is not at hand.",
     )
-    other = {**result, "dataset": {**result["dataset"], "manifest_sha256": "0" * 64}}
+    dataset = result.dataset.model_copy(update={"manifest_sha256": "0" * 64})
+    other = result.model_copy(update={"dataset": dataset})
     assert clip_names(other, finished_run / "data")[1].endswith("the dataset is not at hand.")
     shutil.copytree(finished_run / "data", tmp_path / "data")
     path = tmp_path / "data" / "tiny" / "clips" / "train-00000.parquet"
@@ -209,22 +215,22 @@ def test_files_that_are_no_results_and_rows_without_predictions(results: Path, r
     (folder / "cut.json").write_text(row("mine").read_text()[:300])
     (folder / "foreign.json").write_text('{"name": "<b>x</b>"}')
     (folder / "older.json").write_text('{"schema": 0}')
-    row("mine").with_suffix(".parquet").write_bytes(b"damaged")
+    row("mine").with_suffix(".predictions.parquet").write_bytes(b"damaged")
     page = _page(results, tmp_path)
     assert len(page.problems) == 3
     assert page.problems[0].startswith("tiny@1.0.0/cut.json: not a readable result")
-    assert "foreign.json: not a result of schema 1 (result: lacks schema" in page.problems[1]
-    assert "older.json: not a result of schema 1 (has schema 0)" in page.problems[2]
+    assert "foreign.json: is not a result of emobench" in page.problems[1]
+    assert "older.json: was written by an older emobench (schema 0)" in page.problems[2]
     (section,) = page.sections
     assert len(section.entries) == 3
     signature = json.loads(row("mine").read_text())["signature"]
-    assert "its predictions are damaged" in section.data["rows"][signature]["reason"]
+    assert "has another SHA-256" in section.data["rows"][signature]["reason"]
     (entry,) = [entry for entry in section.entries if entry.signature == signature]
     assert entry.ranks == ("–", "–")
-    assert "damaged" in entry.facts["No rank"]
+    assert "SHA-256" in entry.facts["No rank"]
     text = load(results).page(tmp_path)
     assert str(tmp_path) not in text
-    assert "tiny@1.0.0/older.json: not a result of schema 1 (has schema 0)" in text
+    assert "tiny@1.0.0/older.json: was written by an older emobench (schema 0)" in text
 
 
 def test_datasets_and_folds_never_share_a_section(results: Path, row: GetRow, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from emobench.benchmark import runs
 from emobench.benchmark.features import extraction, standard
 from emobench.benchmark.features.networks import NetworkConfig
-from emobench.benchmark.report.leaderboard import load_tables, rendered
+from emobench.benchmark.report.leaderboard import load, rendered
 from emobench.benchmark.results.collection import verify_all
 from emobench.benchmark.results.verify_data import Datasets
 from emobench.errors import InputError
@@ -43,7 +43,7 @@ def plug_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     return write
 
 
-def _run(specs: list[str], folder: Path, out: Path) -> runs.Outcome:
+def _run(specs: list[str], folder: Path, out: Path) -> Any:
     places = runs.Places(dataset=folder / "syn", out=out / "results", models=out / "models")
     with executor(1) as pool:
         return runs.run(specs, places, runs.RunConfig(), NetworkConfig(), device="cpu", pool=pool)
@@ -52,8 +52,8 @@ def _run(specs: list[str], folder: Path, out: Path) -> runs.Outcome:
 def test_joined_with_a_standard_feature(with_audio: Path, tmp_path: Path, plug_in: Any) -> None:
     plug_in(FRAMES, "level")
     outcome = _run(["level+mfcc"], with_audio, tmp_path)
-    assert outcome.results[0]["dims"] == 21
-    assert len(outcome.results[0]["config"]["values"]) == 2
+    assert outcome.results[0].dims == 21
+    assert len(outcome.results[0].config.values) == 2
 
 
 def test_changed_code_gives_a_new_result(with_audio: Path, tmp_path: Path, plug_in: Any) -> None:
@@ -68,11 +68,11 @@ def test_changed_code_gives_a_new_result(with_audio: Path, tmp_path: Path, plug_
     plug_in(FRAMES.replace("np.abs(frames)", "np.square(frames)"), "level")
     changed = _run(["level"], with_audio, tmp_path)
     assert changed.computed == 1
-    assert changed.results[0]["signature"] != first.results[0]["signature"]
-    assert changed.results[0]["scores"] != first.results[0]["scores"]
+    assert changed.results[0].signature != first.results[0].signature
+    assert changed.results[0].scores != first.results[0].scores
     # Both stand on the board, and the folder passes its check.
-    shown = rendered(load_tables(tmp_path / "results")[0], "rich")
-    assert all(f"level [{result['signature'][:6]}" in shown for result in (first.results[0], changed.results[0]))
+    shown = rendered(load(tmp_path / "results").tables, "rich")
+    assert all(f"level [{result.signature[:6]}" in shown for result in (first.results[0], changed.results[0]))
     found = verify_all(tmp_path / "results", Datasets([with_audio / "syn"], with_audio, only=False), tmp_path)
     assert found.ok
 
@@ -89,7 +89,7 @@ def test_a_changed_standard_feature_gives_a_new_signature(
 
     monkeypatch.setattr(standard, "compute", changed)
     monkeypatch.setattr(extraction, "code_sha256", lambda: "another")
-    assert _run(["mfcc"], with_audio, tmp_path).results[0]["signature"] != first.results[0]["signature"]
+    assert _run(["mfcc"], with_audio, tmp_path).results[0].signature != first.results[0].signature
 
 
 def test_the_regressor_sees_float32(with_audio: Path, tmp_path: Path, plug_in: Any) -> None:
@@ -98,7 +98,7 @@ def test_the_regressor_sees_float32(with_audio: Path, tmp_path: Path, plug_in: A
     # Steps below the resolution of float32 at 1 make a constant: nothing to learn from.
     plug_in(code + offset.format(step=1e-9), "fine")
     outcome = _run(["fine"], with_audio, tmp_path)
-    means = {result["features"]: result["scores"]["mean_distance"]["mean"] for result in outcome.results}
+    means = {result.features: result.scores["mean_distance"].mean for result in outcome.results}
     assert means["fine"] == pytest.approx(means["constant"], abs=1e-12)
 
 
@@ -135,7 +135,7 @@ def test_a_sparse_feature_holds_its_last_value(with_audio: Path, tmp_path: Path,
     with pytest.raises(InputError, match="returned no frame for 6 of 8 seconds"):
         _run(["rare"], with_audio, tmp_path)
     plug_in(code + "rare.sparse = True\n", "rare")
-    assert _run(["rare"], with_audio, tmp_path).results[0]["dims"] == 1
+    assert _run(["rare"], with_audio, tmp_path).results[0].dims == 1
 
 
 def test_a_package_that_cannot_be_imported(with_audio: Path, tmp_path: Path, plug_in: Any) -> None:
@@ -151,10 +151,10 @@ def test_cost_is_that_of_each_entry(with_audio: Path, tmp_path: Path, plug_in: A
     )
     plug_in(slow, "level")
     outcome = _run(["level", "mfcc", "chroma"], with_audio, tmp_path)
-    costs = {result["features"]: result["cost"] for result in outcome.results}
-    assert costs["level"]["seconds_per_clip"] < 0.1
+    costs = {result.features: result.cost for result in outcome.results}
+    assert costs["level"].seconds_per_clip < 0.1
     # Regression on eight-second clips takes milliseconds, whichever entry comes first.
-    assert all(cost["train_seconds"] < 0.1 for cost in costs.values())
-    assert all(cost["peak_rss_mb"] is None for cost in costs.values())
-    again = pl.read_parquet(outcome.paths[0].with_suffix(".parquet"))
+    assert all(cost.train_seconds < 0.1 for cost in costs.values())
+    assert all(cost.peak_rss_mb is None for cost in costs.values())
+    again = pl.read_parquet(outcome.paths[0].with_suffix(".predictions.parquet"))
     assert np.isfinite(again["arousal"].to_numpy()).all()

@@ -14,17 +14,19 @@ import polars as pl
 import pytest
 import torch
 import yaml
-from emobench.benchmark.features.spec import Entry
-from emobench.benchmark.publishing.board import Board, board, read_rows
+from emobench.benchmark.publishing.board import Board, board
 from emobench.benchmark.publishing.model import model_release
-from emobench.benchmark.results.seals import seals_of, signature_of
-from emobench.benchmark.results.store import result_name
+from emobench.benchmark.results.config import Config
+from emobench.benchmark.results.model import predictions_path
+from emobench.benchmark.results.store import ResultStore
 from emobench.benchmark.results.verify_data import Datasets
 from emobench.cards.hub_pages import scored_card
 from emobench.dbn.domains import Domain
 from emobench.dbn.pretraining import PretrainingConfig, pretrain
 from emobench.errors import InputError
-from emobench.runtime.files import sha256_file, write_json
+from emobench.runtime.files import sha256_file
+
+from .made import rewrite, signature
 
 Tiny = Callable[..., Path]
 
@@ -51,15 +53,8 @@ def results(ann: Any, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> P
     return folder / "results"
 
 
-def _page(folder: Path) -> str:
-    return f"<p>{len(read_rows(folder).results)} rows"
-
-
-def _rewrite(path: Path, result: dict[str, Any]) -> None:
-    """Write a changed result as one who knows how to seal it."""
-    result.pop("seals")
-    result["seals"] = seals_of(result, pl.read_parquet(path.with_suffix(".parquet")))
-    write_json(path, result)
+def _page(store: ResultStore) -> str:
+    return f"<p>{len(store.results)} entries"
 
 
 def _board(results: Path) -> Board:
@@ -108,13 +103,13 @@ def test_datasets_loads_scores_and_predictions(ann: Any, results: Path) -> None:
         "value = scores, {name: split.to_dict() for name, split in splits.items()}\n"
     )
     scores, splits = found
-    rows = read_rows(results).results
+    entries = ResultStore(results).results
     assert {row["signature"]: row["mean_distance"] for row in scores} == {
-        row["signature"]: row["scores"]["mean_distance"]["mean"] for row in rows.values()
+        each.signature: each.scores["mean_distance"].mean for each in entries
     }
     for row in scores:
         path = results / row["predictions"].removeprefix("results/")
-        split = path.stem.replace("-", "_").replace("+", "_").replace(".", "_")
+        split = path.name.removesuffix(".predictions.parquet").replace("-", "_").replace("+", "_").replace(".", "_")
         assert splits[split] == pl.read_parquet(path).to_dict(as_series=False)
 
 
@@ -135,7 +130,7 @@ def test_only_new_rows_are_proposed(ann: Any, results: Path, tmp_path: Path) -> 
     repo = ann.hub.repos["dataset", "bob/board"]
     head, proposal = repo.commits[repo.branches["main"]], repo.commits[repo.pulls[1]]
     changed = {path for path in proposal if proposal[path] != head.get(path)}
-    assert changed == {f"results/tiny@1.0.0/{second}{ending}" for ending in (".json", ".parquet")}
+    assert changed == {f"results/tiny@1.0.0/{second}{ending}" for ending in (".json", ".predictions.parquet")}
     # Bob accepts; his own folder knows the first row alone, and what is there stays.
     repo.branches["main"] = repo.pulls[1]
     ran = ann.run("publish", "leaderboard", "bob/board", "--results", tmp_path / "results", "--public", **bob)
@@ -171,12 +166,12 @@ def test_rows_that_are_not_whole_are_named(ann: Any, results: Path, tmp_path: Pa
     shutil.copytree(results, tmp_path / "results")
     folder = tmp_path / "results" / "tiny@1.0.0"
     changed, cut = (folder / f"{_names(results, f'mine{number}')[0]}.json" for number in (1, 2))
-    table = pl.read_parquet(changed.with_suffix(".parquet"))
-    table.with_columns(pl.col("arousal") + 1e-9).write_parquet(changed.with_suffix(".parquet"))
+    table = pl.read_parquet(changed.with_suffix(".predictions.parquet"))
+    table.with_columns(pl.col("arousal") + 1e-9).write_parquet(changed.with_suffix(".predictions.parquet"))
     cut.write_text(cut.read_text()[:500])
     ran = ann.run("publish", "leaderboard", "ann/x", "--results", tmp_path / "results", "--dry-run")
     assert ran.status == 0, ran.err
-    assert f"left out: {changed}: it or its predictions are not as they were written" in ran.err
+    assert f"left out: {changed}: its predictions cannot be used (" in ran.err
     assert f"left out: {cut}: not a readable result" in ran.err
     assert "constant" in ran.out
     assert "mine" not in ran.out
@@ -191,10 +186,10 @@ def test_a_row_of_the_same_signature_with_other_scores(ann: Any, results: Path, 
     path = next((tmp_path / "results").glob("*/mine1*.json"))
     result = json.loads(path.read_text())
     result["scores"]["mean_distance"]["mean"] -= 0.01
-    _rewrite(path, result)
+    rewrite(path, result)
     ran = ann.run("publish", "leaderboard", "ann/cheated", "--results", tmp_path / "results")
     assert ran.status == 2
-    assert f"{path}: ann/cheated holds a row of the same signature with other scores" in ran.err
+    assert f"{path}: ann/cheated has an entry of the same signature with other scores" in ran.err
 
 
 def test_a_new_row_that_fails_its_check_does_not_go(ann: Any, results: Path, tmp_path: Path) -> None:
@@ -202,7 +197,7 @@ def test_a_new_row_that_fails_its_check_does_not_go(ann: Any, results: Path, tmp
     path = next((tmp_path / "results").glob("*/mine1*.json"))
     result = json.loads(path.read_text())
     result["scores"]["mean_distance"]["mean"] -= 0.01
-    _rewrite(path, result)
+    rewrite(path, result)
     ran = ann.run("publish", "leaderboard", "ann/better", "--results", tmp_path / "results")
     assert ran.status == 2
     assert f"{path}: scores: scores.mean_distance.mean: is" in ran.err
@@ -222,12 +217,12 @@ def test_no_path_of_this_machine_goes(results: Path, tmp_path: Path) -> None:
     from emobench.cards.hub_release import listing
 
     made = _board(results)
-    assert len(listing(made.results)) == 2 * len(read_rows(results).results) + 2
+    assert len(listing(made.results)) == 2 * len(ResultStore(results).results) + 2
     shutil.copytree(results, tmp_path / "results")
     path = next((tmp_path / "results").glob("*/mine1*.json"))
     result = json.loads(path.read_text())
     result["excluded"] = {"c001": f"{tmp_path}/results/x"}
-    _rewrite(path, result)
+    rewrite(path, result)
     made = _board(tmp_path / "results")
     with pytest.raises(InputError, match=r"mine1.*\.json, line \d+: contains the path of its folder on this machine"):
         listing(made.results)
@@ -252,20 +247,20 @@ def scored(results: Path, model: Path, tmp_path: Path) -> Path:
     path = {"path": f"{model.name}/weights.safetensors", "sha256": weights}
     result |= {"features": "rhythm", "layer": 1, "phase": "fine-tuned", "model": [path]}
     result["dataset"] |= {"repo": "ann/tiny", "commit": "a" * 40}
-    result["config"] |= {"row": ["rhythm", 1, "fine-tuned"], "parts": [{"model_sha256": weights}]}
-    return _resealed(tmp_path / "results" / "tiny@1.0.0", result, source.with_suffix(".parquet"))
+    result["config"] |= {"entry": ["rhythm", 1, "fine-tuned"], "parts": [{"model_sha256": weights}]}
+    return _resealed(tmp_path / "results" / "tiny@1.0.0", result, source.with_suffix(".predictions.parquet"))
 
 
 def _resealed(folder: Path, result: dict[str, Any], predictions: Path) -> Path:
     """Write a result as the run would have that found these settings."""
-    config = result["config"]
-    result["signature"] = signature_of(config)
-    row = Entry(("rhythm",), 1, "fine-tuned", bool(config.get("carry_over")))
-    path = folder / result_name(row, config.get("leakage", []), result["signature"])
+    result["signature"] = signature(result)
     folder.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(predictions, path.with_suffix(".parquet"))
-    _rewrite(path, result)
-    return path
+    table = pl.read_parquet(predictions)
+    path = rewrite(folder / "entry.json", result, table).path
+    name = Config.model_validate_json(json.dumps(result["config"])).file_name
+    for each in (path, predictions_path(path)):
+        each.unlink()
+    return rewrite(folder / name, result, table).path
 
 
 def test_a_model_with_its_scores(ann: Any, model: Path, scored: Path) -> None:
@@ -297,7 +292,7 @@ def test_what_must_be_said_of_a_row_stands_in_the_card(model: Path, scored: Path
     result = json.loads(scored.read_text())
     result["config"] |= {"carry_over": True, "leakage": ["albums"]}
     result["leakage"]["found"] = ["albums"]
-    leaks = _resealed(scored.parent, result, scored.with_suffix(".parquet"))
+    leaks = _resealed(scored.parent, result, scored.with_suffix(".predictions.parquet"))
     release = model_release(model, "ann/x", results=scored.parents[1], datasets=NONE, evaluation=leaks)
     card = release.uploads[0].content().decode()
     head = yaml.safe_load(card.split("---\n")[1])
@@ -317,9 +312,9 @@ def test_names_in_a_card_are_escaped() -> None:
 def test_changed_scores_are_not_published(model: Path, scored: Path) -> None:
     result = json.loads(scored.read_text())
     result["scores"]["mean_distance"]["mean"] -= 0.1
-    _rewrite(scored, result)
+    rewrite(scored, result)
     for evaluation in (None, scored):
-        with pytest.raises(InputError, match=r"rhythm-layer1.*: scores: .*mean_distance.*Run the row again"):
+        with pytest.raises(InputError, match=r"rhythm-layer1.*: scores: .*mean_distance.*Run the entry again"):
             model_release(model, "ann/x", results=scored.parents[1], datasets=NONE, evaluation=evaluation)
 
 
@@ -338,12 +333,10 @@ def test_wrong_models_and_evaluations(model: Path, scored: Path, results: Path, 
     other = next(results.glob("*/mine2*.json"))
     with pytest.raises(InputError, match="was not made with the weights of"):
         model_release(model, "ann/x", results=results, datasets=NONE, evaluation=other)
-    with pytest.raises(
-        InputError, match=r"--evaluation .*config\.json: not a result of schema 1 \(result: lacks schema"
-    ):
+    with pytest.raises(InputError, match=r"`evaluation` .*config\.json: is not a result of emobench"):
         model_release(model, "ann/x", results=results, datasets=NONE, evaluation=model / "config.json")
-    with pytest.raises(InputError, match=r"--evaluation .*none\.json: not a readable result"):
+    with pytest.raises(InputError, match=r"`evaluation` .*none\.json: not a readable result"):
         model_release(model, "ann/x", results=results, datasets=NONE, evaluation=tmp_path / "none.json")
     (model / "weights.safetensors").unlink()
-    with pytest.raises(InputError, match=r"no whole model there \(no weights\.safetensors\)"):
+    with pytest.raises(InputError, match=r"not a complete model \(weights\.safetensors missing\)"):
         model_release(model, "ann/x", results=results, datasets=NONE)

@@ -13,9 +13,9 @@ import polars as pl
 import pytest
 from emobench.benchmark import runs
 from emobench.benchmark.features.networks import NetworkConfig
-from emobench.benchmark.report.leaderboard import load_tables, rendered
-from emobench.benchmark.results.predictions import read_stored
-from emobench.benchmark.results.store import read_results
+from emobench.benchmark.report.leaderboard import load, rendered
+from emobench.benchmark.results.model import predictions_path
+from emobench.benchmark.results.store import ResultStore
 from emobench.benchmark.scoring.pairs import pair_p
 from emobench.benchmark.scoring.ranking import Ranking, ranking
 from emobench.benchmark.scoring.task import load_task
@@ -31,21 +31,21 @@ def results(ran: Path, tmp_path: Path) -> Path:
 
 def _by_name(folder: Path, made: Ranking | None = None) -> dict[str, dict[str, Any]]:
     """Of each row its standing by mean distance, or why it has none."""
-    found = read_results(folder)
+    found = ResultStore(folder)
     made = made or ranking(found)
     return {
-        row["features"].removeprefix("file:").removesuffix(".csv"): {
-            "standing": made.standings["mean_distance"].get(row["signature"]),
-            "reason": made.unranked.get(row["signature"]),
-            "signature": row["signature"],
+        row.features.removeprefix("file:").removesuffix(".csv"): {
+            "standing": made.standings["mean_distance"].get(row.signature),
+            "reason": made.unranked.get(row.signature),
+            "signature": row.signature,
         }
-        for row in found.rows
+        for row in found.results
     }
 
 
 def test_ranks(ran: Path) -> None:
     rows = _by_name(ran)
-    assert rows["oracle"]["reason"] == "sees the targets"
+    assert rows["oracle"]["reason"] == "uses the targets of the test part"
     assert rows["oracle"]["standing"] is None
     ranked = {name: row["standing"] for name, row in rows.items() if name != "oracle"}
     assert {name: (standing.rank, standing.beats_constant) for name, standing in ranked.items()} == {
@@ -57,7 +57,7 @@ def test_ranks(ran: Path) -> None:
     }
     assert (ranked["good"].better_than, ranked["good"].worse_than) == (3, 0)
     assert (ranked["noise"].better_than, ranked["noise"].worse_than) == (0, 2)
-    assert ranking(read_results(ran)) == ranking(read_results(ran))
+    assert ranking(ResultStore(ran)) == ranking(ResultStore(ran))
 
 
 def test_an_entry_between_two_others_does_not_give_them_one_rank(rated: Path, tmp_path: Path, pool: Executor) -> None:
@@ -87,9 +87,9 @@ def test_an_entry_between_two_others_does_not_give_them_one_rank(rated: Path, tm
 
 
 def test_difference_to_the_best_row(ran: Path) -> None:
-    found = read_results(ran)
+    found = ResultStore(ran)
     made = ranking(found)
-    scores = {row["signature"]: row["scores"]["mean_distance"]["mean"] for row in found.rows}
+    scores = {row.signature: row.scores["mean_distance"].mean or 0.0 for row in found.results}
     for signature, standing in made.standings["mean_distance"].items():
         assert standing.behind == pytest.approx(
             scores[signature] - min(scores[s] for s in made.standings["mean_distance"])
@@ -104,8 +104,8 @@ def test_two_rows_alone_have_the_p_value_of_their_pair(ran: Path, results: Path)
     for path in results.rglob("*"):
         if path.is_file() and not path.name.startswith(("good", "noise")):
             path.unlink()
-    found = read_results(results)
-    rows = {row["features"]: read_stored(row, found.paths[row["signature"]]) for row in found.rows}
+    found = ResultStore(results)
+    rows = {row.features: found.predictions(row) for row in found.results}
     good, noise = rows["file:good.csv"], rows["file:noise.csv"]
     # By hand: seconds weigh by how many a repeat has, repeats alike.
     shares = np.zeros(1 + good.albums.max())
@@ -129,20 +129,18 @@ def _spoil(folder: Path, name: str, change: Any) -> None:
 
 def _rewrite(result: dict[str, Any], path: Path, change: Any) -> None:
     """Change the predictions and make the result name them, as someone would who means it."""
-    place = path.with_suffix(".parquet")
+    place = path.with_suffix(".predictions.parquet")
     change(pl.read_parquet(place)).write_parquet(place)
-    result["predictions_sha256"] = sha256_file(place)
+    result["files"]["predictions"] = sha256_file(place)
 
 
 SPOILED: dict[str, tuple[Any, str]] = {
-    "missing": (lambda result, path: path.with_suffix(".parquet").unlink(), "its predictions cannot be read (No such"),
+    "missing": (lambda result, path: predictions_path(path).unlink(), "cannot be read (No such"),
     "cut": (
-        lambda result, path: path.with_suffix(".parquet").write_bytes(b"PAR1"),
-        "its predictions are damaged or another row's",
+        lambda result, path: predictions_path(path).write_bytes(b"PAR1"),
+        "has another SHA-256 than the result records",
     ),
-    "no albums": (lambda result, path: result.pop("albums"), "does not say which clips share an album"),
-    "wrong albums": (lambda result, path: result["albums"].update(c000=-3), "cannot be scored (album -3"),
-    "unknown clip": (lambda result, path: result["albums"].pop("c003"), "its predictions cannot be scored"),
+    "unknown clip": (lambda result, path: result["albums"].pop("c003"), "clip c003 is not one of the result's"),
     "other albums": (lambda result, path: result["albums"].update(c000=5), "tested on other clips, seconds or albums"),
     "other score": (
         lambda result, path: result["scores"]["mean_distance"].update(mean=0.01),
@@ -150,14 +148,14 @@ SPOILED: dict[str, tuple[Any, str]] = {
     ),
     "no parquet": (
         lambda result, path: _rewrite(result, path, lambda table: table.drop("covariance")),
-        "its predictions cannot be scored (unable to find column",
+        "missing ['covariance']",
     ),
     "not finite": (
         lambda result, path: _rewrite(result, path, lambda table: table.with_columns(valence=pl.lit(float("nan")))),
-        "its predictions cannot be scored (predicted: holds numbers that are not finite)",
+        "row 1: valence is nan; expected a finite value",
     ),
-    "leaks": (lambda result, path: result["config"].update(leakage=["a file"]), "leakage allowed"),
-    "carried over": (lambda result, path: result["config"].update(carry_over=True), "carried over (leaks)"),
+    "leaks": (lambda result, path: result["config"].update(leakage=["a file"]), "leakage was allowed"),
+    "carried over": (lambda result, path: result["config"].update(carry_over=True), "were carried over from fold"),
 }
 
 
@@ -173,18 +171,19 @@ def test_a_row_that_cannot_be_compared_is_listed_with_the_reason(results: Path, 
     assert rows["good"]["standing"].rank == 1
     assert rows["noise"]["standing"].rank == 2
     assert before["good"]["standing"].rank == 1
-    tables, problems = load_tables(results)
+    board = load(results)
+    tables, problems = board.tables, board.store.problems
     assert problems == []
     shown = " ".join(rendered(tables, "rich").split())
     assert "No rank for file:alike.csv" in shown
-    assert reason.split(" (")[0] in shown
+    assert reason.split(" (")[0].split("mean_")[0] in shown
     assert reason in json.loads(rendered(tables, "json"))[0]["rows"][1]["no_rank"]
 
 
 def test_rows_on_fewer_clips_are_not_compared(results: Path) -> None:
     def fewer(result: dict[str, Any], path: Path) -> None:
         _rewrite(result, path, lambda table: table.filter(pl.col("clip_id") != "c001"))
-        table = pl.read_parquet(path.with_suffix(".parquet"))
+        table = pl.read_parquet(path.with_suffix(".predictions.parquet"))
         parts = [table.filter(pl.col("repeat") == repeat) for repeat in range(5)]
         for name in ("mean_distance", "kl_divergence"):
             result["scores"][name]["mean"] = np.mean([_score(part, name) for part in parts])
@@ -196,7 +195,7 @@ def test_rows_on_fewer_clips_are_not_compared(results: Path) -> None:
 def test_rows_against_other_targets_are_not_compared(results: Path) -> None:
     def easier(result: dict[str, Any], path: Path) -> None:
         _rewrite(result, path, lambda table: table.with_columns(true_arousal=0.5 * pl.col("true_arousal")))
-        table = pl.read_parquet(path.with_suffix(".parquet"))
+        table = pl.read_parquet(path.with_suffix(".predictions.parquet"))
         parts = [table.filter(pl.col("repeat") == repeat) for repeat in range(5)]
         for name in ("mean_distance", "kl_divergence"):
             result["scores"][name]["mean"] = np.mean([_score(part, name) for part in parts])
@@ -229,11 +228,11 @@ def test_folds_are_ranked_apart(results: Path) -> None:
     rows = _by_name(results)
     assert rows["good"]["standing"].rank == 1
     assert rows["alike"]["standing"].rank == 1
-    assert sorted(ranking(read_results(results)).rows.values()) == [1, 4]
+    assert sorted(ranking(ResultStore(results)).counts.values()) == [1, 4]
 
 
 def test_tables_say_what_a_rank_is(ran: Path) -> None:
-    tables, _ = load_tables(ran)
+    tables = load(ran).tables
     for form in ("markdown", "latex", "rich"):
         text = rendered(tables, form)
         assert "1 plus the number of entries that are significantly better" in " ".join(text.split())

@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 from emobench.benchmark import reproduction, runs
 from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.results.model import MetricScore
 from emobench.builders import labelled_dataset as labelled
 from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.cards.tables import Table, to_csv
@@ -121,12 +122,13 @@ def test_every_row_stands_beside_the_papers(made: dict[str, Table], work: Path, 
 
 
 def test_a_paper_number_on_the_edge_is_inside() -> None:
-    score = {"mean": 0.15, "std": 0.01, "ci95": [0.14, 0.16]}
+    score = MetricScore(mean=0.15, std=0.01, per_repeat=(), ci95=(0.14, 0.16))
     inside = reproduction.compared(score, (0.14, 0.004))
     assert inside["_paper_outside"] is False
     assert inside["_difference"] == pytest.approx(0.01)
     assert reproduction.compared(score, (0.1399, 0.004))["_paper_outside"] is True
-    assert reproduction.compared({"mean": None, "std": None, "ci95": None}, (0.14, 0.004))["_paper_outside"] is None
+    undefined = MetricScore(mean=None, std=None, per_repeat=(), ci95=None)
+    assert reproduction.compared(undefined, (0.14, 0.004))["_paper_outside"] is None
 
 
 def test_command(

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from emobench.benchmark import runs
 from emobench.benchmark.features.networks import NetworkConfig
-from emobench.benchmark.report.leaderboard import load_tables, rendered
+from emobench.benchmark.report.leaderboard import load, rendered
 from emobench.benchmark.report.listing import inventory
 from emobench.benchmark.scoring.task import load_task
 from emobench.builders import labelled_dataset as labelled
@@ -44,7 +44,7 @@ def labels_only(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool
     return out
 
 
-def _run(specs: list[str], dataset: Path, out: Path, **options: Any) -> runs.Outcome:
+def _run(specs: list[str], dataset: Path, out: Path, **options: Any) -> Any:
     places = Places(dataset=dataset, out=out / "results", models=out / "models", **options.pop("places", {}))
     config = runs.RunConfig(**options.pop("config", {}))
     networks = replace(NETWORKS, carry_over=options.pop("carry_over", False))
@@ -64,7 +64,7 @@ def test_scores_and_predictions_by_hand(labels_only: Path, tmp_path: Path) -> No
     path = _feature_file(tmp_path / "mine.csv", labels_only)
     outcome = _run(["constant", f"file:{path}"], labels_only, tmp_path)
     task = load_task(labelled.load(labels_only))
-    by_name = {result["features"]: result for result in outcome.results}
+    by_name = {result.features: result for result in outcome.results}
     assert list(by_name) == ["constant", "file:mine.csv", "oracle"]
     vectors = dict((row[0], row[1:]) for row in pl.read_csv(path).iter_rows())
     matrix = np.array([vectors[task.clips[song]] for song in task.clip_index], np.float32).astype(float)
@@ -75,12 +75,12 @@ def test_scores_and_predictions_by_hand(labels_only: Path, tmp_path: Path) -> No
             weights = np.linalg.lstsq(design[fold.train], task.targets[fold.train], rcond=None)[0]
             error = (design @ weights - task.targets)[fold.test]
             expected.append(np.sqrt(error[:, 0] ** 2 + error[:, 1] ** 2).mean())
-        score = by_name[name]["scores"]["mean_distance"]
-        assert score["per_repeat"] == pytest.approx(expected, abs=1e-12)
-        assert score["mean"] == pytest.approx(np.mean(expected), abs=1e-12)
-        assert score["std"] == pytest.approx(np.std(expected, ddof=1), abs=1e-12)
-        assert score["ci95"][0] < score["mean"] < score["ci95"][1]
-    predictions = pl.read_parquet(outcome.paths[1].with_suffix(".parquet"))
+        score = by_name[name].scores["mean_distance"]
+        assert score.per_repeat == pytest.approx(expected, abs=1e-12)
+        assert score.mean == pytest.approx(np.mean(expected), abs=1e-12)
+        assert score.std == pytest.approx(np.std(expected, ddof=1), abs=1e-12)
+        assert score.ci95[0] < score.mean < score.ci95[1]
+    predictions = pl.read_parquet(outcome.paths[1].with_suffix(".predictions.parquet"))
     names = ["arousal", "valence", "arousal_var", "valence_var", "covariance"]
     assert predictions.columns == ["repeat", "clip_id", "time", *names, *(f"true_{name}" for name in names)]
     assert len(predictions) == sum(len(fold.test) for fold in task.folds)
@@ -90,7 +90,7 @@ def test_scores_and_predictions_by_hand(labels_only: Path, tmp_path: Path) -> No
 
 def test_the_oracle_beats_the_constant(labels_only: Path, tmp_path: Path) -> None:
     outcome = _run(["constant"], labels_only, tmp_path)
-    constant, oracle = (result["scores"]["mean_distance"]["mean"] for result in outcome.results)
+    constant, oracle = (result.scores["mean_distance"].mean for result in outcome.results)
     assert oracle < constant
 
 
@@ -102,22 +102,22 @@ def test_finished_rows_are_not_computed_again(labels_only: Path, tmp_path: Path)
     assert second.computed == 0
     assert second.results == first.results
     assert [path.stat().st_mtime_ns for path in second.paths] == times
-    first.paths[0].with_suffix(".parquet").write_bytes(b"cut")
+    first.paths[0].with_suffix(".predictions.parquet").write_bytes(b"cut")
     assert _run(["constant"], labels_only, tmp_path).computed == 1
     forced = _run(["constant"], labels_only, tmp_path, force=True)
     assert forced.computed == 2
-    assert [r["scores"] for r in forced.results] == [r["scores"] for r in first.results]
-    assert [r["signature"] for r in forced.results] == [r["signature"] for r in first.results]
+    assert [r.scores for r in forced.results] == [r.scores for r in first.results]
+    assert [r.signature for r in forced.results] == [r.signature for r in first.results]
 
 
 def test_signature_follows_what_decides_the_numbers(labels_only: Path, tmp_path: Path) -> None:
     path = _feature_file(tmp_path / "mine.csv", labels_only)
-    signatures = {_run([f"file:{path}"], labels_only, tmp_path).results[0]["signature"]}
+    signatures = {_run([f"file:{path}"], labels_only, tmp_path).results[0].signature}
     signatures.add(
-        _run([f"file:{path}"], labels_only, tmp_path, config={"regressors": ("ridge",)}).results[0]["signature"]
+        _run([f"file:{path}"], labels_only, tmp_path, config={"regressors": ("ridge",)}).results[0].signature
     )
     path.write_text(path.read_text().replace("x0", "y0"))
-    signatures.add(_run([f"file:{path}"], labels_only, tmp_path).results[0]["signature"])
+    signatures.add(_run([f"file:{path}"], labels_only, tmp_path).results[0].signature)
     assert len(signatures) == 3
 
 
@@ -125,8 +125,8 @@ def test_ridge_keeps_many_noise_features_at_bay(labels_only: Path, tmp_path: Pat
     path = _feature_file(tmp_path / "noise.csv", labels_only, dims=8)
     mlr = _run([f"file:{path}"], labels_only, tmp_path).results[0]
     ridge = _run([f"file:{path}"], labels_only, tmp_path, config={"regressors": ("ridge",)}).results[0]
-    assert ridge["scores"]["mean_distance"]["mean"] < mlr["scores"]["mean_distance"]["mean"]
-    assert len(ridge["config"]["ridge_strength"]) == 5
+    assert ridge.scores["mean_distance"].mean < mlr.scores["mean_distance"].mean
+    assert len(ridge.config.ridge_strength) == 5
 
 
 @pytest.mark.parametrize(
@@ -142,7 +142,7 @@ def test_least_squares_that_overfits_is_named(
         outcome = _run([f"file:{path}"], labels_only, tmp_path, config={"regressors": (regressor,)})
         lines = [str(each.message) for each in recwarn.list if each.category is EmobenchWarning]
         recwarn.clear()
-        r2 = min(outcome.results[0]["scores"][f"r2_{axis}"]["mean"] for axis in ("arousal", "valence"))
+        r2 = min(outcome.results[0].scores[f"r2_{axis}"].mean for axis in ("arousal", "valence"))
         assert (r2 < -1) == (dims == 3)
         assert len(lines) == warns
         if warns:
@@ -177,22 +177,23 @@ def test_every_row_from_audio(with_audio: Path, tmp_path: Path) -> None:
     assert len(outcome.notes) == 1
     assert outcome.notes[0].startswith("ent: Echo Nest timbre cannot be computed from audio")
     assert len(outcome.results) == 4 + 12 + 12 + 2
-    dims = {(r["features"], r["layer"], r["phase"]): r["dims"] for r in outcome.results}
+    dims = {(r.features, r.layer, r.phase): r.dims for r in outcome.results}
     assert dims["mfcc", None, None] == 20
     assert dims["rhythm", 1, "fine-tuned"] == 6
     assert dims["mfcc+rhythm+pitch2d", 0, "random"] == 20 + 8 + 8
-    tuned = next(r for r in outcome.results if (r["features"], r["layer"], r["phase"]) == ("rhythm", 0, "fine-tuned"))
-    assert (tmp_path / "models" / tuned["model"][0]["path"]).is_file()
-    assert set(tuned["config"]["training"][0]["epochs"]) <= {1, 2}
-    assert tuned["cost"]["seconds_per_clip"] > 0
+    tuned = next(r for r in outcome.results if (r.features, r.layer, r.phase) == ("rhythm", 0, "fine-tuned"))
+    assert (tmp_path / "models" / tuned.model[0].path).is_file()
+    assert set(tuned.config.training[0]["epochs"]) <= {1, 2}
+    assert tuned.cost.seconds_per_clip > 0
     assert outcome.pretrained_on == ["syn-pretrain@1.0.0"]
     again = _run(specs, with_audio / "syn", tmp_path, config=config, places=places)
     assert again.computed == 0
     other = _run(["rhythm"], with_audio / "syn", tmp_path / "other", config=config, places=places)
-    assert [r["scores"] for r in other.results if r["layer"] is not None] == [
-        r["scores"] for r in outcome.results if r["features"] == "rhythm"
+    assert [r.scores for r in other.results if r.layer is not None] == [
+        r.scores for r in outcome.results if r.features == "rhythm"
     ]
-    tables, problems = load_tables(tmp_path / "results")
+    board = load(tmp_path / "results")
+    tables, problems = board.tables, board.store.problems
     assert problems == []
     assert [table.title for table in tables] == [
         "Emotion regression from standard features: syn@1.0.0 (synthetic)",
@@ -201,7 +202,7 @@ def test_every_row_from_audio(with_audio: Path, tmp_path: Path) -> None:
     ]
     shown = rendered(tables, "markdown")
     assert "| Layer 2 | Rhythm, random weights |" in shown
-    assert "ENT has no row" in shown
+    assert "ENT" not in shown
     assert "Synthetic music and ratings" in shown
 
 
@@ -209,8 +210,8 @@ def test_without_a_pretraining_set_the_labelled_clips_serve(with_audio: Path, tm
     outcome = _run(["rhythm"], with_audio / "syn", tmp_path, config={"layers": (0,), "phases": ("pre-trained",)})
     assert outcome.pretrained_on == ["the dataset's own clips without their labels"]
     result = outcome.results[0]
-    assert result["config"]["pretrained_on"] == "the dataset's own clips without their labels"
-    model = json.loads((tmp_path / "models" / result["model"][0]["path"]).with_name("config.json").read_text())
+    assert result.config.pretrained_on == "the dataset's own clips without their labels"
+    model = json.loads((tmp_path / "models" / result.model[0].path).with_name("config.json").read_text())
     assert model["data"] == "the labelled clips without their labels"
 
 
@@ -221,20 +222,20 @@ def test_pre_training_on_a_labelled_dataset(with_audio: Path, tmp_path: Path, po
         ["rhythm"], with_audio / "syn", tmp_path / "named", config=config, places={"pretrain_data": with_audio / "syn"}
     )
     # The dataset itself, named or not, gives the same network.
-    assert [r["scores"] for r in named.results] == [r["scores"] for r in own.results]
+    assert [r.scores for r in named.results] == [r.scores for r in own.results]
     assert named.pretrained_on == ["syn@1.0.0 without its labels"]
     for outcome in (own, named):
-        assert [result["config"]["pretrained_clips"] for result in outcome.results] == [11, 0, 0, 0]
-        assert {result["n_clips"] for result in outcome.results} == {11}
+        assert [result.config.pretrained_clips for result in outcome.results] == [11, 0, 0, 0]
+        assert {result.n_clips for result in outcome.results} == {11}
     note = "Pre-trained on 11 of the 11 clips of this dataset, test clips included, without their labels: Rhythm."
-    tables, _ = load_tables(tmp_path / "named" / "results")
+    tables = load(tmp_path / "named" / "results").tables
     assert note in tables[1].notes
     assert note not in tables[0].notes
 
     # Another labelled dataset, with six of the clips.
     corpus = synthetic.load(SynthesisConfig(n_clips=12, clip_seconds=8, n_pretrain=4, pretrain_seconds=31))
     audio = {path.stem: path.name for path in (with_audio / "syn" / "audio").iterdir()}
-    kept = own.results[0]["albums"].keys() & set(corpus.clips["clip_id"].head(6))
+    kept = own.results[0].albums.keys() & set(corpus.clips["clip_id"].head(6))
     half = replace(
         corpus,
         clips=corpus.clips.head(6).with_columns(audio=pl.col("clip_id").replace_strict(audio)),
@@ -245,8 +246,8 @@ def test_pre_training_on_a_labelled_dataset(with_audio: Path, tmp_path: Path, po
     labelled.build(half, tmp_path / "half", name="half", version="1.0.0", config=LabelledConfig(), pool=pool)
     places = {"pretrain_data": tmp_path / "half"}
     outcome = _run(["rhythm"], with_audio / "syn", tmp_path / "on-half", config=config, places=places)
-    assert outcome.results[0]["config"]["pretrained_clips"] == len(kept) > 0
-    assert outcome.results[0]["model"] != own.results[0]["model"]
+    assert outcome.results[0].config.pretrained_clips == len(kept) > 0
+    assert outcome.results[0].model != own.results[0].model
     on_set = _run(
         ["rhythm"],
         with_audio / "syn",
@@ -254,7 +255,7 @@ def test_pre_training_on_a_labelled_dataset(with_audio: Path, tmp_path: Path, po
         config=config,
         places={"pretrain_data": with_audio / "syn-pretrain"},
     )
-    assert on_set.results[0]["config"]["pretrained_clips"] == 0
+    assert on_set.results[0].config.pretrained_clips == 0
 
 
 def test_pre_training_on_labels_alone(with_audio: Path, labels_only: Path, tmp_path: Path) -> None:
@@ -288,14 +289,14 @@ def test_carried_over_rows_are_marked_for_good(
     assert carried.computed == 4
     assert len({path.name for path in (*apart.paths, *carried.paths)}) == 6 + 4 + 2
     for phase in ("fine-tuned", "random-fine-tuned"):
-        one, other = ({r["layer"]: r for r in outcome.results if r["phase"] == phase} for outcome in (apart, carried))
+        one, other = ({r.layer: r for r in outcome.results if r.phase == phase} for outcome in (apart, carried))
         for layer in (0, 2):
-            assert one[layer]["signature"] != other[layer]["signature"]
-            assert "carry_over" not in one[layer]["config"]
-            assert other[layer]["config"]["carry_over"] is True
-            assert other[layer]["config"]["networks"]["carry_over"] is True
+            assert one[layer].signature != other[layer].signature
+            assert one[layer].config.carry_over is False
+            assert other[layer].config.carry_over is True
+            assert other[layer].config.networks["carry_over"] is True
             # The first fold starts where it always does, the others elsewhere.
-            first, *rest = zip(*(r[layer]["scores"]["mean_distance"]["per_repeat"] for r in (one, other)), strict=True)
+            first, *rest = zip(*(r[layer].scores["mean_distance"].per_repeat for r in (one, other)), strict=True)
             assert first[0] == first[1]
             assert any(alone != kept for alone, kept in rest)
     names = [path.name.rsplit("-", 1)[0] for path in carried.paths]
@@ -309,7 +310,8 @@ def test_carried_over_rows_are_marked_for_good(
     ]
 
     # Every table shows them beside the others, never in their place.
-    found, problems = load_tables(tmp_path / "results")
+    board = load(tmp_path / "results")
+    found, problems = board.tables, board.store.problems
     assert problems == []
     mark = "carried over (leaks)"
     for form in ("rich", "markdown", "latex", "csv", "json"):
@@ -324,7 +326,7 @@ def test_carried_over_rows_are_marked_for_good(
     ]
     assert rows[1].split("|")[3].strip() == "–"
     assert "not run" not in rows[0]
-    assert any("clips tested in a later fold were trained on in an earlier one" in line for line in lines)
+    assert any("clips tested in a later fold were used for training in an earlier one" in line for line in lines)
     (deep,) = (table for table in found if "networks" in table.title)
     phases = [record["phase"] for record in deep.records if record["layer"] == 0]
     assert phases == [
@@ -336,7 +338,7 @@ def test_carried_over_rows_are_marked_for_good(
     ]
     listed = inventory("results", data=tmp_path, models=tmp_path, results=tmp_path / "results")
     assert sum(mark in record["phase"] for record in listed.records if record["phase"]) == 4
-    only_apart = load_tables(_without(tmp_path, "carried-over"))[0]
+    only_apart = load(_without(tmp_path, "carried-over")).tables
     assert "leaks" not in rendered(only_apart, "markdown")
 
 

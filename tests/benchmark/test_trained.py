@@ -270,7 +270,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
 
 def _run(
     specs: list[str], dataset: Path, out: Path, pool: Executor, *, places: dict[str, Any] | None = None, **config: Any
-) -> runs.Outcome:
+) -> Any:
     where = runs.Places(dataset=dataset, out=out / "results", models=out / "models", **(places or {}))
     return runs.run(specs, where, runs.RunConfig(**config), NETWORKS, device="cpu", pool=pool)
 
@@ -281,21 +281,21 @@ def test_the_same_model_here_and_from_elsewhere(dataset: Path, tmp_path: Path, p
     shutil.copytree(folder, tmp_path / "moved" / "mine")
     places = {"trained": (tmp_path / "moved" / "mine",), "pretrain_data": tmp_path / "none"}
     there = _run(["rhythm"], dataset, tmp_path / "there", pool, places=places)
-    assert [each["signature"] for each in there.results] == [each["signature"] for each in here.results]
-    assert [each["scores"] for each in there.results] == [each["scores"] for each in here.results]
+    assert [each.signature for each in there.results] == [each.signature for each in here.results]
+    assert [each.scores for each in there.results] == [each.scores for each in here.results]
     assert not (tmp_path / "there" / "models").exists()
     assert there.models == [tmp_path / "moved" / "mine" / "weights.safetensors"]
     assert there.pretrained_on[0].startswith("the labelled clips without their labels (elsewhere: ")
-    (model,) = there.results[0]["model"]
-    assert model == {"path": "mine/weights.safetensors", "sha256": here.results[0]["model"][0]["sha256"]}
-    assert there.results[0]["config"]["training"][0]["trained_elsewhere"]["training"]["layers"] == [8, 6, 4]
+    (model,) = there.results[0].model
+    assert (model.path, model.sha256) == ("mine/weights.safetensors", here.results[0].model[0].sha256)
+    assert there.results[0].config.training[0]["trained_elsewhere"]["training"]["layers"] == [8, 6, 4]
 
 
 def test_rows_are_those_of_its_own_layers(dataset: Path, masters: Path, tmp_path: Path, pool: Executor) -> None:
     """Two layers of 6 and 5 units from elsewhere, three of 8, 6 and 4 for what is trained here."""
     places = {"trained": (masters / "rhythm",)}
     outcome = _run(["rhythm", "pitch", "rhythm+pitch"], dataset, tmp_path, pool, places=places, phases=("pre-trained",))
-    dims = {(each["features"], each["layer"]): each["dims"] for each in outcome.results if each["layer"] is not None}
+    dims = {(each.features, each.layer): each.dims for each in outcome.results if each.layer is not None}
     assert dims == {
         ("rhythm", 0): 6,
         ("rhythm", 1): 5,
@@ -305,7 +305,7 @@ def test_rows_are_those_of_its_own_layers(dataset: Path, masters: Path, tmp_path
         ("rhythm+pitch", 0): 14,
         ("rhythm+pitch", 1): 11,
     }
-    both = outcome.results[-3]["config"]["pretrained_on"]
+    both = outcome.results[-3].config.pretrained_on
     assert both == "elsewhere (elsewhere: rhythm); the dataset's own clips without their labels"
     assert [path.parent.name.split("-")[0] for path in outcome.models] in (["rhythm", "pitch"], ["pitch", "rhythm"])
     for layer in (2, -1):
@@ -323,8 +323,8 @@ def test_other_weights_are_another_row(dataset: Path, masters: Path, tmp_path: P
         tensors = load_file(tmp_path / "model" / "weights.safetensors")
         tensors["scale"] *= 1.5
         _save(tensors, tmp_path / "model" / "weights.safetensors")
-    assert found[0]["signature"] != found[1]["signature"]
-    assert found[0]["model"][0]["sha256"] != found[1]["model"][0]["sha256"]
+    assert found[0].signature != found[1].signature
+    assert found[0].model[0].sha256 != found[1].model[0].sha256
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,8 @@ from emobench.builders.targets import TargetConfig, target_table
 from emobench.cli.main import app
 from typer.testing import CliRunner
 
+from .made import rewrite
+
 SPREAD = ["arousal_var", "valence_var", "covariance"]
 
 
@@ -60,7 +62,7 @@ def unknown(
 
 def _read(folder: Path, name: str) -> tuple[Path, dict[str, Any], pl.DataFrame]:
     path = next((folder / "results").rglob(f"{name}-*.json"))
-    return path, json.loads(path.read_text()), pl.read_parquet(path.with_suffix(".parquet"))
+    return path, json.loads(path.read_text()), pl.read_parquet(path.with_suffix(".predictions.parquet"))
 
 
 def test_predictions_and_scores(unknown: tuple[Path, list[str]]) -> None:
@@ -118,14 +120,11 @@ def test_verify_and_compare(unknown: tuple[Path, list[str]], monkeypatch: pytest
 def test_a_filled_in_spread_is_found(
     unknown: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from emobench.benchmark.results.store import write_result
-
     folder, columns = unknown
     monkeypatch.setenv("EMOBENCH_DATA", str(folder / "data"))
     path, result, table = _read(folder, "near")
     forged = tmp_path / "tiny@1.0.0" / path.name
-    bare = {key: value for key, value in result.items() if key not in ("seals", "predictions_sha256", "created")}
-    write_result(forged, bare, table.with_columns(pl.lit(0.0).alias(f"true_{columns[-1]}")))
+    rewrite(forged, result, table.with_columns(pl.lit(0.0).alias(f"true_{columns[-1]}")))
     ran = CliRunner().invoke(app, ["verify", str(forged)])
     assert ran.exit_code == 1
     assert f"column true_{columns[-1]}" in ran.stdout

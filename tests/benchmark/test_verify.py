@@ -13,14 +13,15 @@ from typing import Any
 import polars as pl
 import pytest
 from emobench.benchmark.results.checks import Report
-from emobench.benchmark.results.seals import signature_of
-from emobench.benchmark.results.store import write_result
+from emobench.benchmark.results.model import predictions_path
 from emobench.benchmark.results.verify import verify
 from emobench.benchmark.results.verify_data import Datasets
 from emobench.cli.main import app
 from emobench.errors import EmobenchError, InputError
 from emobench.runtime.files import sha256_file
 from typer.testing import CliRunner
+
+from .made import rewrite, signature
 
 GetRow = Callable[[str], Path]
 
@@ -101,7 +102,7 @@ def test_any_changed_digit_is_found_and_named(row: GetRow, datasets: Datasets) -
 
 def test_any_changed_cell_is_found_and_named(row: GetRow, datasets: Datasets) -> None:
     path = row("mine")
-    table = pl.read_parquet(path.with_suffix(".parquet"))
+    table = pl.read_parquet(predictions_path(path))
     generator = random.Random(0)
     for name in table.columns:
         place = generator.randrange(len(table))
@@ -110,9 +111,9 @@ def test_any_changed_cell_is_found_and_named(row: GetRow, datasets: Datasets) ->
         assert new != old
         cells = table[name].to_list()
         cells[place] = new
-        table.with_columns(pl.Series(name, cells, dtype=table[name].dtype)).write_parquet(path.with_suffix(".parquet"))
+        table.with_columns(pl.Series(name, cells, dtype=table[name].dtype)).write_parquet(predictions_path(path))
         failures = _failures(_verify(path, datasets))
-        assert any("SHA-256 is not the one that the result names" in each for each in failures)
+        assert any("has another SHA-256 than the result records" in each for each in failures)
         named = [each for each in failures if each.startswith(f"seals: predictions: column {name} in repeat")]
         assert len(named) == 1
         if name != "repeat":
@@ -120,13 +121,13 @@ def test_any_changed_cell_is_found_and_named(row: GetRow, datasets: Datasets) ->
 
 
 def test_a_changed_byte_of_the_predictions_is_found(row: GetRow, datasets: Datasets) -> None:
-    path = row("constant").with_suffix(".parquet")
+    result, path = row("constant"), predictions_path(row("constant"))
     content = path.read_bytes()
     generator = random.Random(0)
     for _ in range(30):
         place = generator.randrange(len(content))
         path.write_bytes(content[:place] + bytes([content[place] ^ 1 << generator.randrange(8)]) + content[place + 1 :])
-        failures = _failures(_verify(path.with_suffix(".json"), datasets))
+        failures = _failures(_verify(result, datasets))
         assert any(path.name in each and "SHA-256" in each for each in failures)
 
 
@@ -135,7 +136,7 @@ def test_a_wrong_score_is_named_with_the_right_one(row: GetRow, datasets: Datase
     result = json.loads(path.read_text())
     right = result["scores"]["kl_divergence"]["ci95"][1]
     result["scores"]["kl_divergence"]["ci95"][1] = 0.25
-    _rewrite(path, result)
+    rewrite(path, result)
     assert _failures(_verify(path, datasets)) == [
         f"scores: scores.kl_divergence.ci95[1]: is 0.25; the predictions give {right!r}"
     ]
@@ -144,19 +145,13 @@ def test_a_wrong_score_is_named_with_the_right_one(row: GetRow, datasets: Datase
 # Forged: written anew with fitting seals
 
 
-def _rewrite(path: Path, result: dict[str, Any], predictions: pl.DataFrame | None = None) -> None:
-    table = pl.read_parquet(path.with_suffix(".parquet")) if predictions is None else predictions
-    bare = {name: value for name, value in result.items() if name not in ("seals", "predictions_sha256", "created")}
-    write_result(path, bare, table)
-
-
 def test_a_truth_that_is_not_the_datasets(row: GetRow, datasets: Datasets) -> None:
     path = row("constant")
-    table = pl.read_parquet(path.with_suffix(".parquet"))
+    table = pl.read_parquet(predictions_path(path))
     first = table.row(0, named=True)
     eased = (pl.col("clip_id") == first["clip_id"]) & (pl.col("time") == first["time"])
     table = table.with_columns(pl.when(eased).then("arousal").otherwise("true_arousal").alias("true_arousal"))
-    _rewrite(path, json.loads(path.read_text()), table)
+    rewrite(path, json.loads(path.read_text()), table)
     failures = _failures(_verify(path, datasets))
     assert any(each.startswith("scores: scores.mean_distance.mean: is ") for each in failures)
     (named,) = [each for each in failures if each.startswith("targets and folds")]
@@ -166,10 +161,10 @@ def test_a_truth_that_is_not_the_datasets(row: GetRow, datasets: Datasets) -> No
 
 def test_clips_that_were_left_out_or_never_tested(row: GetRow, datasets: Datasets, finished_run: Path) -> None:
     path = row("constant")
-    table = pl.read_parquet(path.with_suffix(".parquet"))
+    table = pl.read_parquet(predictions_path(path))
     result = json.loads(path.read_text())
     hard = table.row(0, named=True)["clip_id"]
-    _rewrite(path, result, table.filter((pl.col("clip_id") != hard) | (pl.col("repeat") != 0)))
+    rewrite(path, result, table.filter((pl.col("clip_id") != hard) | (pl.col("repeat") != 0)))
     failures = _failures(_verify(path, datasets))
     assert any(
         f"repeat 0, clip {hard}, 1 s has no prediction (the clip is in the test part" in each for each in failures
@@ -177,18 +172,20 @@ def test_clips_that_were_left_out_or_never_tested(row: GetRow, datasets: Dataset
     folds = pl.read_parquet(finished_run / "data" / "tiny" / "folds" / "train-00000.parquet")
     seen = folds.filter((pl.col("repeat") == 0) & (pl.col("split") == "train"))["clip_id"][0]
     swapped = pl.when((pl.col("clip_id") == hard) & (pl.col("repeat") == 0)).then(pl.lit(seen)).otherwise("clip_id")
-    _rewrite(path, result, table.with_columns(swapped.alias("clip_id")))
+    rewrite(path, result, table.with_columns(swapped.alias("clip_id")))
     failures = _failures(_verify(path, datasets))
-    assert any(f"repeat 0, clip {seen}, 1 s is no test second (the clip is in the train" in each for each in failures)
+    assert any(
+        f"repeat 0, clip {seen}, 1 s is not a test second (the clip is in the train" in each for each in failures
+    )
     twice = pl.concat([table, table.head(1)])
-    _rewrite(path, result, twice)
-    assert any("stands twice in repeat 0" in each for each in _failures(_verify(path, datasets)))
+    rewrite(path, result, twice)
+    assert any("occurs twice in repeat 0" in each for each in _failures(_verify(path, datasets)))
 
 
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"features": "mfcc"}, "features: is 'mfcc'; config.row says 'constant'"),
+        ({"features": "mfcc"}, "features: is 'mfcc'; config.entry says 'constant'"),
         ({"regressor": "ridge"}, "regressor: is 'ridge'; config.regressor says 'mlr'"),
         ({"signature": "0123456789ab"}, "signature: is 0123456789ab; config gives "),
         ({"n_clips": 14}, "n_clips: is 14; the dataset says 15"),
@@ -197,7 +194,7 @@ def test_clips_that_were_left_out_or_never_tested(row: GetRow, datasets: Dataset
 )
 def test_fields_that_contradict_each_other(row: GetRow, datasets: Datasets, change: dict[str, Any], named: str) -> None:
     path = row("constant")
-    _rewrite(path, json.loads(path.read_text()) | change)
+    rewrite(path, json.loads(path.read_text()) | change)
     assert any(named in each for each in _failures(_verify(path, datasets)))
 
 
@@ -212,29 +209,11 @@ def test_every_part_of_what_decides_is_in_the_signature(row: GetRow, datasets: D
         "leakage": ["something"],
         "carry_over": True,
     }.items():
-        _rewrite(path, whole | {"config": {**whole["config"], name: changed}})
+        rewrite(path, whole | {"config": {**whole["config"], name: changed}})
         assert any("signature: is " in each and name in each for each in _failures(_verify(path, datasets)))
 
 
 # What cannot be checked
-
-
-def test_without_seals_the_rest_is_checked(row: GetRow, datasets: Datasets) -> None:
-    path = row("constant")
-    old = {name: value for name, value in json.loads(path.read_text()).items() if name not in ("seals", "albums")}
-    path.write_text(json.dumps(old, indent=2) + "\n")
-    report = _verify(path, datasets)
-    assert report.ok
-    assert _states(report)["seals"] == "not checked"
-    assert "an older emobench wrote it" in next(check for check in report.checks if check.name == "seals").notes[0]
-    # The dataset gives the albums; without it the intervals cannot be had.
-    away = verify(path, Datasets([], path.parent, only=True), path.parent)
-    assert away.state == "not verified"
-    for name in ("intervals", "dataset", "targets and folds"):
-        assert _states(away)[name] == "not checked"
-    old["scores"]["rmse_valence"]["std"] += 1e-9
-    path.write_text(json.dumps(old, indent=2) + "\n")
-    assert [each.split(":")[1] for each in _failures(_verify(path, datasets))] == [" scores.rmse_valence.std"]
 
 
 def test_without_the_dataset_scores_and_intervals_are_checked(row: GetRow) -> None:
@@ -254,7 +233,7 @@ def test_the_dataset_must_agree(row: GetRow, finished_run: Path, tmp_path: Path)
     (place / "README.md").unlink()
     failures = _failures(_verify(row("mine"), Datasets([place], tmp_path, only=True)))
     assert any("targets/train-00000.parquet: was changed after it was built" in each for each in failures)
-    assert any("README.md: is missing though the manifest lists it" in each for each in failures)
+    assert any("README.md: is missing, but listed in the manifest" in each for each in failures)
     manifest = place / "manifest.json"
     manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 9'))
     failures = _failures(_verify(row("mine"), Datasets([place], tmp_path, only=True)))
@@ -279,20 +258,20 @@ def test_without_the_dataset_nothing_is_verified(
     if invented:
         result = json.loads(path.read_text())
         result["dataset"]["manifest_sha256"] = result["config"]["manifest"] = "0" * 64
-        result["signature"] = signature_of(result["config"])
+        result["signature"] = signature(result)
         forged = path.with_name(f"mine-{result['signature']}.json")
-        for end in (".json", ".parquet"):
+        for end in (".json", ".predictions.parquet"):
             path.with_suffix(end).rename(forged.with_suffix(end))
         path = forged
-        _rewrite(path, result)
+        rewrite(path, result)
     for arguments in (["verify", str(path)], ["verify", "--all", str(path.parents[1])]):
         ran = CliRunner().invoke(app, arguments)
         assert ran.exit_code == 1
         assert "FAILED" not in ran.stdout
-        why = "tiny holds another manifest" if invented else "tiny is not there"
+        why = "tiny has another manifest" if invented else "tiny does not exist"
         lines = [line for line in ran.stdout.splitlines() if line.startswith("not verified")]
         assert lines
-        assert any(f"{why}; name the dataset with --dataset" in line for line in lines)
+        assert any(f"{why}; give the dataset with --dataset" in line for line in lines)
         record = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
         assert record["ok"] is False
         one = record if "state" in record else next(each for each in record["results"] if each["path"] == str(path))
@@ -312,13 +291,13 @@ def test_weights(row: GetRow, datasets: Datasets, tmp_path: Path) -> None:
     hashed = sha256_file(weights)
     result["model"] = [{"path": "rhythm-0/weights.safetensors", "sha256": hashed}]
     result["config"]["parts"] = [{"model_sha256": hashed}]
-    _rewrite(path, result)
+    rewrite(path, result)
     assert _states(verify(path, datasets, tmp_path / "models"))["weights"] == "ok"
     assert _states(verify(path, datasets, tmp_path / "none"))["weights"] == "not checked"
     weights.write_bytes(b"others")
     failures = _failures(verify(path, datasets, tmp_path / "models"))
     assert any("weights.safetensors has another SHA-256 than the result records" in each for each in failures)
     result["model"][0]["sha256"] = sha256_file(weights)
-    _rewrite(path, result)
+    rewrite(path, result)
     failures = _failures(verify(path, datasets, tmp_path / "models"))
     assert any(each.startswith("signature: model: is ") for each in failures)

@@ -34,7 +34,7 @@ def open_panel(page: Page, name: str) -> None:
 
 def first_predictions(made: Path, signature: str) -> pl.DataFrame:
     """Predictions of a row in the first repeat in which each clip is tested, with distances."""
-    path = next((made / "results").glob(f"*/*-{signature}.parquet"))
+    path = next((made / "results").glob(f"*/*-{signature}.predictions.parquet"))
     apart = [(pl.col(axis) - pl.col(f"true_{axis}")) ** 2 for axis in ("arousal", "valence")]
     table = pl.read_parquet(path).with_columns(distance=(apart[0] + apart[1]).sqrt())
     return table.filter(pl.col("repeat") == pl.col("repeat").min().over("clip_id"))
@@ -43,7 +43,7 @@ def first_predictions(made: Path, signature: str) -> pl.DataFrame:
 def copies(results: Path, count: int) -> None:
     """Add rows of networks to results: predictions that are off by more and more, with the scores they give."""
     source = next(results.glob("*/constant-*.json"))
-    result, table = json.loads(source.read_text()), pl.read_parquet(source.with_suffix(".parquet"))
+    result, table = json.loads(source.read_text()), pl.read_parquet(source.with_suffix(".predictions.parquet"))
     generator = np.random.default_rng(1)
     for number in range(count):
         off = 0.02 + 0.1 * number / count
@@ -52,7 +52,7 @@ def copies(results: Path, count: int) -> None:
             for axis in ("arousal", "valence")
         )
         path = source.with_name(f"copy-{number:012x}.json")
-        write_parquet(path.with_suffix(".parquet"), noisy)
+        write_parquet(path.with_suffix(".predictions.parquet"), noisy)
         changed = {
             **result,
             "signature": f"{number:012x}",
@@ -60,10 +60,9 @@ def copies(results: Path, count: int) -> None:
             "layer": number % 3,
             "phase": PHASES[number % 4],
             "scores": result["scores"] | _scores(noisy),
-            "predictions_sha256": sha256_file(path.with_suffix(".parquet")),
+            "files": {"predictions": sha256_file(path.with_suffix(".predictions.parquet")), "features": None},
         }
-        # Tables need no seals, and those of 500 rows would take a while.
-        del changed["seals"]
+        # The seals do not fit: tables do not check them, and those of 500 entries would take a while.
         write_json(path, changed)
 
 

@@ -142,7 +142,7 @@ def test_500_rows_are_small_and_open_fast(made: Path, visit: Callable[..., Seen]
     shutil.copytree(made / "results", tmp_path / "results")
     copies(tmp_path / "results", 497)
     board = load(tmp_path / "results")
-    assert len(board.results.rows) == 500
+    assert len(board.store.results) == 500
     (path,) = board.save("html", str(tmp_path / "many.html"), data=made / "data")
     assert path.stat().st_size < 8_000_000
     page = visit(path).page

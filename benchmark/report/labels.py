@@ -1,0 +1,101 @@
+"""How tables, pages and cards name entries, and how they write numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..results.model import DatasetRef, MetricScore, Result
+
+DISPLAY = {
+    "mfcc": "MFCC",
+    "chroma": "Chroma",
+    "spectral_shape": "Spectral Shape",
+    "spectral_contrast": "Spectral Contrast",
+    "ent": "ENT",
+    "rhythm": "Rhythm",
+    "pitch": "Pitch",
+    "pitch2d": "2-d FFT Pitch",
+    "constant": "constant (training mean)",
+    "oracle": "oracle (clip mean)",
+}
+
+# Marks of entries whose scores are biased.
+CARRIED = "carried over (leaks)"
+LEAKED = "leakage allowed"
+
+DASH = "–"
+
+
+def display_name(features: str) -> str:
+    """Return features as the paper writes them."""
+    return "+".join(DISPLAY.get(part, part) for part in features.split("+"))
+
+
+def phase_shown(result: Result) -> str | None:
+    """Return the phase of an entry, marked if weights were carried over."""
+    return f"{result.phase}, {CARRIED}" if result.config.carry_over else result.phase
+
+
+def leak_mark(result: Result) -> str:
+    """Return the mark of an entry whose leakage was allowed, or ``""``."""
+    return f" [{LEAKED}]" if result.config.leakage else ""
+
+
+def marks(result: Result, variant: str = "") -> str:
+    """Return what follows the features of an entry: regressor other than the paper's, variant, allowed leakage."""
+    regressor = "" if result.regressor in (None, "mlr") else result.regressor
+    return "".join(f" [{mark}]" for mark in (regressor, variant) if mark) + leak_mark(result)
+
+
+def entry_label(result: Result, variant: str = "") -> str:
+    """Return the full name of an entry for people: features, layer, phase and marks."""
+    where = "" if result.layer is None else f", layer {result.layer}, {phase_shown(result)}"
+    return display_name(result.features) + where + marks(result, variant)
+
+
+def dataset_title(dataset: DatasetRef, among: Sequence[tuple[str, ...]] = ()) -> str:
+    """Return the name of a dataset, with manifest and folds if ``among`` holds others of the same name."""
+    name, version, manifest, folds = dataset.key
+    title = dataset.label + (" (synthetic)" if dataset.synthetic else "")
+    alike = [key for key in among if key[:2] == (name, version)]
+    if len({key[2] for key in alike}) > 1:
+        title += f" [manifest {manifest[:8]}]"
+    if len({key[3] for key in alike if key[2] == manifest}) > 1:
+        title += f" [folds {folds[:8]}]"
+    return title
+
+
+def number(score: MetricScore) -> str:
+    """Format the mean and standard deviation of a score."""
+    if score.mean is None:
+        return DASH
+    return minus(score.mean) + ("" if score.std is None else f" ± {score.std:.3f}")
+
+
+def interval(ci95: tuple[float, float] | None) -> str:
+    """Format a 95 % interval."""
+    if ci95 is None:
+        return DASH
+    low, high = ci95
+    return f"{low:.3f}–{high:.3f}" if low >= 0 else f"{minus(low)} to {minus(high)}"
+
+
+def difference(value: float | None) -> str:
+    """Format a difference, with its sign."""
+    return DASH if value is None else minus(value, "+.3f")
+
+
+def plain(value: float | None, form: str) -> str:
+    """Format a number, or a dash for None."""
+    return DASH if value is None else format(value, form)
+
+
+def minus(value: float, form: str = ".3f") -> str:
+    """Format a number with a typographic minus sign."""
+    return format(value, form).replace("-", "−")
+
+
+def by_distance(result: Result) -> float:
+    """Key that sorts entries by mean distance, the best first; undefined ones last."""
+    mean = result.scores["mean_distance"].mean
+    return float("inf") if mean is None else mean

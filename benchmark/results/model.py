@@ -1,0 +1,325 @@
+"""Result of one leaderboard entry, schema 2: fields, validation and the published JSON Schema from one definition.
+
+``result.schema.json`` beside this module is generated from :class:`Result` (``make schema``).
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    Field,
+    NonNegativeFloat,
+    NonNegativeInt,
+    PositiveInt,
+    PrivateAttr,
+    StringConstraints,
+    model_validator,
+)
+
+from ...errors import InputError
+from ...runtime.files import digest
+from .config import Config, Digest, FreeForm, Model, Name, Phase, Sha256, Share, Versions
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+def _date(text: str) -> str:
+    if datetime.fromisoformat(text).tzinfo is None:
+        raise ValueError("should have a time zone")
+    return text
+
+
+class DatasetRef(Model):
+    """Dataset of a result.
+
+    Attributes
+    ----------
+    name, version : str
+        As in its manifest.
+    manifest_sha256, folds_sha256 : str
+        SHA-256 of the manifest and of the table of folds.
+    synthetic : bool
+        Whether music and ratings are synthetic.
+    split : str or None
+        Name of a published split; None where albums were assigned to folds at random.
+    repo, commit : str or None
+        Repository and commit on the Hub, if the dataset was loaded from there.
+    """
+
+    name: Name
+    version: Name
+    manifest_sha256: Sha256
+    folds_sha256: Sha256
+    synthetic: bool = False
+    split: str | None = None
+    repo: str | None = None
+    commit: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{40}$")] | None = None
+
+    @property
+    def label(self) -> str:
+        """Name and version, ``name@version``."""
+        return f"{self.name}@{self.version}"
+
+    @property
+    def key(self) -> tuple[str, str, str, str]:
+        """Values that comparable results share: name, version, manifest and folds."""
+        return self.name, self.version, self.manifest_sha256, self.folds_sha256
+
+
+class MetricScore(Model):
+    """Score of one metric; None where it is undefined.
+
+    Attributes
+    ----------
+    mean, std : float or None
+        Mean over the repeats and their sample standard deviation (None with a single repeat).
+    per_repeat : tuple of float or None
+        Score of each repeat.
+    ci95 : (float, float) or None
+        95 % interval of the mean, from a bootstrap over albums.
+    """
+
+    mean: float | None
+    std: float | None
+    per_repeat: tuple[float | None, ...]
+    ci95: tuple[float, float] | None
+
+
+class Cost(Model):
+    """Cost of one entry; None where it was not measured for this entry alone.
+
+    Attributes
+    ----------
+    seconds_per_clip : float or None
+        Seconds of one processor from audio to features.
+    train_seconds : float or None
+        Seconds of pre-training, fine-tuning and regression, all repeats together.
+    peak_rss_mb : float or None
+        Peak memory in MB.
+    processor : str or None
+        Model of the processor, and of the GPU where one was used.
+    """
+
+    seconds_per_clip: NonNegativeFloat | None = None
+    train_seconds: NonNegativeFloat | None = None
+    peak_rss_mb: NonNegativeFloat | None = None
+    processor: str | None = None
+
+
+class Leakage(Model):
+    """Outcome of the check for leakage.
+
+    Attributes
+    ----------
+    found : tuple of str
+        Leaks that ``allow_leakage`` let pass.
+    artists_on_both_sides : tuple of int
+        Number of artists with clips both in the test part and in another part, for each repeat.
+    not_checked : tuple of str
+        Checks that were not possible, with the reason.
+    """
+
+    found: tuple[str, ...] = ()
+    artists_on_both_sides: tuple[NonNegativeInt, ...] = ()
+    not_checked: tuple[str, ...] = ()
+
+
+class Weights(Model):
+    """Weights of a model: path below the folder of models, and SHA-256."""
+
+    path: Annotated[str, StringConstraints(pattern=r"^[^/]+/[^/]+$")]
+    sha256: Sha256
+
+
+class Files(Model):
+    """SHA-256 of the files beside a result."""
+
+    predictions: Sha256
+    features: Sha256 | None = None
+
+
+class Seals(Model):
+    """Digests by which later changes are found (:mod:`.seals`)."""
+
+    fields: dict[str, Digest]
+    columns: dict[str, Digest]
+    repeats: dict[str, Digest]
+    seals: Digest
+
+
+class Entry(Model):
+    """Leaderboard entry as it was computed.
+
+    Attributes
+    ----------
+    schema_ : int
+        Schema of the result.
+    signature : str
+        Short hash of everything that decides the numbers.
+    dataset : DatasetRef
+        Dataset.
+    features : str
+        Names of the features, joined by ``+``.
+    layer, phase : int or None, str or None
+        Layer and training phase of the networks among them; both are None without networks.
+    dims : int or None
+        Number of dimensions; None where unknown.
+    task : {"second", "clip"}
+        Whether every second or every clip is predicted.
+    context : str, int or None
+        Seconds of context of the features.
+    regressor : str or None
+        Name of the regressor; None for external predictions.
+    n_clips : int
+        Number of clips.
+    excluded : dict
+        Reason for each clip that is in no fold.
+    albums : dict
+        Number of each clip's album, by which the bootstrap resamples.
+    scores : dict
+        Score of each metric.
+    covariance_repaired, targets_repaired : float
+        Share of the covariances of predictions and of targets that were repaired.
+    cost : Cost
+        Cost.
+    leakage : Leakage
+        Outcome of the check for leakage.
+    config : Config
+        Configuration that produced the result.
+    model : tuple of Weights
+        Weights behind the features.
+    feature_metadata : dict
+        Licence, parameters and training data of each feature, where it declares them.
+    external : bool
+        Whether the predictions were made outside emobench.
+    environment : dict
+        Versions of packages.
+    """
+
+    schema_: Literal[2] = Field(alias="schema")
+    signature: Digest
+    dataset: DatasetRef
+    features: Annotated[str, StringConstraints(min_length=1)]
+    layer: NonNegativeInt | None
+    phase: Phase | None
+    dims: NonNegativeInt | None
+    task: Literal["second", "clip"] = "second"
+    context: Literal["clip"] | PositiveInt | None = None
+    regressor: Name | None
+    n_clips: PositiveInt
+    excluded: dict[str, str]
+    albums: Annotated[dict[str, NonNegativeInt], Field(min_length=1)]
+    scores: dict[Name, MetricScore]
+    covariance_repaired: Share
+    targets_repaired: Share
+    cost: Cost
+    leakage: Leakage
+    config: Config
+    model: tuple[Weights, ...] = ()
+    feature_metadata: dict[str, FreeForm] = Field(default_factory=dict)
+    external: bool = False
+    environment: Versions
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Entry:
+        if (self.layer is None) != (self.phase is None):
+            raise ValueError("phase should be null if and only if layer is null")
+        if missing := {"mean_distance", "kl_divergence"} - set(self.scores):
+            raise ValueError(f"scores should hold {' and '.join(sorted(missing))}")
+        return self
+
+    @property
+    def name(self) -> str:
+        """Full name, such as ``mfcc``, ``rhythm+pitch/1/fine-tuned`` or ``mfcc|ridge``."""
+        layer = "" if self.layer is None else f"/{self.layer}/{self.phase}"
+        return f"{self.features}{layer}" + ("" if self.regressor in (None, "mlr") else f"|{self.regressor}")
+
+    @property
+    def reference(self) -> bool:
+        """Whether the entry is a reference: the training mean, or each clip's own mean."""
+        return self.features in ("constant", "oracle")
+
+    @property
+    def key(self) -> str:
+        """Identity of the entry: data, folds, features and settings, whatever versions computed it."""
+        shown = [self.features, self.layer, self.phase, self.regressor]
+        return digest([self.dataset.key, shown, self.config.settings])
+
+
+class Result(Entry):
+    """Result as it is on disk.
+
+    Attributes
+    ----------
+    sequence : int
+        Order in which results of the same entry were written to a folder; clocks may jump.
+    files : Files
+        SHA-256 of predictions and features.
+    created : str
+        Time of writing, ISO 8601.
+    seals : Seals
+        Digests by which later changes are found.
+    """
+
+    sequence: PositiveInt
+    files: Files
+    created: Annotated[str, AfterValidator(_date)]
+    seals: Seals
+
+    _path: Path | None = PrivateAttr(None)
+    _text: str = PrivateAttr("")
+
+    @property
+    def path(self) -> Path:
+        """JSON file of the result."""
+        assert self._path is not None, "the result is not on disk"
+        return self._path
+
+    @property
+    def text(self) -> str:
+        """Content of the file as it was read or written."""
+        return self._text
+
+    @property
+    def predictions(self) -> pl.DataFrame:
+        """Predictions of all test seconds, read from the file beside the result."""
+        from .predictions import read_table
+
+        table, damage = read_table(self)
+        if table is None or damage:
+            raise InputError(damage[0])
+        return table
+
+    def at(self, path: Path, text: str) -> Result:
+        """Return the result with the file that it was read from or written to."""
+        self._path, self._text = path, text
+        return self
+
+    def to_json(self) -> str:
+        """Return the content of the result's file."""
+        return json.dumps(self.model_dump(by_alias=True), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+    def __repr__(self) -> str:
+        mean = self.scores["mean_distance"].mean
+        distance = "undefined" if mean is None else f"{mean:.3f}"
+        return f"Result({self.name!r} on {self.dataset.label}, mean distance {distance}, {self.signature})"
+
+    __str__ = __repr__
+
+
+def predictions_path(path: Path) -> Path:
+    """Return the path of the predictions beside a result."""
+    return path.with_suffix(".predictions.parquet")
+
+
+def json_schema() -> str:
+    """Return the JSON Schema (draft 2020-12) of a result, as it is shipped in ``result.schema.json``."""
+    schema = Result.model_json_schema(by_alias=True, mode="serialization")
+    whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return json.dumps(whole, indent=2) + "\n"
