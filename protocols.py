@@ -98,6 +98,11 @@ class Registry(Generic[T]):
         own = [entry.name for entry in self]
         return own + sorted(set(self.plugins()) - set(own))
 
+    def title(self, name: str) -> str:
+        """Title of an entry; the name itself where it is not registered, or is that of a plug-in."""
+        self._discover()
+        return self._entries[name].title if name in self._entries else name
+
     def __contains__(self, name: str) -> bool:
         return name in self.names()
 

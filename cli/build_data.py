@@ -16,9 +16,10 @@ from typer.core import TyperGroup
 
 from ..builders.options import Option, find_source, options_of
 from ..protocols import Source, sources
+from ..runtime.files import data_folder
 from .command import OUTPUT, SETTINGS, command
 from .options import executor_of
-from .output import data_folder, tell_built, tell_found
+from .output import tell_built, tell_found
 
 DEFAULT = "synthetic"
 _DATASET, _COMPUTATION = "Dataset", "Computation"

@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from ..runtime.files import data_folder
 from .options import AsJson
-from .output import data_folder, print_tables, say, tell
+from .output import print_tables, say, tell
 
 
 def leaderboard(

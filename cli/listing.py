@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
+from ..runtime.files import data_folder
 from .options import AsJson, Models
-from .output import data_folder, print_json, print_tables, say, tell
+from .output import print_json, print_tables, say, tell
 
 
 def list_things(

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
@@ -48,11 +46,6 @@ def _naming_output() -> Iterator[None]:
         if error.filename is None and error.errno in WRITE_ERRORS:
             error.filename = "standard output"
         raise
-
-
-def data_folder() -> Path:
-    """Folder of datasets."""
-    return Path(os.environ.get("EMOBENCH_DATA", "data"))
 
 
 def tell(text: str, *, err: bool = False) -> None:

@@ -8,8 +8,9 @@ from typing import Annotated
 
 import typer
 
+from ..runtime.files import data_folder
 from .options import AsJson, Device, Features, Models, Scheduler, Seed, Workers, executor_of, network_config
-from .output import data_folder, print_json, remark, say
+from .output import print_json, remark, say
 
 
 def pretrain(

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from ..runtime.files import data_folder
 from .command import SETTINGS, command
 from .options import AsJson, Models
-from .output import data_folder, print_json, remark, say, tell
+from .output import print_json, remark, say, tell
 
 if TYPE_CHECKING:
     from ..cards.hub_release import Release, Released

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..runtime.files import data_folder
 from .options import (
     AllowLeakage,
     AsJson,
@@ -22,7 +23,7 @@ from .options import (
     Workers,
     network_config,
 )
-from .output import data_folder, print_tables, remark
+from .output import print_tables, remark
 
 
 def reproduce(

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
+from ..runtime.files import data_folder
 from .options import (
     AllowLeakage,
     AsJson,
@@ -25,7 +26,7 @@ from .options import (
     executor_of,
     network_config,
 )
-from .output import State, data_folder, print_json, print_tables, remark, say
+from .output import State, print_json, print_tables, remark, say
 
 
 def run(

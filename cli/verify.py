@@ -9,8 +9,9 @@ import typer
 
 from ..errors import InputError
 from .command import with_flags
+from ..runtime.files import data_folder
 from .options import AsJson, Models
-from .output import data_folder, print_json, say, tell
+from .output import print_json, say, tell
 
 if TYPE_CHECKING:
     from ..benchmark.results.checks import Report

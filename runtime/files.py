@@ -200,3 +200,8 @@ def cache_folder() -> Path:
 
     named = os.environ.get("EMOBENCH_CACHE")
     return Path(named) if named else user_cache_path("emobench")
+
+
+def data_folder() -> Path:
+    """Folder of datasets: ``EMOBENCH_DATA``, or ``data`` in the current folder."""
+    return Path(os.environ.get("EMOBENCH_DATA", "data"))

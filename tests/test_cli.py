@@ -10,12 +10,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 import soundfile
 import typer
 from emobench.builders.build import Built
+from emobench.builders.manifest import Manifest
 from emobench.cli import command
 from emobench.cli import output as console
 from emobench.cli.main import app
@@ -334,7 +336,15 @@ def test_excluded_clips_are_named_unless_they_are_many(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     excluded = {"a": "silent", **{f"c{number}": "missing" for number in range(30)}}
-    manifest = {"name": "d", "version": "1.0.0", "counts": {"clips": 31}, "config": {}, "excluded": excluded}
+    manifest = Manifest.model_construct(
+        name="d",
+        version="1.0.0",
+        counts={"clips": 31},
+        config=SimpleNamespace(dataset={}),
+        excluded=excluded,
+        remarks=[],
+        files={},
+    )
     monkeypatch.setattr(console.State, "quiet", False)
     console.tell_built([Built(Path("d"), True, manifest)], False)
     lines = capsys.readouterr().out.splitlines()

@@ -4,20 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from ...protocols import features as registry
+from ..features.spec import parts_of
 from ..results.model import DatasetRef, MetricScore, Result
-
-DISPLAY = {
-    "mfcc": "MFCC",
-    "chroma": "Chroma",
-    "spectral_shape": "Spectral Shape",
-    "spectral_contrast": "Spectral Contrast",
-    "ent": "ENT",
-    "rhythm": "Rhythm",
-    "pitch": "Pitch",
-    "pitch2d": "2-d FFT Pitch",
-    "constant": "constant (training mean)",
-    "oracle": "oracle (clip mean)",
-}
 
 # Marks of entries whose scores are biased.
 CARRIED = "carried over (leaks)"
@@ -28,7 +17,7 @@ DASH = "–"
 
 def display_name(features: str) -> str:
     """Return features as the paper writes them."""
-    return "+".join(DISPLAY.get(part, part) for part in features.split("+"))
+    return "+".join(registry.title(part) for part in parts_of(features))
 
 
 def phase_shown(result: Result) -> str | None:

@@ -1,0 +1,527 @@
+"""The functions behind ``import emobench``: thin, typed, and the same that the commands call."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, overload
+
+import numpy as np
+import polars as pl
+
+from .benchmark import runs
+from .benchmark.features.columns import Columns, FloatArray, TaskFeature
+from .benchmark.features.extraction import Extraction, Places
+from .benchmark.features.networks import NetworkConfig
+from .benchmark.features.spec import Entry, choose_phases, parse, wrapped
+from .benchmark.hub_datasets import find_places, locate
+from .benchmark.report import leaderboard as _leaderboard
+from .benchmark.results.model import Result
+from .benchmark.results.store import ResultStore
+from .benchmark.scoring.scorer import RunConfig
+from .benchmark.scoring.task import load_task
+from .builders import labelled_dataset
+from .builders.build import Built
+from .builders.labelled_dataset import LabelledDataset
+from .dbn.finetuning import FinetuningConfig
+from .dbn.pretraining import PretrainingConfig
+from .errors import InputError
+from .runtime.executor import executor, processors
+
+if TYPE_CHECKING:
+    from .benchmark.report.compare import Comparison
+    from .benchmark.report.leaderboard import Leaderboard
+    from .benchmark.results.checks import Report
+    from .dbn.network import Model
+
+Location = str | Path
+
+
+def load_dataset(dataset: Location) -> LabelledDataset:
+    """Load a labelled dataset.
+
+    Parameters
+    ----------
+    dataset : str or Path
+        Folder, or ``hf://user/name@v1.0.0``.
+
+    Returns
+    -------
+    LabelledDataset
+        Its tables are polars DataFrames: ``clips``, ``targets``, ``folds`` and ``beats``.
+
+    Raises
+    ------
+    InputError
+        If there is no labelled dataset, or a file differs from its manifest.
+    """
+    return labelled_dataset.load(locate(str(dataset)).folder)
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Values of a feature at the rate of the targets.
+
+    Attributes
+    ----------
+    name : str
+        Name of the feature.
+    index : DataFrame
+        ``clip_id, time`` of each row.
+    values : ndarray of float32, shape (n, d)
+        Values.
+    """
+
+    name: str
+    index: pl.DataFrame
+    values: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"FeatureTable({self.name!r}, {self.values.shape[0]} rows, {self.values.shape[1]} columns)"
+
+
+class _Given(TaskFeature):
+    """A table of values as a feature."""
+
+    origin = "values given to run"
+
+    def __init__(self, table: FeatureTable) -> None:
+        self.name = self.title = table.name
+        self.table = table
+
+    def columns(self, extraction: Extraction, entry: Entry) -> Columns:
+        task = extraction.task
+        keys = list(zip((task.clips[clip] for clip in task.clip_index), task.times.tolist(), strict=True))
+        rows = {key: row for row, key in enumerate(self.table.index.select("clip_id", "time").iter_rows())}
+        lacking = [key for key in keys if key not in rows]
+        if lacking:
+            clip, time = lacking[0]
+            raise InputError(f"feature {self.name}: has no row for clip {clip} at {time:g} s; expected one per target.")
+        values = np.asarray(self.table.values, np.float64)[[rows[key] for key in keys]]
+        names = [f"x{place}" for place in range(1, values.shape[1] + 1)]
+        return Columns(lambda fold: values, "values given to run", names=names)
+
+
+def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Location | None = None) -> FeatureTable:
+    """Extract a feature for all clips of a dataset that are in its folds.
+
+    Parameters
+    ----------
+    dataset : LabelledDataset, str or Path
+        Dataset, or its folder or address.
+    feature : str or object
+        Name of a feature that needs no training, such as ``"chroma"``, or an object as for :func:`run`.
+    audio : str or Path, optional
+        Folder of the clips' audio, if it is not where the dataset was built.
+
+    Returns
+    -------
+    FeatureTable
+
+    Raises
+    ------
+    InputError
+        If the feature is unknown, depends on the fold, or cannot be computed.
+    """
+    features = parse(feature) if isinstance(feature, str) else {(own := wrapped(feature)).name: own}
+    places = _places(dataset, out=Path("results"), models=Path("models"), audio=audio)
+    task = load_task(labelled_dataset.load(places.dataset))
+    if any(each.layered for each in features.values()):
+        raise InputError(f"{feature}: depends on the fold and on training; use run.")
+    entry = Entry(tuple(features))
+    with executor(processors()) as pool:
+        extraction = Extraction(task, places, features, NetworkConfig(), "cpu", pool)
+        parts = [columns.values(task.folds[0]) for columns in extraction.columns(entry)]
+    index = pl.DataFrame({"clip_id": [task.clips[clip] for clip in task.clip_index], "time": task.times})
+    return FeatureTable(entry.features, index, np.hstack(parts).astype(np.float32))
+
+
+class Results(Sequence[Result]):
+    """Results of a run, in the order of their entries.
+
+    ``results[0]`` takes a position, ``results["mfcc"]`` the full name of an entry.
+
+    Attributes
+    ----------
+    outcome : Outcome
+        Notes, remarks and models of the run.
+    """
+
+    def __init__(self, outcome: runs.Outcome) -> None:
+        self.outcome = outcome
+        self._results = list(outcome.results)
+
+    def __len__(self) -> int:
+        return len(self._results)
+
+    def __iter__(self) -> Iterator[Result]:
+        return iter(self._results)
+
+    @overload
+    def __getitem__(self, name: int | str) -> Result: ...
+    @overload
+    def __getitem__(self, name: slice) -> Sequence[Result]: ...
+    def __getitem__(self, name: int | str | slice) -> Result | Sequence[Result]:
+        """Return a result by position or by name; an ambiguous or unknown name raises InputError."""
+        if not isinstance(name, str):
+            return self._results[name]
+        found = [each for each in self._results if each.name == name]
+        if len(found) != 1:
+            known = ", ".join(each.name for each in self._results)
+            what = "several entries are called" if found else "no entry is called"
+            raise InputError(f"{what} {name!r}; expected one of {known}.")
+        return found[0]
+
+    def table(self) -> pl.DataFrame:
+        """Return one row per entry: name, dimensions, and mean and standard deviation of every metric."""
+        rows = []
+        for each in self._results:
+            row: dict[str, Any] = {"name": each.name, "dims": each.dims}
+            for metric, score in each.scores.items():
+                row |= {metric: score.mean, f"{metric}_std": score.std}
+            rows.append(row)
+        return pl.DataFrame(rows, infer_schema_length=None)
+
+    def __repr__(self) -> str:
+        return f"Results({', '.join(each.name for each in self._results)})"
+
+    def _repr_html_(self) -> str:
+        return _html(self.table().select("name", "dims", "mean_distance", "mean_distance_std", "kl_divergence"))
+
+
+def run(
+    dataset: LabelledDataset | Location,
+    features: str | Any | Sequence[str | Any],
+    *,
+    regressors: Sequence[str] = ("mlr",),
+    out: Location = "results",
+    models: Location = "models",
+    model: Sequence[Location] = (),
+    audio: Location | None = None,
+    pretrain_data: Location | None = None,
+    msd: Location | None = None,
+    layer: Sequence[int] | None = None,
+    phase: Sequence[str] | None = None,
+    control: bool = False,
+    carry_over: bool = False,
+    allow_leakage: bool = False,
+    window: int = 4,
+    layers: Sequence[int] | None = None,
+    epochs: Sequence[int] | None = None,
+    device: str = "cpu",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    seed: int = 0,
+    force: bool = False,
+) -> Results:
+    """Score features on the folds of a dataset: extract, train what is missing, regress, write results.
+
+    Parameters
+    ----------
+    dataset : LabelledDataset, str or Path
+        Dataset, or its folder or address.
+    features : str, object, or sequence of these
+        Names joined by ``+``, such as ``"mfcc"`` or ``"rhythm+pitch"``; objects as described in
+        :class:`emobench.Feature`; tables that :func:`extract` returns. Each makes its own entries.
+    regressors : sequence of str
+        Names of regressors; each makes its own entries.
+    out, models : str or Path
+        Folders of results and of trained models.
+    model : sequence of str or Path
+        Models that were trained elsewhere, one per domain.
+    audio : str or Path, optional
+        Folder of the clips' audio, if it is not where the dataset was built.
+    pretrain_data : str or Path, optional
+        Dataset to pre-train networks on. By default the dataset's name with ``-pretrain``, if it exists.
+    msd : str or Path, optional
+        Track files of the Million Song Dataset, for the feature ``ent``.
+    layer, phase : sequence, optional
+        Layers and phases of networks to score; by default all layers, pre-trained and fine-tuned.
+    control : bool
+        Whether networks with random weights are scored too.
+    carry_over : bool
+        Whether fine-tuned weights are kept from fold to fold: an ablation that leaks.
+    allow_leakage : bool
+        Whether entries that leak are computed and marked, rather than refused.
+    window : int
+        Beats per input window of networks.
+    layers, epochs : sequence of int, optional
+        Hidden units of each layer, and pre-training epochs to choose from.
+    device : str
+        ``cpu``, ``cuda`` or ``auto``.
+    workers : int, optional
+        Number of processes; by default one per processor.
+    scheduler : str, optional
+        Address of a Dask cluster that does the work.
+    seed : int
+        Seed of everything random.
+    force : bool
+        Whether finished entries are computed again.
+
+    Returns
+    -------
+    Results
+
+    Raises
+    ------
+    InputError
+        If a feature, the dataset or a setting cannot be used, two features have one name, or something leaks.
+    """
+    asked = [features] if isinstance(features, (str, FeatureTable)) or not isinstance(features, Sequence) else features
+    if not asked:
+        raise InputError("`features`: expected at least one, such as mfcc or rhythm+pitch.")
+    specs, own = _named(asked)
+    needs_audio = any(each.needs_audio for spec in specs for each in parse(spec, own).values())
+    places = _places(
+        dataset,
+        out=Path(out),
+        models=Path(models),
+        audio=audio,
+        pretrain_data=pretrain_data,
+        audio_too=audio is None and needs_audio,
+        trained=tuple(map(Path, model)),
+        msd=None if msd is None else Path(msd),
+    )
+    config = RunConfig(
+        regressors=tuple(regressors),
+        layers=tuple(layer) if layer else None,
+        phases=choose_phases(phase, control=control),
+    )
+    networks = replace(network_config(seed=seed, layers=layers, epochs=epochs, window=window), carry_over=carry_over)
+    with executor(workers or processors(), scheduler) as pool:
+        outcome = runs.run(
+            specs,
+            places,
+            config,
+            networks,
+            device=device,
+            pool=pool,
+            force=force,
+            allow_leakage=allow_leakage,
+            own=own,
+        )
+    return Results(outcome)
+
+
+def _named(features: Sequence[Any]) -> tuple[list[str], dict[str, TaskFeature]]:
+    """Return the specs of some features, and those that are objects by name."""
+    specs: list[str] = []
+    own: dict[str, TaskFeature] = {}
+    for feature in features:
+        if isinstance(feature, str):
+            specs.append(feature)
+            continue
+        made = _Given(feature) if isinstance(feature, FeatureTable) else wrapped(feature)
+        if made.name in own or made.name in specs:
+            raise InputError(f"`features`: two are called {made.name!r}; expected each name once.")
+        own[made.name] = made
+        specs.append(made.name)
+    return specs, own
+
+
+def network_config(
+    *, seed: int = 0, layers: Sequence[int] | None = None, epochs: Sequence[int] | None = None, **changes: Any
+) -> NetworkConfig:
+    """Settings of networks; those that are not given keep their defaults.
+
+    Raises
+    ------
+    InputError
+        If a setting is invalid.
+    """
+    changes |= {name: tuple(each) for name, each in (("layers", layers), ("epochs", epochs)) if each is not None}
+    try:
+        return NetworkConfig(
+            pretraining=PretrainingConfig(seed=seed, **changes), finetuning=FinetuningConfig(seed=seed)
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
+def _places(
+    dataset: LabelledDataset | Location,
+    *,
+    audio: Location | None = None,
+    pretrain_data: Location | None = None,
+    audio_too: bool = False,
+    **others: Any,
+) -> Places:
+    from .runtime.files import data_folder
+
+    where = dataset.folder if isinstance(dataset, LabelledDataset) else dataset
+    return find_places(
+        str(where),
+        None if pretrain_data is None else str(pretrain_data),
+        data=data_folder(),
+        audio_too=audio_too,
+        audio=None if audio is None else Path(audio),
+        **others,
+    )
+
+
+def pretrain(
+    features: Sequence[str] | str,
+    pretrain_data: Location,
+    *,
+    models: Location = "models",
+    device: str = "cpu",
+    threads: int = 1,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    seed: int = 0,
+    **settings: Any,
+) -> list[Model]:
+    """Train the networks of some domains, unless they are trained already.
+
+    Parameters
+    ----------
+    features : str or sequence of str
+        Domains: ``rhythm``, ``pitch`` or ``pitch2d``.
+    pretrain_data : str or Path
+        Pre-training dataset, or a labelled one, whose labels are not used.
+    models : str or Path
+        Folder of models.
+    device : str
+        ``cpu``, ``cuda`` or ``auto``.
+    threads : int
+        Threads of the training.
+    workers, scheduler
+        As for :func:`run`.
+    seed : int
+        Seed of everything random.
+    **settings
+        Fields of :class:`emobench.dbn.pretraining.PretrainingConfig`.
+
+    Returns
+    -------
+    list of Model
+        One per domain.
+    """
+    from .benchmark.pretrain import pretrain_domains
+
+    names = [features] if isinstance(features, str) else list(features)
+    found = locate(str(pretrain_data), audio=True)
+    with executor(workers or processors(), scheduler) as pool:
+        return pretrain_domains(
+            names,
+            found.folder,
+            config=network_config(seed=seed, **settings),
+            models=Path(models),
+            device=device,
+            pool=pool,
+            threads=threads,
+        )
+
+
+def build_dataset(
+    source: str,
+    *,
+    out: Location | None = None,
+    version: str = "1.0.0",
+    seed: int = 0,
+    workers: int | None = None,
+    scheduler: str | None = None,
+    **options: Any,
+) -> list[Built]:
+    """Build the datasets of a source.
+
+    Parameters
+    ----------
+    source : str
+        Name of a source, such as ``"table"``; ``emobench list sources`` names all.
+    out : str or Path, optional
+        Folder of the dataset; by default the name of the source in the folder of datasets.
+    version : str
+        Version of the dataset.
+    seed : int
+        Seed of everything random.
+    workers, scheduler
+        As for :func:`run`.
+    **options
+        Options of the source, as ``emobench build-data SOURCE --help`` lists them.
+
+    Returns
+    -------
+    list of Built
+        One, or a labelled and a pre-training dataset.
+    """
+    from .builders import build
+    from .runtime.files import data_folder
+
+    place = out or build.default_folder(source, data_folder(), **options)
+    with executor(workers or processors(), scheduler) as pool:
+        return build.build_dataset(source, out=place, version=version, seed=seed, pool=pool, **options)
+
+
+def compare(first: Result, second: Result) -> Comparison:
+    """Compare two results on the same folds: difference of each score, interval, p value, and what differs in them.
+
+    Returns
+    -------
+    Comparison
+    """
+    from .benchmark.report.compare import compare as compared
+
+    return compared(first, second, ResultStore(first.path.parents[1]))
+
+
+def leaderboard(results: Location = "results") -> Leaderboard:
+    """Rank the results below a folder.
+
+    Returns
+    -------
+    Leaderboard
+    """
+    return _leaderboard.load(Path(results))
+
+
+def verify(result: Result | Location, *, models: Location = "models") -> Report:
+    """Check a result again: scores, dataset, folds, weights and signature.
+
+    Parameters
+    ----------
+    result : Result, str or Path
+        Result, or its JSON file.
+    models : str or Path
+        Folder of models.
+
+    Returns
+    -------
+    Report
+    """
+    from .benchmark.results.verify import verify as verified
+    from .benchmark.results.verify_data import Datasets
+    from .runtime.files import data_folder
+
+    path = result.path if isinstance(result, Result) else Path(result)
+    return verified(path, Datasets([], data_folder(), only=True), Path(models))
+
+
+def _html(table: pl.DataFrame) -> str:
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in table.columns)
+    body = "".join(
+        "<tr>" + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in row) + "</tr>"
+        for row in table.iter_rows()
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def _cell(value: object) -> str:
+    return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+__all__ = [
+    "FeatureTable",
+    "FloatArray",
+    "Results",
+    "build_dataset",
+    "compare",
+    "extract",
+    "leaderboard",
+    "load_dataset",
+    "pretrain",
+    "run",
+    "verify",
+]

@@ -1,0 +1,119 @@
+"""The Python API: what the contract's example does, and what wrong use says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import emobench as eb
+import numpy as np
+import polars as pl
+import pytest
+
+FRAMES = 1000
+
+
+class Level(eb.Feature):
+    """Mean absolute sample of frames of 1,000 samples."""
+
+    name, title, sample_rate = "level", "Level", 16_000
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self, samples: Any) -> tuple[Any, Any]:
+        self.calls += 1
+        frames = samples[: len(samples) // FRAMES * FRAMES].reshape(-1, FRAMES)
+        times = (np.arange(len(frames)) + 0.5) * FRAMES / self.sample_rate
+        return times, np.abs(frames).mean(axis=1, keepdims=True)
+
+
+class Cached(Level):
+    """The same, with a revision."""
+
+    name, revision = "cached", "1"
+
+
+class Fitted(Level):
+    """The level less the mean arousal of the training part."""
+
+    name, trainable = "fitted", True
+
+    def fit(self, clips: list[Any], targets: list[Any]) -> None:
+        assert len(clips) == len(targets)
+        self.mean = float(np.concatenate(targets)[:, 0].mean())
+
+    def __call__(self, samples: Any) -> tuple[Any, Any]:
+        times, values = super().__call__(samples)
+        return times, np.hstack([values, np.full_like(values, self.mean)])
+
+
+@pytest.fixture(scope="module")
+def dataset(with_audio: Path) -> Any:
+    return eb.load_dataset(with_audio / "syn")
+
+
+def test_a_session(dataset: Any, tmp_path: Path) -> None:
+    table = eb.extract(dataset, "chroma")
+    assert table.values.shape == (len(table.index), 12) and table.values.dtype == np.float32
+    assert table.index.columns == ["clip_id", "time"]
+    results = eb.run(dataset, ["mfcc", Level(), table], regressors=["ridge"], out=tmp_path / "results")
+    assert [result.name for result in results] == ["mfcc|ridge", "level|ridge", "chroma|ridge", "constant", "oracle"]
+    # Values that were extracted before give what the feature itself gives.
+    (again,) = [
+        each
+        for each in eb.run(dataset, "chroma", regressors=["ridge"], out=tmp_path / "again")
+        if each.features == "chroma"
+    ]
+    assert again.scores == results["chroma|ridge"].scores
+    shown = results.table()
+    assert shown["name"].to_list()[0] == "mfcc|ridge"
+    assert shown["mean_distance"][1] == results["level|ridge"].scores["mean_distance"].mean
+    predictions = results["level|ridge"].predictions
+    assert isinstance(predictions, pl.DataFrame) and {"repeat", "clip_id", "time", "true_arousal"} <= set(
+        predictions.columns
+    )
+    assert "<table>" in results._repr_html_()
+    found = eb.compare(results["mfcc|ridge"], results["level|ridge"])
+    assert found.first.name == 'mfcc|ridge'
+    board = eb.leaderboard(tmp_path / "results")
+    assert board.tables
+
+
+def test_features_with_a_revision_are_cached(dataset: Any, tmp_path: Path) -> None:
+    feature = Cached()
+    first = eb.run(dataset, feature, out=tmp_path / "one")
+    called = feature.calls
+    assert called >= len(set(dataset.folds["clip_id"]))
+    again = eb.run(dataset, feature, out=tmp_path / "two")
+    assert feature.calls == called
+    assert [each.scores for each in first] == [each.scores for each in again]
+
+
+def test_a_trainable_feature_is_fitted_for_each_fold(dataset: Any, tmp_path: Path) -> None:
+    results = eb.run(dataset, Fitted(), out=tmp_path)
+    assert results["fitted"].dims == 2
+
+
+def test_wrong_use(dataset: Any, tmp_path: Path) -> None:
+    for features, message in (
+        ([], "expected at least one"),
+        (["mfcc,chroma"], "names joined by"),
+        (["loudness"], "no feature is called 'loudness'"),
+        ([Level(), Level()], "two are called 'level'"),
+        ([object()], "expected an object that can be called"),
+    ):
+        with pytest.raises(eb.InputError, match=message):
+            eb.run(dataset, features, out=tmp_path)
+    with pytest.raises(eb.InputError, match="no regressor is called 'lasso'; expected one of mlr, ridge"):
+        eb.run(dataset, "mfcc", regressors=["lasso"], out=tmp_path)
+    with pytest.raises(eb.InputError, match="depends on the fold"):
+        eb.extract(dataset, "rhythm")
+    with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
+        eb.nonsense  # noqa: B018
+
+
+def test_the_error_for_a_name_lists_the_entries(dataset: Any, tmp_path: Path) -> None:
+    results = eb.run(dataset, "constant", out=tmp_path)
+    with pytest.raises(eb.InputError, match="no entry is called 'mfcc'; expected one of constant"):
+        results["mfcc"]

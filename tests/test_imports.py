@@ -1,0 +1,68 @@
+"""The import rule: packages import only from those below them, and the entrance of the package is light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+# Each package may import from those of lower rank, and from itself.
+RANKS = {
+    "errors": 0,
+    "protocols": 1,
+    "runtime": 2,
+    "audio": 3,
+    "cards": 3,
+    "baselines": 4,
+    "dbn": 4,
+    "builders": 5,
+    "benchmark": 6,
+    "api": 7,
+    "cli": 8,
+}
+
+
+def _imports(path: Path, package: str) -> Iterator[tuple[int, str]]:
+    """Line and package of each import of our own in a module."""
+    depth = len(path.relative_to(ROOT).parts) - 1
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            if node.level <= depth:
+                continue  # within the package
+            names = [node.module.split(".")[0]] if node.module else [alias.name for alias in node.names]
+            yield from ((node.lineno, name) for name in names if name in RANKS and name != package)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("emobench"):
+            yield node.lineno, "an absolute import"
+
+
+@pytest.mark.parametrize("package", list(RANKS))
+def test_packages_import_only_from_below(package: str) -> None:
+    files = [ROOT / f"{package}.py"] if (ROOT / f"{package}.py").exists() else sorted((ROOT / package).rglob("*.py"))
+    assert files
+    wrong = [
+        f"{file.relative_to(ROOT)}:{line} imports {name}"
+        for file in files
+        for line, name in _imports(file, package)
+        if RANKS.get(name, 99) >= RANKS[package]
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_every_package_has_a_rank() -> None:
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "build"}
+    modules = {path.stem for path in ROOT.glob("*.py")} - {"__init__", "__main__"}
+    assert packages | modules == set(RANKS)
+
+
+@pytest.mark.parametrize("module", ["emobench", "emobench.protocols", "emobench.cli"])
+def test_the_entrance_imports_no_heavy_package(module: str) -> None:
+    script = f"import sys, {module}; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(ran.stdout.split())
+    assert not loaded & {"torch", "librosa", "datasets", "polars", "scipy", "sklearn", "pydantic"}
