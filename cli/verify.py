@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .command import with_flags
 from ..runtime.files import data_folder
+from .command import with_flags
 from .options import AsJson, Models
 from .output import print_json, say, tell
 

@@ -34,4 +34,4 @@ def test_an_installed_package_adds_a_feature(tmp_path: Path) -> None:
     subprocess.run([sys.executable, "-m", *install, str(tmp_path / "plugin")], check=True, capture_output=True)
     assert "emobench_loudness:Loudness" in _emobench(tmp_path, "list", "features")
     _emobench(tmp_path, "build-data", "--size", "8", "--pretrain-size", "1", "--workers", "1")
-    assert "Loudness" in _emobench(tmp_path, "run", "--features", "loudness", "--workers", "1")
+    assert "loudness" in _emobench(tmp_path, "run", "--features", "loudness", "--workers", "1")

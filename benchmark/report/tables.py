@@ -13,12 +13,12 @@ from pydantic import JsonValue
 
 from ...cards.tables import Table
 from ...dbn.domains import NAMES as DOMAINS
+from ...protocols import features as registry
 from ..results.model import DatasetRef, Result
 from ..scoring.pairs import LEVEL
 from .labels import (
     CARRIED,
     DASH,
-    DISPLAY,
     by_distance,
     dataset_title,
     display_name,
@@ -197,7 +197,7 @@ def _pretraining_notes(results: Sequence[Result]) -> list[str]:
 def _single_table(
     results: Sequence[Result], title: str, slug: str, ranking: Ranking | None, variants: Variants
 ) -> Table:
-    order = list(DISPLAY)
+    order = registry.names()
 
     def place(result: Result) -> tuple[bool, int, str]:
         features = result.features
