@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +28,7 @@ from .builders.build import Built
 from .builders.labelled_dataset import LabelledDataset
 from .dbn.finetuning import FinetuningConfig
 from .dbn.pretraining import PretrainingConfig
-from .errors import InputError
+from .errors import EmobenchWarning, InputError
 from .runtime.executor import executor, processors
 
 if TYPE_CHECKING:
@@ -357,8 +358,13 @@ def _places(
         data=data_folder(),
         audio_too=audio_too,
         audio=None if audio is None else Path(audio),
+        say=_warn,
         **others,
     )
+
+
+def _warn(text: str) -> None:
+    warnings.warn(text, EmobenchWarning, stacklevel=4)
 
 
 def pretrain(

@@ -91,7 +91,7 @@ class Registry(Generic[T]):
     def __iter__(self) -> Iterator[T]:
         """Iterate over the registered entries in their order, without plug-ins."""
         self._discover()
-        return iter(sorted(self._entries.values(), key=lambda entry: getattr(entry, "order", 100)))
+        return iter(sorted(self._entries.values(), key=lambda each: (getattr(each, "order", 100), each.name)))
 
     def names(self) -> list[str]:
         """Names of all entries, those of plug-ins last."""

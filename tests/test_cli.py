@@ -169,7 +169,7 @@ WRONG = {
     ("run",): "run: names no features",
     ("run", "--features", "loudness"): "no feature is called 'loudness'",
     ("run", "--features", "mfcc", "--dataset", "nowhere"): "nowhere: no dataset there",
-    ("run", "--features", "mfcc", "--regressor", "svm"): "--regressor svm: expected mlr or ridge",
+    ("run", "--features", "mfcc", "--regressor", "svm"): "--regressor svm: expected one of mlr, ridge",
     ("run", "--features", "rhythm", "--layer", "7"): "--layer 7: expected 0 to 2",
     ("run", "--features", "rhythm", "--phase", "tuned"): "--phase tuned: expected pre-trained",
     ("run", "--features", "rhythm", "--device", "tpu"): "--device tpu: expected cpu, cuda or auto",

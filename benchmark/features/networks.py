@@ -70,9 +70,9 @@ def choose_device(name: str) -> torch.device:
         If the name is another, or there is no GPU for ``cuda``.
     """
     if name not in ("cpu", "cuda", "auto"):
-        raise InputError(f"--device {name}: expected cpu, cuda or auto.")
+        raise InputError(f"`device` {name}: expected cpu, cuda or auto.")
     if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("--device cuda: torch finds no GPU here; use --device cpu or install a CUDA build of torch.")
+        raise InputError("`device` cuda: torch finds no GPU here; use cpu or install a CUDA build of torch.")
     if name == "cpu" or not torch.cuda.is_available():
         # Small matrices gain nothing from more threads, and their number would change the rounding.
         torch.set_num_threads(1)

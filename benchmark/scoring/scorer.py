@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ...baselines.frames import FrameConfig
 from ...builders.release import MANIFEST
-from ...errors import EmobenchError
+from ...errors import EmobenchError, InputError
 from ...protocols import regressors
 from ...runtime.environment import decoder_version, package_versions, processor_name
 from ...runtime.files import plain, sha256_file
@@ -62,7 +62,8 @@ class RunConfig:
 
     def __post_init__(self) -> None:
         for name in self.regressors:
-            regressors[name]  # raises where there is none
+            if name not in regressors:
+                raise InputError(f"`regressor` {name}: expected one of {', '.join(regressors.names())}.")
 
 
 class Scorer:

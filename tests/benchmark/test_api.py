@@ -105,7 +105,7 @@ def test_wrong_use(dataset: Any, tmp_path: Path) -> None:
     ):
         with pytest.raises(eb.InputError, match=message):
             eb.run(dataset, features, out=tmp_path)
-    with pytest.raises(eb.InputError, match="no regressor is called 'lasso'; expected one of mlr, ridge"):
+    with pytest.raises(eb.InputError, match="`regressor` lasso: expected one of mlr, ridge"):
         eb.run(dataset, "mfcc", regressors=["lasso"], out=tmp_path)
     with pytest.raises(eb.InputError, match="depends on the fold"):
         eb.extract(dataset, "rhythm")

@@ -162,7 +162,7 @@ WRONG_WEIGHTS = {
         "weights of layer 1 after 1 epochs are not finite numbers of float32",
     ),
     "layers that do not fit": (_put("epochs1.layer1.weight", np.zeros((7, 5), np.float32)), "does not fit"),
-    "no networks": (_drop("epochs"), "not a readable model|holds no"),
+    "no networks": (_drop("epochs"), "unreadable model|contains no"),
     "nothing pre-trained": (_drop("epochs1", "epochs2"), "holds no pre-trained network"),
 }
 
@@ -309,7 +309,7 @@ def test_rows_are_those_of_its_own_layers(dataset: Path, masters: Path, tmp_path
     assert both == "elsewhere (elsewhere: rhythm); the dataset's own clips without their labels"
     assert [path.parent.name.split("-")[0] for path in outcome.models] in (["rhythm", "pitch"], ["pitch", "rhythm"])
     for layer in (2, -1):
-        with pytest.raises(InputError, match=rf"--layer {layer}: expected 0 to 1, the layers of rhythm\+pitch"):
+        with pytest.raises(InputError, match=rf"`layer` {layer}: expected 0 to 1, the layers of rhythm\+pitch"):
             _run(["rhythm+pitch"], dataset, tmp_path, pool, places=places, layers=(layer,))
 
 
@@ -376,7 +376,7 @@ def test_wrong_models_end_with_status_2_before_any_work(
         ("mfcc", *rhythm): "domain: is for rhythm, which no --features names; expected features of a network.",
         ("rhythm", *rhythm, *rhythm): "expected one model a domain.",
         ("rhythm", *rhythm, "--window", "3"): "window: was trained on 4 beats; expected the 3 of this run (--window).",
-        ("rhythm", *rhythm, "--layer", "2"): "--layer 2: expected 0 to 1, the layers of rhythm.",
+        ("rhythm", *rhythm, "--layer", "2"): "`layer` 2: expected 0 to 1, the layers of rhythm.",
         ("rhythm", "--model", "none"): "none: no model there (no weights.safetensors)",
     }.items():
         ran = CliRunner().invoke(app, ["run", "--features", *arguments])
