@@ -49,7 +49,7 @@ def test_contents(wheel: Path) -> None:
         for room in ("audio", "baselines", "benchmark", "builders", "cards", "cli", "dbn", "runtime")
         for path in (ROOT / room).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
-    } | {path.name for path in ROOT.glob("*.py")}
+    } | {path.name for path in ROOT.glob("*.py")} | {"py.typed"}
     assert inside == {f"emobench/{name}" for name in tracked}
     assert "emobench/benchmark/paper.json" in inside
     assert "emobench/cards/templates/labelled.md.j2" in inside
