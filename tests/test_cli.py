@@ -122,7 +122,7 @@ def test_from_nothing_to_a_leaderboard(built: Path) -> None:
     assert warning.startswith("emobench: warning: least squares (mlr) overfits rhythm+pitch, layer 0")
     assert "Layer 2" in ran.stdout
     assert "pre-trained on synthetic-pretrain@1.0.0" in ran.stdout
-    assert "8 rows computed, 0 were finished" in ran.stdout
+    assert "8 entries computed, 0 were finished" in ran.stdout
     for line in ran.stdout.splitlines():
         if line.startswith("  results/"):
             assert (built / line.strip()).is_file()
@@ -174,12 +174,12 @@ WRONG = {
     ("run", "--features", "rhythm", "--phase", "tuned"): "--phase tuned: expected pre-trained",
     ("run", "--features", "rhythm", "--device", "tpu"): "--device tpu: expected cpu, cuda or auto",
     ("run", "--features", "rhythm", "--epochs", "many"): "--epochs many: expected whole numbers",
-    ("run", "--features", "rhythm", "--epochs", "5,5"): "epochs=(5, 5): expected rising numbers",
+    ("run", "--features", "rhythm", "--epochs", "5,5"): "--epochs (5, 5): expected increasing numbers of at least 1",
     ("run", "--features", "rhythm", "--pretrain-data", "none"): "none: no dataset there",
     ("pretrain", "--features", "mfcc"): "pretrain --features mfcc: no such domain",
     ("pretrain",): "pretrain: names no domain",
     ("leaderboard", "--results", "nowhere"): "nowhere: no results yet",
-    ("list", "songs"): "list songs: expected features, datasets, models, results",
+    ("list", "songs"): "list songs: expected features, sources, regressors, datasets, models, results",
 }
 
 

@@ -158,7 +158,7 @@ def test_a_row_that_comes_in_between_is_not_lost(ann: Any, results: Path) -> Non
     ann.hub.before = sneak
     ran = ann.run("publish", "leaderboard", "ann/between", "--results", results, "--space", "")
     assert ran.status == 1
-    assert "another commit came in" in ran.err
+    assert "another commit arrived in the meantime" in ran.err
     assert "results/tiny@1.0.0/theirs-0.json" in repo.commits[repo.branches["main"]]
 
 

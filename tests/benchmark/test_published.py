@@ -26,7 +26,7 @@ def test_the_same_rows_as_of_the_folder_and_the_commit_in_each(ann: Any, tiny: T
     assert ann.run("publish", "dataset", tiny(), "ann/run").status == 0
     commit = ann.hub.repos["dataset", "ann/run"].tags["v1.0.0"]
     here = _results(ann.run("run", "-f", "constant", "--dataset", tiny(), "--out", tmp_path / "here", "--json"))
-    assert all("repo" not in row["dataset"] for row in here)
+    assert all(row["dataset"]["repo"] is None for row in here)
     named = ("--dataset", "hf://ann/run@v1.0.0")
     there = _results(ann.run("run", "-f", "constant", *named, "--out", tmp_path / "there", "--json"))
     for one, other in zip(here, there, strict=True):
@@ -34,7 +34,7 @@ def test_the_same_rows_as_of_the_folder_and_the_commit_in_each(ann: Any, tiny: T
         assert [one[key] for key in ("signature", "scores")] == [other[key] for key in ("signature", "scores")]
     # Rows that were finished from the folder say so too from now on, and are not computed again.
     ran = ann.run("run", "-f", "constant", *named, "--out", tmp_path / "here")
-    assert "0 rows computed, 2 were finished" in ran.out
+    assert "0 entries computed, 2 were finished" in ran.out
     for path in (tmp_path / "here").glob("*/*.json"):
         assert json.loads(path.read_text())["dataset"]["commit"] == commit
     # By the commit itself, too.

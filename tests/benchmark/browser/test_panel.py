@@ -106,7 +106,7 @@ def test_a_row_without_predictions_says_why(made: Path, visit: Callable[..., See
     page = visit(path).page
     open_panel(page, "constant (training mean)")
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("Nothing can be drawn: its predictions cannot be read")).to_be_visible()
+    expect(dialog.get_by_text("Nothing can be drawn: its predictions cannot be used")).to_be_visible()
     expect(dialog.get_by_role("table", name="All scores")).to_be_visible()
     page.keyboard.press("Escape")
     open_panel(page, "file:003.csv+Rhythm")
