@@ -42,6 +42,7 @@ if TYPE_CHECKING:
         leaderboard,
         load_dataset,
         pretrain,
+        reproduce,
         run,
         verify,
     )
@@ -65,6 +66,7 @@ __all__ = [
     "load_dataset",
     "metrics",
     "pretrain",
+    "reproduce",
     "run",
     "verify",
 ]

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-import html
-import warnings
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from .benchmark import runs
-from .benchmark.features.columns import Columns, FloatArray, TaskFeature
+from .benchmark.features.columns import TaskFeature
 from .benchmark.features.extraction import Extraction, Places
+from .benchmark.features.given import FeatureTable, GivenFeature
 from .benchmark.features.networks import NetworkConfig
 from .benchmark.features.spec import Entry, choose_phases, parse, wrapped
 from .benchmark.hub_datasets import find_places, locate
 from .benchmark.report import leaderboard as _leaderboard
 from .benchmark.results.model import Result
 from .benchmark.results.store import ResultStore
+from .benchmark.run_results import Results
 from .benchmark.scoring.scorer import RunConfig
 from .benchmark.scoring.task import load_task
 from .builders import labelled_dataset
@@ -28,13 +28,14 @@ from .builders.build import Built
 from .builders.labelled_dataset import LabelledDataset
 from .dbn.finetuning import FinetuningConfig
 from .dbn.pretraining import PretrainingConfig
-from .errors import EmobenchWarning, InputError
+from .errors import InputError
 from .runtime.executor import executor, processors
 
 if TYPE_CHECKING:
     from .benchmark.report.compare import Comparison
     from .benchmark.report.leaderboard import Leaderboard
     from .benchmark.results.checks import Report
+    from .cards.tables import Table
     from .dbn.network import Model
 
 Location = str | Path
@@ -59,50 +60,6 @@ def load_dataset(dataset: Location) -> LabelledDataset:
         If there is no labelled dataset, or a file differs from its manifest.
     """
     return labelled_dataset.load(locate(str(dataset)).folder)
-
-
-@dataclass(frozen=True)
-class FeatureTable:
-    """Values of a feature at the rate of the targets.
-
-    Attributes
-    ----------
-    name : str
-        Name of the feature.
-    index : DataFrame
-        ``clip_id, time`` of each row.
-    values : ndarray of float32, shape (n, d)
-        Values.
-    """
-
-    name: str
-    index: pl.DataFrame
-    values: np.ndarray
-
-    def __repr__(self) -> str:
-        return f"FeatureTable({self.name!r}, {self.values.shape[0]} rows, {self.values.shape[1]} columns)"
-
-
-class _Given(TaskFeature):
-    """A table of values as a feature."""
-
-    origin = "values given to run"
-
-    def __init__(self, table: FeatureTable) -> None:
-        self.name = self.title = table.name
-        self.table = table
-
-    def columns(self, extraction: Extraction, entry: Entry) -> Columns:
-        task = extraction.task
-        keys = list(zip((task.clips[clip] for clip in task.clip_index), task.times.tolist(), strict=True))
-        rows = {key: row for row, key in enumerate(self.table.index.select("clip_id", "time").iter_rows())}
-        lacking = [key for key in keys if key not in rows]
-        if lacking:
-            clip, time = lacking[0]
-            raise InputError(f"feature {self.name}: has no row for clip {clip} at {time:g} s; expected one per target.")
-        values = np.asarray(self.table.values, np.float64)[[rows[key] for key in keys]]
-        names = [f"x{place}" for place in range(1, values.shape[1] + 1)]
-        return Columns(lambda fold: values, "values given to run", names=names)
 
 
 def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Location | None = None) -> FeatureTable:
@@ -137,59 +94,6 @@ def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Locatio
         parts = [columns.values(task.folds[0]) for columns in extraction.columns(entry)]
     index = pl.DataFrame({"clip_id": [task.clips[clip] for clip in task.clip_index], "time": task.times})
     return FeatureTable(entry.features, index, np.hstack(parts).astype(np.float32))
-
-
-class Results(Sequence[Result]):
-    """Results of a run, in the order of their entries.
-
-    ``results[0]`` takes a position, ``results["mfcc"]`` the full name of an entry.
-
-    Attributes
-    ----------
-    outcome : Outcome
-        Notes, remarks and models of the run.
-    """
-
-    def __init__(self, outcome: runs.Outcome) -> None:
-        self.outcome = outcome
-        self._results = list(outcome.results)
-
-    def __len__(self) -> int:
-        return len(self._results)
-
-    def __iter__(self) -> Iterator[Result]:
-        return iter(self._results)
-
-    @overload
-    def __getitem__(self, name: int | str) -> Result: ...
-    @overload
-    def __getitem__(self, name: slice) -> Sequence[Result]: ...
-    def __getitem__(self, name: int | str | slice) -> Result | Sequence[Result]:
-        """Return a result by position or by name; an ambiguous or unknown name raises InputError."""
-        if not isinstance(name, str):
-            return self._results[name]
-        found = [each for each in self._results if each.name == name]
-        if len(found) != 1:
-            known = ", ".join(each.name for each in self._results)
-            what = "several entries are called" if found else "no entry is called"
-            raise InputError(f"{what} {name!r}; expected one of {known}.")
-        return found[0]
-
-    def table(self) -> pl.DataFrame:
-        """Return one row per entry: name, dimensions, and mean and standard deviation of every metric."""
-        rows = []
-        for each in self._results:
-            row: dict[str, Any] = {"name": each.name, "dims": each.dims}
-            for metric, score in each.scores.items():
-                row |= {metric: score.mean, f"{metric}_std": score.std}
-            rows.append(row)
-        return pl.DataFrame(rows, infer_schema_length=None)
-
-    def __repr__(self) -> str:
-        return f"Results({', '.join(each.name for each in self._results)})"
-
-    def _repr_html_(self) -> str:
-        return _html(self.table().select("name", "dims", "mean_distance", "mean_distance_std", "kl_divergence"))
 
 
 def run(
@@ -314,7 +218,7 @@ def _named(features: Sequence[Any]) -> tuple[list[str], dict[str, TaskFeature]]:
         if isinstance(feature, str):
             specs.append(feature)
             continue
-        made = _Given(feature) if isinstance(feature, FeatureTable) else wrapped(feature)
+        made = GivenFeature(feature) if isinstance(feature, FeatureTable) else wrapped(feature)
         if made.name in own or made.name in specs:
             raise InputError(f"`features`: two are called {made.name!r}; expected each name once.")
         own[made.name] = made
@@ -358,13 +262,8 @@ def _places(
         data=data_folder(),
         audio_too=audio_too,
         audio=None if audio is None else Path(audio),
-        say=_warn,
         **others,
     )
-
-
-def _warn(text: str) -> None:
-    warnings.warn(text, EmobenchWarning, stacklevel=4)
 
 
 def pretrain(
@@ -461,6 +360,52 @@ def build_dataset(
         return build.build_dataset(source, out=place, version=version, seed=seed, pool=pool, **options)
 
 
+def reproduce(
+    table: str,
+    dataset: LabelledDataset | Location,
+    *,
+    out: Location = "results",
+    models: Location = "models",
+    audio: Location | None = None,
+    pretrain_data: Location | None = None,
+    msd: Location | None = None,
+    allow_leakage: bool = False,
+    device: str = "cpu",
+    workers: int | None = None,
+    scheduler: str | None = None,
+    seed: int = 0,
+) -> Table:
+    """Compute a table of the paper, and show each number beside the published one.
+
+    Parameters
+    ----------
+    table : {"table1", "table2", "table3"}
+        Table of the paper.
+    dataset, out, models, audio, pretrain_data, msd, allow_leakage, device, workers, scheduler, seed
+        As for :func:`run`.
+
+    Returns
+    -------
+    Table
+    """
+    from .benchmark import reproduction
+
+    reproduction.check_table(table)
+    places = _places(
+        dataset,
+        out=Path(out),
+        models=Path(models),
+        audio=audio,
+        pretrain_data=pretrain_data,
+        audio_too=audio is None,
+        msd=None if msd is None else Path(msd),
+    )
+    with executor(workers or processors(), scheduler) as pool:
+        return reproduction.reproduce(
+            table, places, network_config(seed=seed), device=device, pool=pool, allow_leakage=allow_leakage
+        )
+
+
 def compare(first: Result, second: Result) -> Comparison:
     """Compare two results on the same folds: difference of each score, interval, p value, and what differs in them.
 
@@ -505,22 +450,8 @@ def verify(result: Result | Location, *, models: Location = "models") -> Report:
     return verified(path, Datasets([], data_folder(), only=True), Path(models))
 
 
-def _html(table: pl.DataFrame) -> str:
-    head = "".join(f"<th>{html.escape(name)}</th>" for name in table.columns)
-    body = "".join(
-        "<tr>" + "".join(f"<td>{html.escape(_cell(value))}</td>" for value in row) + "</tr>"
-        for row in table.iter_rows()
-    )
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
-
-
-def _cell(value: object) -> str:
-    return "–" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
 __all__ = [
     "FeatureTable",
-    "FloatArray",
     "Results",
     "build_dataset",
     "compare",
@@ -528,6 +459,7 @@ __all__ = [
     "leaderboard",
     "load_dataset",
     "pretrain",
+    "reproduce",
     "run",
     "verify",
 ]

@@ -1,8 +1,8 @@
-"""Features, sources, regressors and metrics: what each must provide, and the registry that finds them.
+"""Features, sources and regressors: what each must provide, and the registry that finds them.
 
 A registry collects the entries of one kind. Modules of the packages it names register theirs when they are imported,
 which happens when the registry is first asked; other packages add entries through an entry-point group. So a new
-feature, source, regressor or metric is one file, and no list elsewhere names it. This module imports nothing heavy.
+feature, source or regressor is one file, and no list elsewhere names it. This module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -280,4 +280,3 @@ sources: Registry[Source] = Registry("source", packages=("emobench.builders.sour
 regressors: Registry[Regressor] = Registry(
     "regressor", packages=("emobench.benchmark.scoring.regressors",), group="emobench.regressors"
 )
-metrics: Registry[Any] = Registry("metric", packages=("emobench.benchmark.scoring.metrics",), group="emobench.metrics")

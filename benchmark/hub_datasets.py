@@ -1,18 +1,22 @@
-"""Datasets that were published: ``hf://user/name@v1.0.0`` as a folder on this machine, pinned to its commit."""
+"""Datasets on the Hub: ``hf://user/name@v1.0.0`` as a folder on this machine, pinned to a commit."""
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from ..builders.release import MANIFEST, check_files, load_manifest
-from ..errors import InputError
+from ..errors import EmobenchWarning, InputError
 from .features.extraction import Places
 
 SCHEME = "hf://"
+
+_log = logging.getLogger(__name__)
 _ADDRESS = re.compile(r"hf://(?P<repo>[\w.-]+/[\w.-]+)(?:@(?P<revision>[\w.-][\w./-]*))?")
 _VERSION = re.compile(r"v(\d+\.\d+\.\d+)")
 
@@ -53,30 +57,29 @@ def parse(address: str) -> tuple[str, str | None]:
     return match["repo"], match["revision"]
 
 
-def locate(place: str, *, audio: bool = False, say: Callable[[str], None] = lambda line: None) -> Located:
-    """The folder of a dataset, fetched first where it is named by an address of the Hub.
+def locate(place: str, *, audio: bool = False) -> Located:
+    """Find the folder of a dataset, downloading it first if it is named by an address of the Hub.
 
     Parameters
     ----------
     place : str
-        A folder, or ``hf://user/name[@revision]``; without a revision the newest version is taken.
+        Folder, or ``hf://user/name[@revision]``. Without a revision the newest version is used, and logged. A tag that
+        was moved since it was last used on this machine gives a warning.
     audio : bool
-        Whether the audio of a labelled one is needed too, where it was published.
-    say : callable
-        Told which version was taken where none was named, and of a tag that was moved since it was last used here.
+        Whether to download the audio of a labelled dataset, if it was published.
 
     Returns
     -------
     Located
-        A revision is resolved to a commit; what is in the cache of the Hub is not fetched again, and serves a machine
-        that is offline.
+        The revision is resolved to a commit. Files in the cache of the Hub are not downloaded again, so a dataset in
+        the cache can be used offline.
 
     Raises
     ------
     InputError
-        If the address is none, or nothing of ours is there, or its files are not those of its manifest.
+        If the address is invalid, there is no dataset, or its files differ from its manifest.
     EmobenchError
-        If the Hub is out of reach and the cache lacks something.
+        If the Hub cannot be reached and the cache is incomplete.
     """
     if not is_published(place):
         return Located(Path(place))
@@ -86,18 +89,20 @@ def locate(place: str, *, audio: bool = False, say: Callable[[str], None] = lamb
     repository = Repository(repo, "dataset")
     if revision is None:
         revision = repository.newest_version()
-        say(f"{place}: takes the newest version, {SCHEME}{repo}@{revision}")
+        _log.info("%s: using the newest version, %s%s@%s", place, SCHEME, repo, revision)
     before = repository.resolved_before(MANIFEST, revision)
     found, commit = repository.download(MANIFEST, revision)
     if before not in (None, commit) and revision in repository.tags():
-        say(
-            f"{place}: warning: the tag {revision} was on commit {before} and has been moved to {commit}; results from "
-            f"now on are of the latter. {SCHEME}{repo}@{before} names the former."
+        warnings.warn(
+            f"{place}: the tag {revision} has been moved from commit {before} to {commit}. The new commit is used; "
+            f"{SCHEME}{repo}@{before} is the old one.",
+            EmobenchWarning,
+            stacklevel=2,
         )
     manifest = load_manifest(found.parent)
     version = _VERSION.fullmatch(revision)
     if version and version[1] != manifest.version:
-        raise InputError(f"{place}: the tag {revision} is on version {manifest.version}; tell who published it.")
+        raise InputError(f"{place}: the tag {revision} is on version {manifest.version}; tell its publisher.")
     folder = repository.snapshot(
         commit, [MANIFEST, *manifest.files], ["audio"] if audio and manifest.kind == "labelled" else []
     )
@@ -105,21 +110,13 @@ def locate(place: str, *, audio: bool = False, say: Callable[[str], None] = lamb
         check_files(folder, manifest)
     except InputError as error:
         raise InputError(
-            f"{place}: {error} If the copy in the cache was damaged, remove {folder} and run this again."
+            f"{place}: {error} If the copy in the cache was damaged, remove {folder} and rerun the command."
         ) from error
     return Located(folder, {"repo": repo, "commit": commit})
 
 
-def find_places(
-    dataset: str,
-    pretrain_data: str | None,
-    *,
-    data: Path,
-    audio_too: bool,
-    say: Callable[[str], None],
-    **others: Any,
-) -> Places:
-    """Where a run finds and leaves things, with datasets fetched where they are named by addresses of the Hub.
+def find_places(dataset: str, pretrain_data: str | None, *, data: Path, audio_too: bool, **others: Any) -> Places:
+    """Find the folders of a run, downloading datasets that are named by addresses of the Hub.
 
     Parameters
     ----------
@@ -129,13 +126,11 @@ def find_places(
         Folder of datasets.
     audio_too : bool
         Whether features are computed from the audio that was published.
-    say : callable
-        As for :func:`locate`.
     **others
-        The fields of :class:`.features.Places` that are known already.
+        Other fields of :class:`emobench.benchmark.features.extraction.Places`.
     """
-    found = locate(dataset, audio=audio_too, say=say)
-    pretraining = locate_pretraining(pretrain_data, found, data=data, say=say)
+    found = locate(dataset, audio=audio_too)
+    pretraining = locate_pretraining(pretrain_data, found, data=data)
     return Places(
         dataset=found.folder,
         dataset_origin=found.origin,
@@ -145,24 +140,20 @@ def find_places(
     )
 
 
-def locate_pretraining(
-    asked: str | None, dataset: Located, *, data: Path, say: Callable[[str], None]
-) -> Located | None:
-    """The pre-training dataset of a run: the one asked for, else ``NAME-pretrain`` where it exists.
+def locate_pretraining(asked: str | None, dataset: Located, *, data: Path) -> Located | None:
+    """Find the pre-training dataset of a run: the one asked for, or ``NAME-pretrain`` if it exists.
 
     Parameters
     ----------
     asked : str or None
         As for :func:`locate`.
     dataset : Located
-        The labelled dataset; a default lies beside it, or in ``data`` where it came from the Hub.
+        Labelled dataset. The default is beside it, or in ``data`` if it came from the Hub.
     data : Path
         Folder of datasets.
-    say : callable
-        As for :func:`locate`.
     """
     if asked is not None:
-        return locate(asked, say=say)
+        return locate(asked)
     beside = dataset.folder.with_name(f"{dataset.folder.name}-pretrain")
     if dataset.origin:
         beside = data / f"{load_manifest(dataset.folder).name}-pretrain"

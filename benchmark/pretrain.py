@@ -53,10 +53,10 @@ def pretrain_domains(
         If a name is no domain, or the data cannot be used.
     """
     if not names:
-        raise InputError(f"pretrain: names no domain; give --features {', '.join(NAMES)}.")
+        raise InputError(f"`features`: names no domain; expected {', '.join(NAMES)}.")
     unknown = [name for name in names if name not in NAMES]
     if unknown:
-        raise InputError(f"pretrain --features {unknown[0]}: no such domain; expected {', '.join(NAMES)}.")
+        raise InputError(f"`features` {unknown[0]}: no such domain; expected {', '.join(NAMES)}.")
     where = choose_device(device)
     own_clips, identity, source = list, None, data
     if load_manifest(data).kind == "labelled":

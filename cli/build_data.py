@@ -18,7 +18,6 @@ from ..builders.options import Option, find_source, options_of
 from ..protocols import Source, sources
 from ..runtime.files import data_folder
 from .command import OUTPUT, SETTINGS, command
-from .options import executor_of
 from .output import tell_built, tell_found
 
 DEFAULT = "synthetic"
@@ -148,12 +147,15 @@ def _run(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    from ..builders.build import build_dataset, default_folder, survey
+    from .. import api
+    from ..builders.build import default_folder, survey
 
     place = out or default_folder(source, data_folder(), **options)
     if dry_run:
         found = survey(source, out=place, seed=seed, **options)
         tell_found([asdict(each) | {"folder": str(each.folder)} for each in found], as_json)
         return
-    with executor_of(workers, scheduler) as pool:
-        tell_built(build_dataset(source, out=place, version=version, seed=seed, pool=pool, **options), as_json)
+    built = api.build_dataset(
+        source, out=place, version=version, seed=seed, workers=workers, scheduler=scheduler, **options
+    )
+    tell_built(built, as_json)

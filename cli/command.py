@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import os
 import re
 import resource
@@ -21,7 +22,7 @@ from typer.models import OptionInfo
 
 from ..errors import EmobenchError, EmobenchWarning
 from ..runtime.files import WRITE_ERRORS, cache_folder
-from .output import State, tell
+from .output import State, remark, tell
 
 # The module in which typer defines its usage errors differs between releases.
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -105,12 +106,23 @@ def with_flags(text: str) -> str:
     return re.sub(r"`([a-z_]+)`", lambda found: State.flags.get(found[1], found[0]), text)
 
 
-def settle(*, quiet: bool, verbose: bool, debug: bool) -> None:
+class _Remarks(logging.Handler):
+    """Print what the library logs, such as which version of a dataset it uses."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        remark(with_flags(record.getMessage()))
+
+
+def settle(*, quiet: bool = False, verbose: bool = False, debug: bool = False) -> None:
     """Apply the options that every command has, wherever on the command line they are."""
     State.quiet |= quiet
     State.debug |= debug
     if State.quiet:
         os.environ["EMOBENCH_QUIET"] = "1"
+    log = logging.getLogger("emobench")
+    log.setLevel(logging.INFO)
+    if not any(isinstance(handler, _Remarks) for handler in log.handlers):
+        log.addHandler(_Remarks())
     if verbose:
         from ..runtime.environment import package_versions
 

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from ..runtime.files import data_folder
-from .options import AsJson, Device, Features, Models, Scheduler, Seed, Workers, executor_of, network_config
-from .output import print_json, remark, say
+from .command import settle
+from .options import AsJson, Device, Features, Models, Scheduler, Seed, Workers, whole_numbers
+from .output import print_json, say
 
 
 def pretrain(
@@ -19,19 +20,19 @@ def pretrain(
         str | None, typer.Option(metavar="DIR", help="Pre-training or labelled dataset, or hf://user/name@v1.0.0.")
     ] = None,
     models: Models = Path("models"),
-    window: Annotated[int, typer.Option(min=1, max=16, help="Beats an input window.")] = 4,
-    layers: Annotated[str | None, typer.Option(help="Hidden units, any number of layers, such as 75,50,25.")] = None,
-    epochs: Annotated[str | None, typer.Option(help="Epochs to keep, such as 5,10,20,50.")] = None,
+    window: Annotated[int, typer.Option(min=1, max=16, help="Beats per input window.")] = 4,
+    layers: Annotated[str | None, typer.Option(help="Hidden units of each layer, such as 75,50,25.")] = None,
+    epochs: Annotated[str | None, typer.Option(help="Epochs whose networks are kept, such as 5,10,20,50.")] = None,
     rate: Annotated[float, typer.Option(help="Learning rate of the summed gradient.")] = 1e-5,
-    schedule: Annotated[str, typer.Option(help="Of the rate: constant, linear or cosine.")] = "constant",
-    batch: Annotated[int, typer.Option(help="Examples a step.")] = 100,
-    steps: Annotated[int, typer.Option(help="Steps of Gibbs sampling (CD-k).")] = 1,
-    persistent: Annotated[bool, typer.Option("--persistent", help="Chains that persist from batch to batch.")] = False,
-    momentum: Annotated[float, typer.Option(help="Share of the last change in the next.")] = 0.0,
-    weight_decay: Annotated[float, typer.Option(help="Of the squared weights, an example.")] = 0.0,
-    sparsity_target: Annotated[float | None, typer.Option(help="Mean activation to draw hidden units to.")] = None,
-    sparsity_cost: Annotated[float, typer.Option(help="How strongly, an example.")] = 0.1,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of training; they gain with large batches only.")] = 1,
+    schedule: Annotated[str, typer.Option(help="Learning rate schedule: constant, linear or cosine.")] = "constant",
+    batch: Annotated[int, typer.Option(help="Examples per batch.")] = 100,
+    steps: Annotated[int, typer.Option(help="Steps of Gibbs sampling per update (CD-k).")] = 1,
+    persistent: Annotated[bool, typer.Option("--persistent", help="Keep chains across batches (PCD).")] = False,
+    momentum: Annotated[float, typer.Option(help="Momentum coefficient.")] = 0.0,
+    weight_decay: Annotated[float, typer.Option(help="L2 penalty on the weights, per example.")] = 0.0,
+    sparsity_target: Annotated[float | None, typer.Option(help="Target mean activation of the hidden units.")] = None,
+    sparsity_cost: Annotated[float, typer.Option(help="Weight of the sparsity penalty, per example.")] = 0.1,
+    threads: Annotated[int, typer.Option(min=1, help="Training threads; more help with large batches only.")] = 1,
     device: Device = "cpu",
     workers: Workers = None,
     scheduler: Scheduler = None,
@@ -48,39 +49,34 @@ def pretrain(
 
       torchrun --nproc-per-node 2 -m emobench pretrain --features pitch2d --batch 1000
     """
+    from .. import api
     from ..dbn.distributed import started_by_torchrun
 
-    # Of several processes the first speaks for all.
+    # Only the first of several processes prints.
     first = not started_by_torchrun() or os.environ.get("RANK") == "0"
-    from ..benchmark.hub_datasets import locate
-    from ..benchmark.pretrain import pretrain_domains
-
-    data = locate(pretrain_data or str(data_folder() / "synthetic-pretrain"), audio=True, say=remark)
-    names = [name for spec in features or [] for name in spec.split("+")]
-    with executor_of(workers, scheduler) as pool:
-        made = pretrain_domains(
-            names,
-            data.folder,
-            config=network_config(
-                seed,
-                epochs,
-                layers,
-                window=window,
-                rate=rate,
-                schedule=schedule,
-                batch=batch,
-                steps=steps,
-                persistent=persistent,
-                momentum=momentum,
-                weight_decay=weight_decay,
-                sparsity_target=sparsity_target,
-                sparsity_cost=sparsity_cost,
-            ),
-            models=models,
-            device=device,
-            pool=pool,
-            threads=threads,
-        )
+    settle(quiet=not first)
+    made = api.pretrain(
+        [name for spec in features or [] for name in spec.split("+")],
+        pretrain_data or data_folder() / "synthetic-pretrain",
+        models=models,
+        device=device,
+        threads=threads,
+        workers=workers,
+        scheduler=scheduler,
+        seed=seed,
+        window=window,
+        layers=whole_numbers(layers, "layers"),
+        epochs=whole_numbers(epochs, "epochs"),
+        rate=rate,
+        schedule=schedule,
+        batch=batch,
+        steps=steps,
+        persistent=persistent,
+        momentum=momentum,
+        weight_decay=weight_decay,
+        sparsity_target=sparsity_target,
+        sparsity_cost=sparsity_cost,
+    )
     if not first:
         return
     if as_json:

@@ -21,9 +21,8 @@ from .options import (
     Seed,
     TrackFiles,
     Workers,
-    network_config,
 )
-from .output import print_tables, remark
+from .output import print_tables
 
 
 def reproduce(
@@ -42,10 +41,10 @@ def reproduce(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Compute every row of a table of the paper, and show each beside the paper's own number.
+    """Compute a table of the paper and show each number beside the published one.
 
-    table1 counts the pre-training examples of each domain; table2 scores the standard features, table3 the networks,
-    as 'emobench run' does: rows that are finished are not computed again.
+    table1 counts the pre-training examples of each domain, table2 scores the standard features, and table3 the
+    networks, as 'emobench run' does. Finished entries are not computed again.
 
     For example:
 
@@ -55,29 +54,25 @@ def reproduce(
 
       emobench reproduce table3 --dataset data/moodswings --pretrain-data data/msd --format markdown
     """
-    from ..benchmark import reproduction
-    from ..benchmark.hub_datasets import find_places
+    from .. import api
     from ..benchmark.report.leaderboard import check_format, rendered
-    from ..runtime.executor import executor, processors
 
     form = "json" if as_json else form
     check_format(form)
-    reproduction.check_table(table)
-    places = find_places(
-        dataset or str(data_folder() / "synthetic"),
-        pretrain_data,
-        data=data_folder(),
-        audio_too=audio is None,
-        say=remark,
+    made = api.reproduce(
+        table,
+        dataset or data_folder() / "synthetic",
         out=out,
         models=models,
         audio=audio,
+        pretrain_data=pretrain_data,
         msd=msd,
+        allow_leakage=allow_leakage,
+        device=device,
+        workers=workers,
+        scheduler=scheduler,
+        seed=seed,
     )
-    with executor(workers or processors(), scheduler) as pool:
-        made = reproduction.reproduce(
-            table, places, network_config(seed, None, None), device=device, pool=pool, allow_leakage=allow_leakage
-        )
     if form == "rich":
         print_tables([made])
     else:

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from ..errors import InputError
 from ..runtime.files import data_folder
 from .options import (
     AllowLeakage,
@@ -23,10 +22,9 @@ from .options import (
     Seed,
     TrackFiles,
     Workers,
-    executor_of,
-    network_config,
+    whole_numbers,
 )
-from .output import State, print_json, print_tables, remark, say
+from .output import State, print_json, print_tables, say
 
 
 def run(
@@ -76,54 +74,41 @@ def run(
 
       emobench run --features mfcc --features ent --msd MillionSongSubset/
     """
-    if not features:
-        raise InputError("run: names no features; give some, such as --features mfcc or --features rhythm+pitch.")
-    from dataclasses import replace
-
-    from ..benchmark import runs
-    from ..benchmark.features.spec import choose_phases, parse
-    from ..benchmark.hub_datasets import find_places
+    from .. import api
     from ..benchmark.report import tables
 
-    networks = network_config(seed, epochs, layers, window=window)
-    config = runs.RunConfig(
-        regressors=tuple(regressor or ["mlr"]),
-        layers=tuple(layer) if layer else None,
-        phases=choose_phases(phase, control=control),
-    )
-    places = find_places(
-        dataset or str(data_folder() / "synthetic"),
-        pretrain_data,
-        data=data_folder(),
-        audio_too=audio is None and any(each.needs_audio for spec in features for each in parse(spec).values()),
-        say=remark,
+    results = api.run(
+        dataset or data_folder() / "synthetic",
+        features or [],
+        regressors=regressor or ["mlr"],
         out=out,
         models=models,
+        model=model or [],
         audio=audio,
-        trained=tuple(model or ()),
+        pretrain_data=pretrain_data,
         msd=msd,
+        layer=layer,
+        phase=phase,
+        control=control,
+        carry_over=carry_over,
+        allow_leakage=allow_leakage,
+        window=window,
+        layers=whole_numbers(layers, "layers"),
+        epochs=whole_numbers(epochs, "epochs"),
+        device=device,
+        workers=workers,
+        scheduler=scheduler,
+        seed=seed,
+        force=force,
     )
-    if carry_over:
-        networks = replace(networks, carry_over=True)
-    with executor_of(workers, scheduler) as pool:
-        outcome = runs.run(
-            features,
-            places,
-            config,
-            networks,
-            device=device,
-            pool=pool,
-            force=force,
-            allow_leakage=allow_leakage,
-        )
+    outcome = results.outcome
     if as_json:
-        results = [result.model_dump(by_alias=True) for result in outcome.results]
-        print_json({"results": results, "notes": outcome.notes})
+        print_json({"results": [result.model_dump(by_alias=True) for result in results], "notes": outcome.notes})
         return
     if not State.quiet:
         print_tables(tables.tables(outcome.results))
     for note in outcome.notes:
-        say(f"no row: {note}")
+        say(f"no entry: {note}")
     for line in outcome.remarks:
         say(line)
     for data in outcome.pretrained_on:

@@ -44,12 +44,16 @@ def test_contents(wheel: Path) -> None:
         names = archive.namelist()
     assert {name.split("/")[0].split("-")[0] for name in names} == {"emobench"}
     inside = {name for name in names if not name.split("/")[0].endswith(".dist-info")}
-    tracked = {
-        str(path.relative_to(ROOT))
-        for room in ("audio", "baselines", "benchmark", "builders", "cards", "cli", "dbn", "runtime")
-        for path in (ROOT / room).rglob("*")
-        if path.is_file() and "__pycache__" not in path.parts
-    } | {path.name for path in ROOT.glob("*.py")} | {"py.typed"}
+    tracked = (
+        {
+            str(path.relative_to(ROOT))
+            for room in ("audio", "baselines", "benchmark", "builders", "cards", "cli", "dbn", "runtime")
+            for path in (ROOT / room).rglob("*")
+            if path.is_file() and "__pycache__" not in path.parts
+        }
+        | {path.name for path in ROOT.glob("*.py")}
+        | {"py.typed"}
+    )
     assert inside == {f"emobench/{name}" for name in tracked}
     assert "emobench/benchmark/paper.json" in inside
     assert "emobench/cards/templates/labelled.md.j2" in inside

@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -23,20 +22,12 @@ from ...protocols import Feature
 from ...runtime.files import digest, sha256_file
 from ...runtime.progress import progress
 from ...runtime.text import few
-from .columns import Columns, FloatArray, TaskFeature, float32_sha256
+from .columns import Columns, Computed, FloatArray, TaskFeature, float32_sha256
 
 if TYPE_CHECKING:
     from ..scoring.task import Fold
     from .extraction import Extraction
     from .spec import Entry
-
-
-@dataclass(frozen=True)
-class Computed:
-    """Values of a task (n_rows, d), and the median processor seconds per clip."""
-
-    values: FloatArray
-    seconds_per_clip: float
 
 
 class AudioFeature(TaskFeature):

@@ -89,6 +89,14 @@ class ModelFile:
         return "/".join(self.file.resolve().parts[-2:])
 
 
+@dataclass(frozen=True)
+class Computed:
+    """Values of a feature for a task, shape (n_rows, d), and the median processor seconds per clip."""
+
+    values: FloatArray
+    seconds_per_clip: float
+
+
 class TaskFeature:
     """A feature as the benchmark sees it: it gives the columns of an entry for a task.
 

@@ -62,17 +62,17 @@ def trained_models(
     for folder in folders:
         if not (folder / WEIGHTS).is_file():
             raise InputError(
-                f"--model {folder}: no model there (no {WEIGHTS}); expected a folder of 'emobench pretrain'."
+                f"`model` {folder}: no model there (no {WEIGHTS}); expected a folder of 'emobench pretrain'."
             )
         try:
             config = read_json(folder / CONFIG, "model configuration")
         except EmobenchError as error:
-            raise InputError(f"--model {folder}: not a readable model ({error}).") from error
+            raise InputError(f"`model` {folder}: not a readable model ({error}).") from error
         domain = _domain(folder, config.get("domain"), domains, window)
         if domain.name in models:
             raise InputError(
-                f"--model {folder}: domain: is for {domain.name}, like {models[domain.name].folder}; "
-                "expected one model a domain."
+                f"`model` {folder}: domain: is for {domain.name}, like {models[domain.name].folder}; "
+                "expected one model per domain."
             )
         _check_analysis(folder, config.get("analysis"), domain, analysis)
         bands = analysis.timbre.n_mfcc if domain.table == "rhythm" else analysis.pitch.n_bands
@@ -86,19 +86,19 @@ def trained_models(
 def _domain(folder: Path, found: Any, domains: Collection[str], window: int) -> Domain:
     """Domain and window that the model's configuration names, checked."""
     if not isinstance(found, Mapping) or not {"name", "window"} <= found.keys():
-        raise InputError(f"--model {folder}: domain: {CONFIG} holds {found!r}; expected a name and a window.")
+        raise InputError(f"`model` {folder}: domain: {CONFIG} holds {found!r}; expected a name and a window.")
     name, beats = found["name"], found["window"]
     if name not in NAMES:
-        raise InputError(f"--model {folder}: domain: is for {name!r}; expected one of {', '.join(NAMES)}.")
+        raise InputError(f"`model` {folder}: domain: is for {name!r}; expected one of {', '.join(NAMES)}.")
     if name not in domains:
         named = ", ".join(each for each in NAMES if each in domains)
         raise InputError(
-            f"--model {folder}: domain: is for {name}, which no --features names; expected "
+            f"`model` {folder}: domain: is for {name}, which `features` does not name; expected "
             f"{f'one of {named}' if named else 'features of a network'}."
         )
     if type(beats) is not int or beats != window:
         raise InputError(
-            f"--model {folder}: window: was trained on {beats!r} beats; expected the {window} of this run (--window)."
+            f"`model` {folder}: window: was trained on {beats!r} beats; expected the {window} of this run (`window`)."
         )
     return Domain(name, window)
 
@@ -117,7 +117,7 @@ def _check_analysis(folder: Path, trained: Any, domain: Domain, analysis: Analys
                 else {name: found.get(name) for name in expected if found.get(name) != expected[name]}
             )
             raise InputError(
-                f"--model {folder}: normalisation: was trained on features with {section} {differing}; expected those "
+                f"`model` {folder}: normalisation: was trained on features with {section} {differing}; expected those "
                 "of this run, because its mean and scale are theirs."
             )
 
@@ -136,7 +136,7 @@ def check_normalisation(model: Model, shown: Examples) -> None:
     size = float(np.sqrt(np.mean(((own_mean - mean) ** 2 + own_scale**2) / scale**2)))
     if not 1 / FAR <= size <= FAR:
         raise InputError(
-            f"--model {model.folder}: normalisation: by its mean and scale the inputs of this dataset have a root mean "
+            f"`model` {model.folder}: normalisation: by its mean and scale the inputs of this dataset have a root mean "
             f"square of {size:.3g}; expected about 1. It was trained on other features."
         )
 
@@ -145,7 +145,7 @@ def _check_inputs(folder: Path, domain: Domain, dims: int) -> None:
     """Check the width of the network and its normalisation before anything is made of them."""
     from safetensors import SafetensorError, safe_open
 
-    where = f"--model {folder}"
+    where = f"`model` {folder}"
     try:
         with safe_open(folder / WEIGHTS, framework="pt") as stored:
             names = set(stored.keys())
@@ -181,7 +181,7 @@ def _check_inputs(folder: Path, domain: Domain, dims: int) -> None:
 
 def _check_networks(model: Model, control: bool) -> None:
     """Check what is in the networks, and that those asked for are there."""
-    where = f"--model {model.folder}"
+    where = f"`model` {model.folder}"
     for epochs, network in model.networks.items():
         for number, layer in enumerate(network.layers):
             for part in (layer.weight, layer.bias):
@@ -192,4 +192,4 @@ def _check_networks(model: Model, control: bool) -> None:
     if not any(epochs != CONTROL for epochs in model.networks):
         raise InputError(f"{where}: holds no pre-trained network.")
     if control and CONTROL not in model.networks:
-        raise InputError(f"{where}: holds no random weights, so it gives no row of --control.")
+        raise InputError(f"{where}: holds no random weights, so it gives no entry for `control`.")

@@ -104,10 +104,10 @@ def parse(spec: str, own: Mapping[str, TaskFeature] | None = None) -> dict[str, 
     for part in parts:
         if part not in own and not is_file(part) and "," in part:
             names = part.split(",")
-            hint = " ".join(f"--features {name}" for name in names)
+            hint = " ".join(f"`features` {name}" for name in names)
             raise InputError(
-                f"`features` {spec}: expected names joined by + for one entry ({'+'.join(names)}), or the option once "
-                f"for each entry ({hint})."
+                f"`features` {spec}: expected names joined by + for one entry ({'+'.join(names)}), or one name for "
+                f"each entry ({hint})."
             )
     if len(set(parts)) != len(parts):
         raise InputError(f"`features` {spec}: names a feature twice.")

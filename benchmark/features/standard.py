@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -21,7 +20,7 @@ from ...protocols import features
 from ...runtime.executor import ordered_map
 from ...runtime.files import digest, sha256_file
 from ..scoring.task import Task
-from .columns import Columns, TaskFeature
+from .columns import Columns, Computed, TaskFeature
 
 if TYPE_CHECKING:
     from .extraction import Extraction
@@ -60,14 +59,6 @@ class StandardColumns(TaskFeature):
             lambda: computed().seconds_per_clip,
             reproducible=True,
         )
-
-
-@dataclass(frozen=True)
-class Computed:
-    """A feature of a task: values (n_rows, d), and the median processor seconds per clip."""
-
-    values: FloatArray
-    seconds_per_clip: float
 
 
 def _one_clip(

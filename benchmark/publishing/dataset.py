@@ -150,7 +150,7 @@ def audio_uploads(folder: Path, manifest: Manifest) -> list[Upload]:
     try:
         place = folder / str(read_json(folder / "local.json", "local.json")["audio"])
     except (EmobenchError, KeyError) as error:
-        raise InputError(f"{folder}: --with-audio: the dataset does not know where its audio lies.") from error
+        raise InputError(f"{folder}: `with_audio`: the location of its audio is not known.") from error
     clips = read_table(folder, "clips")
     pretraining = manifest.kind == "pretrain"
     used = clips.filter(pl.col("kept") if pretraining else pl.col("excluded").is_null())
@@ -163,7 +163,7 @@ def audio_uploads(folder: Path, manifest: Manifest) -> list[Upload]:
                 f"{place / name}: a link leads out of the audio folder; --with-audio sends files inside it."
             )
         if not (place / name).is_file():
-            raise InputError(f"{place / name}: no such audio file; --with-audio needs that of every clip.")
+            raise InputError(f"{place / name}: no such audio file; `with_audio` needs the audio of every clip.")
     recorded = manifest.source.get("audio_sha256")
     if recorded is not None:
         key = "track_id" if pretraining else "clip_id"

@@ -10,7 +10,6 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from ...baselines.frames import FrameConfig
 from ...builders.release import MANIFEST
 from ...errors import EmobenchError, InputError
 from ...protocols import regressors
@@ -48,8 +47,6 @@ class RunConfig:
         Layers of the entries with networks; None for all there are.
     phases : tuple of str
         Phases of these entries.
-    frames : FrameConfig
-        Spectrogram of the standard features.
     bootstrap_seed : int
         Seed of the intervals.
     """
@@ -57,7 +54,6 @@ class RunConfig:
     regressors: tuple[str, ...] = ("mlr",)
     layers: tuple[int, ...] | None = None
     phases: tuple[str, ...] = ("pre-trained", "fine-tuned")
-    frames: FrameConfig = field(default_factory=FrameConfig)
     bootstrap_seed: int = 0
 
     def __post_init__(self) -> None:

@@ -227,7 +227,7 @@ def test_a_tag_that_was_moved_is_told_to_readers(ann: Any, tiny: Tiny) -> None:
     repo.tags["v1.0.0"] = new = ann.hub.add(repo, {"LICENSE": b"another one"})
     ran = ann.run(*named)
     assert ran.status == 0, ran.err
-    assert ran.err.startswith("hf://ann/moved@v1.0.0: warning: the tag v1.0.0 was on commit ")
+    assert ran.err.startswith("emobench: warning: hf://ann/moved@v1.0.0: the tag v1.0.0 has been moved from commit ")
     assert old in ran.err
     assert new in ran.err
     assert len(ran.err.splitlines()) == 1

@@ -49,7 +49,7 @@ def test_the_newest_version_and_no_more_than_is_needed(ann: Any, tiny: Tiny) -> 
     ann.asked()
     ran = ann.run("run", "-f", "constant", "--dataset", "hf://ann/newest")
     assert ran.status == 0, ran.err
-    assert ran.err == "hf://ann/newest: takes the newest version, hf://ann/newest@v1.10.0\n"
+    assert ran.err == "hf://ann/newest: using the newest version, hf://ann/newest@v1.10.0\n"
     assert not any(path.endswith(("huge.bin", ".flac")) for path in ann.asked("GET", "HEAD"))
     ran = ann.run("run", "-f", "constant", "--dataset", "hf://ann/newest@v1.9.0", "--json")
     assert json.loads(ran.out)["results"][0]["dataset"]["version"] == "1.9.0"
@@ -138,7 +138,7 @@ def test_where_pre_training_data_are_looked_for(tmp_path: Path, tiny: Tiny) -> N
     fetched = Located(labelled, {"repo": "ann/tiny", "commit": "a" * 40})
 
     def find(asked: str | None, dataset: Located) -> Located | None:
-        return locate_pretraining(asked, dataset, data=tmp_path / "data", say=print)
+        return locate_pretraining(asked, dataset, data=tmp_path / "data")
 
     assert find(None, fetched) is None
     (tmp_path / "data" / "tiny-pretrain").mkdir(parents=True)

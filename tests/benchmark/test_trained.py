@@ -186,7 +186,7 @@ WRONG_CONFIGS: dict[str, tuple[Any, str]] = {
     "a list": ({"name": ["rhythm"], "window": 4}, r"domain: is for \['rhythm'\]; expected one of rhythm"),
     "not asked for": (
         {"name": "pitch", "window": 4},
-        "domain: is for pitch, which no --features names; expected one of",
+        "domain: is for pitch, which --features does not name; expected one of",
     ),
     "no window": ({"name": "rhythm"}, r"domain: config\.json holds .*; expected a name and a window"),
     "nothing": (None, r"domain: config\.json holds None; expected a name and a window"),
@@ -217,12 +217,14 @@ def test_a_model_that_claims_another_domain(masters: Path, tmp_path: Path) -> No
 
 def test_two_of_a_domain(masters: Path, tmp_path: Path) -> None:
     other = _train(tmp_path / "other")
-    with pytest.raises(InputError, match=r"other: domain: is for rhythm, like .*; expected one model a domain"):
+    with pytest.raises(InputError, match=r"other: domain: is for rhythm, like .*; expected one model per domain"):
         _check(masters / "rhythm", other)
 
 
 def test_no_feature_of_a_network(masters: Path) -> None:
-    with pytest.raises(InputError, match="is for rhythm, which no --features names; expected features of a network"):
+    with pytest.raises(
+        InputError, match="is for rhythm, which --features does not name; expected features of a network"
+    ):
         _check(masters / "rhythm", domains=())
 
 
@@ -372,11 +374,11 @@ def test_wrong_models_end_with_status_2_before_any_work(
     monkeypatch.chdir(tmp_path)
     rhythm, pitch = (("--model", str(masters / name)) for name in ("rhythm", "pitch"))
     for arguments, message in {
-        ("rhythm", *pitch): "domain: is for pitch, which no --features names; expected one of rhythm.",
-        ("mfcc", *rhythm): "domain: is for rhythm, which no --features names; expected features of a network.",
-        ("rhythm", *rhythm, *rhythm): "expected one model a domain.",
+        ("rhythm", *pitch): "domain: is for pitch, which --features does not name; expected one of rhythm.",
+        ("mfcc", *rhythm): "domain: is for rhythm, which --features does not name; expected features of a network.",
+        ("rhythm", *rhythm, *rhythm): "expected one model per domain.",
         ("rhythm", *rhythm, "--window", "3"): "window: was trained on 4 beats; expected the 3 of this run (--window).",
-        ("rhythm", *rhythm, "--layer", "2"): "`layer` 2: expected 0 to 1, the layers of rhythm.",
+        ("rhythm", *rhythm, "--layer", "2"): "--layer 2: expected 0 to 1, the layers of rhythm.",
         ("rhythm", "--model", "none"): "none: no model there (no weights.safetensors)",
     }.items():
         ran = CliRunner().invoke(app, ["run", "--features", *arguments])

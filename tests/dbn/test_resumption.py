@@ -1,4 +1,4 @@
-"""Training that is ended and gone on with, and training in several processes: the same weights."""
+"""Interrupted training that resumes, and training in several processes, give the same weights."""
 
 from __future__ import annotations
 

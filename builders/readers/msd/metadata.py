@@ -174,7 +174,9 @@ def _read_database(path: Path, problems: list[str]) -> Metadata | None:
         return None
     # SQLite keeps any bytes as text, and whoever reads them next trusts that they are UTF-8.
     if wrong := _undecodable(table):
-        problems.append(f"{path}: {len(wrong)} cells of songs are no text in UTF-8 ({few(wrong)}); mend or remove them")
+        problems.append(
+            f"{path}: {len(wrong)} cells of the table songs are not UTF-8 text ({few(wrong)}). Correct or remove them"
+        )
         return None
     tracks = pl.from_arrow(table)
     assert isinstance(tracks, pl.DataFrame)

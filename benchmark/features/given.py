@@ -1,0 +1,61 @@
+"""Values of a feature as a table: what ``extract`` returns, and ``run`` takes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from ...errors import InputError
+from .columns import Columns, TaskFeature
+
+if TYPE_CHECKING:
+    from .extraction import Extraction
+    from .spec import Entry
+
+
+@dataclass(frozen=True)
+class FeatureTable:
+    """Values of a feature at the rate of the targets.
+
+    Attributes
+    ----------
+    name : str
+        Name of the feature.
+    index : DataFrame
+        ``clip_id, time`` of each row.
+    values : ndarray of float32, shape (n, d)
+        Values.
+    """
+
+    name: str
+    index: pl.DataFrame
+    values: np.ndarray
+
+    def __repr__(self) -> str:
+        return f"FeatureTable({self.name!r}, {self.values.shape[0]} rows, {self.values.shape[1]} columns)"
+
+
+class GivenFeature(TaskFeature):
+    """A table of values as a feature."""
+
+    origin = "values given to run"
+
+    def __init__(self, table: FeatureTable) -> None:
+        self.name = self.title = table.name
+        self.table = table
+
+    def columns(self, extraction: Extraction, entry: Entry) -> Columns:
+        """Look up the row of each target by clip and time."""
+        task = extraction.task
+        keys = list(zip((task.clips[clip] for clip in task.clip_index), task.times.tolist(), strict=True))
+        rows = {key: row for row, key in enumerate(self.table.index.select("clip_id", "time").iter_rows())}
+        lacking = [key for key in keys if key not in rows]
+        if lacking:
+            clip, time = lacking[0]
+            raise InputError(f"feature {self.name}: has no row for clip {clip} at {time:g} s; expected one per target.")
+        values = np.asarray(self.table.values, np.float64)[[rows[key] for key in keys]]
+        names = [f"x{place}" for place in range(1, values.shape[1] + 1)]
+        return Columns(lambda fold: values, "values given to run", names=names)
