@@ -176,8 +176,8 @@ WRONG = {
     ("run", "--features", "rhythm", "--epochs", "many"): "--epochs many: expected whole numbers",
     ("run", "--features", "rhythm", "--epochs", "5,5"): "--epochs (5, 5): expected increasing numbers of at least 1",
     ("run", "--features", "rhythm", "--pretrain-data", "none"): "none: no dataset there",
-    ("pretrain", "--features", "mfcc"): "pretrain --features mfcc: no such domain",
-    ("pretrain",): "pretrain: names no domain",
+    ("pretrain", "--features", "mfcc"): "--features mfcc: no such domain",
+    ("pretrain",): "--features: names no domain",
     ("leaderboard", "--results", "nowhere"): "nowhere: no results yet",
     ("list", "songs"): "list songs: expected features, sources, regressors, datasets, models, results",
 }

@@ -234,5 +234,5 @@ def test_audio_must_be_what_the_dataset_was_built_from(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"2\.mp3: no such audio file"):
         audio_uploads(tmp_path, manifest)
     (tmp_path / "local.json").unlink()
-    with pytest.raises(InputError, match="does not know where its audio lies"):
+    with pytest.raises(InputError, match="the location of its audio is not known"):
         audio_uploads(tmp_path, manifest)

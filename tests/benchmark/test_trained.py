@@ -85,7 +85,7 @@ def test_one_a_domain(masters: Path) -> None:
 def test_another_window_where_the_run_has_it_too(tmp_path: Path) -> None:
     folder = _train(tmp_path / "wide", window=6)
     assert _check(folder, window=6)["rhythm"].domain.window == 6
-    with pytest.raises(InputError, match=r"window: was trained on 6 beats; expected the 4 of this run \(--window\)\.$"):
+    with pytest.raises(InputError, match=r"window: was trained on 6 beats; expected the 4 of this run \(`window`\)\.$"):
         _check(folder)
 
 
@@ -186,7 +186,7 @@ WRONG_CONFIGS: dict[str, tuple[Any, str]] = {
     "a list": ({"name": ["rhythm"], "window": 4}, r"domain: is for \['rhythm'\]; expected one of rhythm"),
     "not asked for": (
         {"name": "pitch", "window": 4},
-        "domain: is for pitch, which --features does not name; expected one of",
+        "domain: is for pitch, which `features` does not name; expected one of",
     ),
     "no window": ({"name": "rhythm"}, r"domain: config\.json holds .*; expected a name and a window"),
     "nothing": (None, r"domain: config\.json holds None; expected a name and a window"),
@@ -223,7 +223,7 @@ def test_two_of_a_domain(masters: Path, tmp_path: Path) -> None:
 
 def test_no_feature_of_a_network(masters: Path) -> None:
     with pytest.raises(
-        InputError, match="is for rhythm, which --features does not name; expected features of a network"
+        InputError, match="is for rhythm, which `features` does not name; expected features of a network"
     ):
         _check(masters / "rhythm", domains=())
 
