@@ -117,3 +117,44 @@ def test_the_error_for_a_name_lists_the_entries(dataset: Any, tmp_path: Path) ->
     results = eb.run(dataset, "constant", out=tmp_path)
     with pytest.raises(eb.InputError, match="no entry is called 'mfcc'; expected one of constant"):
         results["mfcc"]
+
+
+class Batched(Level):
+    """The same, several clips at a time."""
+
+    name, batch_size = "batched", 5
+
+    def __call__(self, samples: Any) -> Any:
+        self.sizes = [*getattr(self, "sizes", []), len(samples)]
+        return [super(Batched, self).__call__(each) for each in samples]
+
+
+def test_a_feature_of_batches_gives_the_same_values(dataset: Any) -> None:
+    feature = Batched()
+    np.testing.assert_array_equal(eb.extract(dataset, feature).values, eb.extract(dataset, Level()).values)
+    clips = dataset.folds["clip_id"].n_unique()
+    assert feature.sizes == [5] * (clips // 5) + ([clips % 5] if clips % 5 else [])
+
+
+class Window(eb.Feature):
+    """One frame per second from the fourth on, whose time is the end of its context: its own second."""
+
+    name, align = "window", "end"
+
+    def __call__(self, samples: Any) -> tuple[Any, Any]:
+        times = np.arange(4.0, len(samples) // self.sample_rate + 1)
+        return times, times[:, None]
+
+
+def test_seconds_before_the_first_window_take_the_first(dataset: Any) -> None:
+    table = eb.extract(dataset, Window())
+    seconds = table.index["time"].to_numpy()
+    np.testing.assert_array_equal(table.values[:, 0], np.maximum(seconds, 4))
+
+    class Centred(Window):
+        align = "center"
+
+    with pytest.raises(
+        eb.InputError, match=r"feature window, clip s0001: returned no frame for 3 of 8 seconds \(1, 2, 3\)"
+    ):
+        eb.extract(dataset, Centred())
