@@ -3,24 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from huggingface_hub import EvalResult, ModelCard
 
 from .dataset import size_category
 from .render import fill, markdown
 from .tables import Table, to_markdown
-
-if TYPE_CHECKING:
-    from ..benchmark.results.model import Result
-
-# Displayed names of the metrics in the metadata of a model's card.
-METRICS = {
-    "mean_distance": "mean distance (lower is better)",
-    "kl_divergence": "KL divergence (lower is better)",
-    "ccc_arousal": "CCC of arousal",
-    "ccc_valence": "CCC of valence",
-}
 
 
 def results_card(
@@ -73,7 +62,7 @@ def scored_card(
     synthetic : bool
         Whether a row is about a synthetic dataset.
     evaluation : list of EvalResult or None
-        Output of :func:`evaluation_results`.
+        The result, one entry per metric.
     name : str
         Name of the model.
     """
@@ -86,34 +75,3 @@ def scored_card(
     data: Any = made.data
     data.model_name, data.eval_results = name, evaluation
     return str(made)
-
-
-def evaluation_results(result: Result, label: str) -> list[EvalResult]:
-    """Return a result in the Hub's format for model cards, one entry per metric.
-
-    A dataset from the Hub is named by its repository and commit, another by its name.
-
-    Parameters
-    ----------
-    result : Result
-        Result.
-    label : str
-        Name of the entry for people.
-    """
-    dataset = result.dataset
-    return [
-        EvalResult(
-            task_type="audio-regression",
-            task_name="Music emotion recognition",
-            dataset_type=dataset.repo or dataset.name,
-            dataset_name=f"{dataset.label} (synthetic)" if dataset.synthetic else dataset.label,
-            dataset_config="targets",
-            dataset_split="test",
-            dataset_revision=dataset.commit,
-            metric_type=metric,
-            metric_name=f"{shown}, {label}",
-            metric_value=score.mean,
-        )
-        for metric, shown in METRICS.items()
-        if (score := result.scores.get(metric)) is not None and score.mean is not None
-    ]

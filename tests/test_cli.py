@@ -166,7 +166,7 @@ WRONG = {
     ("build-data", "table", "--clips", "a", "--labels", "b", "--scale", "1"): "--scale 1: expected two numbers",
     ("build-data", "--version", "1"): "--version 1: expected three numbers",
     ("build-data", "--seed", "1", *SMALL): "synthetic 1.0.0 exists with other content",
-    ("run",): "run: names no features",
+    ("run",): "--features: expected at least one",
     ("run", "--features", "loudness"): "no feature is called 'loudness'",
     ("run", "--features", "mfcc", "--dataset", "nowhere"): "nowhere: no dataset there",
     ("run", "--features", "mfcc", "--regressor", "svm"): "--regressor svm: expected one of mlr, ridge",

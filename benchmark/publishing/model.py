@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from huggingface_hub import EvalResult
 
 from ...cards.hub import check_name
 from ...cards.hub_files import Upload
-from ...cards.hub_pages import evaluation_results, scored_card
+from ...cards.hub_pages import scored_card
 from ...cards.hub_release import Release
 from ...dbn.network import CONFIG, TRAINING, WEIGHTS, load_model
 from ...errors import InputError
@@ -21,6 +22,15 @@ from ..results.verify_data import Datasets
 from .dataset import forbidden_in
 
 CARD = "README.md"
+
+
+# Displayed names of the metrics in the metadata of a model's card.
+METRICS = {
+    "mean_distance": "mean distance (lower is better)",
+    "kl_divergence": "KL divergence (lower is better)",
+    "ccc_arousal": "CCC of arousal",
+    "ccc_valence": "CCC of valence",
+}
 
 
 def model_release(
@@ -76,7 +86,7 @@ def model_release(
         (folder / CARD).read_text(encoding="utf-8"),
         [_shown(result, store) for result in sorted(entries, key=lambda each: (each.features, each.layer, each.phase))],
         synthetic=any(result.dataset.synthetic for result in entries),
-        evaluation=None if chosen is None else evaluation_results(chosen, entry_label(chosen)),
+        evaluation=None if chosen is None else _evaluation_results(chosen, entry_label(chosen)),
         name=folder.resolve().name,
     )
     uploads = [Upload(CARD, card.encode()), *(Upload(name, folder / name) for name in (CONFIG, TRAINING, WEIGHTS))]
@@ -121,3 +131,34 @@ def _shown(result: Result, store: ResultStore) -> dict[str, str]:
         "signature": result.signature,
     }
     return {name: str(value) for name, value in shown.items()}
+
+
+def _evaluation_results(result: Result, label: str) -> list[EvalResult]:
+    """Return a result in the Hub's format for model cards, one entry per metric.
+
+    A dataset from the Hub is named by its repository and commit, another by its name.
+
+    Parameters
+    ----------
+    result : Result
+        Result.
+    label : str
+        Name of the entry for people.
+    """
+    dataset = result.dataset
+    return [
+        EvalResult(
+            task_type="audio-regression",
+            task_name="Music emotion recognition",
+            dataset_type=dataset.repo or dataset.name,
+            dataset_name=f"{dataset.label} (synthetic)" if dataset.synthetic else dataset.label,
+            dataset_config="targets",
+            dataset_split="test",
+            dataset_revision=dataset.commit,
+            metric_type=metric,
+            metric_name=f"{shown}, {label}",
+            metric_value=score.mean,
+        )
+        for metric, shown in METRICS.items()
+        if (score := result.scores.get(metric)) is not None and score.mean is not None
+    ]

@@ -90,7 +90,7 @@ def test_a_damaged_copy_in_the_cache_is_noticed(ann: Any, tiny: Tiny) -> None:
     ran = ann.run(*named)
     assert ran.status == 2
     assert "train-00000.parquet: changed after it was built" in ran.err
-    assert f"remove {folder} and run this again" in ran.err
+    assert f"remove {folder} and rerun the command" in ran.err
 
 
 def test_what_is_not_there(ann: Any, tiny: Tiny) -> None:

@@ -169,11 +169,11 @@ WRONG: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     ),
     "text that is no UTF-8": (
         lambda folder: _not_text(folder, "artist_name", "CAST(x'ff41fe' AS TEXT)"),
-        ["t.db: 1 cells of songs are no text in UTF-8 (track TRAAABD128F429CF47: artist_name b'\\xffA\\xfe')"],
+        ["t.db: 1 cells of the table songs are not UTF-8 text (track TRAAABD128F429CF47: artist_name b'\\xffA\\xfe')"],
     ),
     "a blob that is no text": (
         lambda folder: _not_text(folder, "release", "x'fffe'"),
-        ["t.db: 1 cells of songs are no text in UTF-8 (track TRAAABD128F429CF47: release b'\\xff\\xfe')"],
+        ["t.db: 1 cells of the table songs are not UTF-8 text (track TRAAABD128F429CF47: release b'\\xff\\xfe')"],
     ),
     "a track id that is no UTF-8": (
         lambda folder: _not_text(folder, "track_id", "CAST(x'ff' AS TEXT)"),
