@@ -41,6 +41,9 @@ class CompiledPhases:
     def __init__(self, n_visible: int, n_hidden: int) -> None:
         self._weight = np.empty((2, n_visible, n_hidden), np.float32)
         self._visible, self._hidden = np.empty((2, n_visible), np.float32), np.empty((2, n_hidden), np.float32)
+        visible, error = torch.from_numpy(self._visible)
+        hidden, active = torch.from_numpy(self._hidden)
+        self._sums = [torch.from_numpy(self._weight[0]), visible, hidden, active, error]
         self._states = np.empty((4, 0, n_hidden), np.float32)
         self._model = np.empty((0, n_visible), np.float32)
 
@@ -65,9 +68,7 @@ class CompiledPhases:
             self._visible,
             self._hidden,
         )
-        visible, error = torch.from_numpy(self._visible)
-        hidden, active = torch.from_numpy(self._hidden)
-        return [torch.from_numpy(self._weight[0]), visible, hidden, active, error]
+        return self._sums
 
 
 def tensor_phases(rbm: RBM, data: Any, streams: Streams, first: int, chains: Tensor | None) -> Sums:
