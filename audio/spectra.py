@@ -12,7 +12,6 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
-import scipy.signal
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -25,7 +24,8 @@ _BLOCK_BANDS = 16
 @lru_cache(maxsize=16)
 def hann(n_fft: int) -> FloatArray:
     """Periodic Hann window of ``n_fft`` samples."""
-    return np.asarray(scipy.signal.get_window("hann", n_fft, fftbins=True), np.float32)
+    # Equal to scipy.signal.get_window("hann", n_fft), whose import takes 0.7 s in every process.
+    return (0.5 + 0.5 * np.cos(np.linspace(-np.pi, np.pi, n_fft + 1)[:-1])).astype(np.float32)
 
 
 def frame_count(n_samples: int, hop: int) -> int:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.files import data_folder
+from .command import with_flags
 from .options import (
     AllowLeakage,
     AsJson,
@@ -108,7 +109,7 @@ def run(
     if not State.quiet:
         print_tables(tables.tables(outcome.results))
     for note in outcome.notes:
-        say(f"no entry: {note}")
+        say(with_flags(f"no entry: {note}"))
     for line in outcome.remarks:
         say(line)
     for data in outcome.pretrained_on:

@@ -16,7 +16,6 @@ import numpy.typing as npt
 from ...audio import cache
 from ...audio.decode import decode
 from ...audio.seconds import mean_per_second, seconds_without_frame
-from ...builders.audio_files import ClipSource
 from ...errors import InputError
 from ...protocols import Feature
 from ...runtime.files import digest, sha256_file
@@ -25,6 +24,7 @@ from ...runtime.text import few
 from .columns import Columns, Computed, FloatArray, TaskFeature, float32_sha256
 
 if TYPE_CHECKING:
+    from ...builders.audio_files import ClipSource
     from ..scoring.task import Fold
     from .extraction import Extraction
     from .spec import Entry

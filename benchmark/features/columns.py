@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import InputError
-from ..scoring.task import Fold
 
 if TYPE_CHECKING:
+    from ..scoring.task import Fold
     from .extraction import Extraction
     from .spec import Entry
 

@@ -117,7 +117,7 @@ class Extraction:
         if folder is None:
             raise InputError(
                 f"{self.places.dataset}: has no audio on this machine, so features can come only from files "
-                "(file:PATH). Name the folder of its audio as `audio`, or build the dataset with audio."
+                "(file:PATH). Name the folder of its audio with `audio`, or build the dataset with audio."
             )
         sources = self.task.dataset.sources(folder)
         lacking = [item.path for item in sources if not item.path.is_file()]
@@ -127,7 +127,7 @@ class Extraction:
             raise InputError(f"clip {unnamed[0]}{more} no audio file. Build the dataset with `audio`.")
         if lacking:
             more = f", and {len(lacking) - 1} more are missing" if len(lacking) > 1 else ""
-            raise InputError(f"{lacking[0]}: no such audio file{more}. Name the folder of the audio as `audio`.")
+            raise InputError(f"{lacking[0]}: no such audio file{more}. Name the folder of the audio with `audio`.")
         by_clip = {item.clip_id: item for item in sources}
         return [by_clip[clip] for clip in self.task.clips]
 

@@ -94,5 +94,7 @@ def _analysis(data: Path | None, own: AnalysisConfig) -> Any:
 def _manifest_hash(folder: Path) -> str:
     path = folder / MANIFEST
     if not path.is_file():
-        raise InputError(f"{folder}: no dataset there (no {MANIFEST}); build one, or name another as `pretrain_data`.")
+        raise InputError(
+            f"{folder}: no dataset there (no {MANIFEST}). Build one, or name another with `pretrain_data`."
+        )
     return sha256_file(path)

@@ -15,14 +15,14 @@ from ...audio import cache
 from ...audio.decode import decode
 from ...audio.seconds import mean_per_second
 from ...baselines.frames import FrameConfig, StandardFeature
-from ...builders.audio_files import ClipSource
 from ...protocols import features
 from ...runtime.executor import ordered_map
 from ...runtime.files import digest, sha256_file
-from ..scoring.task import Task
 from .columns import Columns, Computed, TaskFeature
 
 if TYPE_CHECKING:
+    from ...builders.audio_files import ClipSource
+    from ..scoring.task import Task
     from .extraction import Extraction
     from .spec import Entry
 

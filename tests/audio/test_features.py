@@ -7,12 +7,13 @@ import warnings
 import librosa
 import numpy as np
 import pytest
+import scipy.signal
 from emobench.audio.analysis import mean_per_segment
 from emobench.audio.beats import BeatConfig, onset_profile
 from emobench.audio.pitch import PitchConfig, pitch_bands
 from emobench.audio.seconds import mean_per_second
 from emobench.audio.separation import SeparationConfig
-from emobench.audio.spectra import frame_count, magnitude, mel_bank, mel_power, semitone_bank
+from emobench.audio.spectra import frame_count, hann, magnitude, mel_bank, mel_power, semitone_bank
 from emobench.audio.timbre import TimbreConfig, percussion_timbre
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -331,3 +332,9 @@ def test_many_float32_values_lose_nothing() -> None:
 def test_wrong_lengths(values: int, times: int) -> None:
     with pytest.raises(ValueError, match=f"{values} vectors for {times} times"):
         mean_per_second(np.zeros((values, 2)), np.arange(float(times)), np.array([1.0]))
+
+
+@pytest.mark.parametrize("n_fft", [2, 255, 512, 1024, 2048, 4096, 8192])
+def test_window_is_scipys_to_the_bit(n_fft: int) -> None:
+    expected = np.asarray(scipy.signal.get_window("hann", n_fft), np.float32)
+    np.testing.assert_array_equal(hann(n_fft), expected)

@@ -153,7 +153,7 @@ def test_clips_without_a_file_are_counted_and_named(dataset: Path, task: Task, m
     assert (alone.exit_code, len(alone.stderr.splitlines())) == (2, 1)
     others = _run(dataset, tmp_path, "--features", "ent", "--features", "constant", "--msd", str(msd))
     assert others.exit_code == 0
-    assert "no row: ent: Echo Nest timbre cannot be computed" in others.output.replace("\n", " ")
+    assert "no entry: ent: Echo Nest timbre cannot be computed" in others.output.replace("\n", " ")
 
 
 def test_two_files_for_one_track(task: Task, msd: Path) -> None:

@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from ....baselines.ent import read_segments, timbre_per_second
-from ....builders.readers.msd.ids import TRACK_ID
 from ....errors import InputError
 from ....protocols import features
 from ....runtime.files import digest, sha256_file
@@ -69,6 +68,8 @@ class EchoNest:
 
 def track_of(clip: Mapping[str, Any]) -> str | None:
     """Track id of the Million Song Dataset that a clip carries as its ``song_id``, or else its ``clip_id``."""
+    from ....builders.readers.msd.ids import TRACK_ID
+
     return next((name for name in (clip["song_id"], clip["clip_id"]) if re.fullmatch(TRACK_ID, name or "")), None)
 
 
@@ -155,7 +156,7 @@ def _missing(lacking: list[str], task: Task, beside: Path | None, msd: Path | No
     return (
         "ent: Echo Nest timbre cannot be computed from audio; it is read from MSD track files, and "
         f"{len(lacking)} of {len(task.clips)} clips have none{looked}: {few(lacking)}. "
-        "Name a folder of the Million Song Dataset as `msd`."
+        "Name a folder of the Million Song Dataset with `msd`."
     )
 
 
