@@ -11,10 +11,9 @@ import numpy as np
 import polars as pl
 
 from .benchmark import runs
-from .benchmark.features.columns import TaskFeature
-from .benchmark.features.extraction import Extraction, Places
-from .benchmark.features.given import FeatureTable, GivenFeature
-from .benchmark.features.networks import NetworkConfig
+from .benchmark.features.extraction import Extraction
+from .benchmark.features.given import FeatureTable, named_features
+from .benchmark.features.networks import NetworkConfig, network_config
 from .benchmark.features.spec import Entry, choose_phases, parse, wrapped
 from .benchmark.hub_datasets import find_places, locate
 from .benchmark.report import leaderboard as _leaderboard
@@ -26,8 +25,6 @@ from .benchmark.scoring.task import load_task
 from .builders import labelled_dataset
 from .builders.build import Built
 from .builders.labelled_dataset import LabelledDataset
-from .dbn.finetuning import FinetuningConfig
-from .dbn.pretraining import PretrainingConfig
 from .errors import InputError
 from .runtime.executor import executor, processors
 
@@ -84,7 +81,7 @@ def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Locatio
         If the feature is unknown, depends on the fold, or cannot be computed.
     """
     features = parse(feature) if isinstance(feature, str) else {(own := wrapped(feature)).name: own}
-    places = _places(dataset, out=Path("results"), models=Path("models"), audio=audio)
+    places = find_places(dataset, audio=audio)
     task = load_task(labelled_dataset.load(places.dataset))
     if any(each.layered for each in features.values()):
         raise InputError(f"{feature}: depends on the fold and on training; use run.")
@@ -177,17 +174,17 @@ def run(
     asked = [features] if isinstance(features, (str, FeatureTable)) or not isinstance(features, Sequence) else features
     if not asked:
         raise InputError("`features`: expected at least one, such as mfcc or rhythm+pitch.")
-    specs, own = _named(asked)
+    specs, own = named_features(asked)
     needs_audio = any(each.needs_audio for spec in specs for each in parse(spec, own).values())
-    places = _places(
+    places = find_places(
         dataset,
-        out=Path(out),
-        models=Path(models),
+        out=out,
+        models=models,
         audio=audio,
         pretrain_data=pretrain_data,
         audio_too=audio is None and needs_audio,
-        trained=tuple(map(Path, model)),
-        msd=None if msd is None else Path(msd),
+        trained=model,
+        msd=msd,
     )
     config = RunConfig(
         regressors=tuple(regressors),
@@ -208,62 +205,6 @@ def run(
             own=own,
         )
     return Results(outcome)
-
-
-def _named(features: Sequence[Any]) -> tuple[list[str], dict[str, TaskFeature]]:
-    """Return the specs of some features, and those that are objects by name."""
-    specs: list[str] = []
-    own: dict[str, TaskFeature] = {}
-    for feature in features:
-        if isinstance(feature, str):
-            specs.append(feature)
-            continue
-        made = GivenFeature(feature) if isinstance(feature, FeatureTable) else wrapped(feature)
-        if made.name in own or made.name in specs:
-            raise InputError(f"`features`: two are called {made.name!r}; expected each name once.")
-        own[made.name] = made
-        specs.append(made.name)
-    return specs, own
-
-
-def network_config(
-    *, seed: int = 0, layers: Sequence[int] | None = None, epochs: Sequence[int] | None = None, **changes: Any
-) -> NetworkConfig:
-    """Settings of networks; those that are not given keep their defaults.
-
-    Raises
-    ------
-    InputError
-        If a setting is invalid.
-    """
-    changes |= {name: tuple(each) for name, each in (("layers", layers), ("epochs", epochs)) if each is not None}
-    try:
-        return NetworkConfig(
-            pretraining=PretrainingConfig(seed=seed, **changes), finetuning=FinetuningConfig(seed=seed)
-        )
-    except ValueError as error:
-        raise InputError(str(error)) from error
-
-
-def _places(
-    dataset: LabelledDataset | Location,
-    *,
-    audio: Location | None = None,
-    pretrain_data: Location | None = None,
-    audio_too: bool = False,
-    **others: Any,
-) -> Places:
-    from .runtime.files import data_folder
-
-    where = dataset.folder if isinstance(dataset, LabelledDataset) else dataset
-    return find_places(
-        str(where),
-        None if pretrain_data is None else str(pretrain_data),
-        data=data_folder(),
-        audio_too=audio_too,
-        audio=None if audio is None else Path(audio),
-        **others,
-    )
 
 
 def pretrain(
@@ -391,14 +332,14 @@ def reproduce(
     from .benchmark import reproduction
 
     reproduction.check_table(table)
-    places = _places(
+    places = find_places(
         dataset,
-        out=Path(out),
-        models=Path(models),
+        out=out,
+        models=models,
         audio=audio,
         pretrain_data=pretrain_data,
         audio_too=audio is None,
-        msd=None if msd is None else Path(msd),
+        msd=msd,
     )
     with executor(workers or processors(), scheduler) as pool:
         return reproduction.reproduce(
@@ -448,18 +389,3 @@ def verify(result: Result | Location, *, models: Location = "models") -> Report:
 
     path = result.path if isinstance(result, Result) else Path(result)
     return verified(path, Datasets([], data_folder(), only=True), Path(models))
-
-
-__all__ = [
-    "FeatureTable",
-    "Results",
-    "build_dataset",
-    "compare",
-    "extract",
-    "leaderboard",
-    "load_dataset",
-    "pretrain",
-    "reproduce",
-    "run",
-    "verify",
-]

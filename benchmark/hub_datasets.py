@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from ..builders.labelled_dataset import LabelledDataset
 from ..builders.release import MANIFEST, check_files, load_manifest
 from ..errors import EmobenchWarning, InputError
+from ..runtime.files import data_folder
 from .features.extraction import Places
 
 SCHEME = "hf://"
@@ -115,28 +116,42 @@ def locate(place: str, *, audio: bool = False) -> Located:
     return Located(folder, {"repo": repo, "commit": commit})
 
 
-def find_places(dataset: str, pretrain_data: str | None, *, data: Path, audio_too: bool, **others: Any) -> Places:
+def find_places(
+    dataset: LabelledDataset | str | Path,
+    *,
+    out: str | Path = "results",
+    models: str | Path = "models",
+    audio: str | Path | None = None,
+    pretrain_data: str | Path | None = None,
+    msd: str | Path | None = None,
+    trained: Sequence[str | Path] = (),
+    audio_too: bool = False,
+) -> Places:
     """Find the folders of a run, downloading datasets that are named by addresses of the Hub.
 
     Parameters
     ----------
-    dataset, pretrain_data : str
-        As for :func:`locate` and :func:`locate_pretraining`.
-    data : Path
-        Folder of datasets.
+    dataset : LabelledDataset, str or Path
+        Dataset, or its folder or address.
+    pretrain_data : str or Path, optional
+        As for :func:`locate_pretraining`.
     audio_too : bool
         Whether features are computed from the audio that was published.
-    **others
-        Other fields of :class:`emobench.benchmark.features.extraction.Places`.
+    out, models, audio, msd, trained
+        As in :class:`emobench.benchmark.features.extraction.Places`.
     """
-    found = locate(dataset, audio=audio_too)
-    pretraining = locate_pretraining(pretrain_data, found, data=data)
+    found = locate(str(dataset.folder if isinstance(dataset, LabelledDataset) else dataset), audio=audio_too)
+    pretraining = locate_pretraining(None if pretrain_data is None else str(pretrain_data), found, data=data_folder())
     return Places(
         dataset=found.folder,
         dataset_origin=found.origin,
+        out=Path(out),
+        models=Path(models),
+        audio=None if audio is None else Path(audio),
+        msd=None if msd is None else Path(msd),
+        trained=tuple(map(Path, trained)),
         pretrain_data=pretraining.folder if pretraining else None,
         pretrain_origin=pretraining.origin if pretraining else {},
-        **others,
     )
 
 

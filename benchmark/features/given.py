@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from ...errors import InputError
 from .columns import Columns, TaskFeature
+from .spec import Entry, wrapped
 
 if TYPE_CHECKING:
     from .extraction import Extraction
-    from .spec import Entry
 
 
 @dataclass(frozen=True)
@@ -59,3 +60,19 @@ class GivenFeature(TaskFeature):
         values = np.asarray(self.table.values, np.float64)[[rows[key] for key in keys]]
         names = [f"x{place}" for place in range(1, values.shape[1] + 1)]
         return Columns(lambda fold: values, "values given to run", names=names)
+
+
+def named_features(features: Sequence[Any]) -> tuple[list[str], dict[str, TaskFeature]]:
+    """Return the specs of some features, and those that are objects by name."""
+    specs: list[str] = []
+    own: dict[str, TaskFeature] = {}
+    for feature in features:
+        if isinstance(feature, str):
+            specs.append(feature)
+            continue
+        made = GivenFeature(feature) if isinstance(feature, FeatureTable) else wrapped(feature)
+        if made.name in own or made.name in specs:
+            raise InputError(f"`features`: two are called {made.name!r}; expected each name once.")
+        own[made.name] = made
+        specs.append(made.name)
+    return specs, own

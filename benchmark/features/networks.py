@@ -61,6 +61,25 @@ class NetworkConfig:
     carry_over: bool = False
 
 
+def network_config(
+    *, seed: int = 0, layers: Sequence[int] | None = None, epochs: Sequence[int] | None = None, **changes: Any
+) -> NetworkConfig:
+    """Settings of networks; those that are not given keep their defaults.
+
+    Raises
+    ------
+    InputError
+        If a setting is invalid.
+    """
+    changes |= {name: tuple(each) for name, each in (("layers", layers), ("epochs", epochs)) if each is not None}
+    try:
+        return NetworkConfig(
+            pretraining=PretrainingConfig(seed=seed, **changes), finetuning=FinetuningConfig(seed=seed)
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
+
+
 def choose_device(name: str) -> torch.device:
     """Device of a name: ``cpu``, ``cuda`` or ``auto``.
 
