@@ -96,7 +96,7 @@ def test_every_difference_is_listed(ran: Path, results: Path) -> None:
     def change(result: dict[str, Any]) -> None:
         result["environment"]["numpy"] = "9.9.9"
         del result["environment"]["scipy"]
-        result["config"]["run"]["frames"]["hop"] = 1
+        result["config"]["run"]["bootstrap_seed"] = 1
         result["config"]["run"]["phases"].append("random")
         result["excluded"]["c099"] = "silent"
         result["cost"]["train_seconds"] = 1e9
@@ -108,7 +108,7 @@ def test_every_difference_is_listed(ran: Path, results: Path) -> None:
     assert found == {
         ("versions", "environment.numpy"): (before["environment"]["numpy"], "9.9.9"),
         ("versions", "environment.scipy"): (before["environment"]["scipy"], "nothing"),
-        ("configuration", "config.run.frames.hop"): (before["config"]["run"]["frames"].get("hop", "nothing"), 1),
+        ("configuration", "config.run.bootstrap_seed"): (before["config"]["run"]["bootstrap_seed"], 1),
         ("configuration", "config.run.phases.2"): ("nothing", "random"),
         ("data", "excluded.c099"): ("nothing", "silent"),
     }
