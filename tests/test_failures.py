@@ -46,7 +46,7 @@ def test_a_full_disk_is_named_with_the_file(small_disk: Path) -> None:
     status, told = _command(*_BUILD, str(small_disk / "data"))
     assert status == 1
     assert told.startswith(f"emobench: {small_disk}/.data.building-")
-    assert told.endswith(".flac: No space left on device. What was finished is kept. Fix this and rerun the command.\n")
+    assert told.endswith(".flac: No space left on device. Finished work is kept. Fix this and rerun the command.\n")
     assert not list(small_disk.rglob("*.tmp"))
 
 
