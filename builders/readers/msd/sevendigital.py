@@ -308,6 +308,8 @@ class Download:
                 self._fetch(clip)
                 outcomes.put((clip, None))
             except Exception as error:  # the main thread raises it
+                if isinstance(error, RefusedError):
+                    stop.set()  # here, so that no thread asks again before the main thread has seen it
                 outcomes.put((clip, error))
 
     def _fetch(self, clip: str) -> None:
