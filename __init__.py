@@ -17,7 +17,10 @@ A first session::
     results.table()                                           # one row per entry
     results["mfcc|ridge"].predictions                         # what was predicted for every second
     eb.compare(results["mfcc|ridge"], results["chroma|ridge"])
-    eb.leaderboard("results")
+    eb.leaderboard("results").to_html("leaderboard.html")
+
+A model that was trained elsewhere is scored on the same folds with ``eb.evaluate(ds, predictions, name="mine")``;
+metrics alone are in ``eb.metrics``.
 
 Your own features are functions or objects: see :class:`emobench.Feature`. Every function is documented:
 ``help(emobench.run)``. The command line, ``emobench --help``, calls the same functions.
@@ -33,23 +36,22 @@ from typing import TYPE_CHECKING, Any
 from .errors import EmobenchError, EmobenchWarning, InputError
 
 if TYPE_CHECKING:
-    from .api import (
-        FeatureTable,
-        Results,
-        build_dataset,
-        compare,
-        extract,
-        leaderboard,
-        load_dataset,
-        pretrain,
-        reproduce,
-        run,
-        verify,
-    )
+    from .api.datasets import build_dataset, load_dataset
+    from .api.listing import available
+    from .api.results import compare, leaderboard, publish, verify
+    from .api.running import FeatureTable, Results, evaluate, extract, pretrain, reproduce, run
     from .benchmark.scoring import metrics
     from .protocols import Feature
 
 __version__ = "0.1.0"
+
+_MODULES = {
+    "api.datasets": ("build_dataset", "load_dataset"),
+    "api.listing": ("available",),
+    "api.results": ("compare", "leaderboard", "publish", "verify"),
+    "api.running": ("FeatureTable", "Results", "evaluate", "extract", "pretrain", "reproduce", "run"),
+    "protocols": ("Feature",),
+}
 
 __all__ = [
     "EmobenchError",
@@ -59,13 +61,16 @@ __all__ = [
     "InputError",
     "Results",
     "__version__",
+    "available",
     "build_dataset",
     "compare",
+    "evaluate",
     "extract",
     "leaderboard",
     "load_dataset",
     "metrics",
     "pretrain",
+    "publish",
     "reproduce",
     "run",
     "verify",
@@ -73,12 +78,13 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module 'emobench' has no attribute {name!r}")
     if name == "metrics":
         value: Any = importlib.import_module(".benchmark.scoring.metrics", __name__)
     else:
-        value = getattr(importlib.import_module(".protocols" if name == "Feature" else ".api", __name__), name)
+        module = next((module for module, names in _MODULES.items() if name in names), None)
+        if module is None:
+            raise AttributeError(f"module 'emobench' has no attribute {name!r}")
+        value = getattr(importlib.import_module(f".{module}", __name__), name)
     globals()[name] = value
     return value
 

@@ -1,8 +1,8 @@
-"""Features, sources and regressors: what each must provide, and the registry that finds them.
+"""Features, sources, regressors and metrics: what each must provide, and the registry that finds them.
 
 A registry collects the entries of one kind. Modules of the packages it names register theirs when they are imported,
 which happens when the registry is first asked; other packages add entries through an entry-point group. So a new
-feature, source or regressor is one file, and no list elsewhere names it. This module imports nothing heavy.
+feature, source, regressor or metric is one file, and no list elsewhere names it. This module imports nothing heavy.
 """
 
 from __future__ import annotations
@@ -51,12 +51,26 @@ class Registry(Generic[T]):
         Packages whose modules register entries when they are imported.
     group : str, optional
         Entry-point group in which other packages name entries.
+    expected : str
+        What an entry point of the group should name, for messages.
+    accepts : callable
+        Whether an object can be an entry.
     """
 
-    def __init__(self, kind: str, *, packages: Sequence[str] = (), group: str | None = None) -> None:
+    def __init__(
+        self,
+        kind: str,
+        *,
+        packages: Sequence[str] = (),
+        group: str | None = None,
+        expected: str = "an object",
+        accepts: Callable[[Any], bool] = lambda entry: True,
+    ) -> None:
         self.kind = kind
         self._packages = packages
         self._group = group
+        self._expected = expected
+        self._accepts = accepts
         self._entries: dict[str, T] = {}
         self._discovered = False
 
@@ -107,17 +121,36 @@ class Registry(Generic[T]):
         return name in self.names()
 
     def __getitem__(self, name: str) -> T:
-        """Return the entry of a name; it must be registered (plug-ins are loaded by those who use them).
+        """Return the entry of a name; one of another package is imported first.
 
         Raises
         ------
         InputError
-            If there is none.
+            If there is none, or another package does not provide what it declares.
         """
         self._discover()
         if name not in self._entries:
-            raise InputError(f"no {self.kind} is called {name!r}; expected one of {', '.join(self.names())}.")
+            point = self.plugins().get(name)
+            if point is None:
+                raise InputError(f"no {self.kind} is called {name!r}; expected one of {', '.join(self.names())}.")
+            self.register(self._load(point))
         return self._entries[name]
+
+    def _load(self, point: EntryPoint) -> T:
+        try:
+            entry = point.load()
+            entry = entry() if isinstance(entry, type) else entry
+        except Exception as error:  # another package's import may raise anything
+            raise InputError(f"the {self.kind} {point.name} of {point.value} cannot be imported ({error}).") from error
+        if not self._accepts(entry) or entry.name != point.name:
+            raise InputError(
+                f"entry point {point.name} of the group {self._group}: expected {self._expected} called {point.name!r}."
+            )
+        return entry
+
+    def all(self) -> list[T]:
+        """Return every entry, those of other packages included, which are imported."""
+        return [self[name] for name in self.names()]
 
 
 class Feature:
@@ -273,10 +306,65 @@ class Fitted(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Metric:
+    """A score of predicted Gaussians that is a function of weighted sums over seconds.
+
+    Rows are ``[mu_a, mu_v, var_a, var_v, cov_av]``, with NaN for what is unknown.
+
+    Attributes
+    ----------
+    name : str
+        Name in results.
+    title : str
+        Name in tables.
+    statistics : callable
+        ``statistics(true, predicted)`` returns an array of shape (n, m) for rows of shape (n, 5). Metrics that share
+        this function share the work.
+    score : callable
+        ``score(sums)`` returns scores of shape (...) for sums of shape (..., 1 + m): the number of seconds, and the
+        weighted sums of the statistics. NaN where the score is undefined.
+    per_clip : bool
+        Whether the score is computed within each clip and averaged over the clips for which it is defined.
+    higher_is_better : bool
+        Whether larger values are better.
+    column : bool
+        Whether tables have a column of it; CSV and JSON always have.
+    order : int
+        Position in tables and lists.
+    """
+
+    name: str
+    title: str
+    statistics: Callable[[FloatArray, FloatArray], FloatArray]
+    score: Callable[[FloatArray], FloatArray]
+    per_clip: bool = False
+    higher_is_better: bool = False
+    column: bool = True
+    order: int = 100
+
+
 features: Registry[Any] = Registry(
     "feature", packages=("emobench.baselines", "emobench.benchmark.features.families"), group="emobench.features"
 )
-sources: Registry[Source] = Registry("source", packages=("emobench.builders.sources",), group="emobench.sources")
+sources: Registry[Source] = Registry(
+    "source",
+    packages=("emobench.builders.sources",),
+    group="emobench.sources",
+    expected="a Source",
+    accepts=lambda entry: isinstance(entry, Source),
+)
 regressors: Registry[Regressor] = Registry(
-    "regressor", packages=("emobench.benchmark.scoring.regressors",), group="emobench.regressors"
+    "regressor",
+    packages=("emobench.benchmark.scoring.regressors",),
+    group="emobench.regressors",
+    expected="a Regressor with the methods of emobench.protocols.Regressor,",
+    accepts=lambda entry: hasattr(entry, "name") and callable(getattr(entry, "fit", None)),
+)
+metrics: Registry[Metric] = Registry(
+    "metric",
+    packages=("emobench.benchmark.scoring.metrics",),
+    group="emobench.metrics",
+    expected="a Metric",
+    accepts=lambda entry: isinstance(entry, Metric),
 )

@@ -131,7 +131,7 @@ def _scores_table(name: str, rows: Sequence[Mapping[str, Any]], outcome: runs.Ou
         notes=[BESIDE, INTERVALS, *notes_of(outcome.results), *(f"No row of ours: {note}" for note in outcome.notes)],
         records=records,
         text_columns=3 if deep else 1,
-        optional=[8, 4, 10, 6] if deep else [6, 2, 8, 4],
+        optional=[(4, 8), (6, 10)] if deep else [(2, 6), (4, 8)],
     )
 
 

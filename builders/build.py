@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ..protocols import Source
+from ..protocols import Source, sources
 from ..runtime.shards import Tally
 from . import labelled_dataset as labelled
 from . import pretraining
 from .corpus import LabelledCorpus, PretrainCorpus
 from .folds import FoldConfig
 from .manifest import Manifest, load_manifest
-from .options import find_source, make_options
+from .options import make_options
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def default_folder(source: str, data: Path, **options: Any) -> Path:
     InputError
         If there is no such source or an option is invalid.
     """
-    found = find_source(source)
+    found = sources[source]
     return data / _dataset_name(found, make_options(found, options))
 
 
@@ -164,7 +164,7 @@ def _load(
     name: str, options: dict[str, Any], out: Path, seed: int
 ) -> Iterator[tuple[LabelledCorpus | PretrainCorpus, Path]]:
     """Read the corpora of a source; yields each with the folder of its dataset."""
-    source = find_source(name)
+    source = sources[name]
     loaded = source.load(make_options(source, options), out=out, seed=seed)
     corpora = [loaded] if isinstance(loaded, (LabelledCorpus, PretrainCorpus)) else loaded
     for number, corpus in enumerate(corpora):

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 from ..errors import InputError
-from ..protocols import Source, sources
+from ..protocols import Source
 from ..runtime.text import escaped
 
 
@@ -101,28 +101,3 @@ def _value(option: Option, value: Any) -> Any:
     if escaped(place) != place:
         raise InputError(f"{escaped(place)}: a name in it is not UTF-8; rename that file or folder.")
     return Path(value)
-
-
-def find_source(name: str) -> Source:
-    """Return the source of a name; one of another package is imported first.
-
-    Raises
-    ------
-    InputError
-        If there is none, or another package does not provide what it declares.
-    """
-    plugin = None if _registered(name) else sources.plugins().get(name)
-    if plugin is not None:
-        try:
-            found = plugin.load()
-        except Exception as error:  # another package's import may raise anything
-            raise InputError(f"the source {name} of {plugin.value} cannot be imported ({error}).") from error
-        if not isinstance(found, Source) or found.name != name:
-            raise InputError(f"entry point {name} of the group emobench.sources: expected a Source called {name!r}.")
-        if not _registered(name):
-            sources.register(found)
-    return sources[name]
-
-
-def _registered(name: str) -> bool:
-    return any(source.name == name for source in sources)

@@ -46,7 +46,13 @@ def space_card(repo: str) -> str:
 
 
 def scored_card(
-    card: str, rows: Sequence[Mapping[str, Any]], *, synthetic: bool, evaluation: list[EvalResult] | None, name: str
+    card: str,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    synthetic: bool,
+    evaluation: list[EvalResult] | None,
+    name: str,
+    further: Mapping[str, str] | None = None,
 ) -> str:
     """Add scores to a model's card, and optionally one result in the Hub's format.
 
@@ -65,10 +71,13 @@ def scored_card(
         The result, one entry per metric.
     name : str
         Name of the model.
+    further : mapping of str to str, optional
+        Name to title of further metrics that the rows have.
     """
     if rows:
         cells = [{key: markdown(str(value)) for key, value in row.items()} for row in rows]
-        card = card.rstrip("\n") + "\n" + fill("model_scores.md.j2", rows=cells, synthetic=synthetic)
+        scores = fill("model_scores.md.j2", rows=cells, synthetic=synthetic, further=further or {})
+        card = card.rstrip("\n") + "\n" + scores
     if evaluation is None:
         return card
     made = ModelCard(card)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from ..runtime.text import printable_json, visible
@@ -41,8 +43,8 @@ class Table:
         The same rows with full precision, for CSV and JSON; empty if another table has them.
     text_columns : int
         Number of columns to align left.
-    optional : sequence of int
-        Columns to hide in narrow terminals, in this order. Files always have all columns.
+    optional : sequence of tuple of int
+        Groups of columns to hide in narrow terminals, in this order. Files always have all columns.
     """
 
     title: str
@@ -52,7 +54,25 @@ class Table:
     notes: Sequence[str] = ()
     records: Sequence[dict[str, Any]] = field(default_factory=list)
     text_columns: int = 1
-    optional: Sequence[int] = ()
+    optional: Sequence[tuple[int, ...]] = ()
+
+    def _repr_html_(self) -> str:
+        """Return the table as notebooks show it."""
+
+        def cells(row: Sequence[str], tag: str) -> str:
+            sides = ["left" if place < self.text_columns else "right" for place in range(len(row))]
+            made = (
+                f'<{tag} style="text-align:{side}">{escape(cell)}</{tag}>'
+                for side, cell in zip(sides, row, strict=True)
+            )
+            return f"<tr>{''.join(made)}</tr>"
+
+        rows = "".join(cells(row, "td") for row in self.rows)
+        notes = "".join(f"<p><small>{escape(note)}</small></p>" for note in self.notes)
+        return (
+            f"<table><caption>{escape(self.title)}</caption><thead>{cells(self.columns, 'th')}</thead>"
+            f"<tbody>{rows}</tbody></table>{notes}"
+        )
 
 
 # Width to which names may be wrapped in a narrow terminal before an optional column is hidden.
@@ -75,56 +95,81 @@ def to_rich(table: Table) -> Group:
 
 @dataclass(frozen=True)
 class _Fitting:
-    """A table that hides optional columns that do not fit and says so; as a last resort, numbers are wrapped."""
+    """A table that wraps names, then hides optional columns, then wraps numbers until it fits."""
 
     table: Table
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text
 
+        table, endless = self.table, options.update(width=10_000)
+        names = [row[table.text_columns - 1] for row in table.rows]
+        whole = max(map(len, names), default=0)
+        piece = max((len(piece) for name in names for piece in _pieces(name)), default=0)
+        least = max(piece, min(whole, _NAME_WIDTH))
+
+        def width(hidden: Collection[int], name: int, broken: bool = False) -> int:
+            return console.measure(_rich_table(table, hidden, name, broken), options=endless).minimum
+
         hidden: list[int] = []
-        endless = options.update(width=10_000)
-
-        def fits() -> bool:
-            roomy = _rich_table(self.table, hidden, name_width=_NAME_WIDTH)
-            return console.measure(roomy, options=endless).minimum <= options.max_width
-
-        for place in self.table.optional:
-            if fits():
+        for group in table.optional:
+            if width(hidden, least) <= options.max_width:
                 break
-            hidden.append(place)
-        yield _rich_table(self.table, hidden, broken=not fits())
+            hidden += group
+        broken = width(hidden, least) > options.max_width
+        least = piece if broken else least
+        used = max((len(line) for name in names for line in _wrapped(name, least).split("\n")), default=0)
+        spare = options.max_width - width(hidden, least, broken)
+        yield _rich_table(table, hidden, max(1, min(whole, used + spare)), broken)
         if hidden:
-            names = ", ".join(self.table.columns[place] for place in sorted(hidden))
-            yield Text(f"Too narrow here for: {names}.")
+            columns = [table.columns[place] for place in sorted(hidden)]
+            listed = " and ".join(filter(None, [", ".join(columns[:-1]), columns[-1]]))
+            yield Text(f"Widen the terminal to see {listed}.")
 
 
-def _rich_table(table: Table, hidden: Collection[int], *, name_width: int = 0, broken: bool = False) -> RichTable:
+def _pieces(name: str) -> list[str]:
+    """Split a name where it may be wrapped: after spaces and plus signs."""
+    return re.findall(r"[^+ ]*[+ ]|[^+ ]+", name)
+
+
+def _wrapped(name: str, width: int) -> str:
+    """Wrap a name to lines of a width; longer pieces keep a line of their own."""
+    lines = [""]
+    for piece in _pieces(name):
+        if lines[-1] and len((lines[-1] + piece).rstrip()) > width:
+            lines.append("")
+        lines[-1] += piece
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _rich_table(table: Table, hidden: Collection[int], name_width: int, broken: bool) -> RichTable:
+    """Make a table whose names are wrapped to a width; if ``broken``, numbers and headings are wrapped too."""
     from rich import box
     from rich.table import Table as RichTable
     from rich.text import Text
 
     shown = RichTable(box=box.SIMPLE_HEAD)
-    kept = [place for place in range(len(table.columns)) if place not in hidden]
-    for place in kept:
-        # Numbers stay on one line if possible; in a narrow terminal, the last text column is wrapped.
-        number, gives_way = place >= table.text_columns, place == table.text_columns - 1
-        gives_way |= broken and number
-        longest = max((len(row[place]) for row in table.rows), default=0)
-        least = min(longest, name_width) if gives_way else longest
-        heading = table.columns[place].replace(" ", "\n") if number else table.columns[place]
+    columns: list[list[str]] = []
+    for place, title in enumerate(table.columns):
+        if place in hidden:
+            continue
+        number, is_name = place >= table.text_columns, place == table.text_columns - 1
+        heading = title.replace(" ", "\n") if number else title
         if broken and number:
             heading = heading.replace("-", "-\n")
-            least = max(map(len, heading.split("\n")))
+        cells = [_wrapped(row[place], name_width) if is_name else row[place] for row in table.rows]
+        columns.append(cells)
+        # Numbers may be wrapped at their spaces.
+        parts = [part for cell in [heading, *cells] for part in (cell.split() if broken and number else [cell])]
         shown.add_column(
             Text(heading),
             justify="right" if number else "left",
-            no_wrap=not gives_way,
+            no_wrap=not (broken and number),
             overflow="fold",
-            min_width=least if name_width or (broken and (number or not gives_way)) else None,
+            min_width=max((len(line) for part in parts for line in part.split("\n")), default=0),
         )
-    for row in table.rows:
-        shown.add_row(*(Text(row[place]) for place in kept))
+    for row in zip(*columns, strict=True):
+        shown.add_row(*map(Text, row))
     return shown
 
 

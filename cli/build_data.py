@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from ..builders.options import Option, find_source, options_of
+from ..builders.options import Option, options_of
 from ..protocols import Source, sources
 from ..runtime.files import data_folder
 from .command import OUTPUT, SETTINGS, command
@@ -60,7 +60,7 @@ class SourceCommands(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """Make the command of a source."""
-        return _command(find_source(cmd_name))
+        return _command(sources[cmd_name])
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Insert the default source where none is named."""
@@ -147,7 +147,7 @@ def _run(
     dry_run: bool,
     as_json: bool,
 ) -> None:
-    from .. import api
+    from ..api import datasets as api
     from ..builders.build import default_folder, survey
 
     place = out or default_folder(source, data_folder(), **options)

@@ -14,15 +14,16 @@ from .output import print_json, print_tables, say
 
 def compare(
     first: Annotated[
-        str, typer.Argument(metavar="A", help="A result's file, or what its name or signature begins with.")
+        str,
+        typer.Argument(metavar="A", help="A result: its name or signature, what these begin with, or its JSON file."),
     ],
-    second: Annotated[str, typer.Argument(metavar="B", help="Another.")],
+    second: Annotated[str, typer.Argument(metavar="B", help="Another result.")],
     results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
     as_json: AsJson = False,
 ) -> None:
-    """Lay two results side by side: scores, paired difference, and every difference in how they were made.
+    """Compare two results: scores, paired differences, and what differs in how they were made.
 
-    Exit status 1, after the differences, where the scores cannot be compared: other data, folds or clips.
+    The exit status is 1 if the scores cannot be compared because the data, folds or clips differ.
 
     For example:
 
@@ -32,16 +33,13 @@ def compare(
 
       emobench compare results/d@1.0.0/mfcc-3f2a6c0e91d2.json elsewhere/mfcc-90bc1d7e55aa.json
     """
-    from ..benchmark.report.compare import compare as compare_results
-    from ..benchmark.report.compare import comparison_table
-    from ..benchmark.results.store import ResultStore
+    from ..api.results import compare as compared
 
-    store = ResultStore(results)
-    found = compare_results(store.find(first), store.find(second), store)
+    found = compared(first, second, results=results)
     if as_json:
         print_json(found.record())
     else:
-        print_tables([comparison_table(found)])
+        print_tables([found.table()])
         for what in ("configuration", "data", "versions"):
             own = [each for each in found.differences if each.what == what]
             say(f"{what}: {'the same' if not own else ''}".rstrip())

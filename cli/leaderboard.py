@@ -7,20 +7,27 @@ from typing import Annotated
 
 import typer
 
-from ..runtime.files import data_folder
 from .options import AsJson
 from .output import print_tables, say, tell
 
 
 def leaderboard(
     results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
-    form: Annotated[str, typer.Option("--format", help="rich, markdown, latex, csv, json or html.")] = "rich",
+    form: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="rich, markdown, latex, csv, json or html.")
+    ] = "rich",
     out: Annotated[
-        str | None, typer.Option(help="Write to this file instead of printing; to one file a table in FOLDER/.")
+        str | None,
+        typer.Option(
+            metavar="PATH",
+            help="Write to this file instead of printing; if it ends with /, to a folder, one file per table.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Render what was run, one section a dataset; html is a page with a panel for every row.
+    """Rank and render all results, with one section per dataset.
+
+    The format html gives a page in which every entry can be opened.
 
     For example:
 
@@ -30,17 +37,17 @@ def leaderboard(
 
       emobench leaderboard --format html --out leaderboard.html
     """
-    from ..benchmark.report.leaderboard import load
+    from ..api.results import leaderboard as ranked
 
     form = "json" if as_json else form
-    made = load(results)
+    made = ranked(results)
     for problem in made.store.problems:
         tell(f"left out: {problem}", err=True)
     if form == "rich" and out is None:
         print_tables(made.tables)
         return
     if out is None:
-        typer.echo(made.rendered(form, data=data_folder()), nl=False)
+        typer.echo(made.rendered(form), nl=False)
         return
-    for path in made.save(form, out, data=data_folder()):
+    for path in made.save(form, out):
         say(f"wrote {path}")

@@ -9,20 +9,26 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
-from ..runtime.files import data_folder
 from .options import AsJson, Models
 from .output import print_json, print_tables, say, tell
 
 
 def list_things(
-    what: Annotated[str, typer.Argument(help="features, datasets, models or results.")] = "features",
-    folder: Annotated[Path | None, typer.Argument(help="With --plot: where pictures go. Default: plots.")] = None,
+    what: Annotated[
+        str,
+        typer.Argument(metavar="WHAT", help="features, sources, regressors, metrics, datasets, models or results."),
+    ] = "features",
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="With --plot: folder of the pictures. Default: plots.")
+    ] = None,
     results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
     models: Models = Path("models"),
-    plot: Annotated[bool, typer.Option("--plot", help="models: draw training curves and learned rows as PNG.")] = False,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="models: also draw training curves and learned weights as PNG.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """List features, datasets, models or results.
+    """List what is available.
 
     For example:
 
@@ -32,14 +38,20 @@ def list_things(
 
       emobench list models --plot pictures/
     """
-    from ..benchmark.report.listing import draw_models, inventory
+    from ..api.listing import available
 
     if plot and what != "models":
-        raise InputError(f"list {what} --plot: only models have pictures; write 'emobench list models --plot'.")
+        raise InputError(f"list {what} --plot: only models can be drawn; use 'emobench list models --plot'.")
     if folder is not None and not plot:
-        raise InputError(f"list {what} {folder}: a folder goes with --plot; write 'emobench list models --plot DIR'.")
-    found = inventory(what, data=data_folder(), models=models, results=results)
-    drawn = draw_models(models, folder or Path("plots")) if plot else None
+        raise InputError(
+            f"list {what} {folder}: a folder is used with --plot only; use 'emobench list models --plot DIR'."
+        )
+    found = available(what, results=results, models=models)
+    drawn = None
+    if plot:
+        from ..benchmark.report.listing import draw_models
+
+        drawn = draw_models(models, folder or Path("plots"))
     pictures = drawn.pictures if drawn else {}
     for problem in [*found.notes, *(drawn.problems if drawn else [])]:
         tell(f"left out: {problem}", err=True)

@@ -11,6 +11,7 @@ from .. import __version__
 from .build_data import app as build_data
 from .command import SETTINGS, Commands, command, settle
 from .compare import compare
+from .evaluate import evaluate
 from .leaderboard import leaderboard
 from .listing import list_things
 from .pretrain import pretrain
@@ -53,6 +54,7 @@ def _main(
 
 command(app, "pretrain", address_space=4)(pretrain)
 command(app, "run", address_space=4)(run)
+command(app, "evaluate")(evaluate)
 command(app, "leaderboard")(leaderboard)
 command(app, "compare")(compare)
 command(app, "verify")(verify)

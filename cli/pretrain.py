@@ -49,7 +49,7 @@ def pretrain(
 
       torchrun --nproc-per-node 2 -m emobench pretrain --features pitch2d --batch 1000
     """
-    from .. import api
+    from ..api import running as api
     from ..dbn.distributed import started_by_torchrun
 
     # Only the first of several processes prints.

@@ -1,20 +1,19 @@
-"""The commands of ``emobench publish``: a dataset, a leaderboard or a model, released to the Hub."""
+"""The commands of ``emobench publish``: release a dataset, a leaderboard or a model to the Hub."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..runtime.files import data_folder
 from .command import SETTINGS, command
 from .options import AsJson, Models
 from .output import print_json, remark, say, tell
 
 if TYPE_CHECKING:
-    from ..cards.hub_release import Release, Released
+    from ..benchmark.publishing.publication import Publication
+    from ..cards.hub_release import Release
 
 app = typer.Typer(
     help="Release a dataset, a leaderboard or a model to the Hub.",
@@ -28,27 +27,31 @@ Private = Annotated[
     typer.Option(
         "--private/--public",
         " /--no-private",
-        help="Create the repository as private, and send nothing to one that is public already.",
+        help="Create the repository as private, and send nothing to one that is already public.",
     ),
 ]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="List what would go; nothing is sent, no token is needed.")]
-CreatePr = Annotated[bool, typer.Option("--create-pr", help="Propose it to a repository that is there.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", help="List what would be sent, without sending it. No token is needed.")
+]
+CreatePr = Annotated[
+    bool, typer.Option("--create-pr", help="Propose the files to an existing repository as a pull request.")
+]
 
 
 @command(app, "dataset")
 def dataset(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A dataset that emobench built.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A dataset built by emobench.")],
     repo: Repo,
     private: Private = True,
     with_audio: Annotated[
-        bool, typer.Option("--with-audio", help="Send the clips' audio too, where its licence allows.")
+        bool, typer.Option("--with-audio", help="Also send the clips' audio, where its licence allows.")
     ] = False,
     dry_run: DryRun = False,
     create_pr: CreatePr = False,
-    tag: Annotated[bool, typer.Option("--tag/--no-tag", help="Tag it v and its version.")] = True,
+    tag: Annotated[bool, typer.Option("--tag/--no-tag", help="Tag the commit with the version, as v1.0.0.")] = True,
     as_json: AsJson = False,
 ) -> None:
-    """Release a dataset: one commit, tagged with its version.
+    """Release a dataset as one commit, tagged with its version.
 
     For example:
 
@@ -58,13 +61,19 @@ def dataset(
 
       emobench run --features mfcc --dataset hf://ann/synthetic@v1.0.0 --audio clips/
     """
-    from ..benchmark.publishing.dataset import dataset_release, publish_dataset
+    from ..api.results import publish
 
-    release = dataset_release(folder, repo, with_audio=with_audio, private=private, create_pr=create_pr, tag=tag)
-    if dry_run:
-        _list([release], as_json)
-        return
-    _tell([publish_dataset(release)], as_json)
+    done = publish(
+        "dataset",
+        folder,
+        repo,
+        dry_run=dry_run,
+        private=private,
+        create_pr=create_pr,
+        tag=tag,
+        with_audio=with_audio,
+    )
+    _tell(done, as_json, dry_run=dry_run)
 
 
 @command(app, "leaderboard")
@@ -73,18 +82,19 @@ def leaderboard(
     results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
     models: Models = Path("models"),
     space: Annotated[
-        str | None, typer.Option(help="Space of the page, user/name. Default: REPO-space; '' for none.")
+        str | None,
+        typer.Option(metavar="SPACE", help="Space of the page, user/name. Default: REPO-space; '' for none."),
     ] = None,
     private: Private = True,
     dry_run: DryRun = False,
     create_pr: CreatePr = False,
-    tag: Annotated[bool, typer.Option("--tag", help="Tag the results with the hash of their rows.")] = False,
+    tag: Annotated[bool, typer.Option("--tag", help="Tag the commit with the hash of its entries.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Release results and predictions to a repository of results, and their page to a static Space.
+    """Release results and predictions to a repository, and their page to a static Space.
 
-    Rows that are there already stay, and are not sent again; --create-pr proposes the new ones alone. New rows are
-    verified first, as by 'emobench verify'.
+    Entries that are already in the repository stay there and are not sent again. New entries are verified first, as by
+    'emobench verify'. With --create-pr, only the new entries are proposed.
 
     For example:
 
@@ -94,51 +104,45 @@ def leaderboard(
 
       emobench publish leaderboard bob/results --create-pr
     """
-    from ..benchmark.publishing.board import board, publish_board
-    from ..benchmark.report.leaderboard import rank
-    from ..benchmark.results.verify_data import Datasets
+    from ..api.results import publish
 
-    made = board(
+    done = publish(
+        "leaderboard",
         results,
         repo,
-        space=f"{repo}-space" if space is None else space or None,
-        render_page=lambda store: rank(store).page(data_folder()),
-        datasets=Datasets([], data_folder(), only=False),
-        models=models,
+        dry_run=dry_run,
         private=private,
-        tag=tag,
         create_pr=create_pr,
-        look=not dry_run,
+        tag=tag,
+        space=space,
+        models=models,
     )
-    for problem in made.problems:
+    for problem in done.problems:
         tell(f"left out: {problem}", err=True)
-    if dry_run:
-        _list([release for release in (made.results, made.space) if release is not None], as_json)
+    if not dry_run and not done.released and not as_json:
+        say(f"{repo} already holds all of these entries; there is nothing to propose")
         return
-    released = publish_board(made)
-    if not released and not as_json:
-        say(f"{repo} holds all of these rows already; there is nothing to propose")
-        return
-    _tell(released, as_json)
+    _tell(done, as_json, dry_run=dry_run)
 
 
 @command(app, "model")
 def model(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model of emobench pretrain.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model trained by emobench pretrain.")],
     repo: Repo,
-    results: Annotated[
-        Path, typer.Option(help="Folder of results; the card shows those that were made with it.")
-    ] = Path("results"),
+    results: Annotated[Path, typer.Option(help="Folder of results; the card shows those made with this model.")] = Path(
+        "results"
+    ),
     evaluation: Annotated[
-        Path | None, typer.Option(metavar="RESULT.json", help="A result for the card's head, in the Hub's form.")
+        Path | None,
+        typer.Option(metavar="RESULT.json", help="A result to put into the card's metadata, in the Hub's format."),
     ] = None,
     private: Private = True,
     dry_run: DryRun = False,
     create_pr: CreatePr = False,
-    tag: Annotated[bool, typer.Option("--tag", help="Tag it with the hash of its weights.")] = False,
+    tag: Annotated[bool, typer.Option("--tag", help="Tag the commit with the hash of the weights.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Release a model: weights, configuration, training log, and a card with the scores.
+    """Release a model: weights, configuration, training log, and a card with its scores.
 
     For example:
 
@@ -146,28 +150,24 @@ def model(
 
       emobench publish model models/rhythm-0bfac3ec9725 ann/rhythm --public --tag
     """
-    from ..benchmark.publishing.model import model_release
-    from ..benchmark.results.verify_data import Datasets
-    from ..cards.hub_release import publish
+    from ..api.results import publish
 
-    release = model_release(
+    done = publish(
+        "model",
         folder,
         repo,
-        results=results,
-        datasets=Datasets([], data_folder(), only=False),
-        evaluation=evaluation,
+        dry_run=dry_run,
         private=private,
-        tag=tag,
         create_pr=create_pr,
+        tag=tag,
+        results=results,
+        evaluation=evaluation,
     )
-    if dry_run:
-        _list([release], as_json)
-        return
-    _tell([publish(release)], as_json)
+    _tell(done, as_json, dry_run=dry_run)
 
 
-def _list(releases: Sequence[Release], as_json: bool) -> None:
-    """List what would go."""
+def _list(done: Publication, as_json: bool) -> None:
+    """List what would be sent."""
     from ..cards.hub_release import listing
 
     listed: list[dict[str, Any]] = [
@@ -178,7 +178,7 @@ def _list(releases: Sequence[Release], as_json: bool) -> None:
             "refused": _exposure(release),
             "files": listing(release),
         }
-        for release in releases
+        for release in done.releases
     ]
     for each in listed:
         if each["refused"]:
@@ -195,7 +195,7 @@ def _list(releases: Sequence[Release], as_json: bool) -> None:
 
 
 def _exposure(release: Release) -> str | None:
-    """Why nothing would be sent to a repository that is public; None if it is not, or if nobody can be asked."""
+    """Return why nothing would be sent to a public repository; None if it is not public, or this is not known."""
     from ..cards.hub_release import exposure
     from ..errors import EmobenchError
 
@@ -208,22 +208,25 @@ def _exposure(release: Release) -> str | None:
 
 _STATES = {
     "released": "released",
-    "tagged": "was there already, and is tagged now:",
-    "same": "is there already, whole and the same:",
+    "tagged": "already there, now tagged:",
+    "same": "already there, complete and unchanged:",
     "proposed": "proposed",
-    "pending": "nothing was sent: an open proposal has the same content,",
+    "pending": "nothing was sent: an open pull request has the same content,",
 }
 
 
-def _tell(released: Sequence[Released], as_json: bool) -> None:
-    """Tell what was done."""
-    if as_json:
-        print_json([vars(each) for each in released])
+def _tell(done: Publication, as_json: bool, *, dry_run: bool) -> None:
+    """Print what was done, or what would be."""
+    if dry_run:
+        _list(done, as_json)
         return
-    for each in released:
+    if as_json:
+        print_json([vars(each) for each in done.released])
+        return
+    for each in done.released:
         tag = f", tag {each.tag}" if each.tag else ""
         changes = f", {len(each.sent)} files sent" if each.sent else ""
-        changes += f", {len(each.deleted)} taken away" if each.deleted else ""
+        changes += f", {len(each.deleted)} deleted" if each.deleted else ""
         where = each.pull_request or each.url
         say(f"{_STATES[each.state]} {where} (commit {each.commit[:12]}{tag}{changes})")
         for line in each.remarks:

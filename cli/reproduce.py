@@ -54,7 +54,7 @@ def reproduce(
 
       emobench reproduce table3 --dataset data/moodswings --pretrain-data data/msd --format markdown
     """
-    from .. import api
+    from ..api import running as api
     from ..benchmark.report.leaderboard import check_format, rendered
 
     form = "json" if as_json else form

@@ -75,7 +75,7 @@ def run(
 
       emobench run --features mfcc --features ent --msd MillionSongSubset/
     """
-    from .. import api
+    from ..api import running as api
     from ..benchmark.report import tables
 
     results = api.run(

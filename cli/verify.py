@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from ..runtime.files import data_folder
 from .command import with_flags
 from .options import AsJson, Models
 from .output import print_json, say, tell
@@ -19,19 +18,22 @@ if TYPE_CHECKING:
 
 
 def verify(
-    result: Annotated[Path | None, typer.Argument(help="RESULT.json; its predictions lie beside it.")] = None,
+    result: Annotated[
+        Path | None, typer.Argument(metavar="RESULT.json", help="A result; its predictions are beside it.")
+    ] = None,
     everything: Annotated[
-        Path | None, typer.Option("--all", help="Check every result of this folder, as a repository of results.")
+        Path | None, typer.Option("--all", metavar="DIR", help="Check every result in this folder.")
     ] = None,
     dataset: Annotated[
-        list[Path] | None, typer.Option(help="The dataset it was made on. Default: data/NAME. May be repeated.")
+        list[Path] | None,
+        typer.Option(metavar="DIR", help="Dataset of the result. Default: data/NAME. May be repeated."),
     ] = None,
     models: Models = Path("models"),
     as_json: AsJson = False,
 ) -> None:
-    """Score stored predictions again; check dataset, folds, weights, signature and every field.
+    """Check results again: scores, dataset, folds, weights, signature and every field.
 
-    Exit status 1 if anything is wrong, or if the dataset is not at hand: the result is then not verified.
+    The exit status is 1 if a check fails, or if the dataset is not available and the result therefore not verified.
 
     For example:
 
@@ -43,18 +45,20 @@ def verify(
     """
     if (result is None) == (everything is None):
         raise InputError("verify: expected either a RESULT.json, or a folder of results with --all DIR.")
-    from ..benchmark.results.collection import verify_all
-    from ..benchmark.results.verify import verify as verify_one
-    from ..benchmark.results.verify_data import Datasets
+    place = everything or result
+    assert place is not None
+    if everything is not None and not everything.is_dir():
+        raise InputError(f"{everything}: no such folder; expected a folder of results written by 'emobench run'.")
+    if result is not None and result.is_dir():
+        raise InputError(f"{result}: is a folder; check every result in it with 'emobench verify --all {result}'.")
+    from ..api.results import verify as verified
+    from ..benchmark.results.checks import Report
 
-    datasets = Datasets(dataset or [], data_folder(), only=result is not None)
-    if everything is not None:
-        found = verify_all(everything, datasets, models)
-        _tell_all(found, as_json)
-    else:
-        assert result is not None
-        found = verify_one(result, datasets, models)
+    found = verified(place, datasets=dataset or [], models=models)
+    if isinstance(found, Report):
         _tell(found, as_json)
+    else:
+        _tell_all(found, as_json)
     if not found.ok:
         raise typer.Exit(1)
 

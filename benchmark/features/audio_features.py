@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -45,7 +46,7 @@ class AudioFeature(TaskFeature):
     Raises
     ------
     InputError
-        If it cannot be called, has no name, or declares an unknown alignment.
+        If it cannot be called, has no name, declares an unknown alignment, or its metadata are not JSON.
     """
 
     needs_audio = True
@@ -65,6 +66,10 @@ class AudioFeature(TaskFeature):
         self.sparse = bool(getattr(function, "sparse", False))
         self.batch_size = getattr(function, "batch_size", None)
         self.metadata = dict(getattr(function, "metadata", {}))
+        try:
+            json.dumps(self.metadata, allow_nan=False)
+        except (TypeError, ValueError) as error:
+            raise InputError(f"feature {self.name}: metadata cannot be written as JSON ({error}).") from error
         self.trainable = bool(getattr(function, "trainable", False))
         self.version = version
         if self.align not in ("center", "end"):

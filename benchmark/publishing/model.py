@@ -14,7 +14,7 @@ from ...cards.hub_release import Release
 from ...dbn.network import CONFIG, TRAINING, WEIGHTS, load_model
 from ...errors import InputError
 from ...runtime.files import read_json, sha256_file
-from ..report.labels import entry_label, marks, number, phase_shown
+from ..report.labels import SCORES, display_name, entry_label, further_metrics, marks, number, phase_shown
 from ..results.model import Result
 from ..results.store import ResultStore
 from ..results.verify import refuse_wrong
@@ -88,6 +88,7 @@ def model_release(
         synthetic=any(result.dataset.synthetic for result in entries),
         evaluation=None if chosen is None else _evaluation_results(chosen, entry_label(chosen)),
         name=folder.resolve().name,
+        further={metric.name: metric.title for metric in further_metrics()},
     )
     uploads = [Upload(CARD, card.encode()), *(Upload(name, folder / name) for name in (CONFIG, TRAINING, WEIGHTS))]
     return Release(
@@ -122,12 +123,14 @@ def _evaluation(store: ResultStore, path: Path, weights: str, folder: Path) -> R
 
 
 def _shown(result: Result, store: ResultStore) -> dict[str, str]:
+    name = display_name(result.features, result.feature_metadata)
     shown = {
         "dataset": result.dataset.label + (" (synthetic)" if result.dataset.synthetic else ""),
-        "features": result.features + marks(result, store.variants.get(result.signature, "")),
+        "features": name + marks(result, store.variants.get(result.signature, "")),
         "layer": result.layer,
         "phase": phase_shown(result),
-        **{metric: number(result.scores[metric]) for metric in ("mean_distance", "kl_divergence")},
+        **{metric: number(result.scores[metric]) for metric in SCORES},
+        **{metric.name: number(result.scores.get(metric.name)) for metric in further_metrics()},
         "signature": result.signature,
     }
     return {name: str(value) for name, value in shown.items()}

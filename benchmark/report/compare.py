@@ -9,11 +9,11 @@ import numpy as np
 from pydantic import JsonValue
 
 from ...cards.tables import Table
+from ...protocols import metrics
 from ..results.model import MetricScore, Result
 from ..results.predictions import BY_SECOND, PredictionsError, TestPredictions
 from ..results.seals import broken
 from ..results.store import ResultStore
-from ..scoring.metrics import NAMES
 from ..scoring.pairs import contributions, pair_p
 from ..scoring.scores import DRAWS
 from ..scoring.significance import difference_intervals
@@ -99,6 +99,17 @@ class Comparison:
     scores: dict[str, ScorePair]
     differences: list[Difference]
 
+    def table(self) -> Table:
+        """Return scores and differences as a table."""
+        return _table(self)
+
+    def __repr__(self) -> str:
+        first, second = self.results
+        return f"Comparison({first.name!r}, {second.name!r}{'' if self.reason is None else ', not comparable'})"
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
     def record(self) -> dict[str, JsonValue]:
         """Return the comparison as plain data."""
         shown = {"signature", "dataset", "features", "layer", "phase", "regressor"}
@@ -134,7 +145,7 @@ def compare(
         except PredictionsError as error:
             reason = reason or f"{result.path}: {error}"
     reason = reason or _other_seconds(*found) or _changed(first) or _changed(second)
-    scores = {name: ScorePair(first.scores.get(name), second.scores.get(name)) for name in NAMES}
+    scores = {name: ScorePair(first.scores.get(name), second.scores.get(name)) for name in metrics.names()}
     if reason is None:
         scores = _compared(scores, *found, flips=flips, draws=draws, seed=seed)
     return Comparison((first, second), reason, scores, list(_differences(first, second)))
@@ -208,7 +219,7 @@ def _flat(value: JsonValue, key: str = "") -> Iterator[tuple[str, JsonValue]]:
         yield from _flat(part, f"{key}.{name}" if key else str(name))
 
 
-def comparison_table(found: Comparison) -> Table:
+def _table(found: Comparison) -> Table:
     """Arrange scores and differences as a table."""
     first, second = found.results
     rows = []
@@ -243,5 +254,5 @@ def comparison_table(found: Comparison) -> Table:
         columns=("Score", "A", f"A {INTERVAL}", "B", f"B {INTERVAL}", "B−A", INTERVAL, "p"),
         rows=rows,
         notes=notes,
-        optional=[4, 2],
+        optional=[(2, 4)],
     )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from pydantic import JsonValue
+
+from ...protocols import Metric, metrics
 from ...protocols import features as registry
 from ..features.spec import parts_of
 from ..results.model import DatasetRef, MetricScore, Result
@@ -14,10 +17,32 @@ LEAKED = "leakage allowed"
 
 DASH = "–"
 
+# Metrics by which entries are ranked.
+SCORES = ("mean_distance", "kl_divergence")
 
-def display_name(features: str) -> str:
-    """Return features as the paper writes them."""
-    return "+".join(registry.title(part) for part in parts_of(features))
+
+def display_name(features: str, metadata: Mapping[str, JsonValue] | None = None) -> str:
+    """Return the titles of features, joined by ``+``.
+
+    Parameters
+    ----------
+    features : str
+        Names joined by ``+``.
+    metadata : mapping, optional
+        The ``feature_metadata`` of a result, for features that are not installed here.
+    """
+
+    def title(part: str) -> str:
+        known = (metadata or {}).get(part)
+        stored = known.get("title") if isinstance(known, dict) else None
+        return str(stored) if stored else registry.title(part)
+
+    return "+".join(title(part) for part in parts_of(features))
+
+
+def further_metrics() -> list[Metric]:
+    """Return the metrics that have a column of their own beside mean distance and KL divergence."""
+    return [metric for metric in metrics.all() if metric.column and metric.name not in SCORES]
 
 
 def phase_shown(result: Result) -> str | None:
@@ -39,7 +64,7 @@ def marks(result: Result, variant: str = "") -> str:
 def entry_label(result: Result, variant: str = "") -> str:
     """Return the full name of an entry for people: features, layer, phase and marks."""
     where = "" if result.layer is None else f", layer {result.layer}, {phase_shown(result)}"
-    return display_name(result.features) + where + marks(result, variant)
+    return display_name(result.features, result.feature_metadata) + where + marks(result, variant)
 
 
 def dataset_title(dataset: DatasetRef, among: Sequence[tuple[str, ...]] = ()) -> str:
@@ -54,9 +79,9 @@ def dataset_title(dataset: DatasetRef, among: Sequence[tuple[str, ...]] = ()) ->
     return title
 
 
-def number(score: MetricScore) -> str:
-    """Format the mean and standard deviation of a score."""
-    if score.mean is None:
+def number(score: MetricScore | None) -> str:
+    """Format the mean and standard deviation of a score, or a dash if there is none."""
+    if score is None or score.mean is None:
         return DASH
     return minus(score.mean) + ("" if score.std is None else f" ± {score.std:.3f}")
 

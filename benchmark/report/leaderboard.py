@@ -6,13 +6,17 @@ import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ...cards.tables import FORMATS, SUFFIXES, Table, to_csv, to_json, to_latex, to_markdown
 from ...errors import InputError
-from ...runtime.files import write_text
+from ...runtime.files import data_folder, write_text
 from ..results.store import ResultStore
 from ..scoring.ranking import Ranking, ranking
 from .tables import tables
+
+if TYPE_CHECKING:
+    import polars as pl
 
 PAGE = "html"
 ALIASES = {"md": "markdown"}
@@ -36,25 +40,42 @@ class Leaderboard:
     ranking: Ranking
     tables: list[Table]
 
-    def page(self, data: Path) -> str:
+    def page(self, data: Path | None = None) -> str:
         """Render everything as one HTML page.
 
         Parameters
         ----------
-        data : Path
+        data : Path, optional
             Folder of datasets, from which clips take their artists and titles.
         """
         from ...cards.page import render
         from .page import make_page
 
-        return render(make_page(self.store, self.ranking, self.tables, data=data))
+        return render(make_page(self.store, self.ranking, self.tables, data=data or data_folder()))
 
-    def rendered(self, form: str, *, data: Path) -> str:
+    def table(self) -> pl.DataFrame:
+        """Return one row per entry, with full precision: what the CSV format holds."""
+        import polars as pl
+
+        return pl.DataFrame([record for table in self.tables for record in table.records], infer_schema_length=None)
+
+    def to_html(self, path: str | Path) -> Path:
+        """Write the leaderboard as an HTML page, and return its path."""
+        [written] = self.save(PAGE, str(path))
+        return written
+
+    def __repr__(self) -> str:
+        return f"Leaderboard({len(self.store.results)} results of {len(self.ranking.counts)} datasets)"
+
+    def _repr_html_(self) -> str:
+        return "".join(table._repr_html_() for table in self.tables)
+
+    def rendered(self, form: str, *, data: Path | None = None) -> str:
         """Render the leaderboard in a format; see :func:`rendered` and :meth:`page`."""
         form = check_format(form, page=True)
         return self.page(data) if form == PAGE else rendered(self.tables, form)
 
-    def save(self, form: str, out: str, *, data: Path) -> list[Path]:
+    def save(self, form: str, out: str, *, data: Path | None = None) -> list[Path]:
         """Write the leaderboard as :func:`save` does; the page of a folder is its file ``leaderboard.html``."""
         form = check_format(form, page=True)
         if form != PAGE:

@@ -1,4 +1,4 @@
-"""What there is: features, datasets, models, results."""
+"""Lists of what is available: features, datasets, models, results and others; pictures of models."""
 
 from __future__ import annotations
 
@@ -9,17 +9,30 @@ from typing import Any
 from ...builders.release import MANIFEST, load_manifest
 from ...cards.tables import Table
 from ...errors import EmobenchError, InputError
-from ...protocols import features, regressors, sources
+from ...protocols import features, metrics, regressors, sources
 from ...runtime.files import read_json
 from ..features.spec import wrapped
 from ..results.store import ResultStore
 from .labels import leak_mark, phase_shown
 
-KINDS = ("features", "sources", "regressors", "datasets", "models", "results")
+REGISTRIES = {"sources": sources, "regressors": regressors, "metrics": metrics}
+KINDS = ("features", *REGISTRIES, "datasets", "models", "results")
 
 
-def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
-    """List one kind of thing; notes name the results that cannot be read.
+def listing(what: str, *, data: Path, models: Path, results: Path) -> Table:
+    """List one kind of thing.
+
+    Parameters
+    ----------
+    what : str
+        One of :data:`KINDS`.
+    data, models, results : Path
+        Folders of datasets, models and results.
+
+    Returns
+    -------
+    Table
+        Notes name the results that cannot be read.
 
     Raises
     ------
@@ -31,8 +44,8 @@ def inventory(what: str, *, data: Path, models: Path, results: Path) -> Table:
     problems: list[str] = []
     if what == "features":
         records = _features()
-    elif what in ("sources", "regressors"):
-        registry = sources if what == "sources" else regressors
+    elif what in REGISTRIES:
+        registry = REGISTRIES[what]
         records = [{"name": entry.name, "title": entry.title} for entry in registry]
         records += [{"name": name, "title": point.value} for name, point in registry.plugins().items()]
     elif what == "datasets":

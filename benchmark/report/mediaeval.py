@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from ...cards.tables import Table
 from ..results.model import Result
-from ..scoring.metrics import AXES
+from ..scoring.gaussians import AXES
 from .labels import plain
 
 # From [-0.5, 0.5] to the task's scale of -1 to 1; a correlation has no scale.

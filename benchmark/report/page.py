@@ -114,7 +114,7 @@ def _entry(result: Result, ranking: Ranking, variant: str) -> Entry:
     standings = [ranking.standings[name].get(signature) for name in ("mean_distance", "kl_divergence")]
     return Entry(
         signature=signature,
-        name=display_name(result.features),
+        name=display_name(result.features, result.feature_metadata),
         marks=marks(result, variant),
         layer=result.layer,
         phase=phase_shown(result),

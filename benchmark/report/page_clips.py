@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ..results.predictions import TestPredictions
-from ..scoring.metrics import mean_distances
+from ..scoring.metrics.mean_distance import mean_distances
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]

@@ -19,10 +19,12 @@ from ..scoring.pairs import LEVEL
 from .labels import (
     CARRIED,
     DASH,
+    SCORES,
     by_distance,
     dataset_title,
     display_name,
     entry_label,
+    further_metrics,
     interval,
     leak_mark,
     marks,
@@ -49,10 +51,14 @@ TESTS = (
     "albums, p < {level:g}, corrected for all {pairs} pairs of the {count} ranked entries. Beats Constant says whether "
     "an entry is significantly better than the training mean; it is corrected for these comparisons alone."
 )
+EXTERNAL = (
+    "These entries are compared with all others, but do not count in the ranks of the others, because nobody can check "
+    "how the predictions were made."
+)
 INTERVAL = "95\N{NO-BREAK SPACE}% Interval"
 INTERVALS = "Intervals are 95 % intervals from a bootstrap over albums."
 COST = (
-    "Seconds a Clip: time of one processor from audio to features. Training Seconds: pre-training, fine-tuning and "
+    "Seconds per Clip: time of one processor from audio to features. Training Seconds: pre-training, fine-tuning and "
     "regression of all repeats."
 )
 PHASES = ("Pre-training", "Fine-tuning")
@@ -68,10 +74,9 @@ STANDING_COLUMNS = (
     "KL",
     f"KL {INTERVAL}",
     "Dims",
-    "Seconds a Clip",
+    "Seconds per Clip",
     "Training Seconds",
 )
-SCORES = ("mean_distance", "kl_divergence")
 Variants = Mapping[str, str]
 
 
@@ -157,8 +162,10 @@ def tables(results: Sequence[Result], ranking: Ranking | None = None, variants: 
         if own[0].dataset.split:
             labels = [entry_label(result, variants.get(result.signature, "")) for result in own]
             made.append(per_song_table(own, labels, name=name, slug=_slug(own[0].dataset, "per-song")))
-        if ranking is not None:
-            made.append(_standing_table(own, name, ranking, variants))
+        if ranking is not None and ours:
+            made.append(_standing_table(ours, name, "ranks", ranking, variants))
+        if ranking is not None and external:
+            made.append(_standing_table(external, name, "external-ranks", ranking, variants))
     return made
 
 
@@ -186,7 +193,7 @@ def _pretraining_notes(results: Sequence[Result]) -> list[str]:
     seen: dict[tuple[int, int], list[str]] = {}
     for result in results:
         if clips := result.config.pretrained_clips:
-            seen.setdefault((clips, result.n_clips), []).append(display_name(result.features))
+            seen.setdefault((clips, result.n_clips), []).append(display_name(result.features, result.feature_metadata))
     return [
         f"Pre-trained on {clips} of the {all_clips} clips of this dataset, test clips included, without their labels: "
         f"{', '.join(dict.fromkeys(names))}."
@@ -197,7 +204,7 @@ def _pretraining_notes(results: Sequence[Result]) -> list[str]:
 def _single_table(
     results: Sequence[Result], title: str, slug: str, ranking: Ranking | None, variants: Variants
 ) -> Table:
-    order = registry.names()
+    order, further = registry.names(), further_metrics()
 
     def place(result: Result) -> tuple[bool, int, str]:
         features = result.features
@@ -209,18 +216,20 @@ def _single_table(
         if ranking is not None:
             ranks = [rank_shown(result, ranking, score) for score in SCORES]
             cells = [ranks[0], cells[0], ranks[1], cells[1]]
-        rows.append((display_name(result.features) + marks(result, variants.get(result.signature, "")), *cells))
+        label = display_name(result.features, result.feature_metadata)
+        label += marks(result, variants.get(result.signature, ""))
+        rows.append((label, *cells, *(number(result.scores.get(metric.name)) for metric in further)))
     columns = ("Average Mean Distance", "Average KL Divergence")
     if ranking is not None:
         columns = ("Rank", columns[0], "KL Rank", columns[1])
     return Table(
         title=title,
         slug=_slug(results[0].dataset, slug),
-        columns=("Feature Type", *columns),
+        columns=("Feature Type", *columns, *(metric.title for metric in further)),
         rows=rows,
         notes=notes_of(results, ranking),
         records=[_record(result, ranking) for result in ordered],
-        optional=[3] if ranking is not None else [],
+        optional=[(3,)] if ranking is not None else [],
     )
 
 
@@ -250,7 +259,8 @@ def _deep_table(results: Sequence[Result], name: str, ranking: Ranking | None, v
             cells += [number(result.scores[score]) if result else nothing for score in SCORES]
             if result:
                 records.append(_record(result, ranking))
-        label = display_name(features) + (", random weights" if control else "")
+        metadata = next(iter(by_row[key].values())).feature_metadata
+        label = display_name(features, metadata) + (", random weights" if control else "")
         rows.append((f"Layer {layer}", label + (f", fine-tuned, {CARRIED}" if carried else "") + marked, *cells))
     notes = notes_of(results, ranking)
     if any(key[2] for key in by_row):
@@ -266,15 +276,15 @@ def _deep_table(results: Sequence[Result], name: str, ranking: Ranking | None, v
         notes=notes,
         records=records,
         text_columns=2,
-        optional=[2, 5] if ranking is not None else [],
+        optional=[(2, 5)] if ranking is not None else [],
     )
 
 
-def _standing_table(results: Sequence[Result], name: str, ranking: Ranking, variants: Variants) -> Table:
-    """Arrange ranks, intervals and cost, the best entry first."""
-    processors = sorted({result.cost.processor or "an unknown processor" for result in results})
-    several, rows = len(processors) > 1, []
-    for result in sorted(results, key=by_distance):
+def _standing_table(results: Sequence[Result], name: str, slug: str, ranking: Ranking, variants: Variants) -> Table:
+    """Arrange ranks, intervals and cost, the best entry first and references last."""
+    processors = sorted({result.cost.processor for result in results if result.cost.processor})
+    several, further, rows = len(processors) > 1, further_metrics(), []
+    for result in sorted(results, key=lambda each: (each.reference, by_distance(each))):
         distance, divergence = (result.scores[score] for score in SCORES)
         standing = ranking.standings["mean_distance"].get(result.signature)
         row = [
@@ -292,14 +302,17 @@ def _standing_table(results: Sequence[Result], name: str, ranking: Ranking, vari
             plain(result.cost.seconds_per_clip, ".2g"),
             plain(result.cost.train_seconds, ".1f"),
         ]
+        row += [number(result.scores.get(metric.name)) for metric in further]
         rows.append([*row, result.cost.processor or DASH] if several else row)
+    external, last = results[0].external, len(STANDING_COLUMNS) + len(further)
+    cost = [f"{COST} Measured on {' and '.join(processors)}."] if processors else []
     return Table(
-        title=f"Ranks, intervals and cost: {name}",
-        slug=_slug(results[0].dataset, "ranks"),
-        columns=[*STANDING_COLUMNS, *(["Processor"] if several else [])],
+        title=f"Ranks, intervals and cost{' of predictions made outside emobench' if external else ''}: {name}",
+        slug=_slug(results[0].dataset, slug),
+        columns=[*STANDING_COLUMNS, *(metric.title for metric in further), *(["Processor"] if several else [])],
         rows=rows,
-        notes=[*_rank_notes(results, ranking, variants), INTERVALS, f"{COST} On {' and '.join(processors)}."],
-        optional=[8, 7, 2, 5, 4, 9, *([13] if several else [])],
+        notes=[*_rank_notes(results, ranking, variants), INTERVALS, *cost],
+        optional=[(9,), (8,), (7,), (11, 12), (4, 5), (10,), *([(last,)] if several else [])],
     )
 
 
@@ -307,6 +320,8 @@ def _rank_notes(results: Sequence[Result], ranking: Ranking, variants: Variants)
     count = ranking.counts.get(results[0].dataset.key, 0)
     tests = TESTS.format(level=LEVEL, pairs=count * (count - 1) // 2, count=count)
     notes = [f"{RANKS}: Rank by mean distance, KL Rank by KL divergence. {tests}"]
+    if results[0].external:
+        notes.append(EXTERNAL)
     without: dict[str, list[str]] = {}
     for result in results:
         if result.signature in ranking.unranked:

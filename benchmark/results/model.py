@@ -195,7 +195,7 @@ class Entry(Model):
     model : tuple of Weights
         Weights behind the features.
     feature_metadata : dict
-        Licence, parameters and training data of each feature, where it declares them.
+        Title of each feature, and what it declares of its licence, parameters and training data.
     external : bool
         Whether the predictions were made outside emobench.
     environment : dict

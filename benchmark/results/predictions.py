@@ -14,7 +14,9 @@ from ...builders.targets import PARAMETERS
 from ...errors import EmobenchError
 from ...runtime.files import digest
 from ...runtime.sizes import check_parquet
-from ..scoring.metrics import indefinite, kl_divergences, mean_distances
+from ..scoring.gaussians import indefinite
+from ..scoring.metrics.kl_divergence import kl_divergences
+from ..scoring.metrics.mean_distance import mean_distances
 from ..scoring.pairs import contributions
 from ..scoring.significance import RepeatPredictions
 from .model import Result, predictions_path
@@ -165,8 +167,8 @@ class TestPredictions:
         parts = []
         for repeat in range(1 + int(self.repeats.max())):
             own = self.repeats == repeat
-            _, first, songs = np.unique(self.clips[own], return_index=True, return_inverse=True)
-            parts.append(RepeatPredictions(self.true[own], self.predicted[own], songs, self.albums[own][first]))
+            _, first, clips = np.unique(self.clips[own], return_index=True, return_inverse=True)
+            parts.append(RepeatPredictions(self.true[own], self.predicted[own], clips, self.albums[own][first]))
         return parts
 
     def album_sums(self, values: FloatArray) -> FloatArray:

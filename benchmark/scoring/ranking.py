@@ -61,7 +61,7 @@ class Ranking:
     unranked : dict of str to str
         Signature to the reason why an entry has no rank.
     counts : dict
-        Key of a dataset (:attr:`.DatasetRef.key`) to the number of its ranked entries.
+        Key of a dataset (:attr:`.DatasetRef.key`) to the number of its ranked entries, without external ones.
     """
 
     standings: dict[str, dict[str, Standing]]
@@ -75,6 +75,7 @@ class _Sums:
 
     signature: str
     constant: bool
+    external: bool
     scores: Mapping[str, FloatArray]
     seconds: FloatArray
     truth: FloatArray
@@ -86,6 +87,7 @@ def ranking(store: ResultStore, *, flips: int = FLIPS, draws: int = DRAWS, seed:
 
     An entry is ranked if its predictions are complete, cover the same seconds as the others' and give the scores that
     the result records, and if it has seen nothing of its test data. The training mean is an entry like any other.
+    External entries are ranked among all entries, but do not count in the ranks of the others.
 
     Parameters
     ----------
@@ -113,11 +115,14 @@ def ranking(store: ResultStore, *, flips: int = FLIPS, draws: int = DRAWS, seed:
             made.unranked[result.signature] = reason
     for key, entries in groups.items():
         same = _same_seconds(entries, made.unranked)
-        made.counts[key] = len(same)
+        own = [entry for entry in same if not entry.external]
+        made.counts[key] = len(own)
         for name in BY_SECOND:
-            # A score is undefined for all of them or for none, since they have the same targets.
-            if same and all(np.isfinite(entry.scores[name]).all() for entry in same):
+            # Predictions made elsewhere cannot be computed again, so they do not count in the ranks of other entries.
+            own_standings = _standings(own, name, flips=flips, draws=draws, seed=seed)
+            if len(own) < len(same):
                 made.standings[name] |= _standings(same, name, flips=flips, draws=draws, seed=seed)
+            made.standings[name] |= own_standings
     return made
 
 
@@ -134,7 +139,9 @@ def _sums(result: Result, store: ResultStore) -> _Sums:
     found = store.predictions(result)
     seconds = found.album_sums(np.ones(len(found.albums)))
     truth = np.array([found.album_sums(column) for column in found.true.T])
-    return _Sums(result.signature, result.features == "constant", found.scores(), seconds, truth, found.layout)
+    return _Sums(
+        result.signature, result.features == "constant", result.external, found.scores(), seconds, truth, found.layout
+    )
 
 
 def _same_seconds(entries: Sequence[_Sums], unranked: dict[str, str]) -> list[_Sums]:
@@ -153,6 +160,10 @@ def _same_seconds(entries: Sequence[_Sums], unranked: dict[str, str]) -> list[_S
 
 
 def _standings(entries: Sequence[_Sums], name: str, *, flips: int, draws: int, seed: int) -> dict[str, Standing]:
+    # KL is undefined without predicted covariances, or for all entries if the targets have none.
+    entries = [entry for entry in entries if np.isfinite(entry.scores[name]).all()]
+    if not entries:
+        return {}
     sums = np.array([entry.scores[name] for entry in entries])
     seconds = entries[0].seconds
     shares = contributions(sums, seconds)

@@ -12,7 +12,6 @@ from ...builders.targets import PARAMETERS
 from ..results.checks import Check
 from ..results.model import Result
 from ..results.predictions import KEYS, TRUE
-from .metrics import NAMES
 from .scores import score_repeats
 from .significance import RepeatPredictions
 
@@ -55,9 +54,10 @@ def check_scores(result: Result, predictions: pl.DataFrame, albums: Mapping[str,
     with threadpool_limits(1):
         again = score_repeats(repeats, seed=result.config.bootstrap_seed)
     failures = []
-    for name in dict.fromkeys([*NAMES, *result.scores]):
+    for name in dict.fromkeys([*again, *result.scores]):
         if name not in result.scores or name not in again:
-            failures.append(f"scores.{name}: {'is missing' if name in again else 'is not a score of emobench'}")
+            wrong = "is missing" if name in again else "is not a metric of emobench or of an installed package"
+            failures.append(f"scores.{name}: {wrong}")
             continue
         stored, expected = result.scores[name], again[name]
         for part in ("mean", "std", "per_repeat", "ci95"):
@@ -67,13 +67,13 @@ def check_scores(result: Result, predictions: pl.DataFrame, albums: Mapping[str,
 
 
 def _repeat(rows: pl.DataFrame, albums: Mapping[str, int]) -> RepeatPredictions:
-    clips = rows["clip_id"].unique(maintain_order=True)
-    songs = rows["clip_id"].replace_strict(clips, pl.Series(range(len(clips))), return_dtype=pl.Int64)
+    tested = rows["clip_id"].unique(maintain_order=True)
+    clips = rows["clip_id"].replace_strict(tested, pl.Series(range(len(tested))), return_dtype=pl.Int64)
     return RepeatPredictions(
         rows.select(TRUE).to_numpy(),
         rows.select(PARAMETERS).to_numpy(),
-        songs.to_numpy().astype(np.intp),
-        np.array([albums[clip] for clip in clips], np.intp),
+        clips.to_numpy().astype(np.intp),
+        np.array([albums[clip] for clip in tested], np.intp),
     )
 
 

@@ -12,11 +12,11 @@ import numpy.typing as npt
 
 from ...builders.release import MANIFEST
 from ...errors import EmobenchError, InputError
-from ...protocols import regressors
+from ...protocols import metrics, regressors
 from ...runtime.environment import decoder_version, package_versions, processor_name
 from ...runtime.files import plain, sha256_file
 from ..features.columns import Columns
-from ..features.extraction import Extraction
+from ..features.extraction import Extraction, Places
 from ..features.spec import Entry
 from ..results.config import SCHEMA, Config, Decided, Phase
 from ..results.model import Cost, DatasetRef, Result, Weights
@@ -24,7 +24,7 @@ from ..results.model import Entry as Computed
 from ..results.model import Leakage as LeakageRecord
 from ..results.store import ResultStore
 from . import leakage
-from .metrics import repaired
+from .gaussians import repaired
 from .scores import Predictions, prediction_table, score
 from .task import Task
 
@@ -60,6 +60,20 @@ class RunConfig:
         for name in self.regressors:
             if name not in regressors:
                 raise InputError(f"`regressor` {name}: expected one of {', '.join(regressors.names())}.")
+
+
+def dataset_ref(task: Task, places: Places) -> DatasetRef:
+    """Describe the dataset of a task, with its origin on the Hub."""
+    dataset = task.dataset
+    return DatasetRef(
+        name=dataset.name,
+        version=dataset.version,
+        manifest_sha256=sha256_file(dataset.folder / MANIFEST),
+        folds_sha256=dataset.manifest.files["folds/train-00000.parquet"].sha256,
+        synthetic=bool(dataset.manifest.synthetic),
+        split=dataset.split or None,
+        **places.dataset_origin,
+    )
 
 
 class Scorer:
@@ -125,7 +139,7 @@ class Scorer:
         computed = Computed(
             schema=SCHEMA,
             signature=decided.signature,
-            dataset=self.dataset_ref(),
+            dataset=dataset_ref(self.task, self.extraction.places),
             features=entry.features,
             layer=entry.layer,
             phase=decided.entry[2],
@@ -148,6 +162,11 @@ class Scorer:
                 artists_on_both_sides=tuple(self.leaks.artists),
                 not_checked=tuple(self.leaks.not_checked),
             ),
+            feature_metadata={
+                part: {"title": feature.title, **plain(feature.metadata)}
+                for part in entry.parts
+                if (feature := self.extraction.features[part])
+            },
             config=Config(
                 **{field.alias or name: getattr(decided, name) for name, field in Decided.model_fields.items()},
                 run=plain(self.config),
@@ -165,26 +184,14 @@ class Scorer:
         path = store.path(computed.dataset.label, decided)
         return store.write(path, computed, prediction_table(self.task, made.predictions))
 
-    def dataset_ref(self) -> DatasetRef:
-        """Describe the dataset, with its origin on the Hub."""
-        dataset = self.task.dataset
-        return DatasetRef(
-            name=dataset.name,
-            version=dataset.version,
-            manifest_sha256=sha256_file(dataset.folder / MANIFEST),
-            folds_sha256=dataset.manifest.files["folds/train-00000.parquet"].sha256,
-            synthetic=bool(dataset.manifest.synthetic),
-            split=dataset.split or None,
-            **self.extraction.places.dataset_origin,
-        )
-
     def finished(self, decided: Decided, store: ResultStore) -> Result | None:
         """Return the finished result of an entry, if there is one.
 
         It is written again if it is not the latest of its entry, or if the dataset has since been loaded from the Hub.
         """
-        result = store.finished(store.path(self.dataset_ref().label, decided))
-        if result is None:
+        result = store.finished(store.path(dataset_ref(self.task, self.extraction.places).label, decided))
+        # A metric may have been added since.
+        if result is None or set(result.scores) != set(metrics.names()):
             return None
         # A dataset that was loaded from the Hub once is still the same dataset when it is read from disk.
         origin = dict(self.extraction.places.dataset_origin)

@@ -12,9 +12,9 @@ import polars as pl
 
 from ...builders.targets import PARAMETERS
 from ..results.model import MetricScore
-from .metrics import NAMES, weighted_scores
 from .significance import RepeatPredictions, album_intervals
 from .task import Task
+from .weighting import weighted_scores
 
 DRAWS = 1000
 
@@ -46,19 +46,18 @@ def score(task: Task, predictions: Sequence[Predictions], *, seed: int) -> dict[
     """
     repeats = []
     for part in predictions:
-        clips, songs = np.unique(task.clip_index[part.rows], return_inverse=True)
-        repeats.append(RepeatPredictions(task.targets[part.rows], part.values, songs, task.albums[clips]))
+        tested, clips = np.unique(task.clip_index[part.rows], return_inverse=True)
+        repeats.append(RepeatPredictions(task.targets[part.rows], part.values, clips, task.albums[tested]))
     return score_repeats(repeats, seed=seed)
 
 
 def score_repeats(repeats: Sequence[RepeatPredictions], *, seed: int) -> dict[str, MetricScore]:
     """Score the predictions of all repeats as :func:`score` does."""
-    per_repeat: dict[str, list[float]] = {name: [] for name in NAMES}
+    per_repeat: dict[str, list[float]] = {}
     for one in repeats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            plain = weighted_scores(one.true, one.predicted, one.songs, np.ones((1, len(one.albums))))
+        plain = weighted_scores(one.true, one.predicted, one.clips, np.ones((1, len(one.albums))))
         for name, value in plain.items():
-            per_repeat[name].append(float(value[0]))
+            per_repeat.setdefault(name, []).append(float(value[0]))
     intervals = album_intervals(repeats, draws=DRAWS, seed=seed)
     return {name: _summary(values, intervals[name]) for name, values in per_repeat.items()}
 

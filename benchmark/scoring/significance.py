@@ -1,7 +1,7 @@
 """Uncertainty of scores: a bootstrap that resamples albums (Efron and Tibshirani 1993, chapter 8).
 
-Seconds of a clip and clips of an album are not independent, so whole albums are drawn with replacement,
-the same draw in every repeat; a score of a draw is the mean over the repeats.
+Seconds of a clip and clips of an album are not independent, so whole albums are drawn with replacement. Each draw is
+the same in all repeats, and its score is the mean over the repeats.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from .metrics import weighted_scores
+from .weighting import weighted_scores
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -24,37 +24,37 @@ class RepeatPredictions:
     Attributes
     ----------
     true, predicted : ndarray, shape (n, 5)
-        Rows of all test seconds.
-    songs : ndarray of int, shape (n,)
-        Song of each row, 0 to n_songs - 1.
-    albums : ndarray of int, shape (n_songs,)
-        Album of each song, numbered alike in all repeats.
+        Targets and predictions of all test seconds.
+    clips : ndarray of int, shape (n,)
+        Clip of each row, 0 to n_clips - 1.
+    albums : ndarray of int, shape (n_clips,)
+        Album of each clip, numbered alike in all repeats.
     """
 
     true: FloatArray
     predicted: FloatArray
-    songs: npt.NDArray[np.intp]
+    clips: npt.NDArray[np.intp]
     albums: npt.NDArray[np.intp]
 
 
 def album_intervals(
     repeats: Sequence[RepeatPredictions], *, draws: int, seed: int, level: float = 0.95
 ) -> dict[str, tuple[float, float] | None]:
-    """Percentile intervals of every score.
+    """Compute a percentile interval of every metric.
 
     Parameters
     ----------
     repeats : sequence of RepeatPredictions
-        Of one row of a table.
+        Predictions of one entry.
     draws, seed : int
-        Of the bootstrap.
+        Number of bootstrap draws, and their seed.
     level : float
-        Of confidence.
+        Confidence level.
 
     Returns
     -------
     dict
-        Score to (low, high); None where the score is undefined.
+        Metric to (low, high); None where the score is undefined.
     """
     found = _album_draws(repeats, draws=draws, seed=seed)
     return {name: _percentiles(values, level) for name, values in found.items()}
@@ -68,40 +68,39 @@ def difference_intervals(
     seed: int,
     level: float = 0.95,
 ) -> dict[str, tuple[float, float] | None]:
-    """Percentile intervals of the difference of two rows in every score, second less first, by a paired bootstrap.
+    """Compute a percentile interval of the difference of two entries (second minus first) by a paired bootstrap.
 
     Parameters
     ----------
     first, second : sequence of RepeatPredictions
-        Of two rows, of the same repeats and seconds; a draw of albums is the same for both.
+        Predictions of two entries for the same repeats and seconds; the same albums are drawn for both.
     draws, seed : int
-        Of the bootstrap.
+        Number of bootstrap draws, and their seed.
     level : float
-        Of confidence.
+        Confidence level.
 
     Returns
     -------
     dict
-        Score to (low, high); None where no draw defines it in both rows.
+        Metric to (low, high); None where the difference is not defined in any draw.
     """
     one, other = (_album_draws(repeats, draws=draws, seed=seed) for repeats in (first, second))
     return {name: _percentiles(other[name] - values, level) for name, values in one.items()}
 
 
 def _album_draws(repeats: Sequence[RepeatPredictions], *, draws: int, seed: int) -> dict[str, FloatArray]:
-    """Every score in every draw of albums, NaN where it is undefined."""
+    """Compute every metric for every draw of albums; NaN where it is undefined."""
     n_albums = 1 + max(int(repeat.albums.max()) for repeat in repeats)
     generator = np.random.default_rng(seed)
     counts = generator.multinomial(n_albums, np.full(n_albums, 1.0 / n_albums), size=draws).astype(np.float64)
     totals: dict[str, list[FloatArray]] = {}
     for repeat in repeats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scores = weighted_scores(repeat.true, repeat.predicted, repeat.songs, counts[:, repeat.albums])
+        scores = weighted_scores(repeat.true, repeat.predicted, repeat.clips, counts[:, repeat.albums])
         for name, values in scores.items():
             totals.setdefault(name, []).append(values)
     found = {}
     for name, values in totals.items():
-        # A draw may leave a small test part empty: that repeat then has no say in it.
+        # A draw may leave a small test part empty; the mean is then over the other repeats.
         stacked = np.array(values)
         defined = np.isfinite(stacked)
         with np.errstate(invalid="ignore"):

@@ -11,7 +11,7 @@ import polars as pl
 
 from ...builders.labelled_dataset import LabelledDataset
 from ...builders.targets import PARAMETERS
-from .metrics import repaired
+from .gaussians import repaired
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]

@@ -11,12 +11,11 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark.report.compare import compare as compare_results
-from emobench.benchmark.report.compare import comparison_table
 from emobench.benchmark.results.store import ResultStore
-from emobench.benchmark.scoring.metrics import NAMES
 from emobench.cards.tables import to_markdown
 from emobench.cli.main import app
 from emobench.errors import InputError
+from emobench.protocols import metrics
 from typer.testing import CliRunner
 
 
@@ -57,7 +56,7 @@ def test_difference_interval_and_p(ran: Path) -> None:
     low, high = distance.ci95
     assert 0 < low < distance.difference < high
     assert distance.p == pytest.approx(1 / 10_000)
-    assert tuple(found.scores) == NAMES
+    assert list(found.scores) == metrics.names()
     for name, score in found.scores.items():
         assert (score.p is None) == (name not in ("mean_distance", "kl_divergence"))
         if score.first.mean is None:
@@ -72,7 +71,7 @@ def test_difference_interval_and_p(ran: Path) -> None:
 def test_turned_round_it_says_the_same(ran: Path) -> None:
     paths = [find(name, ran) for name in ("good", "alike")]
     one, other = compare(*paths), compare(*reversed(paths))
-    for name in (name for name in NAMES if one.scores[name].difference is not None):
+    for name in (name for name in metrics.names() if one.scores[name].difference is not None):
         assert other.scores[name].difference == -one.scores[name].difference
         assert other.scores[name].ci95 == pytest.approx(tuple(-edge for edge in reversed(one.scores[name].ci95)))
         assert other.scores[name].p == one.scores[name].p
@@ -173,7 +172,7 @@ def test_command(ran: Path) -> None:
     loaded = json.loads(CliRunner().invoke(app, ["compare", "good", "noise", "--results", str(ran), "--json"]).stdout)
     assert loaded["scores"]["mean_distance"] == distance.record()
     assert loaded["first"]["features"] == "file:good.csv"
-    assert "| mean\\_distance |" in to_markdown(comparison_table(found))
+    assert "| mean\\_distance |" in to_markdown(found.table())
 
 
 def test_named_by_signature_or_file(ran: Path) -> None:

@@ -97,7 +97,7 @@ def test_the_command_says_where_the_pictures_are(models: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     ("arguments", "told"),
-    [(("features", "--plot"), "only models have pictures"), (("models", "here"), "a folder goes with --plot")],
+    [(("features", "--plot"), "only models can be drawn"), (("models", "here"), "a folder is used with --plot")],
 )
 def test_wrong_usage_is_told(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
     ran = _list(*arguments, cwd=tmp_path)

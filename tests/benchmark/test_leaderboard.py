@@ -185,14 +185,14 @@ def test_a_narrow_terminal_goes_without_optional_columns_and_says_which(width: i
 
     columns = ("Name", "First", "Second", "Third")
     row = ("x" * 15 + " " + "y" * 15, "1" * 20, "2" * 20, "3" * 20)
-    table = Table(title="t", slug="t", columns=columns, rows=[row], optional=[2, 1])
+    table = Table(title="t", slug="t", columns=columns, rows=[row], optional=[(2,), (1,)])
     console = Console(width=width, file=io.StringIO())
     with console.capture() as captured:
         console.print(to_rich(table))
     shown = captured.get()
     # 20 of the name, then 22 a column, and two at the left.
     hidden = [name for name, need in (("First", 66), ("Second", 88)) if width < need]
-    assert ("Too narrow here for: " + ", ".join(hidden) + "." in shown) == bool(hidden)
+    assert ("Widen the terminal to see " + " and ".join(hidden) + "." in shown) == bool(hidden)
     assert ("1" * 20 in shown, "2" * 20 in shown, "3" * 20 in shown) == (width >= 66, width >= 88, True)
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= width
 

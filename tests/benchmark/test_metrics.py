@@ -7,16 +7,10 @@ from typing import Any, cast
 import numpy as np
 import pytest
 import scipy.stats
-from emobench.benchmark.scoring.metrics import (
-    AXES,
-    NAMES,
-    covariances,
-    kl_divergences,
-    mean_distances,
-    repaired,
-    validate,
-    weighted_scores,
-)
+from emobench.benchmark.scoring.gaussians import AXES, covariances, repaired, validate
+from emobench.benchmark.scoring.metrics import kl_divergences, mean_distances
+from emobench.benchmark.scoring.weighting import weighted_scores
+from emobench.protocols import metrics
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics import r2_score, root_mean_squared_error
@@ -200,7 +194,7 @@ def case() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 def test_weights_of_one_give_the_plain_scores(case: tuple[np.ndarray, ...]) -> None:
     true, predicted, songs = case
     found = _scores(true, predicted, songs, np.ones((1, 5)))
-    assert tuple(found) == NAMES
+    assert list(found) == metrics.names()
     for name, value in _by_loops(true, predicted, songs).items():
         assert found[name].shape == (1,)
         assert found[name][0] == pytest.approx(value, rel=1e-9), name
@@ -211,7 +205,7 @@ def test_order_and_size_of_equal_weights_do_not_matter(case: tuple[np.ndarray, .
     order = np.random.default_rng(0).permutation(len(songs))
     plain = _scores(true, predicted, songs, np.ones((1, 5)))
     mixed = _scores(true[order], predicted[order], songs[order], np.full((1, 5), 7.0))
-    for name in NAMES:
+    for name in metrics.names():
         assert mixed[name][0] == pytest.approx(plain[name][0], rel=1e-9)
 
 
@@ -309,7 +303,7 @@ def test_a_song_without_seconds_has_no_say(case: tuple[np.ndarray, ...]) -> None
     # Song 3 of six has no row here.
     moved = np.where(songs >= 3, songs + 1, songs)
     spare = _scores(true, predicted, moved, np.ones((1, 6)))
-    for name in NAMES:
+    for name in metrics.names():
         assert spare[name][0] == pytest.approx(plain[name][0], rel=1e-9)
 
 
@@ -321,7 +315,7 @@ def test_scores_far_from_the_origin_are_as_exact() -> None:
     for rows in (true, predicted):
         rows[:, :2] += 1e5
     far = _scores(true, predicted, songs, np.ones((1, 2)))
-    for name in NAMES:
+    for name in metrics.names():
         assert far[name][0] == pytest.approx(near[name][0], rel=1e-6, abs=1e-8), name
 
 

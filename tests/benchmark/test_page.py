@@ -27,7 +27,7 @@ from emobench.benchmark.report.page_clips import (
 )
 from emobench.benchmark.results.model import Result
 from emobench.benchmark.results.store import ResultStore
-from emobench.benchmark.scoring.metrics import covariances
+from emobench.benchmark.scoring.gaussians import covariances
 from emobench.cards.page import Page
 from emobench.errors import InputError
 from hypothesis import given, settings

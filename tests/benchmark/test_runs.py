@@ -15,7 +15,7 @@ import pytest
 from emobench.benchmark import runs
 from emobench.benchmark.features.networks import NetworkConfig
 from emobench.benchmark.report.leaderboard import load, rendered
-from emobench.benchmark.report.listing import inventory
+from emobench.benchmark.report.listing import listing
 from emobench.benchmark.scoring.task import load_task
 from emobench.builders import labelled_dataset as labelled
 from emobench.builders.labelled_dataset import LabelledConfig
@@ -336,7 +336,7 @@ def test_carried_over_rows_are_marked_for_good(
         "random-fine-tuned",
         f"random-fine-tuned, {mark}",
     ]
-    listed = inventory("results", data=tmp_path, models=tmp_path, results=tmp_path / "results")
+    listed = listing("results", data=tmp_path, models=tmp_path, results=tmp_path / "results")
     assert sum(mark in record["phase"] for record in listed.records if record["phase"]) == 4
     only_apart = load(_without(tmp_path, "carried-over")).tables
     assert "leaks" not in rendered(only_apart, "markdown")

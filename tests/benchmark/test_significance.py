@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from emobench.benchmark.scoring.metrics import NAMES
 from emobench.benchmark.scoring.significance import RepeatPredictions, album_intervals
+from emobench.protocols import metrics
 
 
 def _repeat(errors: np.ndarray, albums: np.ndarray, *, seconds: int = 3) -> RepeatPredictions:
@@ -128,8 +128,8 @@ def test_every_score_has_an_interval_around_its_value() -> None:
     rng = np.random.default_rng(11)
     repeat = _repeat(rng.uniform(-0.3, 0.3, 40), np.repeat(np.arange(20), 2), seconds=8)
     predicted = repeat.predicted + rng.normal(0, 0.05, repeat.predicted.shape) * [1, 1, 0, 0, 0]
-    found = album_intervals([RepeatPredictions(repeat.true, predicted, repeat.songs, repeat.albums)], draws=500, seed=0)
-    assert tuple(found) == NAMES
+    found = album_intervals([RepeatPredictions(repeat.true, predicted, repeat.clips, repeat.albums)], draws=500, seed=0)
+    assert list(found) == metrics.names()
     x, y = repeat.true[:, 1], predicted[:, 1]
     plain = {
         "rmse_valence": np.sqrt(np.mean((x - y) ** 2)),
@@ -147,7 +147,7 @@ def test_a_score_that_is_never_defined_has_none() -> None:
     repeat = _repeat(np.zeros(6), np.arange(6))
     predicted = repeat.predicted.copy()
     predicted[:, 0] = 0.1
-    found = album_intervals([RepeatPredictions(repeat.true, predicted, repeat.songs, repeat.albums)], draws=100, seed=0)
+    found = album_intervals([RepeatPredictions(repeat.true, predicted, repeat.clips, repeat.albums)], draws=100, seed=0)
     assert found["pearson_arousal"] is None
     assert found["pearson_arousal_per_song"] is None
     assert found["rmse_arousal"] is not None

@@ -17,7 +17,7 @@ import pytest
 from emobench.benchmark import runs
 from emobench.benchmark.features.networks import NetworkConfig
 from emobench.benchmark.report.leaderboard import load, rendered
-from emobench.benchmark.scoring.metrics import repaired, validate
+from emobench.benchmark.scoring.gaussians import repaired, validate
 from emobench.benchmark.scoring.task import load_task
 from emobench.builders import labelled_dataset as labelled
 from emobench.builders.labelled_dataset import LabelledConfig

@@ -47,7 +47,7 @@ def test_more_wrong_input(row: GetRow, tmp_path: Path) -> None:
         (): "expected either a RESULT.json, or a folder of results with --all DIR",
         ("a.json", "--all", "results"): "expected either a RESULT.json",
         ("none.json",): "none.json: no such file",
-        (str(tmp_path),): "no such file; expected a result",
+        (str(tmp_path),): "is a folder; check every result in it with",
         (str(tmp_path / "bytes.json"),): "not a readable result ('utf-8' codec",
         (str(row("mine").with_suffix(".predictions.parquet")),): "not a readable result",
         (str(row("mine")), "--dataset", "nowhere"): "nowhere: no dataset there",

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from emobench.builders.build import build_dataset, default_folder, survey
-from emobench.builders.options import find_source, make_options, options_of
+from emobench.builders.options import make_options, options_of
 from emobench.cli.main import app
 from emobench.errors import InputError
 from emobench.protocols import REQUIRED, Source, option, sources
@@ -85,7 +85,7 @@ def test_wrong_options_of_a_source(random_source: Source, tmp_path: Path, pool: 
 def test_each_source_has_its_own_help(name: str) -> None:
     told = _run(name, "--help")
     listed = {line.split()[1 + line.startswith("│ *")] for line in told.splitlines() if " --" in line and "│" in line}
-    own = {"--" + each.name.replace("_", "-") for each in options_of(find_source(name))}
+    own = {"--" + each.name.replace("_", "-") for each in options_of(sources[name])}
     shared = {"--out", "--version", "--seed", "--workers", "--scheduler", "--dry-run", "--json"}
     assert own | shared | {"--quiet", "--verbose", "--debug", "--help"} == listed
     assert f"emobench build-data {name}" in told
@@ -136,18 +136,18 @@ def test_a_source_of_another_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sources, "plugins", lambda: points)
     assert sources.names()[-3:] == ["absent", "plugin", "wrong"]
     try:
-        assert find_source("plugin") is PLUGIN
-        assert find_source("plugin") is PLUGIN
+        assert sources["plugin"] is PLUGIN
+        assert sources["plugin"] is PLUGIN
     finally:
         sources.unregister("plugin")
     with pytest.raises(InputError, match=r"entry point wrong of the group emobench.sources: expected a Source"):
-        find_source("wrong")
+        sources["wrong"]
     with pytest.raises(InputError, match=r"the source absent of no_such_package:source cannot be imported"):
-        find_source("absent")
+        sources["absent"]
     assert "no_such_package:source cannot be imported" in _run("absent", code=2)
 
 
 def test_options_shared_by_sources() -> None:
-    made = make_options(find_source("fma"), {"metadata": "a", "clips": "b", "min_duration": 5.0})
+    made = make_options(sources["fma"], {"metadata": "a", "clips": "b", "min_duration": 5.0})
     assert made.quality.min_duration == 5.0
     assert made.clips == Path("b")

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from emobench.builders.audio_files import find_audio
-from emobench.builders.options import find_source, make_options, options_of
+from emobench.builders.options import make_options, options_of
 from emobench.builders.readers import deam, fma, msd
 from emobench.builders.tree import files_below
 from emobench.errors import InputError
+from emobench.protocols import sources
 from polars import DataFrame
 
 from .msd_files import TRACKS, write_database, write_h5
@@ -93,9 +94,9 @@ def test_every_source_names_them(tmp_path: Path, source: str) -> None:
     [("moodswings", "labels"), ("fma", "clips"), ("moodswings", "audio"), ("fma", "metadata"), ("deam", "annotations")],
 )
 def test_what_is_given_has_a_name_that_is_no_text(tmp_path: Path, source: str, option: str) -> None:
-    given = {each.name: tmp_path for each in options_of(find_source(source)) if each.required}
+    given = {each.name: tmp_path for each in options_of(sources[source]) if each.required}
     with pytest.raises(InputError, match=r"/caf\\xe9/x: a name in it is not UTF-8"):
-        make_options(find_source(source), {**given, option: tmp_path / LATIN / "x"})
+        make_options(sources[source], {**given, option: tmp_path / LATIN / "x"})
 
 
 def test_linked_folders_of_clips_and_metadata(tmp_path: Path) -> None:

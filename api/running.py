@@ -1,4 +1,4 @@
-"""The functions behind ``import emobench``: thin, typed, and the same that the commands call."""
+"""Extraction, training and scoring of features."""
 
 from __future__ import annotations
 
@@ -10,53 +10,28 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from .benchmark import runs
-from .benchmark.features.extraction import Extraction
-from .benchmark.features.given import FeatureTable, named_features
-from .benchmark.features.networks import NetworkConfig, network_config
-from .benchmark.features.spec import Entry, choose_phases, parse, wrapped
-from .benchmark.hub_datasets import find_places, locate
-from .benchmark.report import leaderboard as _leaderboard
-from .benchmark.results.model import Result
-from .benchmark.results.store import ResultStore
-from .benchmark.run_results import Results
-from .benchmark.scoring.scorer import RunConfig
-from .benchmark.scoring.task import load_task
-from .builders import labelled_dataset
-from .builders.build import Built
-from .builders.labelled_dataset import LabelledDataset
-from .errors import InputError
-from .runtime.executor import executor, processors
+from ..benchmark import runs
+from ..benchmark.evaluation import evaluate as evaluated
+from ..benchmark.features.extraction import Extraction
+from ..benchmark.features.given import FeatureTable, named_features
+from ..benchmark.features.networks import NetworkConfig, network_config
+from ..benchmark.features.spec import Entry, choose_phases, parse, wrapped
+from ..benchmark.hub_datasets import find_places, locate
+from ..benchmark.results.model import Result
+from ..benchmark.run_results import Results
+from ..benchmark.scoring.scorer import RunConfig
+from ..benchmark.scoring.task import load_task
+from ..builders import labelled_dataset
+from ..builders.labelled_dataset import LabelledDataset
+from ..errors import InputError
+from ..runtime.executor import executor, processors
+from ..runtime.files import temporary_folder
 
 if TYPE_CHECKING:
-    from .benchmark.report.compare import Comparison
-    from .benchmark.report.leaderboard import Leaderboard
-    from .benchmark.results.checks import Report
-    from .cards.tables import Table
-    from .dbn.network import Model
+    from ..cards.tables import Table
+    from ..dbn.network import Model
 
 Location = str | Path
-
-
-def load_dataset(dataset: Location) -> LabelledDataset:
-    """Load a labelled dataset.
-
-    Parameters
-    ----------
-    dataset : str or Path
-        Folder, or ``hf://user/name@v1.0.0``.
-
-    Returns
-    -------
-    LabelledDataset
-        Its tables are polars DataFrames: ``clips``, ``targets``, ``folds`` and ``beats``.
-
-    Raises
-    ------
-    InputError
-        If there is no labelled dataset, or a file differs from its manifest.
-    """
-    return labelled_dataset.load(locate(str(dataset)).folder)
 
 
 def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Location | None = None) -> FeatureTable:
@@ -98,7 +73,7 @@ def run(
     features: str | Any | Sequence[str | Any],
     *,
     regressors: Sequence[str] = ("mlr",),
-    out: Location = "results",
+    out: Location | None = "results",
     models: Location = "models",
     model: Sequence[Location] = (),
     audio: Location | None = None,
@@ -129,8 +104,10 @@ def run(
         :class:`emobench.Feature`; tables that :func:`extract` returns. Each makes its own entries.
     regressors : sequence of str
         Names of regressors; each makes its own entries.
-    out, models : str or Path
-        Folders of results and of trained models.
+    out : str, Path or None
+        Folder of results. If None, results are kept in a temporary folder until Python exits.
+    models : str or Path
+        Folder of trained models.
     model : sequence of str or Path
         Models that were trained elsewhere, one per domain.
     audio : str or Path, optional
@@ -178,7 +155,7 @@ def run(
     needs_audio = any(each.needs_audio for spec in specs for each in parse(spec, own).values())
     places = find_places(
         dataset,
-        out=out,
+        out=temporary_folder() if out is None else out,
         models=models,
         audio=audio,
         pretrain_data=pretrain_data,
@@ -205,6 +182,47 @@ def run(
             own=own,
         )
     return Results(outcome)
+
+
+def evaluate(
+    dataset: LabelledDataset | Location,
+    predictions: pl.DataFrame | Location,
+    *,
+    name: str,
+    out: Location | None = "results",
+    seed: int = 0,
+) -> Result:
+    """Score predictions that were made elsewhere on the folds of a dataset.
+
+    Parameters
+    ----------
+    dataset : LabelledDataset, str or Path
+        Dataset, or its folder or address.
+    predictions : DataFrame, str or Path
+        One row per test second of every repeat, with the columns ``repeat``, ``clip_id``, ``time``, ``arousal`` and
+        ``valence``, and optionally ``arousal_var``, ``valence_var`` and ``covariance``. Without ``repeat``, the same
+        predictions are used in every repeat; rows of other clips are ignored. A DataFrame, or a Parquet or CSV file.
+    name : str
+        Name of the entry.
+    out : str, Path or None
+        Folder of results. If None, the result is kept in a temporary folder until Python exits.
+    seed : int
+        Seed of the bootstrap.
+
+    Returns
+    -------
+    Result
+        A result like any other, marked as external: that the predictions were made without the test data cannot be
+        checked.
+
+    Raises
+    ------
+    InputError
+        If the predictions are incomplete or have wrong values, or the name is that of a feature.
+    """
+    places = find_places(dataset, out=temporary_folder() if out is None else out)
+    table = predictions if isinstance(predictions, pl.DataFrame) else Path(predictions)
+    return evaluated(table, places, name=name, seed=seed)
 
 
 def pretrain(
@@ -245,7 +263,7 @@ def pretrain(
     list of Model
         One per domain.
     """
-    from .benchmark.pretrain import pretrain_domains
+    from ..benchmark.pretrain import pretrain_domains
 
     names = [features] if isinstance(features, str) else list(features)
     found = locate(str(pretrain_data), audio=True)
@@ -259,46 +277,6 @@ def pretrain(
             pool=pool,
             threads=threads,
         )
-
-
-def build_dataset(
-    source: str,
-    *,
-    out: Location | None = None,
-    version: str = "1.0.0",
-    seed: int = 0,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    **options: Any,
-) -> list[Built]:
-    """Build the datasets of a source.
-
-    Parameters
-    ----------
-    source : str
-        Name of a source, such as ``"table"``; ``emobench list sources`` names all.
-    out : str or Path, optional
-        Folder of the dataset; by default the name of the source in the folder of datasets.
-    version : str
-        Version of the dataset.
-    seed : int
-        Seed of everything random.
-    workers, scheduler
-        As for :func:`run`.
-    **options
-        Options of the source, as ``emobench build-data SOURCE --help`` lists them.
-
-    Returns
-    -------
-    list of Built
-        One, or a labelled and a pre-training dataset.
-    """
-    from .builders import build
-    from .runtime.files import data_folder
-
-    place = out or build.default_folder(source, data_folder(), **options)
-    with executor(workers or processors(), scheduler) as pool:
-        return build.build_dataset(source, out=place, version=version, seed=seed, pool=pool, **options)
 
 
 def reproduce(
@@ -329,7 +307,7 @@ def reproduce(
     -------
     Table
     """
-    from .benchmark import reproduction
+    from ..benchmark import reproduction
 
     reproduction.check_table(table)
     places = find_places(
@@ -345,47 +323,3 @@ def reproduce(
         return reproduction.reproduce(
             table, places, network_config(seed=seed), device=device, pool=pool, allow_leakage=allow_leakage
         )
-
-
-def compare(first: Result, second: Result) -> Comparison:
-    """Compare two results on the same folds: difference of each score, interval, p value, and what differs in them.
-
-    Returns
-    -------
-    Comparison
-    """
-    from .benchmark.report.compare import compare as compared
-
-    return compared(first, second, ResultStore(first.path.parents[1]))
-
-
-def leaderboard(results: Location = "results") -> Leaderboard:
-    """Rank the results below a folder.
-
-    Returns
-    -------
-    Leaderboard
-    """
-    return _leaderboard.load(Path(results))
-
-
-def verify(result: Result | Location, *, models: Location = "models") -> Report:
-    """Check a result again: scores, dataset, folds, weights and signature.
-
-    Parameters
-    ----------
-    result : Result, str or Path
-        Result, or its JSON file.
-    models : str or Path
-        Folder of models.
-
-    Returns
-    -------
-    Report
-    """
-    from .benchmark.results.verify import verify as verified
-    from .benchmark.results.verify_data import Datasets
-    from .runtime.files import data_folder
-
-    path = result.path if isinstance(result, Result) else Path(result)
-    return verified(path, Datasets([], data_folder(), only=True), Path(models))

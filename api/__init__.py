@@ -1,0 +1,1 @@
+"""The functions behind ``import emobench``: thin, typed, and the same that the commands call."""

@@ -1,0 +1,174 @@
+"""Results: comparison, verification, leaderboards and publication."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from ..benchmark.report import leaderboard as _leaderboard
+from ..benchmark.report.compare import Comparison
+from ..benchmark.report.compare import compare as compared
+from ..benchmark.report.leaderboard import Leaderboard
+from ..benchmark.results.checks import Report
+from ..benchmark.results.collection import Collection, verify_all
+from ..benchmark.results.model import Result
+from ..benchmark.results.store import ResultStore
+from ..benchmark.results.verify import verify as verified
+from ..benchmark.results.verify_data import Datasets
+from ..errors import InputError
+from ..runtime.files import data_folder
+
+if TYPE_CHECKING:
+    from ..benchmark.publishing.publication import Publication
+
+Location = str | Path
+
+
+def compare(first: Result | Location, second: Result | Location, *, results: Location = "results") -> Comparison:
+    """Compare two results on the same folds: difference of each score, interval, p value, and what differs in them.
+
+    Parameters
+    ----------
+    first, second : Result, str or Path
+        Results; their files; or their names or signatures, or what these begin with.
+    results : str or Path
+        Folder in which names are looked up.
+
+    Returns
+    -------
+    Comparison
+
+    Raises
+    ------
+    InputError
+        If a name matches no result, or several.
+    """
+    store = ResultStore(Path(results))
+    pair = [each if isinstance(each, Result) else store.find(str(each)) for each in (first, second)]
+    return compared(pair[0], pair[1], store)
+
+
+def leaderboard(results: Location = "results") -> Leaderboard:
+    """Rank the results in a folder.
+
+    Parameters
+    ----------
+    results : str or Path
+        Folder of results.
+
+    Returns
+    -------
+    Leaderboard
+        With the methods ``table`` (DataFrame), ``to_html``, and ``save`` for other formats.
+
+    Raises
+    ------
+    InputError
+        If there is no result.
+    """
+    return _leaderboard.load(Path(results))
+
+
+def verify(
+    result: Result | Location, *, datasets: Sequence[Location] = (), models: Location = "models"
+) -> Report | Collection:
+    """Check a result again: scores, dataset, folds, weights and signature.
+
+    Parameters
+    ----------
+    result : Result, str or Path
+        Result, or its JSON file; or a folder, all results of which are checked.
+    datasets : sequence of str or Path
+        Datasets that results were made on. By default, the dataset of a result is looked up by its name in the folder
+        of datasets.
+    models : str or Path
+        Folder of models.
+
+    Returns
+    -------
+    Report or Collection
+        A Collection of Reports for a folder.
+
+    Raises
+    ------
+    InputError
+        If there is no such result, or no dataset in one of the folders given.
+    """
+    path = result.path if isinstance(result, Result) else Path(result)
+    known = Datasets([Path(each) for each in datasets], data_folder(), only=not path.is_dir())
+    return verify_all(path, known, Path(models)) if path.is_dir() else verified(path, known, Path(models))
+
+
+def publish(
+    kind: Literal["dataset", "leaderboard", "model"],
+    folder: Location,
+    repo: str,
+    *,
+    dry_run: bool = False,
+    private: bool = True,
+    create_pr: bool = False,
+    tag: bool | None = None,
+    with_audio: bool = False,
+    space: str | None = None,
+    models: Location = "models",
+    results: Location = "results",
+    evaluation: Location | None = None,
+) -> Publication:
+    """Release a dataset, a leaderboard or a model to the Hub.
+
+    Parameters
+    ----------
+    kind : {"dataset", "leaderboard", "model"}
+        What to release.
+    folder : str or Path
+        Folder of the dataset, of the results, or of the model.
+    repo : str
+        Repository on the Hub, ``user/name``.
+    dry_run : bool
+        Whether to list what would be sent without sending it; no token is needed.
+    private : bool
+        Whether to create the repository as private, and to send nothing to one that is public.
+    create_pr : bool
+        Whether to propose the files to an existing repository.
+    tag : bool, optional
+        Whether to tag the commit: a dataset with its version (by default), a leaderboard or model with a hash.
+    with_audio : bool
+        Datasets: whether to send the clips' audio too, where its licence allows.
+    space : str, optional
+        Leaderboards: Space of the page; by default ``<repo>-space``. An empty text stands for none.
+    models : str or Path
+        Leaderboards: folder of models, with which new entries are verified.
+    results, evaluation : str or Path, optional
+        Models: folder of results, and the result for the card's metadata.
+
+    Returns
+    -------
+    Publication
+        What was sent, or would be.
+
+    Raises
+    ------
+    InputError
+        If something cannot be released as it is.
+    EmobenchError
+        If the Hub cannot be reached.
+    """
+    from ..benchmark.publishing import publication
+
+    if kind == "dataset":
+        return publication.publish_dataset(
+            Path(folder), repo, with_audio=with_audio, private=private, create_pr=create_pr, tag=tag, dry_run=dry_run
+        )
+    known = Datasets([], data_folder(), only=False)
+    shared = {"private": private, "create_pr": create_pr, "tag": bool(tag), "dry_run": dry_run}
+    if kind == "leaderboard":
+        return publication.publish_leaderboard(
+            Path(folder), repo, space=space, datasets=known, models=Path(models), **shared
+        )
+    if kind != "model":
+        raise InputError(f"`kind` {kind}: expected dataset, leaderboard or model.")
+    chosen = None if evaluation is None else Path(evaluation)
+    return publication.publish_model(
+        Path(folder), repo, results=Path(results), datasets=known, evaluation=chosen, **shared
+    )
