@@ -1,7 +1,7 @@
-"""Test seconds of rows as the leaderboard's page embeds them: whole numbers in base64, targets once for all rows.
+"""Pack predictions for the leaderboard page: integers in base64, with the targets shared by all entries.
 
-Every clip stands for the first repeat in which it is tested; errors by second and by quadrant are those of all
-repeats. What would make the page heavy is thinned out, and how much is counted in.
+Each clip is shown as predicted in the first repeat that tests it; errors by second and by quadrant cover all repeats.
+Clips and seconds are thinned out so that the page keeps to a fixed size, however many entries it has.
 """
 
 from __future__ import annotations
@@ -20,62 +20,62 @@ from ..scoring.metrics import mean_distances
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
 
-# Units of the whole numbers: means and distances, standard deviations and correlations.
+# Units of the packed integers: of means and distances, and of standard deviations and correlations.
 MEAN, SPREAD = 1e-3, 1e-4
 
-# Clips whose seconds a row shows: the best, the worst, and those between.
+# Clips of an entry that are shown second by second, and how many of them are the best and the worst.
 CLIPS, ENDS = 12, 5
 
-# Seconds of a clip, and points of a row's error by second.
+# Largest number of seconds per clip, and of points in an entry's error by second.
 LONGEST = 120
 
-# Of a whole page: seconds of trajectories, and clips in the planes of its rows.
+# Limits of a whole page: seconds of all trajectories, and clips in the plots of all entries.
 SECONDS, POINTS = 150_000, 200_000
 
 
 def packed(values: npt.ArrayLike, unit: float) -> str:
-    """Numbers as little-endian 16-bit multiples of a unit, in base64; what is beyond these is cut off there."""
+    """Pack numbers as little-endian 16-bit multiples of a unit in base64, clipped to that range."""
     whole = np.clip(np.rint(np.asarray(values, np.float64) / unit), -32767, 32767)
     return base64.b64encode(whole.astype("<i2").tobytes()).decode()
 
 
 def unpacked(text: str, unit: float) -> FloatArray:
-    """The numbers that :func:`packed` packed."""
+    """Unpack the numbers of :func:`packed`."""
     return np.frombuffer(base64.b64decode(text), "<i2") * unit
 
 
-def ellipses(rows: FloatArray) -> FloatArray:
-    """Standard deviations and correlation, shape (n, 3), of rows ``[mu_a, mu_v, var_a, var_v, cov_av]``.
+def ellipses(parameters: FloatArray) -> FloatArray:
+    """Return standard deviations and correlation, shape (n, 3), of ``[mu_a, mu_v, var_a, var_v, cov_av]``.
 
-    All three are 0, an ellipse without extent, where any of them is unknown.
+    All three are 0 if any of them is undefined.
     """
-    spread = np.sqrt(rows[:, 2:4])
-    found = np.column_stack([spread, rows[:, 4] / spread.prod(axis=1)])
+    spread = np.sqrt(parameters[:, 2:4])
+    found = np.column_stack([spread, parameters[:, 4] / spread.prod(axis=1)])
     return np.where(np.isfinite(found).all(axis=1, keepdims=True), found, 0.0)
 
 
-def _path(rows: FloatArray) -> dict[str, str]:
-    """A trajectory: means, and their ellipses, second by second."""
-    return {"means": packed(rows[:, :2], MEAN), "spreads": packed(ellipses(rows), SPREAD)}
+def _path(parameters: FloatArray) -> dict[str, str]:
+    """Pack a trajectory: means and ellipses, one per second."""
+    return {"means": packed(parameters[:, :2], MEAN), "spreads": packed(ellipses(parameters), SPREAD)}
 
 
 @dataclass(frozen=True)
 class Limits:
-    """How much of a row is drawn: clips with all their seconds, and clips in the plane."""
+    """Limits per entry: clips shown second by second, and clips in the plot of all clips."""
 
     clips: int
     points: int
 
     @classmethod
-    def of(cls, rows: int, seconds: int) -> Limits:
-        """Limits on a page of so many rows, whose longest clip has so many seconds."""
-        clips = SECONDS // max(1, rows * min(seconds, LONGEST))
-        return cls(clips=max(2, min(CLIPS, clips)), points=max(2 * CLIPS, POINTS // max(1, rows)))
+    def of(cls, entries: int, seconds: int) -> Limits:
+        """Return the limits for a number of entries and the number of seconds of the longest clip."""
+        clips = SECONDS // max(1, entries * min(seconds, LONGEST))
+        return cls(clips=max(2, min(CLIPS, clips)), points=max(2 * CLIPS, POINTS // max(1, entries)))
 
 
 @dataclass
 class Pool:
-    """What the rows of a dataset share: clips with their targets, and sets of them.
+    """Data shared by the entries of a dataset: clips with their targets, sets of clips, and times.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ class Pool:
     _known: dict[tuple[str, bytes], int] = field(default_factory=dict)
 
     def clip(self, name: str, times: FloatArray, true: FloatArray) -> int:
-        """Number of a clip with these targets."""
+        """Return the number of the clip with these targets, adding it if it is new."""
         key = (name, times.tobytes() + true.tobytes())
         if key not in self._known:
             artist, title = self.names.get(name, ("", ""))
@@ -100,21 +100,21 @@ class Pool:
         return self._known[key]
 
     def draw(self, number: int, times: FloatArray, true: FloatArray) -> None:
-        """Keep the trajectory of a clip's targets."""
+        """Add the trajectory of a clip's targets."""
         clip = self.clips[number]
         if "times" not in clip:
             clip |= {"times": self.shared(self.times, _numbers(times)), **_path(true)}
 
     @staticmethod
     def shared(known: list[list[Any]], values: list[Any]) -> int:
-        """Place of a list among those that are known; added where it is new."""
-        # Rows of a dataset are alike: nearly all find theirs first.
+        """Return the index of a list among the known ones, adding it if it is new."""
+        # Entries of a dataset are alike: most find theirs first.
         if values not in known:
             known.append(values)
         return known.index(values)
 
     def data(self) -> dict[str, Any]:
-        """All of it as plain data."""
+        """Return the shared data as a dictionary."""
         return {"clips": self.clips, "sets": self.sets, "times": self.times}
 
 
@@ -122,26 +122,27 @@ def _numbers(values: FloatArray) -> list[float]:
     return [round(float(value), 3) for value in values]
 
 
-def row_data(stored: TestPredictions, ids: list[str], pool: Pool, limits: Limits) -> dict[str, Any]:
-    """What the panel of a row shows of its predictions.
+def entry_data(stored: TestPredictions, ids: list[str], pool: Pool, limits: Limits) -> dict[str, Any]:
+    """Return the predictions of an entry as its panel shows them.
 
     Parameters
     ----------
     stored : TestPredictions
-        Of the row.
+        Predictions of the entry.
     ids : list of str
-        Clips by the numbers in ``stored``.
+        Clip ids by the numbers in ``stored``.
     pool : Pool
-        Of the dataset; gets what is new.
+        Shared data of the dataset, to which new clips are added.
     limits : Limits
-        Of the page.
+        Limits per entry.
 
     Returns
     -------
     dict
-        ``tested``: number of clips; ``set``: those in the plane; ``points``: mean prediction and mean distance of each;
-        ``shown``: places, in the set, of the clips whose seconds are there, the best first, ``best`` and ``worst`` how
-        many of them are which; ``paths``: their predictions; ``second`` and ``quadrant``: errors.
+        ``tested``: number of tested clips; ``set``: index of the set of clips in the plot of all clips; ``points``:
+        mean prediction and mean distance of each; ``shown``: indices, in the set, of the clips shown second by second,
+        sorted by distance; ``best`` and ``worst``: how many of them are the best and the worst; ``paths``: their
+        predictions; ``second`` and ``quadrant``: errors by second and by quadrant.
     """
     first = np.full(len(ids), np.iinfo(np.intp).max)
     np.minimum.at(first, stored.clips, stored.repeats)
@@ -183,20 +184,20 @@ def _means(values: FloatArray, starts: IntArray, length: int) -> FloatArray:
 
 
 def _spread(low: int, high: int, most: int) -> IntArray:
-    """At most so many of the numbers from ``low`` up to, and without, ``high``, evenly apart."""
+    """Return at most ``most`` evenly spaced integers of ``range(low, high)``."""
     count = min(high - low, most)
     return low + np.floor((np.arange(count) + 0.5) * (high - low) / max(1, count)).astype(np.intp)
 
 
 def chosen(clips: int, most: int) -> tuple[list[int], list[int], list[int]]:
-    """Places of the best clips, of some between and of the worst, among so many in the order of their distances."""
+    """Choose at most ``most`` of ``clips`` sorted clips: the best, evenly spaced ones in between, and the worst."""
     ends = min(ENDS, most // 2, clips // 2)
     between = _spread(ends, clips - ends, most - 2 * ends)
     return list(range(ends)), between.tolist(), list(range(clips - ends, clips))
 
 
 def _by_second(stored: TestPredictions, pool: Pool) -> dict[str, Any]:
-    """Mean distance of each second over clips and repeats; where these are too many, of several together."""
+    """Return the mean distance of each second over clips and repeats, in bins of several seconds for long clips."""
     width = np.ceil(np.ptp(stored.times) / LONGEST)
     alike = len(np.unique(stored.times)) <= LONGEST
     times = stored.times if alike else np.ceil(stored.times / width) * width
@@ -210,7 +211,7 @@ def _by_second(stored: TestPredictions, pool: Pool) -> dict[str, Any]:
 
 
 def _by_quadrant(stored: TestPredictions) -> list[dict[str, Any]]:
-    """Test seconds and mean distance by the quadrant of the true mean, anticlockwise from both high."""
+    """Return test seconds and mean distance by quadrant of the target mean, anticlockwise from both positive."""
     distances = mean_distances(stored.true, stored.predicted)
     high, positive = stored.true[:, 0] >= 0, stored.true[:, 1] >= 0
     found = []

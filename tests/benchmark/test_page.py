@@ -1,4 +1,4 @@
-"""What the page is made of: the numbers of results and predictions, packed small, and files that are no results."""
+"""Data of the page: numbers of results and predictions, packed small, and files that are not results."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from emobench.benchmark.report.page_clips import (
     Pool,
     chosen,
     ellipses,
+    entry_data,
     packed,
-    row_data,
     unpacked,
 )
 from emobench.benchmark.results.model import Result
@@ -102,17 +102,18 @@ def test_entries_have_the_numbers_of_the_records(ran: Path, tmp_path: Path) -> N
             assert (score.std, score.low, score.high) == tuple(
                 record[f"{name}_{part}"] for part in ("std", "low", "high")
             )
-        assert entry.order == (record["rank"], record["kl_rank"])
-        assert entry.differs == (None if entry.order[0] is None else (record["better_than"], record["worse_than"]))
-        assert entry.ranks[0] == ("–" if record["rank"] is None else str(record["rank"]))
+        assert entry.ranks == (record["rank"], record["kl_rank"])
+        assert entry.differs == (None if entry.ranks[0] is None else (record["better_than"], record["worse_than"]))
+        assert entry.reference == (record["features"] in ("constant", "oracle"))
         assert (entry.dims, entry.clips) == (record["dims"], record["n_clips"])
     assert [entry.beats_constant for entry in section.entries].count("yes") == 2
-    assert any("1 plus the number of entries that are significantly better" in note for note in section.notes)
+    assert any(note.startswith("No rank for oracle") for note in section.notes)
+    assert not any("1 plus the number" in note for note in section.notes)
     means = [entry.distance.mean for entry in section.entries]
     assert means == sorted(means, key=lambda mean: (mean is None, mean))
     assert page.csv == rendered(load(ran).tables, "csv")
     assert section.baseline == next(
-        (entry.distance.mean, entry.divergence.mean) for entry in section.entries if entry.name.startswith("constant")
+        (entry.distance.mean, entry.divergence.mean) for entry in section.entries if entry.label.startswith("constant")
     )
 
 
@@ -125,7 +126,7 @@ def _distances(table: pl.DataFrame) -> pl.DataFrame:
 def test_panels_have_the_numbers_of_the_predictions(results: Path, row: GetRow, tmp_path: Path) -> None:
     result = json.loads(row("mine").read_text())
     data = _page(results, tmp_path).sections[0].data
-    found = data["rows"][result["signature"]]
+    found = data["entries"][result["signature"]]
     table = _distances(pl.read_parquet(row("mine").with_suffix(".predictions.parquet")))
     first = table.filter(pl.col("repeat") == pl.col("repeat").min().over("clip_id"))
     means = ("arousal", "valence", "distance", "true_arousal", "true_valence")
@@ -162,46 +163,44 @@ def test_panels_have_the_numbers_of_the_predictions(results: Path, row: GetRow, 
         assert each["distance"] == (round(own["distance"].mean(), 3) if len(own) else None)  # pyright: ignore
 
 
-def test_a_row_is_thinned_to_its_limits(row: GetRow) -> None:
+def test_an_entry_is_thinned_to_its_limits(row: GetRow) -> None:
     store, result = ResultStore(row("mine").parents[1]), _read(row("mine"))
     stored, pool = store.predictions(result), Pool({})
-    found = row_data(stored, list(result.albums), pool, Limits(clips=2, points=4))
+    found = entry_data(stored, list(result.albums), pool, Limits(clips=2, points=4))
     assert (len(found["paths"]), found["best"], found["worst"]) == (2, 1, 1)
     assert len(pool.sets[found["set"]]) <= 6 < found["tested"]
-    everything = row_data(stored, list(result.albums), Pool({}), Limits(clips=12, points=1000))
+    everything = entry_data(stored, list(result.albums), Pool({}), Limits(clips=12, points=1000))
     assert everything["paths"][0] == found["paths"][0]
     assert everything["paths"][-1] == found["paths"][-1]
 
 
-def test_rows_share_targets_where_these_are_the_same(results: Path, tmp_path: Path) -> None:
+def test_entries_share_equal_targets(results: Path, tmp_path: Path) -> None:
     data = _page(results, tmp_path).sections[0].data
-    assert len(data["rows"]) == 3
+    assert len(data["entries"]) == 3
     assert len(data["sets"]) == 1
     ids = [clip["id"] for clip in data["clips"]]
     assert len(ids) == len(set(ids))
 
 
-def test_artists_and_titles_where_the_dataset_is_at_hand(results: Path, row: GetRow, finished_run: Path) -> None:
+def test_artists_and_titles_of_a_dataset_that_is_found(results: Path, row: GetRow, finished_run: Path) -> None:
     result = _read(row("mine"))
     names, remark = clip_names(result, finished_run / "data")
     assert names["c003"] == ("Artist 3", "c003")
-    assert remark == "Artists and titles are the dataset's."
+    assert remark == "Artists and titles are those of the dataset."
     page = _page(results, finished_run / "data")
     assert {clip["artist"] for clip in page.sections[0].data["clips"]} <= {f"Artist {album}" for album in range(12)}
     assert remark in page.sections[0].notes
 
 
-def test_clips_go_by_their_ids_where_the_dataset_is_not_at_hand(
-    row: GetRow, finished_run: Path, tmp_path: Path
-) -> None:
+def test_clips_are_shown_by_id_without_the_dataset(row: GetRow, finished_run: Path, tmp_path: Path) -> None:
     result = _read(row("mine"))
     assert clip_names(result, tmp_path) == (
         {},
-        "Clips go by their ids, without artist and title: the dataset is not at hand.",
+        "Clips are shown by id, without artist and title: the dataset was not found.",
     )
     dataset = result.dataset.model_copy(update={"manifest_sha256": "0" * 64})
     other = result.model_copy(update={"dataset": dataset})
-    assert clip_names(other, finished_run / "data")[1].endswith("the dataset is not at hand.")
+    assert clip_names(other, finished_run / "data")[1].endswith("the dataset was not found.")
     shutil.copytree(finished_run / "data", tmp_path / "data")
     path = tmp_path / "data" / "tiny" / "clips" / "train-00000.parquet"
     pl.read_parquet(path).with_columns(artist=pl.lit("Someone else")).write_parquet(path)
@@ -210,7 +209,7 @@ def test_clips_go_by_their_ids_where_the_dataset_is_not_at_hand(
     assert remark.endswith("were changed after it was built.")
 
 
-def test_files_that_are_no_results_and_rows_without_predictions(results: Path, row: GetRow, tmp_path: Path) -> None:
+def test_files_that_are_not_results_and_entries_without_predictions(results: Path, row: GetRow, tmp_path: Path) -> None:
     folder = results / "tiny@1.0.0"
     (folder / "cut.json").write_text(row("mine").read_text()[:300])
     (folder / "foreign.json").write_text('{"name": "<b>x</b>"}')
@@ -224,9 +223,9 @@ def test_files_that_are_no_results_and_rows_without_predictions(results: Path, r
     (section,) = page.sections
     assert len(section.entries) == 3
     signature = json.loads(row("mine").read_text())["signature"]
-    assert "has another SHA-256" in section.data["rows"][signature]["reason"]
+    assert "has another SHA-256" in section.data["entries"][signature]["reason"]
     (entry,) = [entry for entry in section.entries if entry.signature == signature]
-    assert entry.ranks == ("–", "–")
+    assert entry.ranks == (None, None)
     assert "SHA-256" in entry.facts["No rank"]
     text = load(results).page(tmp_path)
     assert str(tmp_path) not in text
@@ -273,4 +272,4 @@ def test_odd_values_are_rendered(results: Path, row: GetRow, change: dict[str, A
     row("mine").write_text(json.dumps(json.loads(row("mine").read_text()) | change))
     text = load(results).page(tmp_path)
     text.encode("utf-8")
-    assert text.count("<script>") == 6
+    assert text.count("<script>") == 7
