@@ -21,7 +21,7 @@ from ..scoring.pairs import LEVEL
 from ..scoring.ranking import Ranking
 from .labels import by_distance, dataset_title, entry_label, interval, number, phase_shown
 from .page_clips import Limits, Pool, entry_data
-from .tables import SYNTHETIC, beats_constant_shown, tables
+from .tables import SCORES, SYNTHETIC, beats_constant_shown, tables
 
 CLIPS = "clips/train-00000.parquet"
 COSTS = ("seconds_per_clip", "train_seconds", "processor")
@@ -123,9 +123,7 @@ def _more_notes(results: Sequence[Result], ranking: Ranking, variants: Mapping[s
 
 
 def _entry(result: Result, ranking: Ranking, variant: str) -> Entry:
-    distance, divergence = (
-        ranking.standings[name].get(result.signature) for name in ("mean_distance", "kl_divergence")
-    )
+    distance, divergence = (ranking.standings[name].get(result.signature) for name in SCORES)
     return Entry(
         signature=result.signature,
         label=entry_label(result, variant),
@@ -153,7 +151,7 @@ def _score(score: MetricScore) -> Score:
 def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
     """Return the lines of an entry's panel."""
     signature, facts = result.signature, {}
-    for name, what in (("mean_distance", "mean distance"), ("kl_divergence", "KL divergence")):
+    for name, what in zip(SCORES, ("mean distance", "KL divergence"), strict=True):
         score, found = result.scores[name], ranking.standings[name].get(signature)
         facts[what[0].upper() + what[1:]] = f"{number(score)}, 95 % interval {interval(score.ci95)}"
         if found is not None:
