@@ -12,12 +12,13 @@ import gzip
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
+from .page_panels import Panels
 from .render import fill
 
 # Scripts in the order in which they run. The licence of each vendored library precedes its code.
@@ -68,8 +69,8 @@ class Entry:
         Mean distance and KL divergence.
     dims, clips : int or None, int
         Dimensions of the features (None if unknown), and number of clips in the dataset.
-    cost : mapping
-        ``seconds_per_clip, train_seconds, processor``; None where unknown.
+    seconds_per_clip, train_seconds, processor : float, float, str or None
+        Cost; None where unknown.
     facts : mapping
         Further lines of the panel, by their names.
     """
@@ -87,7 +88,9 @@ class Entry:
     divergence: Score
     dims: int | None
     clips: int
-    cost: Mapping[str, Any]
+    seconds_per_clip: float | None
+    train_seconds: float | None
+    processor: str | None
     facts: Mapping[str, str]
 
 
@@ -107,7 +110,7 @@ class Section:
         Mean distance and KL divergence of the training mean.
     notes : sequence of str
         Lines below the table.
-    data : mapping
+    panels : Panels
         Data of the panels.
     """
 
@@ -116,7 +119,7 @@ class Section:
     entries: Sequence[Entry]
     baseline: tuple[float | None, float | None]
     notes: Sequence[str]
-    data: Mapping[str, Any] = field(default_factory=dict)
+    panels: Panels = field(default_factory=Panels)
 
     @property
     def best(self) -> Entry | None:
@@ -236,15 +239,15 @@ def policy_hash(script: str) -> str:
     return base64.b64encode(sha256(script.encode()).digest()).decode()
 
 
-def _columns(section: Section) -> dict[str, Any]:
-    """Return which optional columns differ between entries, and the regressor if all entries share it."""
+def _differing(section: Section) -> set[str]:
+    """Return the optional columns in which entries differ; references use the regressor by default."""
+    entries = [entry for entry in section.entries if not entry.reference]
     values = {
-        "regressor": {entry.regressor for entry in section.entries},
+        "regressor": {entry.regressor for entry in entries},
         "clips": {entry.clips for entry in section.entries},
-        "processor": {entry.cost["processor"] for entry in section.entries},
+        "processor": {entry.processor for entry in section.entries},
     }
-    shown = {name for name, found in values.items() if len(found) > 1}
-    return {"shown": shown, "regressor": None if "regressor" in shown else values["regressor"].pop()}
+    return {name for name, found in values.items() if len(found) > 1}
 
 
 @cache
@@ -264,8 +267,8 @@ def scripts() -> tuple[str, ...]:
 
 
 def _axes(section: Section) -> list[Axis | None]:
-    """Return the axes of mean distance and KL divergence: of all entries but references, and the training mean."""
-    entries = [entry for entry in section.entries if not entry.reference] or section.entries
+    """Return the axes of mean distance and KL divergence, which unranked references such as the oracle do not widen."""
+    entries = [entry for entry in section.entries if not entry.reference or entry.ranks[0] is not None]
     bare = [Score(mean, None, None, None) for mean in section.baseline]
     return [
         axis([*(getattr(entry, name) for entry in entries), constant])
@@ -278,11 +281,10 @@ def render(page: Page) -> str:
     sections = []
     for section in page.sections:
         facts = {entry.signature: {"label": entry.label, "lines": entry.facts} for entry in section.entries}
-        data = embedded({**section.data, "title": section.title, "warning": section.warning, "facts": facts})
+        data = embedded({**asdict(section.panels), "title": section.title, "warning": section.warning, "facts": facts})
         groups = [[entry for entry in section.entries if entry.reference is kind] for kind in (False, True)]
-        sections.append(
-            {"section": section, "groups": groups, "axes": _axes(section), "data": data, **_columns(section)}
-        )
+        shown = _differing(section)
+        sections.append({"section": section, "groups": groups, "axes": _axes(section), "data": data, "shown": shown})
     texts = embedded({"csv": compressed(page.csv), "json": compressed(page.json)})
     hashes = [policy_hash(script) for script in scripts()]
     text = fill(

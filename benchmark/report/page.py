@@ -12,6 +12,7 @@ from ...builders.release import MANIFEST, load_manifest
 from ...cards.page import Entry, Page, Score, Section
 from ...cards.tables import Table, to_csv, to_json
 from ...errors import EmobenchError
+from ...protocols import regressors
 from ...runtime.files import sha256_file
 from ...runtime.progress import progress
 from ..results.model import Cost, MetricScore, Result
@@ -20,11 +21,11 @@ from ..results.store import ResultStore
 from ..scoring.pairs import LEVEL
 from ..scoring.ranking import Ranking
 from .labels import by_distance, dataset_title, entry_label, interval, number, phase_shown
-from .page_clips import Limits, Pool, entry_data
+from .page_clips import Limits, Pool, panel_of
 from .tables import SCORES, SYNTHETIC, beats_constant_shown, tables
 
 CLIPS = "clips/train-00000.parquet"
-COSTS = ("seconds_per_clip", "train_seconds", "processor")
+INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 
 
 def make_page(store: ResultStore, ranking: Ranking, made: Sequence[Table], *, data: Path) -> Page:
@@ -86,11 +87,11 @@ def _section(
 ) -> Section:
     ordered = sorted(results, key=by_distance)
     names, remark = clip_names(ordered[0], data)
-    pool, entries = Pool(names), {}
+    pool = Pool(names)
     for result in ordered:
         stored = read[result.signature]
-        entries[result.signature] = (
-            {"reason": stored} if isinstance(stored, str) else entry_data(stored, list(result.albums), pool, limits)
+        pool.panels.entries[result.signature] = (
+            stored if isinstance(stored, str) else panel_of(stored, list(result.albums), pool, limits)
         )
     constant = next((result for result in ordered if result.features == "constant"), None)
     # Without a ranking: the page itself explains ranks and costs, in the names of its columns.
@@ -104,19 +105,22 @@ def _section(
             constant.scores["kl_divergence"].mean if constant else None,
         ),
         notes=[*(note for note in notes if note != SYNTHETIC), *_more_notes(ordered, ranking, variants), remark],
-        data={**pool.data(), "entries": entries},
+        panels=pool.panels,
     )
 
 
 def _more_notes(results: Sequence[Result], ranking: Ranking, variants: Mapping[str, str]) -> list[str]:
-    """Return notes on entries without a rank, and on processors."""
+    """Return notes on entries without a rank, regressors and processors."""
     without: dict[str, list[str]] = {}
     for result in results:
         if result.signature in ranking.unranked:
             label = entry_label(result, variants.get(result.signature, ""))
             without.setdefault(ranking.unranked[result.signature], []).append(label)
     processors = sorted({result.cost.processor or "an unknown processor" for result in results})
+    names = sorted({result.regressor for result in results if result.regressor and not result.reference})
+    used = ", ".join(f"{name} ({regressors.title(name)})" for name in names)
     return [
+        *([f"Regressor{'s' if len(names) > 1 else ''}: {used}."] if used else []),
         *(f"No rank for {', '.join(labels)}: {reason}." for reason, labels in without.items()),
         f"Times were measured on {' and '.join(processors)}.",
     ]
@@ -138,7 +142,9 @@ def _entry(result: Result, ranking: Ranking, variant: str) -> Entry:
         divergence=_score(result.scores["kl_divergence"]),
         dims=result.dims,
         clips=result.n_clips,
-        cost={name: getattr(result.cost, name) for name in COSTS},
+        seconds_per_clip=result.cost.seconds_per_clip,
+        train_seconds=result.cost.train_seconds,
+        processor=result.cost.processor,
         facts=_facts(result, ranking),
     )
 
@@ -153,14 +159,12 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
     signature, facts = result.signature, {}
     for name, what in zip(SCORES, ("mean distance", "KL divergence"), strict=True):
         score, found = result.scores[name], ranking.standings[name].get(signature)
-        facts[what[0].upper() + what[1:]] = f"{number(score)}, 95 % interval {interval(score.ci95)}"
+        facts[what[0].upper() + what[1:]] = f"{number(score)}, {INTERVAL} {interval(score.ci95)}"
         if found is not None:
-            between = interval(found.behind_ci95)
-            behind = f", {found.behind:.3f} behind the best (95 % interval {between})" if found.behind else ""
-            facts[f"Rank by {what}"] = (
-                f"{found.rank}: significantly worse than {found.worse_than} and better than {found.better_than} "
-                f"other entries{behind}"
-            )
+            counts = f"significantly better than {_entries(found.better_than)}, worse than {_entries(found.worse_than)}"
+            between = f"{INTERVAL} {interval(found.behind_ci95)}"
+            behind = f"; {found.behind:.3f} behind the best entry ({between})" if found.behind else ""
+            facts[f"Rank by {what}"] = f"{found.rank}; {counts}{behind}"
     if signature in ranking.unranked:
         facts["No rank"] = ranking.unranked[signature]
     dims = "unknown number of" if result.dims is None else result.dims
@@ -172,10 +176,14 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
     return facts
 
 
+def _entries(count: int) -> str:
+    return "1 entry" if count == 1 else f"{count or 'no'} entries"
+
+
 def _cost(cost: Cost) -> str:
     forms = {
         "seconds_per_clip": "{:.2g} s per clip",
-        "train_seconds": "{:.1f} s of training",
+        "train_seconds": "{:.2g} s of training",
         "processor": "on {}",
     }
     known = {name: value for name in forms if (value := getattr(cost, name)) is not None}

@@ -9,16 +9,18 @@ from __future__ import annotations
 import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from ...cards.page_panels import Clip, Panel, Panels, QuadrantError, SecondErrors, Trajectory
 from ..results.predictions import TestPredictions
 from ..scoring.metrics import mean_distances
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
+T = TypeVar("T")
 
 # Units of the packed integers: of means and distances, and of standard deviations and correlations.
 MEAN, SPREAD = 1e-3, 1e-4
@@ -54,9 +56,9 @@ def ellipses(parameters: FloatArray) -> FloatArray:
     return np.where(np.isfinite(found).all(axis=1, keepdims=True), found, 0.0)
 
 
-def _path(parameters: FloatArray) -> dict[str, str]:
+def _trajectory(parameters: FloatArray) -> Trajectory:
     """Pack a trajectory: means and ellipses, one per second."""
-    return {"means": packed(parameters[:, :2], MEAN), "spreads": packed(ellipses(parameters), SPREAD)}
+    return Trajectory(packed(parameters[:, :2], MEAN), packed(ellipses(parameters), SPREAD))
 
 
 @dataclass(frozen=True)
@@ -75,18 +77,18 @@ class Limits:
 
 @dataclass
 class Pool:
-    """Data shared by the entries of a dataset: clips with their targets, sets of clips, and times.
+    """Panels of a dataset, and the clips, sets of clips and times that they share.
 
     Parameters
     ----------
     names : mapping of str to (str, str)
         Artist and title by clip.
+    panels : Panels
+        Data so far.
     """
 
     names: Mapping[str, tuple[str, str]]
-    clips: list[dict[str, Any]] = field(default_factory=list)
-    sets: list[list[int]] = field(default_factory=list)
-    times: list[list[float]] = field(default_factory=list)
+    panels: Panels = field(default_factory=Panels)
     _known: dict[tuple[str, bytes], int] = field(default_factory=dict)
 
     def clip(self, name: str, times: FloatArray, true: FloatArray) -> int:
@@ -94,35 +96,31 @@ class Pool:
         key = (name, times.tobytes() + true.tobytes())
         if key not in self._known:
             artist, title = self.names.get(name, ("", ""))
-            mean = [round(float(value), 3) for value in true[:, :2].mean(axis=0)]
-            self._known[key] = len(self.clips)
-            self.clips.append({"id": name, "artist": artist, "title": title, "mean": mean})
+            arousal, valence = _numbers(true[:, :2].mean(axis=0))
+            self._known[key] = len(self.panels.clips)
+            self.panels.clips.append(Clip(name, artist, title, (arousal, valence)))
         return self._known[key]
 
     def draw(self, number: int, times: FloatArray, true: FloatArray) -> None:
         """Add the trajectory of a clip's targets."""
-        clip = self.clips[number]
-        if "times" not in clip:
-            clip |= {"times": self.shared(self.times, _numbers(times)), **_path(true)}
+        clip = self.panels.clips[number]
+        if clip.target is None:
+            clip.times, clip.target = _shared(self.panels.times, _numbers(times)), _trajectory(true)
 
-    @staticmethod
-    def shared(known: list[list[Any]], values: list[Any]) -> int:
-        """Return the index of a list among the known ones, adding it if it is new."""
-        # Entries of a dataset are alike: most find theirs first.
-        if values not in known:
-            known.append(values)
-        return known.index(values)
 
-    def data(self) -> dict[str, Any]:
-        """Return the shared data as a dictionary."""
-        return {"clips": self.clips, "sets": self.sets, "times": self.times}
+def _shared(known: list[list[T]], values: list[T]) -> int:
+    """Return the index of a list among the known ones, adding it if it is new."""
+    # Entries of a dataset are alike: most find theirs first.
+    if values not in known:
+        known.append(values)
+    return known.index(values)
 
 
 def _numbers(values: FloatArray) -> list[float]:
     return [round(float(value), 3) for value in values]
 
 
-def entry_data(stored: TestPredictions, ids: list[str], pool: Pool, limits: Limits) -> dict[str, Any]:
+def panel_of(stored: TestPredictions, ids: list[str], pool: Pool, limits: Limits) -> Panel:
     """Return the predictions of an entry as its panel shows them.
 
     Parameters
@@ -138,11 +136,7 @@ def entry_data(stored: TestPredictions, ids: list[str], pool: Pool, limits: Limi
 
     Returns
     -------
-    dict
-        ``tested``: number of tested clips; ``set``: index of the set of clips in the plot of all clips; ``points``:
-        mean prediction and mean distance of each; ``shown``: indices, in the set, of the clips shown second by second,
-        sorted by distance; ``best`` and ``worst``: how many of them are the best and the worst; ``paths``: their
-        predictions; ``second`` and ``quadrant``: errors by second and by quadrant.
+    Panel
     """
     first = np.full(len(ids), np.iinfo(np.intp).max)
     np.minimum.at(first, stored.clips, stored.repeats)
@@ -164,19 +158,19 @@ def entry_data(stored: TestPredictions, ids: list[str], pool: Pool, limits: Limi
         thin = slice(part.start, part.stop, -(-(part.stop - part.start) // LONGEST))
         number = numbers[int(np.searchsorted(plane, place))]
         pool.draw(number, times[thin], true[thin])
-        paths.append(_path(predicted[thin]))
+        paths.append(_trajectory(predicted[thin]))
     means = np.column_stack([_means(predicted[:, axis], starts, len(clips)) for axis in (0, 1)])
-    return {
-        "tested": len(order),
-        "set": pool.shared(pool.sets, numbers),
-        "points": packed(np.column_stack([means, distances])[plane], MEAN),
-        "shown": np.searchsorted(plane, shown).tolist(),
-        "best": len(best),
-        "worst": len(worst),
-        "paths": paths,
-        "second": _by_second(stored, pool),
-        "quadrant": _by_quadrant(stored),
-    }
+    return Panel(
+        tested=len(order),
+        set=_shared(pool.panels.sets, numbers),
+        points=packed(np.column_stack([means, distances])[plane], MEAN),
+        shown=np.searchsorted(plane, shown).tolist(),
+        best=len(best),
+        worst=len(worst),
+        paths=paths,
+        second=_by_second(stored, pool),
+        quadrant=_by_quadrant(stored),
+    )
 
 
 def _means(values: FloatArray, starts: IntArray, length: int) -> FloatArray:
@@ -196,26 +190,26 @@ def chosen(clips: int, most: int) -> tuple[list[int], list[int], list[int]]:
     return list(range(ends)), between.tolist(), list(range(clips - ends, clips))
 
 
-def _by_second(stored: TestPredictions, pool: Pool) -> dict[str, Any]:
+def _by_second(stored: TestPredictions, pool: Pool) -> SecondErrors:
     """Return the mean distance of each second over clips and repeats, in bins of several seconds for long clips."""
     width = np.ceil(np.ptp(stored.times) / LONGEST)
     alike = len(np.unique(stored.times)) <= LONGEST
     times = stored.times if alike else np.ceil(stored.times / width) * width
     seconds, place = np.unique(times, return_inverse=True)
     sums = np.bincount(place, mean_distances(stored.true, stored.predicted))
-    return {
-        "times": pool.shared(pool.times, _numbers(seconds)),
-        "distance": packed(sums / np.bincount(place), MEAN),
-        "width": None if alike else float(width),
-    }
+    return SecondErrors(
+        times=_shared(pool.panels.times, _numbers(seconds)),
+        distance=packed(sums / np.bincount(place), MEAN),
+        width=None if alike else float(width),
+    )
 
 
-def _by_quadrant(stored: TestPredictions) -> list[dict[str, Any]]:
+def _by_quadrant(stored: TestPredictions) -> list[QuadrantError]:
     """Return test seconds and mean distance by quadrant of the target mean, anticlockwise from both positive."""
     distances = mean_distances(stored.true, stored.predicted)
     high, positive = stored.true[:, 0] >= 0, stored.true[:, 1] >= 0
     found = []
     for own in (high & positive, high & ~positive, ~high & ~positive, ~high & positive):
         mean = round(float(distances[own].mean()), 3) if own.any() else None
-        found.append({"seconds": int(own.sum()), "distance": mean})
+        found.append(QuadrantError(int(own.sum()), mean))
     return found

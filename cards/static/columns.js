@@ -28,7 +28,7 @@ function fitColumns() {
   hideColumns(redundant);
   const dropped = new Set(redundant);
   for (const node of rankings) {
-    let excess = node.offsetWidth - node.parentElement.clientWidth;
+    let excess = node.offsetWidth - node.closest(".wide").clientWidth;
     const cells = Array.from(node.tHead.rows[0].cells).filter((cell) => Number(cell.dataset.hide));
     for (const cell of cells.sort((a, b) => b.dataset.hide - a.dataset.hide)) {
       if (dropped.has(cell.dataset.key)) excess -= cell.offsetWidth;
@@ -49,8 +49,11 @@ function sentence(names) {
 
 function announceColumns() {
   const names = Array.from(titles).filter(([key]) => hidden.has(key)).map(([, title]) => title);
-  const scrolls = rankings.filter((node) => node.offsetWidth > node.parentElement.clientWidth + 1);
-  for (const node of rankings) node.parentElement.classList.toggle("scrolls", scrolls.includes(node));
+  const scrolls = rankings.filter((node) => node.offsetWidth > node.closest(".wide").clientWidth + 1);
+  for (const node of rankings) {
+    node.closest(".wide").classList.toggle("scrolls", scrolls.includes(node));
+    node.closest(".wide").classList.toggle("fits", !scrolls.includes(node));
+  }
   const line = document.getElementById("hidden");
   line.querySelector("span").textContent = [
     ...(names.length ? [sentence(names)] : []),

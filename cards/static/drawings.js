@@ -21,13 +21,13 @@ function unpack(text, one) {
 }
 
 function number(value) {
-  return value == null ? "–" : value.toFixed(3).replace("-", "−");
+  return value == null ? "–" : value.toFixed(3).replace(/^-(?=0\.000$)/, "").replace("-", "−");
 }
 
 // Content of an entry's panel, from the data of its section.
 function readEntry(data, signature) {
   const entry = data.entries[signature];
-  if (entry.reason !== undefined) return { facts: data.facts[signature], reason: entry.reason };
+  if (typeof entry === "string") return { facts: data.facts[signature], reason: entry };
   const points = unpack(entry.points, MEAN);
   const clips = data.sets[entry.set].map((place, index) => {
     const { id, artist, title, mean } = data.clips[place];

@@ -56,7 +56,8 @@ function applyFilter() {
     shown += table.rows({ search: "applied" }).count();
     all += table.rows().count();
   }
-  state.textContent = shown === all ? `Showing all ${all} entries.` : `Showing ${shown} of ${all} entries.`;
+  const everything = all === 1 ? "Showing 1 entry." : `Showing all ${all} entries.`;
+  state.textContent = shown === all ? everything : `Showing ${shown} of ${all} entries.`;
 }
 
 filter.addEventListener("input", applyFilter);

@@ -41,7 +41,7 @@ function scoreTable(record) {
   const interval = (low, high) => (low == null ? "–" : `${number(low)} to ${number(high)}`);
   return table(
     "All scores",
-    [{ title: "Score" }, { title: "Mean", numeric: true }, { title: "SD over repeats", numeric: true }, { title: "95 % interval", numeric: true }],
+    [{ title: "Score" }, { title: "Mean", numeric: true }, { title: "SD over repeats", numeric: true }, { title: "95 % interval", numeric: true }],
     names.map((name) => [
       metricName(name),
       record[name] == null ? "–" : number(record[name]),
@@ -107,7 +107,7 @@ function clipChooser(entry, data) {
     const clip = entry.shown.find(({ id }) => id === select.value);
     const known = data.clips[clip.place];
     const times = data.times[known.times];
-    const [targets, predictions] = [readPath(times, known), readPath(times, clip.path)];
+    const [targets, predictions] = [readPath(times, known.target), readPath(times, clip.path)];
     const trajectory = drawTrajectory(clip, targets, predictions);
     drawings.replaceChildren(
       trajectory,
@@ -172,7 +172,7 @@ function panelContent(entry, data, record) {
         element("p", { class: "note" }, "Predictions on the dashed line equal the target."),
         element("h3", {}, "Error by second"), drawSeconds(entry.seconds, entry.width), quadrantTable(entry.quadrants)),
       element("section", {}, element("h3", {}, "One clip, second by second"), node)),
-    element("p", { class: "note" }, "Clips are shown as predicted in the first repeat that tests them. Errors by second and by quadrant cover all repeats."),
+    element("p", { class: "note" }, "Clips are shown as predicted in the first repeat that tests them; clips that no repeat tests are not shown. Errors by second and by quadrant cover all repeats."),
     clipTable("Best clips: prediction (target)", of("Best"), choose),
     clipTable("Worst clips: prediction (target)", of("Worst").reverse(), choose),
     scoreTable(record),

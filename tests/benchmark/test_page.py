@@ -21,14 +21,15 @@ from emobench.benchmark.report.page_clips import (
     Pool,
     chosen,
     ellipses,
-    entry_data,
     packed,
+    panel_of,
     unpacked,
 )
 from emobench.benchmark.results.model import Result
 from emobench.benchmark.results.store import ResultStore
 from emobench.benchmark.scoring.metrics import covariances
 from emobench.cards.page import Page
+from emobench.cards.page_panels import Panel
 from emobench.errors import InputError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -108,6 +109,7 @@ def test_entries_have_the_numbers_of_the_records(ran: Path, tmp_path: Path) -> N
         assert (entry.dims, entry.clips) == (record["dims"], record["n_clips"])
     assert [entry.beats_constant for entry in section.entries].count("yes") == 2
     assert any(note.startswith("No rank for oracle") for note in section.notes)
+    assert "Regressor: mlr (multiple linear regression)." in section.notes
     assert not any("1 plus the number" in note for note in section.notes)
     means = [entry.distance.mean for entry in section.entries]
     assert means == sorted(means, key=lambda mean: (mean is None, mean))
@@ -125,60 +127,63 @@ def _distances(table: pl.DataFrame) -> pl.DataFrame:
 
 def test_panels_have_the_numbers_of_the_predictions(results: Path, row: GetRow, tmp_path: Path) -> None:
     result = json.loads(row("mine").read_text())
-    data = _page(results, tmp_path).sections[0].data
-    found = data["entries"][result["signature"]]
+    data = _page(results, tmp_path).sections[0].panels
+    found = data.entries[result["signature"]]
+    assert isinstance(found, Panel)
     table = _distances(pl.read_parquet(row("mine").with_suffix(".predictions.parquet")))
     first = table.filter(pl.col("repeat") == pl.col("repeat").min().over("clip_id"))
     means = ("arousal", "valence", "distance", "true_arousal", "true_valence")
     clips = first.group_by("clip_id").agg(pl.col(means).mean()).sort("distance")
-    ids = [data["clips"][place]["id"] for place in data["sets"][found["set"]]]
+    ids = [data.clips[place].id for place in data.sets[found.set]]
     assert sorted(ids) == sorted(clips["clip_id"])
-    assert found["tested"] == len(clips)
-    points = dict(zip(ids, unpacked(found["points"], MEAN).reshape(-1, 3), strict=True))
+    assert found.tested == len(clips)
+    points = dict(zip(ids, unpacked(found.points, MEAN).reshape(-1, 3), strict=True))
     for clip, arousal, valence, distance, *target in clips.select("clip_id", *means).iter_rows():
         assert np.allclose(points[clip], (arousal, valence, distance), atol=6e-4)
-        assert np.allclose(next(each["mean"] for each in data["clips"] if each["id"] == clip), target, atol=6e-4)
-    shown = [ids[place] for place in found["shown"]]
+        assert np.allclose(next(each.mean for each in data.clips if each.id == clip), target, atol=6e-4)
+    shown = [ids[place] for place in found.shown]
     order = clips["clip_id"].to_list()
-    assert shown[: found["best"]] == order[: found["best"]]
-    assert shown[-found["worst"] :] == order[-found["worst"] :]
-    for clip, path in zip(shown, found["paths"], strict=True):
+    assert shown[: found.best] == order[: found.best]
+    assert shown[-found.worst :] == order[-found.worst :]
+    for clip, path in zip(shown, found.paths, strict=True):
         own = first.filter(pl.col("clip_id") == clip).sort("time")
-        known = next(each for each in data["clips"] if each["id"] == clip)
-        assert data["times"][known["times"]] == own["time"].to_list()
-        for prefix, packs in (("", path), ("true_", known)):
+        known = next(each for each in data.clips if each.id == clip)
+        assert known.times is not None
+        assert known.target is not None
+        assert data.times[known.times] == own["time"].to_list()
+        for prefix, packs in (("", path), ("true_", known.target)):
             wanted = own.select(f"{prefix}arousal", f"{prefix}valence").to_numpy()
-            assert np.allclose(unpacked(packs["means"], MEAN).reshape(-1, 2), wanted, atol=6e-4)
-            spreads = unpacked(packs["spreads"], SPREAD).reshape(-1, 3)
+            assert np.allclose(unpacked(packs.means, MEAN).reshape(-1, 2), wanted, atol=6e-4)
+            spreads = unpacked(packs.spreads, SPREAD).reshape(-1, 3)
             assert np.allclose(spreads[:, 0] ** 2, own[f"{prefix}arousal_var"], atol=3e-4)
             covariance = spreads.prod(axis=1)
             assert np.allclose(covariance, own[f"{prefix}covariance"], atol=3e-4)
     seconds = table.group_by("time").agg(pl.col("distance").mean()).sort("time")
-    assert data["times"][found["second"]["times"]] == seconds["time"].to_list()
-    assert np.allclose(unpacked(found["second"]["distance"], MEAN), seconds["distance"], atol=6e-4)
+    assert data.times[found.second.times] == seconds["time"].to_list()
+    assert np.allclose(unpacked(found.second.distance, MEAN), seconds["distance"], atol=6e-4)
     signs = [(True, True), (True, False), (False, False), (False, True)]
-    for (high, positive), each in zip(signs, found["quadrant"], strict=True):
+    for (high, positive), each in zip(signs, found.quadrant, strict=True):
         own = table.filter(((pl.col("true_arousal") >= 0) == high) & ((pl.col("true_valence") >= 0) == positive))
-        assert each["seconds"] == len(own)
-        assert each["distance"] == (round(own["distance"].mean(), 3) if len(own) else None)  # pyright: ignore
+        assert each.seconds == len(own)
+        assert each.distance == (round(own["distance"].mean(), 3) if len(own) else None)  # pyright: ignore
 
 
 def test_an_entry_is_thinned_to_its_limits(row: GetRow) -> None:
     store, result = ResultStore(row("mine").parents[1]), _read(row("mine"))
     stored, pool = store.predictions(result), Pool({})
-    found = entry_data(stored, list(result.albums), pool, Limits(clips=2, points=4))
-    assert (len(found["paths"]), found["best"], found["worst"]) == (2, 1, 1)
-    assert len(pool.sets[found["set"]]) <= 6 < found["tested"]
-    everything = entry_data(stored, list(result.albums), Pool({}), Limits(clips=12, points=1000))
-    assert everything["paths"][0] == found["paths"][0]
-    assert everything["paths"][-1] == found["paths"][-1]
+    found = panel_of(stored, list(result.albums), pool, Limits(clips=2, points=4))
+    assert (len(found.paths), found.best, found.worst) == (2, 1, 1)
+    assert len(pool.panels.sets[found.set]) <= 6 < found.tested
+    everything = panel_of(stored, list(result.albums), Pool({}), Limits(clips=12, points=1000))
+    assert everything.paths[0] == found.paths[0]
+    assert everything.paths[-1] == found.paths[-1]
 
 
 def test_entries_share_equal_targets(results: Path, tmp_path: Path) -> None:
-    data = _page(results, tmp_path).sections[0].data
-    assert len(data["entries"]) == 3
-    assert len(data["sets"]) == 1
-    ids = [clip["id"] for clip in data["clips"]]
+    data = _page(results, tmp_path).sections[0].panels
+    assert len(data.entries) == 3
+    assert len(data.sets) == 1
+    ids = [clip.id for clip in data.clips]
     assert len(ids) == len(set(ids))
 
 
@@ -188,7 +193,7 @@ def test_artists_and_titles_of_a_dataset_that_is_found(results: Path, row: GetRo
     assert names["c003"] == ("Artist 3", "c003")
     assert remark == "Artists and titles are those of the dataset."
     page = _page(results, finished_run / "data")
-    assert {clip["artist"] for clip in page.sections[0].data["clips"]} <= {f"Artist {album}" for album in range(12)}
+    assert {clip.artist for clip in page.sections[0].panels.clips} <= {f"Artist {album}" for album in range(12)}
     assert remark in page.sections[0].notes
 
 
@@ -223,7 +228,9 @@ def test_files_that_are_not_results_and_entries_without_predictions(results: Pat
     (section,) = page.sections
     assert len(section.entries) == 3
     signature = json.loads(row("mine").read_text())["signature"]
-    assert "has another SHA-256" in section.data["entries"][signature]["reason"]
+    reason = section.panels.entries[signature]
+    assert isinstance(reason, str)
+    assert "has another SHA-256" in reason
     (entry,) = [entry for entry in section.entries if entry.signature == signature]
     assert entry.ranks == (None, None)
     assert "SHA-256" in entry.facts["No rank"]

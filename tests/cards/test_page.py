@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from emobench.cards.page import Entry, Page, Score, Section, asset, axis, compressed, embedded, render
+from emobench.cards.page_panels import Clip, Panels
 
 VENDORED = Path(__file__).parents[2] / "cards" / "static" / "vendored"
 NASTY = "</script><script>alert(1)</script>&amp;<!--\u2028\u2029\"'"
@@ -54,15 +55,17 @@ def _entry(signature: str = "0a", name: str = "MFCC", **changes: object) -> Entr
         "divergence": Score(0.64, None, None, None),
         "dims": 20,
         "clips": 60,
-        "cost": {"seconds_per_clip": 0.1, "train_seconds": None, "processor": "P"},
+        "seconds_per_clip": 0.1,
+        "train_seconds": None,
+        "processor": "P",
         "facts": {"Signature": signature},
     }
     return Entry(**(values | changes))  # pyright: ignore[reportArgumentType]
 
 
 def _page(*entries: Entry, title: str = "d@1.0.0", problems: tuple[str, ...] = (), warning: str = "") -> Page:
-    data = {"clips": [{"id": NASTY, "artist": NASTY, "title": NASTY}]}
-    section = Section(title, warning, entries, (0.19, 0.9), ["A note."], data)
+    panels = Panels(clips=[Clip(NASTY, NASTY, NASTY, (0.0, 0.0))])
+    section = Section(title, warning, entries, (0.19, 0.9), ["A note."], panels)
     return Page([section], problems, csv=NASTY, json="[]", level=0.05, version="1", updated="2026-01-01")
 
 
@@ -71,8 +74,8 @@ def test_names_are_shown_and_run_nothing() -> None:
     parsed = Parsed(render(page))
     kinds = [attributes.get("type") for tag, attributes in parsed.elements if tag == "script"]
     assert kinds == ["application/json"] * 2 + [None] * 7
-    # In the heading, the summary, the caption, the table, the regressor's note and the list of files left out.
-    assert parsed.text.count(NASTY) == 6
+    # In the heading, the summary, the label and caption of the table, the table, and the list of files left out.
+    assert parsed.text.count(NASTY) == 5
     assert json.loads(parsed.scripts[1])["clips"][0]["artist"] == NASTY
     assert not {name for _, attributes in parsed.elements for name in attributes if name.startswith("on")}
 
@@ -140,9 +143,8 @@ def test_an_axis_of_nothing_and_of_huge_values() -> None:
     assert render(_page(_entry(distance=Score(None, None, None, None)))).count('<span class="none">–</span>') > 0
 
 
-def test_columns_without_differences_are_a_note() -> None:
+def test_columns_without_differences_are_left_out() -> None:
     alike = render(_page(_entry("a"), _entry("b")))
-    assert "Regressor of all entries: mlr." in alike
     assert 'data-key="regressor"' not in alike
     other = render(_page(_entry("a"), _entry("b", regressor="ridge", clips=61)))
     assert 'data-key="regressor"' in other
@@ -168,12 +170,19 @@ def test_references_are_apart_and_outside_the_axis() -> None:
     assert render(_page(_entry(ranks=(None, None)))).count("Best entry") == 0
 
 
+def test_the_axis_holds_the_interval_of_a_ranked_reference() -> None:
+    constant = _entry("c", "constant", reference=True, ranks=(2, 2), distance=Score(0.19, 0.01, 0.18, 0.3))
+    text = render(_page(_entry("a"), constant))
+    low, high = re.findall(r'<path d="M([\d.]+) 8H([\d.]+)"/>', text.split('<tbody class="references">')[1])[0]
+    assert 5 < float(low) < float(high) == 115
+
+
 def test_ranks_are_explained_once_by_the_names_of_columns() -> None:
     text = render(_page(_entry("a", layer=1, phase="random"), _entry("b")))
     assert text.count("1 plus the number of entries") == 1
     headings = set(re.findall(r"<th scope=.col.[^>]*>([^<]+)", text))
     terms = {term for terms in re.findall("<dt>([^<]+)</dt>", text) for term in terms.split(", ")}
-    assert terms - headings == {"95 % interval", "Reference entries"}
+    assert terms - headings == {"95&nbsp;% interval", "Reference entries"}
 
 
 def test_half_of_a_surrogate_pair_can_be_written() -> None:

@@ -71,7 +71,7 @@ def test_a_panel_has_the_numbers_of_the_predictions(made: Path, html: Path, visi
     for name, score in (("KL divergence", "kl_divergence"), ("Arousal CCC", "ccc_arousal")):
         line = dialog.get_by_role("table", name="All scores").get_by_role("row", name=name, exact=False).first
         mean = result["scores"][score]["mean"]
-        assert ("–" if mean is None else f"{mean:.3f}".replace("-", "−")) in line.inner_text()
+        assert ("–" if mean is None else f"{mean:z.3f}".replace("-", "−")) in line.inner_text()
     assert dialog.get_by_role("img").count() == 7
 
 

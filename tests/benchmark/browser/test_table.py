@@ -128,9 +128,7 @@ def test_hidden_columns_are_announced_and_can_be_shown(html: Path, visit: Callab
     assert page.evaluate(fits)
     keys = page.locator("table.ranking thead th").evaluate_all("cells => cells.map(cell => cell.dataset.key)")
     hidden = [key for key in keys if key not in _shown(page)]
-    assert {"rank", "entry", "distance"} <= set(_shown(page))
-    if width >= 800:
-        assert "distance-interval" in _shown(page)
+    assert {"rank", "entry", "distance", "distance-interval"} <= set(_shown(page))
     if width >= 1280:
         assert {"better", "worse", "beats", "kl-rank", "divergence", "divergence-interval"} <= set(_shown(page))
     line = page.locator("#hidden")
@@ -142,9 +140,19 @@ def test_hidden_columns_are_announced_and_can_be_shown(html: Path, visit: Callab
     if width < 1920:
         assert not page.evaluate(fits)
         expect(line).to_contain_text("Scroll the table sideways to see all of it.")
+        expect(page.locator(".wide.scrolls")).to_have_count(1)
         page.get_by_role("button", name="Fit columns to the window").click()
         assert page.evaluate(fits)
         assert [key for key in keys if key not in _shown(page)] == hidden
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_the_head_of_a_table_that_fits_stays_in_view(html: Path, visit: Callable[..., Seen], width: int) -> None:
+    page = visit(html, viewport={"width": width, "height": 200}).page
+    head = page.locator('th[data-key="distance"]')
+    page.locator("table.ranking tbody tr").nth(6).scroll_into_view_if_needed()
+    assert page.evaluate("scrollY") > 100
+    assert head.evaluate("cell => cell.getBoundingClientRect().top") == 0
 
 
 def test_columns_are_chosen_by_keyboard(html: Path, visit: Callable[..., Seen]) -> None:
@@ -241,7 +249,7 @@ def test_the_table_reads_without_scripts(html: Path, visit: Callable[..., Seen])
     seen = visit(html, java_script_enabled=False)
     assert seen.page.locator("tbody th[scope=row]").count() == 11
     expect(seen.page.get_by_role("searchbox")).to_have_count(0)
-    assert seen.page.get_by_role("columnheader", name="Mean distance, 95 % interval").count() == 1
+    assert seen.page.get_by_role("columnheader", name="Mean distance, 95\N{NO-BREAK SPACE}% interval").count() == 1
 
 
 @pytest.mark.slow
