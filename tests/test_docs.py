@@ -106,6 +106,15 @@ def test_python_names(page: str) -> None:
 
 
 @pytest.mark.parametrize("page", PAGES)
+def test_paths(page: str) -> None:
+    """Inline code that begins with a folder of the repository, and the scripts it runs, names something there."""
+    folders = {path.name for path in ROOT.iterdir() if path.is_dir()} - {"data", "results", "models", "build"}
+    for span in re.findall(r"`(?:python )?([\w-]+/[\w./-]*)[^`]*`", _BLOCK.sub("", (ROOT / page).read_text())):
+        if span.split("/")[0] in folders:
+            assert (ROOT / span).exists(), span
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_links(page: str) -> None:
     for link in re.findall(r"\]\((?!https?:)([^)\s]+)\)", _BLOCK.sub("", (ROOT / page).read_text())):
         name, _, anchor = link.partition("#")
