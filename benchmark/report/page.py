@@ -161,10 +161,13 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
         score, found = result.scores[name], ranking.standings[name].get(signature)
         facts[what[0].upper() + what[1:]] = f"{number(score)}, {INTERVAL} {interval(score.ci95)}"
         if found is not None:
-            counts = f"significantly better than {_entries(found.better_than)}, worse than {_entries(found.worse_than)}"
+            counts = [("better than", found.better_than), ("worse than", found.worse_than)]
+            differs = " and ".join(f"significantly {how} {_entries(count)}" for how, count in counts if count)
             between = f"{INTERVAL} {interval(found.behind_ci95)}"
             behind = f"; {found.behind:.3f} behind the best entry ({between})" if found.behind else ""
-            facts[f"Rank by {what}"] = f"{found.rank}; {counts}{behind}"
+            facts[f"Rank by {what}"] = (
+                f"{found.rank}; {differs or 'not significantly different from any other'}{behind}"
+            )
     if signature in ranking.unranked:
         facts["No rank"] = ranking.unranked[signature]
     dims = "unknown number of" if result.dims is None else result.dims
@@ -177,7 +180,7 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
 
 
 def _entries(count: int) -> str:
-    return "1 entry" if count == 1 else f"{count or 'no'} entries"
+    return f"{count} {'entry' if count == 1 else 'entries'}"
 
 
 def _cost(cost: Cost) -> str:

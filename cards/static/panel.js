@@ -176,5 +176,6 @@ function panelContent(entry, data, record) {
     clipTable("Best clips: prediction (target)", of("Best"), choose),
     clipTable("Worst clips: prediction (target)", of("Worst").reverse(), choose),
     scoreTable(record),
+    element("p", { class: "note" }, "SD: sample standard deviation. RMSE: root mean squared error. R²: coefficient of determination. CCC: concordance correlation coefficient. Pearson: correlation coefficient. Scores within clips are computed over the seconds of each clip and averaged over the clips where they are defined."),
   ];
 }

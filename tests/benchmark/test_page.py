@@ -35,6 +35,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 GetRow = Callable[[str], Path]
+HOW = ("better", "worse")
 
 
 def _read(path: Path) -> Result:
@@ -105,6 +106,11 @@ def test_entries_have_the_numbers_of_the_records(ran: Path, tmp_path: Path) -> N
             )
         assert entry.ranks == (record["rank"], record["kl_rank"])
         assert entry.differs == (None if entry.ranks[0] is None else (record["better_than"], record["worse_than"]))
+        counts = [record["better_than"] or 0, record["worse_than"] or 0]
+        said = [
+            sum(map(int, re.findall(f"{how} than (\\d+)", entry.facts.get("Rank by mean distance", "")))) for how in HOW
+        ]
+        assert said == counts
         assert entry.reference == (record["features"] in ("constant", "oracle"))
         assert (entry.dims, entry.clips) == (record["dims"], record["n_clips"])
     assert [entry.beats_constant for entry in section.entries].count("yes") == 2
