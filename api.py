@@ -26,6 +26,7 @@ from .builders import labelled_dataset
 from .builders.build import Built
 from .builders.labelled_dataset import LabelledDataset
 from .errors import InputError
+from .runtime.devices import check_device
 from .runtime.executor import executor, processors
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from .benchmark.report.leaderboard import Leaderboard
     from .benchmark.results.checks import Report
     from .cards.tables import Table
-    from .dbn.network import Model
+    from .dbn.model import Model
 
 Location = str | Path
 
@@ -171,6 +172,7 @@ def run(
     InputError
         If a feature, the dataset or a setting cannot be used, two features have one name, or something leaks.
     """
+    check_device(device)
     asked = [features] if isinstance(features, (str, FeatureTable)) or not isinstance(features, Sequence) else features
     if not asked:
         raise InputError("`features`: expected at least one, such as mfcc or rhythm+pitch.")
@@ -238,7 +240,7 @@ def pretrain(
     seed : int
         Seed of everything random.
     **settings
-        Fields of :class:`emobench.dbn.pretraining.PretrainingConfig`.
+        Fields of :class:`emobench.dbn.config.PretrainingConfig`.
 
     Returns
     -------
@@ -247,6 +249,7 @@ def pretrain(
     """
     from .benchmark.pretrain import pretrain_domains
 
+    check_device(device)
     names = [features] if isinstance(features, str) else list(features)
     found = locate(str(pretrain_data), audio=True)
     with executor(workers or processors(), scheduler) as pool:
@@ -331,6 +334,7 @@ def reproduce(
     """
     from .benchmark import reproduction
 
+    check_device(device)
     reproduction.check_table(table)
     places = find_places(
         dataset,

@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -86,7 +87,7 @@ class Registry(Generic[T]):
 
     def plugins(self) -> dict[str, EntryPoint]:
         """Entry points of other packages by name; nothing is imported."""
-        return {point.name: point for point in entry_points(group=self._group)} if self._group else {}
+        return {point.name: point for point in _entry_points().select(group=self._group)} if self._group else {}
 
     def __iter__(self) -> Iterator[T]:
         """Iterate over the registered entries in their order, without plug-ins."""
@@ -118,6 +119,12 @@ class Registry(Generic[T]):
         if name not in self._entries:
             raise InputError(f"no {self.kind} is called {name!r}; expected one of {', '.join(self.names())}.")
         return self._entries[name]
+
+
+@cache
+def _entry_points() -> Any:
+    """Entry points of all installed packages, whose metadata takes long to read."""
+    return entry_points()
 
 
 class Feature:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -158,12 +159,12 @@ def _is_clip(path: Path, duration: float) -> bool:
         return False
 
 
-def audio_hashes(sources: list[ClipSource]) -> dict[str, str | None]:
-    """SHA-256 of the audio file of each clip; None where it is not there."""
+def audio_hashes(sources: list[ClipSource], sha256: Callable[[Path], str] = sha256_file) -> dict[str, str | None]:
+    """SHA-256 of the audio file of each clip, computed by ``sha256``; None where it is not there."""
     known: dict[Path, str | None] = {}
     for item in sources:
         if item.path not in known:
             if item.path.is_file():
                 check_not_pointer(item.path)
-            known[item.path] = sha256_file(item.path) if item.path.is_file() else None
+            known[item.path] = sha256(item.path) if item.path.is_file() else None
     return {item.clip_id: known[item.path] for item in sources}

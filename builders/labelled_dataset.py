@@ -17,7 +17,7 @@ from ..audio.analysis import Analysis, AnalysisConfig, analyse_file
 from ..cards.dataset import LabelledFacts, labelled_card
 from ..errors import AudioError, InputError
 from ..runtime.executor import ordered_map
-from ..runtime.files import read_json
+from ..runtime.files import read_json, sha256_file
 from . import release
 from .audio_files import ClipSource, audio_hashes, clip_sources
 from .corpus import LabelledCorpus
@@ -310,6 +310,11 @@ class LabelledDataset:
     targets: pl.DataFrame
     beats: pl.DataFrame
     folds: pl.DataFrame
+
+    @cached_property
+    def manifest_sha256(self) -> str:
+        """SHA-256 of the manifest's file."""
+        return sha256_file(self.folder / release.MANIFEST)
 
     @property
     def name(self) -> str:

@@ -169,7 +169,20 @@ def _interrupted(number: int, frame: Any) -> None:
     signal.default_int_handler(number, frame)
 
 
-class Commands(TyperGroup):
+class Group(TyperGroup):
+    """A group of commands."""
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:
+        """Return the options of the group."""
+        found: list[Any] = super().get_params(ctx)
+        for option in found:
+            # Typer imports pydantic to read flags that are None by default, such as its own --help.
+            if getattr(option, "is_flag", False) and option.default is None:
+                option.default = False
+        return found
+
+
+class Commands(Group):
     """A group of commands in which every failure is one line and an exit status."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:

@@ -21,8 +21,9 @@ from emobench.benchmark.results.model import predictions_path
 from emobench.benchmark.results.store import ResultStore
 from emobench.benchmark.results.verify_data import Datasets
 from emobench.cards.hub_pages import scored_card
+from emobench.dbn.config import PretrainingConfig
 from emobench.dbn.domains import Domain
-from emobench.dbn.pretraining import PretrainingConfig, pretrain
+from emobench.dbn.pretraining import pretrain
 from emobench.errors import InputError
 from emobench.runtime.files import sha256_file
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from emobench.dbn import trainer
+from emobench.dbn.config import PretrainingConfig
 from emobench.dbn.distributed import process_group
 from emobench.dbn.domains import Domain
-from emobench.dbn.pretraining import PretrainingConfig, pretrain
+from emobench.dbn.pretraining import pretrain
 
 
 def clips() -> list[np.ndarray]:

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from emobench.dbn.config import PretrainingConfig
 from emobench.dbn.domains import Domain
-from emobench.dbn.pretraining import PretrainingConfig, pretrain
+from emobench.dbn.pretraining import pretrain
 from safetensors.numpy import load_file
 
 CPU = torch.device("cpu")

@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from emobench.dbn.finetuning import FinetuningConfig, Regressor, Tuned, finetune
+from emobench.dbn.config import FinetuningConfig
+from emobench.dbn.finetuning import Regressor, Tuned, finetune
 from emobench.dbn.network import Layer, Network
 
 Part = tuple[np.ndarray, np.ndarray]

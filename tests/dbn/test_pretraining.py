@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from emobench.dbn.batches import input_statistics
+from emobench.dbn.config import PretrainingConfig
 from emobench.dbn.domains import Domain, examples
-from emobench.dbn.network import load_model
-from emobench.dbn.pretraining import PretrainingConfig
+from emobench.dbn.model import load_model
 from emobench.errors import EmobenchError, InputError
 
-from .small_models import CPU, DOMAIN, WEIGHTS, Run, small_clips, small_config, small_pretrain
+from .small_models import DOMAIN, WEIGHTS, Run, small_clips, small_config, small_pretrain
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -179,7 +179,7 @@ def test_clips_without_an_example_are_passed_over(tmp_path: Path) -> None:
 def test_other_domains(tmp_path: Path, name: str, dims: int) -> None:
     tensors = small_pretrain(tmp_path / "model", small_config(epochs=(1,)), small_clips(bands=12), Domain(name, 2))
     assert tensors["epochs1.layer0.weight"].shape == (dims, 5)
-    assert load_model(tmp_path / "model", device=CPU).domain == Domain(name, 2)
+    assert load_model(tmp_path / "model").domain == Domain(name, 2)
 
 
 # Failure

@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 from emobench.dbn import checkpoint, pretraining, trainer
+from emobench.dbn.config import PretrainingConfig
 from emobench.dbn.distributed import ProcessGroup, process_group
 from emobench.dbn.domains import Domain
-from emobench.dbn.pretraining import PretrainingConfig, pretrain
+from emobench.dbn.pretraining import pretrain
 from emobench.errors import EmobenchError, InputError
 from safetensors.numpy import load_file
 
