@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.models import OptionInfo
 
 from ..errors import EmobenchError, EmobenchWarning
@@ -74,7 +74,7 @@ def command(app: typer.Typer, name: str, *, address_space: int = 2) -> Callable[
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         run.__signature__ = inspect.Signature([context, *options, *common])  # pyright: ignore[reportAttributeAccessIssue]
         run.__annotations__ = {each.name: each.annotation for each in [context, *options, *common]}
-        app.command(name, context_settings=SETTINGS)(run)
+        app.command(name, cls=Command, context_settings=SETTINGS)(run)
         return function
 
     return register
@@ -169,17 +169,30 @@ def _interrupted(number: int, frame: Any) -> None:
     signal.default_int_handler(number, frame)
 
 
+def _flags_settled(parameters: list[Any]) -> list[Any]:
+    """Give flags, such as typer's own ``--help``, a default and no placeholder for a value."""
+    for option in parameters:
+        if getattr(option, "is_flag", False):
+            option.metavar = option.metavar or ""
+            # Typer imports pydantic to read flags that are None by default.
+            option.default = option.default or False
+    return parameters
+
+
+class Command(TyperCommand):
+    """A command."""
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:
+        """Return the parameters of the command."""
+        return _flags_settled(super().get_params(ctx))
+
+
 class Group(TyperGroup):
     """A group of commands."""
 
     def get_params(self, ctx: typer.Context) -> list[Any]:
         """Return the options of the group."""
-        found: list[Any] = super().get_params(ctx)
-        for option in found:
-            # Typer imports pydantic to read flags that are None by default, such as its own --help.
-            if getattr(option, "is_flag", False) and option.default is None:
-                option.default = False
-        return found
+        return _flags_settled(super().get_params(ctx))
 
 
 class Commands(Group):
