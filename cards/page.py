@@ -240,7 +240,7 @@ def policy_hash(script: str) -> str:
 
 
 def _differing(section: Section) -> set[str]:
-    """Return the optional columns in which entries differ; references use the regressor by default."""
+    """Return the optional columns in which entries differ; the regressor of references does not count."""
     entries = [entry for entry in section.entries if not entry.reference]
     values = {
         "regressor": {entry.regressor for entry in entries},

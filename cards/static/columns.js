@@ -20,7 +20,9 @@ function hideColumns(keys) {
   const rules = rankings.flatMap((node) =>
     Array.from(node.tHead.rows[0].cells, (cell, place) =>
       (hidden.has(cell.dataset.key) ? `#${node.id} tr > :nth-child(${place + 1})` : null)).filter(Boolean));
-  document.getElementById("hidden-columns").textContent = rules.length ? `${rules.join(",")} { display: none }` : "";
+  const text = rules.length ? `${rules.join(",")} { display: none }` : "";
+  const style = document.getElementById("hidden-columns");
+  if (style.textContent !== text) style.textContent = text;
 }
 
 // Hide columns, the least important first, until every table fits.
@@ -91,6 +93,10 @@ document.getElementById("all-columns").addEventListener("click", () => {
   return refreshColumns();
 });
 
+// Before the first layout, which takes long for a long table.
+hideColumns(redundant);
+for (const node of rankings) node.closest(".wide").classList.add("fits");
+
 const chooser = document.querySelector("details.columns");
 document.addEventListener("click", (event) => {
   if (!chooser.contains(event.target)) chooser.open = false;
@@ -100,4 +106,11 @@ chooser.addEventListener("keydown", (event) => {
   chooser.open = false;
   chooser.querySelector("summary").focus();
 });
-new ResizeObserver(refreshColumns).observe(document.getElementById("rankings"));
+
+// Hiding columns and filtering change the height only, which needs no new layout of a long table.
+let fittedWidth = 0;
+new ResizeObserver(([{ contentRect }]) => {
+  if (contentRect.width === fittedWidth) return;
+  fittedWidth = contentRect.width;
+  refreshColumns();
+}).observe(document.getElementById("rankings"));
