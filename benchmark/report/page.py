@@ -164,7 +164,7 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
             counts = [("better than", found.better_than), ("worse than", found.worse_than)]
             differs = " and ".join(f"significantly {how} {_entries(count)}" for how, count in counts if count)
             between = f"{INTERVAL} {interval(found.behind_ci95)}"
-            behind = f"; {found.behind:.3f} behind the best entry ({between})" if found.behind else ""
+            behind = f"; {found.behind:.3f} behind the best entry (uncorrected {between})" if found.behind else ""
             facts[f"Rank by {what}"] = (
                 f"{found.rank}; {differs or 'not significantly different from any other'}{behind}"
             )

@@ -213,6 +213,8 @@ def test_a_phone(html: Path, visit: Callable[..., Seen], width: int) -> None:
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     assert page.evaluate("panel.scrollWidth <= panel.clientWidth && document.documentElement.scrollWidth <= innerWidth")
+    wide = dialog.locator(".wide").evaluate_all("nodes => nodes.map(node => node.scrollWidth - node.clientWidth)")
+    assert max(wide) <= 1
     dialog.get_by_role("button", name="Close").tap()
     expect(dialog).to_be_hidden()
 
