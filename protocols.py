@@ -210,6 +210,8 @@ class Source:
         Command lines for the help text, without the program's name.
     dataset_name : callable, optional
         Default name of the dataset for an instance of ``options``; the name of the source without it.
+    labelled : bool
+        Whether a labelled dataset is built, which has folds.
     """
 
     name: str
@@ -218,6 +220,7 @@ class Source:
     load: Callable[..., Any]
     examples: tuple[str, ...] = ()
     dataset_name: Callable[[Any], str] | None = None
+    labelled: bool = True
 
 
 # Default of an option without one.

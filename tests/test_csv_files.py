@@ -22,7 +22,7 @@ def test_separators_headers_and_empty_rows(tmp_path: Path, separator: str) -> No
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("clip_id\nHélène\n".encode("latin-1"), "byte 10 is not UTF-8; the file is probably encoded in Latin-1"),
+        ("clip_id\nHélène\n".encode("latin-1"), "byte 0xe9 is not UTF-8; the file is probably encoded in Latin-1"),
         (b"PK\x03\x04xl/workbook.xml", r"is an Excel workbook \(\.xlsx\)"),
         ("clip_id\n".encode("utf-16"), "is encoded in UTF-16"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),

@@ -78,5 +78,6 @@ sources.register(
             "build-data msd --metadata track_metadata.db --clips previews/ --sample 50000",
             "build-data msd --metadata track_metadata.db --download",
         ),
+        labelled=False,
     )
 )

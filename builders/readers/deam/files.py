@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ....errors import InputError
+from ....runtime.csv_files import find_separator
 from ....runtime.files import sha256_file
 from ....runtime.text import few
+from ...corpus import as_problem
 from ...folds import normalised
 from ...tree import files_below
 
@@ -127,20 +130,25 @@ def _only(places: dict[str, Path], key: str, path: Path, problems: list[str]) ->
     places.setdefault(key, path)
 
 
-def read_rows(path: Path, problems: list[str], prepare: Callable[[str], str] = lambda text: text) -> list[list[str]]:
-    """Rows of a CSV file without padding; in UTF-8, or in Windows-1252 where it cannot be UTF-8.
+def read_rows(path: Path, problems: list[str], prepare: Callable[[str], str] | None = None) -> list[list[str]]:
+    """Read the rows of a CSV file in UTF-8, or else in Windows-1252, with cells stripped of surrounding spaces.
 
-    The metadata were written by hand in spreadsheets, which save in the code page of their machine. ``prepare``
-    changes the text before it is split into cells.
+    The metadata were written by hand in spreadsheets, which save in the code page of the machine. ``prepare`` changes
+    the text of a file separated by commas before it is split into cells.
     """
     try:
+        separator = find_separator(path)
         content = path.read_bytes()
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = content.decode("cp1252")
-        lines = csv.reader(StringIO(prepare(text), newline=""), skipinitialspace=True)
+        text = prepare(text) if prepare and separator == "," else text
+        lines = csv.reader(StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
         rows = [[cell.strip() for cell in row] for row in lines]
+    except InputError as error:
+        problems.append(as_problem(error))
+        return []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         problems.append(f"{path}: not readable as CSV ({error})")
         return []

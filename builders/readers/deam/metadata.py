@@ -25,7 +25,7 @@ from pathlib import Path
 import polars as pl
 
 from ....runtime.text import few
-from ...folds import normalised
+from ...folds import connected, normalised
 from .files import TOLD, read_rows, song_id
 
 _COLUMNS = {"artist": ("artist",), "album": ("album",), "title": ("songtitle", "track", "title")}
@@ -261,20 +261,11 @@ def grouping(songs: Sequence[str], metadata: Mapping[str, Song]) -> tuple[pl.Dat
 
 
 def _groups(known: Mapping[str, Song]) -> dict[str, str]:
-    """A name for the group of each song that has an artist: one of those of its artists, connected by common songs."""
-    parents: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while parents.setdefault(name, name) != name:
-            name = parents[name]
-        return name
-
+    """Map each song with an artist to one of the artists that are connected to its own by common songs."""
     names = {
         song: [key for name in (each.artist, *each.others) if (key := normalised(name))] for song, each in known.items()
     }
-    for own in names.values():
-        for name in own:
-            parents[root(name)] = root(own[0])
+    root = connected(names.values())
     return {song: root(own[0]) for song, own in names.items() if own}
 
 
