@@ -12,6 +12,7 @@ import polars as pl
 
 from ..cards.dataset import About
 from ..errors import InputError
+from ..runtime.text import counted
 from .quality import QualityConfig
 
 Render = Callable[[Path, Executor], None]
@@ -25,8 +26,7 @@ def as_problem(error: InputError) -> str:
 def refuse(what: str, problems: Sequence[str]) -> None:
     """Raise an InputError that lists all problems of an input, if there are any."""
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise InputError(f"{what}: {count}: {'; '.join(problems)}.")
+        raise InputError(f"{what}: {counted(len(problems), 'problem')}: {'; '.join(problems)}.")
 
 
 def _check_clips(clips: pl.DataFrame, key: str, about: About) -> None:

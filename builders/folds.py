@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 
 from ..errors import InputError
+from ..runtime.text import counted
 
 SPLITS = ("train", "verification", "test")
 
@@ -75,18 +76,18 @@ def connected(sets: Iterable[Sequence[str]]) -> Callable[[str], str]:
     return root
 
 
-def _deal(sizes: np.ndarray, shares: tuple[float, float, float], generator: np.random.Generator) -> np.ndarray:
+def _assign(sizes: np.ndarray, shares: tuple[float, float, float], generator: np.random.Generator) -> np.ndarray:
     """Assign albums to parts, within two percentage points of the shares if possible; returns their parts."""
     total = int(sizes.sum())
     wanted = np.array(shares) * total
-    parts, lacking = _deal_greedily(sizes, wanted, generator)
+    parts, lacking = _assign_greedily(sizes, wanted, generator)
     good = np.abs(lacking).max() <= 0.02 * total and len(set(parts.tolist())) == 3
     if good or len(sizes) * (total + 1) ** 2 > _LARGEST_SEARCH:
         return parts
-    return _deal_exactly(sizes, wanted, generator)
+    return _assign_exactly(sizes, wanted, generator)
 
 
-def _deal_greedily(
+def _assign_greedily(
     sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Assign large albums first, each to the part that lacks most clips; returns the parts and what they lack."""
@@ -100,7 +101,7 @@ def _deal_greedily(
     return parts, lacking
 
 
-def _deal_exactly(sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+def _assign_exactly(sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Generator) -> np.ndarray:
     """Draw one of the assignments of albums that come closest to the numbers wanted (dynamic programming)."""
     total = int(sizes.sum())
     order = generator.permutation(len(sizes))
@@ -120,8 +121,8 @@ def _deal_exactly(sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Ge
     for step in range(len(sizes) - 1, -1, -1):
         size = sizes[order[step]]
         before = [(a - size, b), (a, b - size), (a, b)]
-        ways = [part for part, (i, j) in enumerate(before) if i >= 0 and j >= 0 and reached[step, i, j]]
-        part = ways[int(generator.integers(len(ways)))]
+        options = [part for part, (i, j) in enumerate(before) if i >= 0 and j >= 0 and reached[step, i, j]]
+        part = options[int(generator.integers(len(options)))]
         parts[order[step]] = part
         a, b = before[part]
     return parts
@@ -151,14 +152,14 @@ def fold_table(clips: pl.DataFrame, config: FoldConfig, tested: Collection[str] 
     """
     clips = clips.select("clip_id", "artist", "album").sort("clip_id")
     keys = [album_key(artist, album) for _, artist, album in clips.iter_rows()]
-    dealt = ~np.array([clip in (tested or ()) for clip in clips["clip_id"]])
+    drawn = ~np.array([clip in (tested or ()) for clip in clips["clip_id"]])
     names = SPLITS if tested is None else SPLITS[:2]
-    if tested is not None and dealt.all():
+    if tested is not None and drawn.all():
         raise InputError(f"none of the {len(tested)} clips of the test part is among the {len(keys)} usable clips.")
-    albums, owner, sizes = np.unique(np.array(keys, dtype=object)[dealt], return_inverse=True, return_counts=True)
+    albums, owner, sizes = np.unique(np.array(keys, dtype=object)[drawn], return_inverse=True, return_counts=True)
     if len(albums) < len(names):
         raise InputError(
-            f"{dealt.sum()} usable clips on {len(albums)} album{'s' * (len(albums) != 1)}: folds need at least "
+            f"{counted(drawn.sum(), 'usable clip')} on {counted(len(albums), 'album')}: folds need at least "
             f"{len(names)} albums, one each for {', '.join(names[:-1])} and {names[-1]}. Add clips from other albums."
         )
     tables = []
@@ -166,10 +167,10 @@ def fold_table(clips: pl.DataFrame, config: FoldConfig, tested: Collection[str] 
         generator = np.random.default_rng([config.seed, repeat])
         parts = np.full(len(keys), SPLITS.index("test"))
         if tested is None:
-            parts[dealt] = _deal(sizes, config.shares, generator)[owner]
+            parts[drawn] = _assign(sizes, config.shares, generator)[owner]
         else:
-            wanted = np.array(config.shares[:2]) / sum(config.shares[:2]) * dealt.sum()
-            parts[dealt] = _deal_greedily(sizes, wanted, generator)[0][owner]
+            wanted = np.array(config.shares[:2]) / sum(config.shares[:2]) * drawn.sum()
+            parts[drawn] = _assign_greedily(sizes, wanted, generator)[0][owner]
         tables.append(
             pl.DataFrame(
                 {

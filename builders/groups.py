@@ -13,6 +13,7 @@ import polars as pl
 
 from ..errors import InputError
 from ..runtime.files import sha256_file
+from ..runtime.text import counted
 from .corpus import LabelledCorpus
 from .folds import album_key, connected
 from .readers.table import check_filled, read_table
@@ -83,10 +84,9 @@ def keep_together(corpus: LabelledCorpus, path: Path) -> LabelledCorpus:
     for clip, artist, album in sorted(albums, key=lambda each: keys[each[0]]):
         first.setdefault(root(keys[clip]), (artist, album))
     together = [(clip, *first[root(keys[clip])]) for clip, *_ in albums]
-    count = len(set(groups.values()))
     sentence = (
-        f"{count} group{'s' * (count != 1)} of clips, listed when the dataset was built, "
-        f"{'is' if count == 1 else 'are'} kept together as well: albums with clips in the same group count as one."
+        f"Further clips are kept together in {counted(len(set(groups.values())), 'group')} given when the dataset was "
+        "built: albums with clips in the same group count as one."
     )
     return replace(
         corpus,

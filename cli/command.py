@@ -98,12 +98,14 @@ def _flags(context: typer.Context) -> dict[str, str]:
             flags[str(parameter.name)] = (getattr(parameter, "metavar", None) or str(parameter.name)).upper()
         else:
             flags[str(parameter.name)] = max(parameter.opts, key=len)
+            if parameter.secondary_opts:
+                flags[f"{parameter.name}=False"] = parameter.secondary_opts[0]
     return flags
 
 
 def with_flags(text: str) -> str:
     """Replace the names of parameters, written in backquotes, by the options of the current command."""
-    return re.sub(r"`([a-z_]+)`", lambda found: State.flags.get(found[1], found[0]), text)
+    return re.sub(r"`([a-z_]+(?:=False)?)`", lambda found: State.flags.get(found[1], found[0]), text)
 
 
 class _Remarks(logging.Handler):

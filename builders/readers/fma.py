@@ -242,15 +242,15 @@ def _find_clips(folder: Path, problems: list[str]) -> dict[int, str]:
     # The folder may be 000 itself.
     inside = folder.resolve().name
     found: dict[int, list[str]] = {}
-    astray: list[str] = []
+    misnamed: list[str] = []
     for path in files_below(folder, (".mp3",), problems):
         match = _CLIP.fullmatch(f"/{inside}/{path}")
         if match:
             found.setdefault(int(match[1] + match[2]), []).append(path)
         else:
-            astray.append(path)
-    if astray:
-        problems.append(f"{folder}: files not named like 000/000002.mp3: {few(astray)}")
+            misnamed.append(path)
+    if misnamed:
+        problems.append(f"{folder}: files not named like 000/000002.mp3: {few(misnamed)}")
     doubled = {number: paths for number, paths in sorted(found.items()) if len(paths) > 1}
     if doubled:
         listed = few(f"{number}: {' and '.join(sorted(paths))}" for number, paths in doubled.items())

@@ -60,7 +60,7 @@ def test_folds_keep_albums_and_groups_together(given: dict[str, Any], tmp_path: 
     assert dataset.manifest.counts["albums"] == 6
     assert dataset.manifest.source["group_sha256"]
     card = (out / "README.md").read_text()
-    assert "3 groups of clips, listed when the dataset was built, are kept together as well" in card
+    assert "Further clips are kept together in 3 groups given when the dataset was built" in card
     # The albums of the clips themselves are unchanged.
     assert dict(dataset.clips.select("clip_id", "album").iter_rows()) == ALBUMS
 

@@ -322,9 +322,9 @@ def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metad
             with h5py.File(path) as file:
                 songs, analysis = _songs(file, _FILE_ROWS)
                 recent.append(_columns(songs[:], analysis.fields("track_id")[:]))
-            held = recent[-1]["track_id"].to_list()
-            if re.fullmatch(TRACK_ID, path.stem) and held and held != [path.stem]:
-                misnamed.append(f"{path.name}: {few(held, 2)}")
+            content = recent[-1]["track_id"].to_list()
+            if re.fullmatch(TRACK_ID, path.stem) and content and content != [path.stem]:
+                misnamed.append(f"{path.name}: {few(content, 2)}")
             if len(recent) == _FILES_AT_ONCE:
                 joined = joined.extend(pl.concat(recent))
                 recent.clear()
