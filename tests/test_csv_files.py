@@ -20,7 +20,7 @@ def test_separators_headers_and_empty_rows(tmp_path: Path, separator: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
         ("clip_id\nHélène\n".encode("latin-1"), "byte 0xe9 is not UTF-8; the file is probably encoded in Latin-1"),
         (b"PK\x03\x04xl/workbook.xml", r"is an Excel workbook \(\.xlsx\)"),
@@ -30,10 +30,10 @@ def test_separators_headers_and_empty_rows(tmp_path: Path, separator: str) -> No
         (b"", "not readable as CSV"),
     ],
 )
-def test_other_files(tmp_path: Path, content: bytes, told: str) -> None:
+def test_other_files(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         read_csv(path, ("a",))
 
 

@@ -1,4 +1,4 @@
-"""The import rule: packages import only from those below them, and the entrance of the package is light."""
+"""The import rule: packages import only from those below them, and ``import emobench`` is light."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Each package may import from those of lower rank, and from itself.
+# Each package may import from packages of lower rank and from itself.
 RANKS = {
     "errors": 0,
     "protocols": 1,
@@ -29,7 +29,7 @@ RANKS = {
 
 
 def _imports(path: Path, package: str) -> Iterator[tuple[int, str]]:
-    """Line and package of each import of our own in a module."""
+    """Yield the line and package of each import of emobench in a module."""
     depth = len(path.relative_to(ROOT).parts) - 1
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -61,7 +61,7 @@ def test_every_package_has_a_rank() -> None:
 
 
 @pytest.mark.parametrize("module", ["emobench", "emobench.protocols", "emobench.cli"])
-def test_the_entrance_imports_no_heavy_package(module: str) -> None:
+def test_import_emobench_imports_no_heavy_package(module: str) -> None:
     script = f"import sys, {module}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())

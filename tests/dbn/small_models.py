@@ -21,7 +21,7 @@ WEIGHTS = "weights.safetensors"
 
 
 def small_clips(count: int = 12, *, bands: int = 3, seed: int = 0) -> list[np.ndarray]:
-    """Clips whose bands follow one hidden switch, so that there is something to learn."""
+    """Make clips whose bands follow one hidden switch, so that there is something to learn."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(count):
@@ -58,7 +58,7 @@ def small_pretrain(
 
 @dataclass
 class Run:
-    """A finished run."""
+    """A finished training."""
 
     folder: Path
     config: PretrainingConfig

@@ -1,4 +1,4 @@
-"""Models on disk: what is kept, what is read back, and what is refused."""
+"""Models on disk: writing, reading and invalid files."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def test_an_existing_model_is_kept(tmp_path: Path) -> None:
     assert sorted(kept) == ["README.md", "config.json", "training.json", WEIGHTS]
 
 
-def test_whoever_may_read_the_folder_may_read_the_weights(run: Run) -> None:
+def test_weights_have_the_permissions_of_the_folder(run: Run) -> None:
     modes = {path.name: path.stat().st_mode & 0o777 for path in run.folder.iterdir()}
     assert len(set(modes.values())) == 1, modes
 
 
-def test_weights_that_the_disk_refuses(tmp_path: Path) -> None:
+def test_weights_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "full").write_text("no folder")
     with pytest.raises(OSError, match="full"):
         write_tensors(tmp_path / "full" / WEIGHTS, {"mean": torch.zeros(3)})
@@ -53,7 +53,7 @@ def test_a_model_without_weights_is_trained_again(tmp_path: Path) -> None:
     load_model(folder)
 
 
-def test_folder_names_tell_models_apart(tmp_path: Path) -> None:
+def test_folder_names_distinguish_models(tmp_path: Path) -> None:
     config = small_config()
     folders = [
         model_folder(tmp_path, DOMAIN, config, "a"),
@@ -69,7 +69,7 @@ def test_folder_names_tell_models_apart(tmp_path: Path) -> None:
     assert folders[0].name.startswith("rhythm-")
 
 
-def test_load_model_gives_back_what_was_written(run: Run) -> None:
+def test_load_model_returns_what_was_written(run: Run) -> None:
     model = load_model(run.folder)
     assert sorted(model.networks) == [0, 5, 10, 20, 50]
     assert model.domain == DOMAIN
@@ -84,8 +84,8 @@ def test_load_model_gives_back_what_was_written(run: Run) -> None:
             np.testing.assert_array_equal(layer.bias.numpy(), run.tensors[f"epochs{epochs}.layer{number}.bias"])
 
 
-def test_features_are_sigmoids_one_on_another(run: Run) -> None:
-    # More examples than one block has.
+def test_features_are_stacked_sigmoid_layers(run: Run) -> None:
+    # More examples than one block.
     clip = np.random.default_rng(1).normal(5, 3, size=(8200, 3)).astype(np.float32)
     found = load_model(run.folder).networks[10].features(examples(DOMAIN, [clip]))
     hidden = (np.hstack([clip[:-1], clip[1:]]).astype(np.float64) - run.tensors["mean"]) / run.tensors["scale"]
@@ -115,7 +115,7 @@ def _save(folder: Path, tensors: dict[str, np.ndarray]) -> None:
 def test_a_flipped_bit_of_the_weights(run: Run, tmp_path: Path) -> None:
     folder = _copy(run, tmp_path)
     content = bytearray((folder / WEIGHTS).read_bytes())
-    # The last byte belongs to a number: the file stays readable.
+    # The last byte belongs to a number, so the file stays readable.
     content[-1] ^= 1
     (folder / WEIGHTS).write_bytes(content)
     with pytest.raises(InputError, match=rf"{folder}.*{WEIGHTS} is damaged or was replaced: its SHA-256"):
@@ -196,7 +196,7 @@ def test_foreign_training_log(run: Run, tmp_path: Path, rbms: object) -> None:
 
 
 @pytest.mark.parametrize("lacking", ["mean", "scale", "epochs5.layer1.bias", "epochs50.layer0.weight"])
-def test_weights_that_lack_a_tensor(run: Run, tmp_path: Path, lacking: str) -> None:
+def test_weights_without_a_tensor(run: Run, tmp_path: Path, lacking: str) -> None:
     folder = _copy(run, tmp_path)
     _save(folder, {name: tensor for name, tensor in run.tensors.items() if name != lacking})
     with pytest.raises(InputError, match=str(folder)):
