@@ -31,6 +31,7 @@ from emobench.benchmark.scoring.metrics import covariances
 from emobench.cards.page import Page
 from emobench.cards.page_panels import Panel
 from emobench.errors import InputError
+from emobench.protocols import Feature, features
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,12 +84,12 @@ def test_chosen_clips(clips: int, most: int) -> None:
 
 @settings(max_examples=30)
 @given(st.integers(1, 3000), st.integers(1, 2000))
-def test_limits_keep_a_page_small(rows: int, seconds: int) -> None:
-    limits = Limits.of(rows, seconds)
+def test_limits_keep_a_page_small(entries: int, seconds: int) -> None:
+    limits = Limits.of(entries, seconds)
     assert 2 <= limits.clips <= 12
-    if rows <= 500:
-        assert rows * limits.clips * min(seconds, 120) <= 150_000
-        assert rows * limits.points <= 200_000
+    if entries <= 500:
+        assert entries * limits.clips * min(seconds, 120) <= 150_000
+        assert entries * limits.points <= 200_000
 
 
 def test_entries_have_the_numbers_of_the_records(ran: Path, tmp_path: Path) -> None:
@@ -123,6 +124,30 @@ def test_entries_have_the_numbers_of_the_records(ran: Path, tmp_path: Path) -> N
     assert section.baseline == next(
         (entry.distance.mean, entry.divergence.mean) for entry in section.entries if entry.label.startswith("constant")
     )
+
+
+def test_references_are_the_features_that_say_so(row: GetRow) -> None:
+    result = _read(row("mine"))
+
+    def reference(name: str) -> bool:
+        return result.model_copy(update={"features": name}).reference
+
+    assert [
+        name for name in ("constant", "oracle", "human", "ceiling", "mfcc", "mfcc+constant") if reference(name)
+    ] == [
+        "constant",
+        "oracle",
+        "human",
+        "ceiling",
+    ]
+    feature = Feature()
+    feature.name, feature.reference = "chance", True  # pyright: ignore[reportAttributeAccessIssue]
+    features.register(feature)
+    try:
+        assert reference("chance")
+    finally:
+        features.unregister("chance")
+    assert not reference("chance")
 
 
 def _distances(table: pl.DataFrame) -> pl.DataFrame:
