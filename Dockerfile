@@ -1,37 +1,37 @@
-# emobench for the processor alone, run as an ordinary user; all work is kept in the volume /data.
+# emobench for CPUs, run as an ordinary user. All data are kept in the volume /data.
 #
 # Build:
 #   docker build -t emobench .
-# The demo (synthetic data, every feature, the leaderboard), kept in the volume "emobench":
+# Run the demo (synthetic data, every feature, the leaderboard) in the volume "emobench":
 #   docker run --rm -v emobench:/data --entrypoint emobench-demo emobench
-# One command at a time:
+# Run single commands:
 #   docker run --rm -v emobench:/data emobench build-data
 #   docker run --rm -v emobench:/data emobench run --features rhythm+pitch
 #   docker run --rm -v emobench:/data emobench leaderboard
-# In a folder of the host instead of a volume, with the files belonging to who calls:
+# Use a folder of the host instead of a volume, with files that belong to the calling user:
 #   mkdir -p work
 #   docker run --rm --user "$(id -u):$(id -g)" -v "$PWD/work:/data" emobench build-data
 #
 # Build arguments:
-#   BASE         any Debian or Ubuntu image with Python 3.11 or newer and its venv module. A tag can be moved to another
-#                image; to build on exactly one, add its digest: --build-arg BASE=python:3.11-slim@sha256:...
+#   BASE         any Debian or Ubuntu image with Python 3.11 or newer and its venv module. A tag may move to another
+#                image; to pin one, add its digest: --build-arg BASE=python:3.11-slim@sha256:...
 #                (docker buildx imagetools inspect python:3.11-slim prints the digest).
-#   TORCH_INDEX  pip index of torch builds without CUDA, used for torch alone; empty where pip's own settings have one.
-#                Its files must be those of requirements-torch-cpu.lock.
+#   TORCH_INDEX  pip index with torch builds without CUDA, used only for torch; empty if pip's own settings have one.
+#                Its files must match requirements-torch-cpu.lock.
 
 ARG BASE=python:3.11-slim
 
 FROM ${BASE} AS build
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-# pip lives in an environment of its own, so that none is in the one which is kept.
+# pip is in a separate environment, so that the final one contains none.
 RUN python3 -m venv /opt/pip && python3 -m venv --without-pip /opt/emobench
 WORKDIR /src
-# The dependencies first: this step stays in the engine's cache while only the code changes.
+# Dependencies come first: this layer stays cached while only the code changes.
 COPY requirements-torch-cpu.lock requirements.lock ./
 RUN /opt/pip/bin/pip --python /opt/emobench/bin/python install --no-cache-dir --no-deps --require-hashes \
         ${TORCH_INDEX:+--index-url "$TORCH_INDEX"} -r requirements-torch-cpu.lock \
     && /opt/pip/bin/pip --python /opt/emobench/bin/python install --no-cache-dir --require-hashes -r requirements.lock \
-    # What torch has for compilers and for its own tests.
+    # Remove the headers and the tests of torch.
     && cd /opt/emobench/lib/python3*/site-packages/torch && rm -rf include test bin/test_*
 COPY . .
 RUN /opt/pip/bin/pip --python /opt/emobench/bin/python install --no-cache-dir --no-deps --no-build-isolation . \

@@ -7,8 +7,8 @@ TESTS_READY := $(VENV)/.ready-dev
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-# $(call install,LOCK): torch is installed alone, so that its index can provide nothing else; a wheel in a folder of
-# pip's find-links is preferred to the network.
+# $(call install,LOCK): torch is installed separately, so that no other package can come from its index. A wheel in one
+# of pip's find-links folders is preferred to the network.
 define install
 	$(PIP) --no-deps --require-hashes --no-index -r requirements-torch-cpu.lock 2>/dev/null \
 	    || $(PIP) --no-deps --require-hashes --index-url $(TORCH_INDEX) -r requirements-torch-cpu.lock
@@ -50,16 +50,16 @@ format: $(TESTS_READY)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-# Writes benchmark/results/result.schema.json from the model of a result.
+# Write benchmark/results/result.schema.json from the pydantic model of a result.
 schema: $(READY)
 	$(BIN)/python -c "from emobench.benchmark.results.model import json_schema; print(json_schema(), end='')" \
 	  > benchmark/results/result.schema.json
 
-# Writes the lock files; UPGRADE=1 takes the newest versions. Wants a set-up .venv and the network.
+# Write the lock files; UPGRADE=1 takes the newest versions. Needs `make setup` and the network.
 lock:
 	$(BIN)/python scripts/lock.py $(if $(UPGRADE),--upgrade)
 
-# What is promised about speed, and the figures of docs/beats.md and docs/scale.md; wants a quiet machine.
+# Measure speed, and the figures of docs/beats.md, docs/scale.md and docs/training.md. Needs an otherwise idle machine.
 bench: $(TESTS_READY)
 	$(BIN)/python tests/bench/features.py --results build/bench/features.json
 	$(BIN)/python tests/bench/growth.py --results build/bench/growth.json
@@ -68,13 +68,13 @@ bench: $(TESTS_READY)
 	$(BIN)/python tests/bench/finetuning.py --results build/bench/finetuning.json
 	$(BIN)/python tests/bench/beats_table.py build/bench/beats.json
 
-# The picture of the README, from the results of the demo.
+# Draw the image of the README from the results of the demo.
 docs: demo
 	$(BIN)/python docs/picture.py results docs/leaderboard.svg
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache *.egg-info
 
-# Builds the image of the Dockerfile and runs the demo in it; wants root, buildah and debootstrap.
+# Build the image of the Dockerfile and run the demo in it. Needs root, buildah and debootstrap.
 container-check:
 	PYTHON=$(PYTHON) scripts/container-check.sh

@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 
@@ -100,7 +101,7 @@ class Registry(Generic[T]):
 
     def plugins(self) -> dict[str, EntryPoint]:
         """Entry points of other packages by name; nothing is imported."""
-        return {point.name: point for point in entry_points(group=self._group)} if self._group else {}
+        return {point.name: point for point in _entry_points().select(group=self._group)} if self._group else {}
 
     def __iter__(self) -> Iterator[T]:
         """Iterate over the registered entries in their order, without plug-ins."""
@@ -151,6 +152,12 @@ class Registry(Generic[T]):
     def all(self) -> list[T]:
         """Return every entry, those of other packages included, which are imported."""
         return [self[name] for name in self.names()]
+
+
+@cache
+def _entry_points() -> Any:
+    """Entry points of all installed packages, whose metadata takes long to read."""
+    return entry_points()
 
 
 class Feature:
@@ -236,6 +243,8 @@ class Source:
         Command lines for the help text, without the program's name.
     dataset_name : callable, optional
         Default name of the dataset for an instance of ``options``; the name of the source without it.
+    labelled : bool
+        Whether a labelled dataset is built, which has folds.
     """
 
     name: str
@@ -244,6 +253,7 @@ class Source:
     load: Callable[..., Any]
     examples: tuple[str, ...] = ()
     dataset_name: Callable[[Any], str] | None = None
+    labelled: bool = True
 
 
 # Default of an option without one.

@@ -24,12 +24,13 @@ from ..benchmark.scoring.task import load_task
 from ..builders import labelled_dataset
 from ..builders.labelled_dataset import LabelledDataset
 from ..errors import InputError
+from ..runtime.devices import check_device
 from ..runtime.executor import executor, processors
 from ..runtime.files import temporary_folder
 
 if TYPE_CHECKING:
     from ..cards.tables import Table
-    from ..dbn.network import Model
+    from ..dbn.model import Model
 
 Location = str | Path
 
@@ -148,6 +149,7 @@ def run(
     InputError
         If a feature, the dataset or a setting cannot be used, two features have one name, or something leaks.
     """
+    check_device(device)
     asked = [features] if isinstance(features, (str, FeatureTable)) or not isinstance(features, Sequence) else features
     if not asked:
         raise InputError("`features`: expected at least one, such as mfcc or rhythm+pitch.")
@@ -256,7 +258,7 @@ def pretrain(
     seed : int
         Seed of everything random.
     **settings
-        Fields of :class:`emobench.dbn.pretraining.PretrainingConfig`.
+        Fields of :class:`emobench.dbn.config.PretrainingConfig`.
 
     Returns
     -------
@@ -265,6 +267,7 @@ def pretrain(
     """
     from ..benchmark.pretrain import pretrain_domains
 
+    check_device(device)
     names = [features] if isinstance(features, str) else list(features)
     found = locate(str(pretrain_data), audio=True)
     with executor(workers or processors(), scheduler) as pool:
@@ -309,6 +312,7 @@ def reproduce(
     """
     from ..benchmark import reproduction
 
+    check_device(device)
     reproduction.check_table(table)
     places = find_places(
         dataset,

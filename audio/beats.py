@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import scipy.ndimage
+import scipy
 
 from . import _jit
 from .separation import SeparationConfig, percussive

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ..runtime.cache_content import KINDS
 from ..runtime.files import cache_folder, digest, replacing
 
 Arrays = dict[str, npt.NDArray]
@@ -20,6 +21,8 @@ Arrays = dict[str, npt.NDArray]
 
 def entry(kind: str, key: object) -> Path:
     """Path of an entry; the key may be anything that :func:`emobench.runtime.files.plain` accepts."""
+    if kind not in KINDS:
+        raise ValueError(f"{kind}: name the content of this folder in runtime/cache_content.py, too")
     name = digest(key)
     return cache_folder() / kind / name[:2] / f"{name}.npz"
 

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.ndimage import uniform_filter1d
+import scipy
 
 from ..runtime.progress import progress
 from .spectra import magnitude, mel_power
@@ -68,7 +68,7 @@ def fingerprint(samples: FloatArray) -> FloatArray:
         return np.zeros_like(energy)
     level = np.log10(np.maximum(energy, loudest * 10 ** (-_RANGE_DB / 10)))
     level -= level.mean(axis=1, keepdims=True)
-    slow = uniform_filter1d(level, round(_SLOW_SECONDS * SAMPLE_RATE / _HOP), axis=0, mode="nearest")
+    slow = scipy.ndimage.uniform_filter1d(level, round(_SLOW_SECONDS * SAMPLE_RATE / _HOP), axis=0, mode="nearest")
     return np.asarray(level - slow, np.float32)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
+import scipy
 
 from .separation import SeparationConfig, percussive
 from .spectra import magnitude, mel_power

@@ -9,9 +9,11 @@ from pathlib import Path
 from ..builders.release import load_manifest
 from ..dbn.distributed import process_group
 from ..dbn.domains import NAMES, Domain
-from ..dbn.network import Model
+from ..dbn.model import Model
 from ..errors import InputError
-from .features.networks import NetworkConfig, choose_device, ensure_model, own_networks
+from ..runtime.devices import torch_device
+from .features.models import ensure_model
+from .features.networks import NetworkConfig, own_networks
 
 
 def pretrain_domains(
@@ -57,13 +59,12 @@ def pretrain_domains(
     unknown = [name for name in names if name not in NAMES]
     if unknown:
         raise InputError(f"`features` {unknown[0]}: no such domain; expected {', '.join(NAMES)}.")
-    where = choose_device(device)
     own_clips, identity, source = list, None, data
     if load_manifest(data).kind == "labelled":
-        bank = own_networks(data, config=config, models=models, device=where, pool=pool)
+        bank = own_networks(data, config=config, models=models, device=device, pool=pool)
         own_clips, identity, source = (lambda: bank.analyses), bank.audio_identity, None
-    with process_group(where) as group:
-        return [
+    with process_group(torch_device(device)) as group:
+        found = [
             ensure_model(
                 Domain(name, config.pretraining.window),
                 config.pretraining,
@@ -72,9 +73,12 @@ def pretrain_domains(
                 identity=identity,
                 analysis=config.analysis,
                 models=models,
-                device=where,
+                device=device,
                 threads=threads,
                 group=group,
             )
             for name in names
         ]
+    # Reading the weights checks them.
+    assert all(model.networks for model in found)
+    return found

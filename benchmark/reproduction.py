@@ -19,7 +19,7 @@ from ..errors import InputError
 from ..runtime.files import read_json
 from . import runs
 from .features.extraction import Places
-from .features.networks import NetworkConfig, choose_device
+from .features.networks import NetworkConfig
 from .pretrain import own_networks
 from .report.labels import dataset_title, difference, display_name, interval, leak_mark, number
 from .report.tables import INTERVALS, SYNTHETIC, notes_of
@@ -228,7 +228,7 @@ def _segments(
             {table: segments.lengths for table, segments in opened.items()},
             {table: next(iter(segments)).shape[1] for table, segments in opened.items()},
         )
-    clips = own_networks(data, config=networks, models=places.models, device=choose_device(device), pool=pool).analyses
+    clips = own_networks(data, config=networks, models=places.models, device=device, pool=pool).analyses
     found = {table: [getattr(clip, table) for clip in clips] for table in ("rhythm", "pitch")}
     return (
         {table: [len(each) for each in matrices] for table, matrices in found.items()},

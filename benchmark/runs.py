@@ -24,7 +24,7 @@ from .scoring.scorer import CONSTANT, ORACLE, RunConfig, Scorer
 from .scoring.task import load_task
 
 if TYPE_CHECKING:
-    from ..dbn.network import Model
+    from ..dbn.model import Model
     from .features.networks import NetworkConfig
 
 LEAKS = (
@@ -206,7 +206,9 @@ def _leakage(entries: Sequence[Entry], extraction: Extraction) -> leakage.Leakag
                 if columns.names is not None:
                     found[part] = (list(columns.names), columns.values(extraction.task.folds[0]))
     joined = list(dict.fromkeys(tuple(part for part in entry.parts if part in found) for entry in entries))
-    return leakage.examine(extraction.task, extraction.audible(), found, extraction.pool, joined=joined)
+    return leakage.examine(
+        extraction.task, extraction.audible(), found, extraction.pool, extraction.sha256, joined=joined
+    )
 
 
 def _overfitted(results: Sequence[Result]) -> str | None:
@@ -241,7 +243,6 @@ def _external_models(
     if not places.trained:
         return {}
     from .features.external_models import trained_models
-    from .features.networks import choose_device
 
     return trained_models(
         places.trained,
@@ -249,5 +250,5 @@ def _external_models(
         analysis=networks.analysis,
         window=networks.pretraining.window,
         control=any(phase.startswith("random") for phase in config.phases),
-        device=choose_device(device),
+        device=device,
     )

@@ -1,1 +1,1 @@
-"""Datasets: one file a source, and what the sources share (targets, folds, quality, release)."""
+"""Datasets: one file per source, and what sources share (targets, folds, quality filter, release)."""

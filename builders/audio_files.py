@@ -1,8 +1,9 @@
-"""Finding the audio of clips in a folder: by song id, or by artist, album and title."""
+"""Find the audio files of clips in a folder by song id, or by artist, album and title."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 
@@ -16,7 +17,7 @@ from ..runtime.isolation import CrashError, isolated
 from .folds import normalised
 from .tree import files_below
 
-# A file not longer than this beyond the clip is the clip itself, not the song it was cut from.
+# Seconds by which a file may be longer than the clip and still count as the clip itself instead of the whole song.
 CLIP_MARGIN = 2.0
 
 KINDS = ("auto", "clips", "songs")
@@ -25,7 +26,7 @@ _TRACK_NUMBER = re.compile(r"^\d+[\s._-]+")
 
 
 def _index(folder: Path) -> dict[str, list[Path]]:
-    """Every audio file below a folder, under each name by which it may be looked up."""
+    """List the audio files in a folder under each name by which a clip may refer to them."""
     names: dict[str, list[Path]] = {}
     problems: list[str] = []
     for path in (folder / below for below in files_below(folder, EXTENSIONS, problems)):
@@ -42,34 +43,33 @@ def _index(folder: Path) -> dict[str, list[Path]]:
 
 
 def find_audio(clips: pl.DataFrame, folder: Path) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Find the file of each clip.
+    """Find the audio file of each clip.
 
     Parameters
     ----------
     clips : DataFrame
         ``clip_id, song_id, artist, album, title, start, duration, audio``.
     folder : Path
-        Searched with all its folders for ``<song id>.*``, ``artist/album/title.*`` or any of the names
-        joined in that order, without regard to case, accents, spaces and punctuation.
+        Folder that is searched, with its subfolders, for ``<song id>.*``, ``artist/album/title.*`` and similar names.
+        Case, accents, spaces and punctuation are ignored.
 
     Returns
     -------
     clips : DataFrame
-        With ``audio`` relative to the folder.
+        The clips, with ``audio`` relative to the folder.
     problems : dict
-        ``missing`` for the clips without audio.
+        Clip id of each clip without audio to ``missing``.
 
     Raises
     ------
     InputError
-        If the folder does not exist or holds no audio, no clip is found in it, or two files answer to
-        one clip.
+        If the folder does not exist or contains no audio, no clip is found in it, or two files match one clip.
     """
     if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected one with the audio of the clips.")
+        raise InputError(f"{folder}: no such folder; expected the folder with the audio of the clips.")
     names = _index(folder)
     if not names:
-        raise InputError(f"{folder}: holds no audio; expected files that end with {', '.join(EXTENSIONS)}.")
+        raise InputError(f"{folder}: contains no audio; expected files that end with {', '.join(EXTENSIONS)}.")
     audio: list[str | None] = []
     problems: dict[str, str] = {}
     for clip in clips.iter_rows(named=True):
@@ -82,13 +82,13 @@ def find_audio(clips: pl.DataFrame, folder: Path) -> tuple[pl.DataFrame, dict[st
         found = next((names[key] for key in wanted if key in names), [])
         if len(found) > 1:
             listed = ", ".join(path.relative_to(folder).as_posix() for path in found[:3])
-            raise InputError(f"{folder}: {len(found)} files answer to clip {clip['clip_id']} ({listed}); expected one.")
+            raise InputError(f"{folder}: {len(found)} files match clip {clip['clip_id']}: {listed}; expected one.")
         if not found:
             problems[clip["clip_id"]] = "missing"
         audio.append(found[0].relative_to(folder).as_posix() if found else None)
     if len(problems) == len(clips):
         raise InputError(
-            f"{folder}: none of its audio files answers to a clip; expected names such as "
+            f"{folder}: none of its audio files matches a clip; expected names such as "
             f"{clips['song_id'][0]}.mp3 or {clips['artist'][0]}/{clips['album'][0]}/{clips['title'][0]}.mp3."
         )
     return clips.with_columns(audio=pl.Series(audio, dtype=pl.String)), problems
@@ -96,7 +96,7 @@ def find_audio(clips: pl.DataFrame, folder: Path) -> tuple[pl.DataFrame, dict[st
 
 @dataclass(frozen=True)
 class ClipSource:
-    """Where the music of a clip lies: file, start in it and length, in seconds."""
+    """Audio file of a clip, with the clip's start in the file and its duration in seconds."""
 
     clip_id: str
     path: Path
@@ -105,7 +105,7 @@ class ClipSource:
 
 
 def clip_sources(clips: pl.DataFrame, folder: Path, *, kind: str) -> list[ClipSource]:
-    """Where the music of each clip that names an audio file lies.
+    """List the audio of the clips that have an audio file.
 
     Parameters
     ----------
@@ -114,13 +114,13 @@ def clip_sources(clips: pl.DataFrame, folder: Path, *, kind: str) -> list[ClipSo
     folder : Path
         The audio folder.
     kind : {"auto", "clips", "songs"}
-        Whether the files are the clips themselves, so that the music begins at 0, or songs, where it
-        begins at ``start``; ``auto`` tells by length.
+        Whether the files are the clips themselves, which start at 0, or songs, in which clips start at ``start``;
+        ``auto`` decides by length.
 
     Raises
     ------
     InputError
-        If a path leaves the folder, or the kind is unknown.
+        If a path is outside the folder, or the kind is unknown.
     """
     if kind not in KINDS:
         raise InputError(f"`audio_kind` {kind}: expected {', '.join(KINDS)}.")
@@ -128,7 +128,7 @@ def clip_sources(clips: pl.DataFrame, folder: Path, *, kind: str) -> list[ClipSo
     for clip in clips.filter(pl.col("audio").is_not_null()).iter_rows(named=True):
         relative = PurePath(clip["audio"])
         if relative.is_absolute() or ".." in relative.parts:
-            raise InputError(f"clip {clip['clip_id']}: audio {clip['audio']!r} leaves the audio folder.")
+            raise InputError(f"clip {clip['clip_id']}: audio {clip['audio']!r} is outside the audio folder.")
         path = folder / relative
         start = 0.0 if kind == "clips" or (kind == "auto" and _is_clip(path, clip["duration"])) else clip["start"]
         sources.append(ClipSource(clip["clip_id"], path, start, clip["duration"]))
@@ -136,12 +136,14 @@ def clip_sources(clips: pl.DataFrame, folder: Path, *, kind: str) -> list[ClipSo
 
 
 def audio_duration(path: Path) -> float:
-    """Length of an audio file in seconds by its header, read in a child process: decoders crash, and print.
+    """Read the duration of an audio file in seconds from its header.
+
+    It is read in a child process, because decoders may crash or print.
 
     Raises
     ------
     AudioError
-        With the reason ``missing`` or ``undecodable``.
+        If the file is ``missing`` or ``undecodable``.
     """
     if path.is_file():
         check_not_pointer(path)
@@ -158,12 +160,12 @@ def _is_clip(path: Path, duration: float) -> bool:
         return False
 
 
-def audio_hashes(sources: list[ClipSource]) -> dict[str, str | None]:
-    """SHA-256 of the audio file of each clip; None where it is not there."""
+def audio_hashes(sources: list[ClipSource], sha256: Callable[[Path], str] = sha256_file) -> dict[str, str | None]:
+    """Compute the SHA-256 of the audio file of each clip by ``sha256``; None if it is missing."""
     known: dict[Path, str | None] = {}
     for item in sources:
         if item.path not in known:
             if item.path.is_file():
                 check_not_pointer(item.path)
-            known[item.path] = sha256_file(item.path) if item.path.is_file() else None
+            known[item.path] = sha256(item.path) if item.path.is_file() else None
     return {item.clip_id: known[item.path] for item in sources}

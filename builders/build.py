@@ -14,24 +14,25 @@ from . import labelled_dataset as labelled
 from . import pretraining
 from .corpus import LabelledCorpus, PretrainCorpus
 from .folds import FoldConfig
+from .groups import keep_together
 from .manifest import Manifest, load_manifest
 from .options import make_options
 
 
 @dataclass(frozen=True)
 class Built:
-    """A dataset that was built, or that existed already.
+    """A dataset that was built or already existed.
 
     Attributes
     ----------
     folder : Path
         Folder of the dataset.
     fresh : bool
-        Whether it was built now.
+        Whether it was built by this call.
     manifest : Manifest
         Its manifest.
     tally : Tally or None
-        Time and number of clips of the extraction, for a pre-training dataset that was built now.
+        Time and number of clips of the extraction, if a pre-training dataset was built.
     """
 
     folder: Path
@@ -45,7 +46,7 @@ class Built:
 
 @dataclass(frozen=True)
 class Found:
-    """What a source holds, and the dataset that it would become.
+    """Content of a source, and the dataset that would be built from it.
 
     Attributes
     ----------
@@ -54,11 +55,11 @@ class Found:
     kind : {"labelled", "pre-training"}
         Kind of the dataset.
     source : dict
-        Description of the source, as the manifest would have it.
+        Description of the source for the manifest.
     counts : dict
         Numbers of clips, artists, annotations and so on.
     remarks : tuple of str
-        What was corrected in the source, or could not be checked.
+        Sentences about what was corrected in the source or could not be checked.
     """
 
     folder: Path
@@ -69,7 +70,7 @@ class Found:
 
 
 def default_folder(source: str, data: Path, **options: Any) -> Path:
-    """Folder of a source's dataset below ``data`` where no other is named.
+    """Return the default folder of a source's dataset in ``data``.
 
     Raises
     ------
@@ -98,7 +99,7 @@ def build_dataset(
     seed : int
         Seed of everything random.
     **options
-        Options of the source. Paths may be strings.
+        Options of the source, and ``group`` for labelled datasets. Paths may be strings.
 
     Returns
     -------
@@ -108,7 +109,7 @@ def build_dataset(
     Raises
     ------
     InputError
-        If the source or an option is unknown, something is missing, or the input cannot be used.
+        If the source or an option is unknown, a required option is missing, or the input is invalid.
     """
     return [
         _build(corpus, folder, version=version, seed=seed, pool=pool)
@@ -118,7 +119,7 @@ def build_dataset(
 
 def _build(corpus: LabelledCorpus | PretrainCorpus, folder: Path, *, version: str, seed: int, pool: Executor) -> Built:
     if isinstance(corpus, LabelledCorpus):
-        # A given test part leaves nothing to repeat.
+        # A published test part cannot be repeated.
         folds = FoldConfig(seed=seed) if corpus.tested is None else FoldConfig(seed=seed, repeats=1)
         config = labelled.LabelledConfig(folds=folds)
         fresh = labelled.build(corpus, folder, name=folder.name, version=version, config=config, pool=pool)
@@ -129,7 +130,7 @@ def _build(corpus: LabelledCorpus | PretrainCorpus, folder: Path, *, version: st
 
 
 def survey(source: str, *, out: str | Path, seed: int = 0, **options: Any) -> list[Found]:
-    """Read and check a source as :func:`build_dataset` does, without building anything.
+    """Read and check a source as :func:`build_dataset` does, without building a dataset.
 
     Parameters
     ----------
@@ -139,7 +140,7 @@ def survey(source: str, *, out: str | Path, seed: int = 0, **options: Any) -> li
     Raises
     ------
     InputError
-        As in :func:`build_dataset` while it reads the source.
+        As in :func:`build_dataset`.
     """
     return [_found(corpus, folder) for corpus, folder in _load(source, options, Path(out), seed)]
 
@@ -151,7 +152,7 @@ def _found(corpus: LabelledCorpus | PretrainCorpus, folder: Path) -> Found:
     if isinstance(corpus, PretrainCorpus):
         counts |= corpus.found
         if corpus.sample:
-            counts["at most to be drawn"] = corpus.sample
+            counts["clips to draw at most"] = corpus.sample
         return Found(folder, "pre-training", corpus.source, counts)
     counts["annotations"] = len(corpus.annotations)
     counts["annotators"] = corpus.annotations["annotator_id"].n_unique()
@@ -167,8 +168,10 @@ def _load(
     source = sources[name]
     loaded = source.load(make_options(source, options), out=out, seed=seed)
     corpora = [loaded] if isinstance(loaded, (LabelledCorpus, PretrainCorpus)) else loaded
+    groups = options.get("group")
     for number, corpus in enumerate(corpora):
-        yield corpus, out.with_name(f"{out.name}-pretrain") if number else out
+        place = out.with_name(f"{out.name}-pretrain") if number else out
+        yield keep_together(corpus, Path(groups)) if groups and isinstance(corpus, LabelledCorpus) else corpus, place
 
 
 def _dataset_name(source: Source, options: Any) -> str:

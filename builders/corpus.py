@@ -1,4 +1,4 @@
-"""What every source gives: a corpus as plain tables, with the facts for its card."""
+"""Corpora as the readers return them: tables, and facts for the card."""
 
 from __future__ import annotations
 
@@ -12,16 +12,21 @@ import polars as pl
 
 from ..cards.dataset import About
 from ..errors import InputError
+from ..runtime.text import counted
 from .quality import QualityConfig
 
 Render = Callable[[Path, Executor], None]
 
 
+def as_problem(error: InputError) -> str:
+    """Return the message of an error as an item of a list of problems, without its full stop."""
+    return str(error).removesuffix(".")
+
+
 def refuse(what: str, problems: Sequence[str]) -> None:
-    """Raise InputError that lists all problems of an input at once, if there are any."""
+    """Raise an InputError that lists all problems of an input, if there are any."""
     if problems:
-        count = "1 problem" if len(problems) == 1 else f"{len(problems)} problems"
-        raise InputError(f"{what}: {count}: {'; '.join(problems)}.")
+        raise InputError(f"{what}: {counted(len(problems), 'problem')}: {'; '.join(problems)}.")
 
 
 def _check_clips(clips: pl.DataFrame, key: str, about: About) -> None:
@@ -29,44 +34,43 @@ def _check_clips(clips: pl.DataFrame, key: str, about: About) -> None:
         raise InputError(f"{about.title}: the corpus is empty; expected at least one clip.")
     doubled = clips.filter(pl.col(key).is_duplicated())[key]
     if len(doubled):
-        raise InputError(f"{key} {doubled[0]}: stands twice among the clips; expected one row a clip.")
+        raise InputError(f"duplicate {key} {doubled[0]}; expected one row per clip.")
 
 
 @dataclass(frozen=True)
 class LabelledCorpus:
-    """A corpus before it is built.
+    """A labelled corpus.
 
     Attributes
     ----------
     clips : DataFrame
-        ``clip_id, song_id, artist, album, title, start, duration, audio``; ``audio`` relative to
-        ``audio_folder`` or null.
+        ``clip_id, song_id, artist, album, title, start, duration, audio``; ``audio`` is relative to ``audio_folder``,
+        or null.
     annotations : DataFrame
-        ``clip_id, trace, annotator_id, time, arousal, valence``, in [-0.5, 0.5].
+        ``clip_id, trace, annotator_id, time, arousal, valence``, with values in [-0.5, 0.5].
     about : About
-        Facts for the card.
+        Description for the card.
     source : dict
-        What the corpus was read from, with SHA-256.
+        Description of the source for the manifest, with SHA-256 of its files.
     audio_folder : Path, optional
-        Where the audio lies; none means labels alone.
+        Folder of the audio; None for a dataset without audio.
     problems : dict
-        Clips whose audio cannot be found or used, with the reason; others are found when it is analysed.
+        Clips whose audio is known to be unusable, with the reason. Further ones are found by the analysis.
     settings : dict
-        Settings of the source, for the manifest.
+        Settings of the source for the manifest.
     render : callable, optional
-        Makes the audio of a source that has none of its own: takes the folder to fill and what runs
-        calls. What it finds there already is kept.
+        Renders the audio of a synthetic corpus: takes the folder to fill and an executor. Existing files are kept.
     targets : DataFrame, optional
-        Targets of the clips of which only statistics were published, in the columns of ``targets``; they
-        are not computed from ``annotations``, which hold the means.
+        Targets of the clips of which only statistics were published. Those of other clips are computed from
+        ``annotations``, which contain the published means for these clips.
     grouping : DataFrame, optional
-        ``clip_id, artist, album`` by which folds keep clips together, where these are not the clips' own.
+        ``clip_id, artist, album`` by which folds keep clips together, if these are not those of ``clips``.
     tested : frozenset of str, optional
-        Clips that are the test part of every repeat, where it is given; the others are dealt to the other parts.
+        Clips of a published test part; the others are assigned to the other parts at random.
     folds : str
-        How folds are made, for the card, where it is not by whole albums.
+        Description of the folds for the card, unless they keep albums together.
     remarks : tuple of str
-        What was corrected in the source, or could not be checked, one sentence each; printed after a build.
+        Sentences about what was corrected in the source or could not be checked; printed after a build.
     """
 
     clips: pl.DataFrame
@@ -100,30 +104,24 @@ class LabelledCorpus:
 
 @dataclass(frozen=True)
 class PretrainCorpus:
-    """Music without labels before it is filtered.
+    """A corpus of music without labels.
 
     Attributes
     ----------
     clips : DataFrame
-        ``track_id, artist, album, title, seven_digital_id, audio``; ``audio`` relative to the folder or null.
-    about : About
-        Facts for the card.
-    source, settings : dict
-        What the corpus was read from, with SHA-256, and how.
-    audio_folder : Path, optional
-        Where the audio lies.
-    render : callable, optional
+        ``track_id, artist, album, title, seven_digital_id, audio``; ``audio`` is relative to ``audio_folder``, or null.
+    about, source, settings, audio_folder, render
         As in :class:`LabelledCorpus`.
     found : dict
-        Further counts of what was found, for people.
+        Further counts for the report of a dry run.
     fetch : callable, optional
-        Makes sure of the audio of some of the tracks: takes rows of ``clips``, and gives them with their ``audio``.
+        Downloads the audio of some tracks: takes rows of ``clips`` and returns them with their ``audio``.
     licences : DataFrame, optional
-        ``track_id, licence, redistribution`` (whether it allows that), where each track has its own.
+        ``track_id, licence, redistribution`` (whether the licence allows it), if tracks have licences of their own.
     quality : QualityConfig
         Thresholds of the quality filter.
     sample : int, optional
-        Number of clips drawn among those that pass the filter; all of them by default.
+        Number of clips to draw among those that pass the filter; by default all of them.
     """
 
     clips: pl.DataFrame

@@ -1,6 +1,6 @@
-"""What is known of a clip without labels: facts for the quality filter, and beat-synchronous features.
+"""Examination of clips without labels: facts for the quality filter, and beat-synchronous features.
 
-Clips are examined in shards, which are kept beyond a build: another threshold, sample or version needs no new
+Clips are examined in shards, which are cached, so that a build with another threshold, sample or version needs no new
 analysis.
 """
 
@@ -37,16 +37,16 @@ FACTS = {
     "n_beats": pl.Int32,
 }
 
-# Raise it when a clip gives another row of a shard than before.
-_EXAMINED = 2
+# To be increased whenever the row of a clip in a shard changes.
+_REVISION = 2
 
-# Seconds by which decoded music may fall short of its frames: a decoder's delay takes some hundredths.
+# Seconds by which decoded music may be shorter than its frames; the delay of decoders takes some hundredths.
 _LOST = 0.15
 
-# Files that are hashed in one call.
+# Number of files that are hashed in one call.
 _HASHED_AT_ONCE = 64
 
-# A row of a shard: what is known of a clip, why it cannot be used, and its features, row after row.
+# Columns of a shard: facts about a clip, the reason if it is unusable, and its features, flattened.
 _SHARD = {
     "track_id": pl.String,
     **FACTS,
@@ -57,16 +57,16 @@ _SHARD = {
 
 @dataclass(frozen=True, slots=True)
 class Clip:
-    """A clip that is to be examined.
+    """A clip to be examined.
 
     Attributes
     ----------
     track_id : str
-        Its track.
+        Track of the clip.
     path : str
-        Its audio.
+        Audio file.
     sha256 : str or None
-        Of the audio; None where there is no such file.
+        SHA-256 of the audio file; None if it is missing.
     """
 
     track_id: str
@@ -75,14 +75,14 @@ class Clip:
 
 
 class Audio:
-    """The clips' audio, each file of which is read for its SHA-256 once.
+    """Audio files of clips, each of which is hashed only once.
 
     Parameters
     ----------
     folder : Path
-        Where it lies.
+        Folder of the audio.
     pool : Executor
-        Of :func:`emobench.runtime.executor.executor`.
+        Executor of :func:`emobench.runtime.executor.executor`.
     """
 
     def __init__(self, folder: Path, pool: Executor) -> None:
@@ -91,7 +91,7 @@ class Audio:
         self._known: dict[str, Clip] = {}
 
     def clips(self, tracks: pl.DataFrame) -> list[Clip]:
-        """Those of the tracks (``track_id, audio``; ``audio`` relative to the folder or null) that have audio."""
+        """List the clips of those tracks (``track_id, audio``) that have audio."""
         place = self.folder.resolve()
         present = tracks.drop_nulls("audio").select("track_id", "audio")
         new = [
@@ -103,7 +103,7 @@ class Audio:
         return [self._known[track] for track in present["track_id"]]
 
     def digest(self, tracks: pl.DataFrame) -> str:
-        """Hash of the audio of all the tracks."""
+        """Hash the audio of all tracks."""
         known = {clip.track_id: clip.sha256 for clip in self.clips(tracks)}
         return digest([[track, known.get(track)] for track in tracks["track_id"]])
 
@@ -113,26 +113,26 @@ def _hashed(clips: list[Clip]) -> list[Clip]:
 
 
 def examine(clips: Sequence[Clip], config: AnalysisConfig, pool: Executor) -> tuple[list[Path], Tally]:
-    """Examine clips, and keep what was found.
+    """Examine clips, or read cached results.
 
     Parameters
     ----------
     clips : sequence of Clip
-        What to examine.
+        Clips.
     config : AnalysisConfig
-        Settings.
+        Settings of the analysis.
     pool : Executor
-        Of :func:`emobench.runtime.executor.executor`.
+        Executor of :func:`emobench.runtime.executor.executor`.
 
     Returns
     -------
     paths : list of Path
-        Parquet files of ``track_id``, the facts, ``unusable`` (a reason or null) and features, in the order of
+        Parquet files with ``track_id``, the facts, ``unusable`` (a reason, or null) and the features, in the order of
         the clips.
     tally : Tally
-        What it took.
+        Time and number of clips.
     """
-    key = digest(["pretrain", _EXAMINED, REVISION, config, package_versions(heavy=False)])
+    key = digest(["pretrain", _REVISION, REVISION, config, package_versions(heavy=False)])
     work = Work(
         function=partial(_examine, config=config),
         crashed=partial(_unusable, "undecodable"),
@@ -154,15 +154,15 @@ def _identity(clip: Clip) -> list[str | None]:
 
 
 def _examine(clip: Clip, config: AnalysisConfig) -> dict[str, Any]:
-    """Facts and features of a clip, or why it cannot be used."""
+    """Compute the facts and features of a clip, or the reason why it is unusable."""
     if clip.sha256 is None:
         return _unusable("missing", clip)
     path = Path(clip.path)
     if not path.is_file():
-        raise EmobenchError(f"{path}: was there when the build began, and cannot be seen now; {SHARED}")
+        raise EmobenchError(f"{path}: existed when the build began, but is not visible now; {SHARED}")
     try:
         info = probe(path)
-        # Headers lie and decoders pass over damage; frames do neither.
+        # Headers may be wrong and decoders skip damage, but frames reveal both.
         frames = walk(path) if info.codec.startswith("MPEG") else None
         samples = decode(path, sample_rate=config.sample_rate)
         if len(samples) == 0:

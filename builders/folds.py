@@ -1,39 +1,41 @@
 """Album-aware folds: repeats of training, verification and test parts (Schmidt and Kim 2013, section 6).
 
-Whole albums are dealt, so that no album stands in two parts (the album effect: Whitman et al. 2001,
-Kim et al. 2006). An album is known by its artist and title without case, accents, spaces or punctuation.
+Whole albums are assigned to parts, so that no album is in two of them (the album effect: Whitman et al. 2001, Kim et
+al. 2006). Albums are identified by artist and title, ignoring case, accents, spaces and punctuation.
 """
 
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 
 from ..errors import InputError
+from ..runtime.text import counted
 
 SPLITS = ("train", "verification", "test")
 
-# Cells of the table behind an exact deal; beyond, albums are small beside the corpus and greed does.
+# Largest table of the exact assignment. In larger corpora, albums are small relative to the corpus, and the greedy
+# assignment is accurate enough.
 _LARGEST_SEARCH = 200_000_000
 
 
 @dataclass(frozen=True)
 class FoldConfig:
-    """How clips are dealt.
+    """Settings of the folds.
 
     Attributes
     ----------
     repeats : int
-        Independent deals (the paper's 5).
+        Number of independent assignments (5 in the paper).
     shares : tuple of float
-        Of training, verification and test (the paper's 0.5, 0.2, 0.3). Where the test part is given, the ratio of
-        the first two is that of the others.
+        Shares of the training, verification and test parts (0.5, 0.2, 0.3 in the paper). With a published test part,
+        the others are divided in the ratio of the first two.
     seed : int
-        Of the deals.
+        Seed of the assignments.
     """
 
     repeats: int = 5
@@ -48,32 +50,47 @@ class FoldConfig:
 
 
 def normalised(text: str) -> str:
-    """Text without case, accents, spaces and punctuation, in any script."""
+    """Remove case, accents, spaces and punctuation from text in any script."""
     decomposed = unicodedata.normalize("NFKD", text.casefold())
     kept = "".join(letter for letter in decomposed if letter.isalnum())
     return unicodedata.normalize("NFKC", kept)
 
 
 def album_key(artist: str, album: str) -> str:
-    """Key of an album: the normalised artist and title."""
+    """Return the key of an album: its normalised artist and title."""
     return f"{normalised(artist)}/{normalised(album)}"
 
 
-def _deal(sizes: np.ndarray, shares: tuple[float, float, float], generator: np.random.Generator) -> np.ndarray:
-    """Deal albums to parts within two points of the shares where any deal is; the part of each album."""
+def connected(sets: Iterable[Sequence[str]]) -> Callable[[str], str]:
+    """Connect the items of each set, and return a function from an item to a representative of its component."""
+    parents: dict[str, str] = {}
+
+    def root(item: str) -> str:
+        while parents.setdefault(item, item) != item:
+            item = parents[item]
+        return item
+
+    for items in sets:
+        for item in items:
+            parents[root(item)] = root(items[0])
+    return root
+
+
+def _assign(sizes: np.ndarray, shares: tuple[float, float, float], generator: np.random.Generator) -> np.ndarray:
+    """Assign albums to parts, within two percentage points of the shares if possible; returns their parts."""
     total = int(sizes.sum())
     wanted = np.array(shares) * total
-    parts, lacking = _deal_greedily(sizes, wanted, generator)
+    parts, lacking = _assign_greedily(sizes, wanted, generator)
     good = np.abs(lacking).max() <= 0.02 * total and len(set(parts.tolist())) == 3
     if good or len(sizes) * (total + 1) ** 2 > _LARGEST_SEARCH:
         return parts
-    return _deal_exactly(sizes, wanted, generator)
+    return _assign_exactly(sizes, wanted, generator)
 
 
-def _deal_greedily(
+def _assign_greedily(
     sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Part of each album, and what the parts lack: large albums first, each to the part that lacks most."""
+    """Assign large albums first, each to the part that lacks most clips; returns the parts and what they lack."""
     lacking = wanted.copy()
     parts = np.empty(len(sizes), np.intp)
     # Equal albums in random order.
@@ -84,11 +101,11 @@ def _deal_greedily(
     return parts, lacking
 
 
-def _deal_exactly(sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    """Deal albums as near to the numbers wanted as can be; by chance among the deals that are."""
+def _assign_exactly(sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    """Draw one of the assignments of albums that come closest to the numbers wanted (dynamic programming)."""
     total = int(sizes.sum())
     order = generator.permutation(len(sizes))
-    # reached[k, a, b]: the first k albums can be dealt with a clips in training and b in verification.
+    # reached[k, a, b]: the first k albums can be assigned with a clips in training and b in verification.
     reached = np.zeros((len(sizes) + 1, total + 1, total + 1), bool)
     reached[0, 0, 0] = True
     for step, size in enumerate(sizes[order]):
@@ -104,24 +121,24 @@ def _deal_exactly(sizes: np.ndarray, wanted: np.ndarray, generator: np.random.Ge
     for step in range(len(sizes) - 1, -1, -1):
         size = sizes[order[step]]
         before = [(a - size, b), (a, b - size), (a, b)]
-        ways = [part for part, (i, j) in enumerate(before) if i >= 0 and j >= 0 and reached[step, i, j]]
-        part = ways[int(generator.integers(len(ways)))]
+        options = [part for part, (i, j) in enumerate(before) if i >= 0 and j >= 0 and reached[step, i, j]]
+        part = options[int(generator.integers(len(options)))]
         parts[order[step]] = part
         a, b = before[part]
     return parts
 
 
 def fold_table(clips: pl.DataFrame, config: FoldConfig, tested: Collection[str] | None = None) -> pl.DataFrame:
-    """Deal clips to the parts of each repeat.
+    """Assign clips to the parts of each repeat.
 
     Parameters
     ----------
     clips : DataFrame
-        ``clip_id, artist, album``; the order of its rows does not matter.
+        ``clip_id, artist, album``, in any order.
     config : FoldConfig
-        Repeats, shares, seed.
+        Repeats, shares and seed.
     tested : collection of str, optional
-        Clips that are the test part of every repeat; by default it is dealt too.
+        Clips of the test part of every repeat; by default the test part is drawn too.
 
     Returns
     -------
@@ -131,29 +148,29 @@ def fold_table(clips: pl.DataFrame, config: FoldConfig, tested: Collection[str] 
     Raises
     ------
     InputError
-        If there are fewer albums than parts that are dealt: each needs one. Or if none of ``tested`` is there.
+        If there are fewer albums than parts to fill, or none of ``tested`` is among the clips.
     """
     clips = clips.select("clip_id", "artist", "album").sort("clip_id")
     keys = [album_key(artist, album) for _, artist, album in clips.iter_rows()]
-    dealt = ~np.array([clip in (tested or ()) for clip in clips["clip_id"]])
+    drawn = ~np.array([clip in (tested or ()) for clip in clips["clip_id"]])
     names = SPLITS if tested is None else SPLITS[:2]
-    if tested is not None and dealt.all():
-        raise InputError(f"{len(keys)} usable clips, and none of the {len(tested)} that are to be the test part.")
-    albums, owner, sizes = np.unique(np.array(keys, dtype=object)[dealt], return_inverse=True, return_counts=True)
+    if tested is not None and drawn.all():
+        raise InputError(f"none of the {len(tested)} clips of the test part is among the {len(keys)} usable clips.")
+    albums, owner, sizes = np.unique(np.array(keys, dtype=object)[drawn], return_inverse=True, return_counts=True)
     if len(albums) < len(names):
         raise InputError(
-            f"{dealt.sum()} usable clips on {len(albums)} albums: folds need at least {len(names)} albums, one each "
-            f"for {', '.join(names[:-1])} and {names[-1]}. Add clips from other albums."
+            f"{counted(drawn.sum(), 'usable clip')} on {counted(len(albums), 'album')}: folds need at least "
+            f"{len(names)} albums, one each for {', '.join(names[:-1])} and {names[-1]}. Add clips from other albums."
         )
     tables = []
     for repeat in range(config.repeats):
         generator = np.random.default_rng([config.seed, repeat])
         parts = np.full(len(keys), SPLITS.index("test"))
         if tested is None:
-            parts[dealt] = _deal(sizes, config.shares, generator)[owner]
+            parts[drawn] = _assign(sizes, config.shares, generator)[owner]
         else:
-            wanted = np.array(config.shares[:2]) / sum(config.shares[:2]) * dealt.sum()
-            parts[dealt] = _deal_greedily(sizes, wanted, generator)[0][owner]
+            wanted = np.array(config.shares[:2]) / sum(config.shares[:2]) * drawn.sum()
+            parts[drawn] = _assign_greedily(sizes, wanted, generator)[0][owner]
         tables.append(
             pl.DataFrame(
                 {

@@ -1,4 +1,4 @@
-"""From a labelled corpus to a labelled dataset: targets, beats, exclusions, folds, release; and back."""
+"""Build labelled datasets from corpora (targets, beats, exclusions, folds), and read them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from ..audio.analysis import Analysis, AnalysisConfig, analyse_file
 from ..cards.dataset import LabelledFacts, labelled_card
 from ..errors import AudioError, InputError
 from ..runtime.executor import ordered_map
-from ..runtime.files import read_json
+from ..runtime.files import read_json, sha256_file
 from . import release
 from .audio_files import ClipSource, audio_hashes, clip_sources
 from .corpus import LabelledCorpus
@@ -34,12 +34,12 @@ class LabelledConfig:
 
     Attributes
     ----------
-    targets, folds, analysis
-        Settings of the parts.
+    targets, folds, analysis : TargetConfig, FoldConfig, AnalysisConfig
+        Settings of targets, folds and audio analysis.
     min_beats : int
-        A clip with fewer beats is excluded (the paper's four).
+        Minimum number of beats of a clip (4 in the paper).
     silence_db : float
-        A clip below this level is excluded as silent.
+        Level in decibels relative to full scale below which a clip is silent.
     """
 
     targets: TargetConfig = field(default_factory=TargetConfig)
@@ -50,17 +50,17 @@ class LabelledConfig:
 
 
 def analyse_clip(source: ClipSource, config: AnalysisConfig) -> Analysis | str:
-    """Analyse a clip; the reason where its audio cannot be used."""
+    """Analyse the audio of a clip; returns the reason if it is unusable."""
     try:
         found = analyse_file(source.path, start=source.start, duration=source.duration, config=config)
     except AudioError as error:
         return error.reason
-    # A decoder's delay may cost some milliseconds; a tenth of a second is music that is not there.
+    # The delay of a decoder may take some milliseconds, but not a tenth of a second.
     return found if found.duration >= source.duration - 0.1 else "too_short"
 
 
 def audio_kind(settings: Mapping[str, Any]) -> str:
-    """Whether audio files are clips or songs, by a source's settings; ``start`` counts in the file by default."""
+    """Return the kind of the audio files in the settings of a source; by default ``songs``."""
     return str(settings.get("audio_kind", "songs"))
 
 
@@ -78,25 +78,25 @@ def build(
     Parameters
     ----------
     corpus : LabelledCorpus
-        What a source read.
+        The corpus.
     out : Path
         Folder of the dataset.
     name, version : str
-        Of the dataset.
+        Name and version of the dataset.
     config : LabelledConfig
         Settings.
     pool : Executor
-        Of :func:`emobench.runtime.executor.executor`, for the audio.
+        Executor of :func:`emobench.runtime.executor.executor`.
 
     Returns
     -------
     bool
-        False where the dataset was there already, whole and the same.
+        Whether the dataset was built; False if it already exists.
 
     Raises
     ------
     InputError
-        If the corpus cannot make a dataset, or the place is taken by other content.
+        If no dataset can be built from the corpus, or the folder has other content.
     """
     release.check_version(version)
     source = dict(corpus.source)
@@ -139,7 +139,7 @@ def build(
 
 
 def _targets(corpus: LabelledCorpus, config: TargetConfig) -> pl.DataFrame:
-    """Targets of all clips, in their order: computed from ratings, or given where there are none."""
+    """Collect the targets of all clips in order, computed from ratings or published."""
     if corpus.targets is None:
         return target_table(corpus.annotations, config)
     rated = corpus.annotations.filter(~pl.col("clip_id").is_in(corpus.targets["clip_id"].unique().implode()))
@@ -155,7 +155,7 @@ def _analyse(
     config: LabelledConfig,
     pool: Executor,
 ) -> dict[str, Analysis]:
-    """Analyse the clips that are not excluded yet; adds to ``excluded`` those that fall out."""
+    """Analyse the clips that are not excluded yet, and add unusable ones to ``excluded``."""
     sources = [item for item in sources if item.clip_id not in excluded]
     excluded.update(dict.fromkeys(clips.filter(pl.col("audio").is_null())["clip_id"], "missing"))
     analyses: dict[str, Analysis] = {}
@@ -191,14 +191,14 @@ def _tables(
     )
     unlabelled = clips.filter((pl.col("n_annotators") == 0) & pl.col("excluded").is_null())["clip_id"]
     if len(unlabelled):
-        raise InputError(f"clip {unlabelled[0]}: has no ratings; expected some for every clip.")
+        raise InputError(f"clip {unlabelled[0]}: has no ratings; expected ratings of every clip.")
     usable = clips.filter(pl.col("excluded").is_null())
     if usable.is_empty():
         reasons = clips["excluded"].value_counts().sort("excluded").rows()
-        raise InputError(f"no clip can be used: {', '.join(f'{count} {reason}' for reason, count in reasons)}.")
-    dealt = usable
+        raise InputError(f"no clip is usable: {', '.join(f'{count} {reason}' for reason, count in reasons)}.")
+    grouped = usable
     if corpus.grouping is not None:
-        dealt = usable.select("clip_id").join(corpus.grouping, on="clip_id", maintain_order="left")
+        grouped = usable.select("clip_id").join(corpus.grouping, on="clip_id", maintain_order="left")
     beat_tables = [_beat_table(targets, clip, found) for clip, found in analyses.items()]
     schema = {
         "clip_id": pl.String,
@@ -212,7 +212,7 @@ def _tables(
         "annotations": corpus.annotations,
         "targets": targets,
         "beats": pl.concat(beat_tables) if beat_tables else pl.DataFrame(schema=schema),
-        "folds": fold_table(dealt, config.folds, corpus.tested),
+        "folds": fold_table(grouped, config.folds, corpus.tested),
     }
 
 
@@ -258,7 +258,7 @@ def _card_facts(
     facts = _facts(tables)
     shares = tables["folds"].group_by("repeat", "split").len().sort("repeat", "split")
     targets = tables["targets"]
-    # Unknown where a corpus gives targets instead of ratings.
+    # Numbers of ratings are unknown if the corpus has targets instead of ratings.
     counts = targets["n"].drop_nulls().to_numpy()
     return LabelledFacts(
         name=name,
@@ -292,16 +292,16 @@ def _card_facts(
 
 @dataclass(frozen=True, repr=False)
 class LabelledDataset:
-    """A labelled dataset read back.
+    """A labelled dataset.
 
     Attributes
     ----------
     folder : Path
-        Where it lies.
+        Folder of the dataset.
     manifest : Manifest
-        Its manifest.
+        Manifest of the dataset.
     clips, targets, beats, folds : DataFrame
-        Its tables, as in the contract of the dataset.
+        Tables of the dataset; their columns are listed in its card.
     """
 
     folder: Path
@@ -310,6 +310,11 @@ class LabelledDataset:
     targets: pl.DataFrame
     beats: pl.DataFrame
     folds: pl.DataFrame
+
+    @cached_property
+    def manifest_sha256(self) -> str:
+        """SHA-256 of the manifest's file."""
+        return sha256_file(self.folder / release.MANIFEST)
 
     @property
     def name(self) -> str:
@@ -323,7 +328,7 @@ class LabelledDataset:
 
     @cached_property
     def annotations(self) -> pl.DataFrame:
-        """Single ratings, read when they are first used."""
+        """Ratings, read on first access."""
         return release.read_table(self.folder, "annotations")
 
     def __repr__(self) -> str:
@@ -344,11 +349,11 @@ class LabelledDataset:
 
     @property
     def split(self) -> str | None:
-        """Name of the split where the test part was given, not dealt."""
+        """Name of the published split; None if folds are random."""
         return self.manifest.config.source.get("split")
 
     def audio_folder(self) -> Path | None:
-        """Where ``local.json`` says that the audio lies, or that published with it; None where there is none."""
+        """Return the audio folder, from ``local.json`` or published with the dataset; None without audio."""
         path = self.folder / release.LOCAL
         if not path.is_file():
             published = self.folder / "audio"
@@ -356,18 +361,18 @@ class LabelledDataset:
         return self.folder / str(read_json(path, "local.json").get("audio", "."))
 
     def sources(self, folder: Path) -> list[ClipSource]:
-        """Where the music of the clips that are in the folds lies, in the order of the clips."""
+        """List the audio of the clips that are not excluded."""
         kept = self.clips.filter(pl.col("excluded").is_null())
         return clip_sources(kept, folder, kind=audio_kind(self.manifest.config.source))
 
 
 def load(folder: Path) -> LabelledDataset:
-    """Read a labelled dataset and check every file against its manifest.
+    """Read a labelled dataset, and check every file against its manifest.
 
     Raises
     ------
     InputError
-        If there is none, it is a pre-training dataset, or a file is missing or was changed.
+        If there is no dataset, it is a pre-training dataset, or a file is missing or was changed.
     """
     manifest = release.load_manifest(folder)
     if manifest.kind != "labelled":

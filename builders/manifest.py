@@ -1,4 +1,4 @@
-"""The manifest of a dataset: what it is, what it was built from, and the SHA-256 of each of its files."""
+"""Manifest of a dataset: its identity, source and settings, and the SHA-256 of each file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SCHEMA = 1
 MANIFEST = "manifest.json"
 LOCAL = "local.json"
 
-# Names and versions become parts of paths, here and in folders of results.
+# Names and versions become parts of paths of datasets and results.
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 NAME_RULE = "letters, digits, '.', '_' and '-', beginning with a letter or a digit"
 
@@ -72,7 +72,7 @@ class Recipe(_Model):
         return value
 
     def plain(self) -> dict[str, Any]:
-        """Return what the file holds, as plain data."""
+        """Return the content of the file as plain data."""
         return self.model_dump(mode="json", exclude_unset=True)
 
 
@@ -82,7 +82,7 @@ class File(_Model):
     Attributes
     ----------
     sha256 : str
-        SHA-256 of its bytes, in hexadecimal.
+        SHA-256 of the file, in hexadecimal.
     rows : int or None
         Number of rows of a Parquet file.
     """
@@ -99,13 +99,13 @@ class Manifest(Recipe):
     synthetic : bool
         Whether the music or the ratings are synthetic.
     counts : dict
-        Numbers of clips, beats and so on; ``rejected`` holds the number of clips by reason.
+        Numbers of clips, beats and so on; ``rejected`` contains the number of clips by reason.
     excluded : dict
         Reason of each excluded clip of a labelled dataset.
     remarks : tuple of str
-        What was corrected in the source, or could not be checked.
+        Sentences about what was corrected in the source or could not be checked.
     files : dict
-        Files by their paths in the dataset's folder.
+        Files by relative path.
     """
 
     synthetic: bool = False
@@ -135,8 +135,8 @@ def load_manifest(folder: Path) -> Manifest:
     Raises
     ------
     InputError
-        If the folder or its manifest is missing or of another schema, a field is invalid, the name or the version
-        could lead out of a folder, or a file is outside the dataset's folder, links resolved.
+        If there is no manifest, it has another schema or an invalid field, or a file is outside the dataset's folder
+        after resolving links.
     """
     path = folder / MANIFEST
     if not path.is_file():
@@ -156,23 +156,25 @@ def load_manifest(folder: Path) -> Manifest:
     root = _root(folder)
     for name in manifest.files:
         if not (folder / name).resolve().is_relative_to(root):
-            raise InputError(f"{folder / name}: a link leads out of the dataset's folder; expected a file inside it.")
+            raise InputError(
+                f"{folder / name}: a link to a file outside the dataset's folder; expected a file inside it."
+            )
     return manifest
 
 
 def described(error: ValidationError) -> str:
-    """Describe the first problem of a model in one line that names the field."""
+    """Describe the first invalid field of a model in one line."""
     first = error.errors()[0]
     where = ".".join(map(str, first["loc"]))
     if first["type"] == "value_error":
-        told = first["msg"].removeprefix("Value error, ")
-        return f"{where}{' ' if told.startswith('is ') else ': '}{told}"
+        message = first["msg"].removeprefix("Value error, ")
+        return f"{where}{' ' if message.startswith('is ') else ': '}{message}"
     return f"{where} is {first['input']!r:.60}: {first['msg'][0].lower()}{first['msg'][1:]}"
 
 
 def _root(folder: Path) -> Path:
-    """Return the folder that the files of a dataset may not leave."""
-    # In the cache of the Hub, a snapshot's files are links to the blobs of its repository.
+    """Return the folder that must contain the files of a dataset."""
+    # In the Hub's cache, the files of a snapshot are links to the blobs of its repository.
     place = folder.resolve()
     cached = place.parent.name == "snapshots" and (place.parents[1] / "blobs").is_dir()
     return place.parents[1] if cached else place
@@ -184,14 +186,14 @@ def check_files(folder: Path, manifest: Manifest) -> None:
     Raises
     ------
     InputError
-        If a file is missing or differs, naming it.
+        If a file is missing or differs.
     """
     for name, entry in manifest.files.items():
         path = folder / name
         if not path.is_file():
-            raise InputError(f"{path}: missing though the manifest lists it; build the dataset again.")
+            raise InputError(f"{path}: missing, although the manifest lists it; build the dataset again.")
         if sha256_file(path) != entry.sha256:
             raise InputError(
-                f"{path}: changed after it was built (its SHA-256 is not the manifest's); build the dataset "
-                "again, under a new version if the change is wanted."
+                f"{path}: changed after it was built (its SHA-256 differs from the manifest); build the dataset again, "
+                "under a new version if the change is intended."
             )

@@ -1,4 +1,4 @@
-"""Options of sources: dataclasses whose fields become keyword arguments in Python and options of the command line."""
+"""Options of sources: fields of dataclasses, which become keyword arguments and command-line options."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Option:
     metavar : str or None
         Placeholder for the value in the help.
     panel : str or None
-        Title of the group of options; None for the source's own.
+        Title of the panel in the help; None for the source's own options.
     group : str or None
-        Field of the source's options that holds the shared options to which it belongs.
+        Field of the source's options with the shared dataclass that contains this option, if any.
     """
 
     name: str
@@ -48,9 +48,19 @@ class Option:
         return self.default is MISSING
 
 
+# Option of all sources of labelled datasets, applied after the corpus is read.
+GROUP = Option(
+    "group",
+    Path | None,
+    None,
+    "Table with the columns clip_id and group. Clips of one group are kept together in the folds, as are albums.",
+    panel="Dataset",
+)
+
+
 def options_of(source: Source) -> list[Option]:
-    """List the options of a source; those of shared dataclasses among its fields are listed one by one."""
-    return list(_options(source.options))
+    """List the options of a source, including those of shared dataclasses and of all labelled sources."""
+    return [*_options(source.options), *([GROUP] if source.labelled else [])]
 
 
 def _options(kind: type, group: str | None = None, panel: str | None = None) -> Iterator[Option]:
@@ -64,7 +74,7 @@ def _options(kind: type, group: str | None = None, panel: str | None = None) -> 
 
 
 def make_options(source: Source, given: Mapping[str, Any]) -> Any:
-    """Make the options of a source from keyword arguments.
+    """Create the options of a source from keyword arguments.
 
     Parameters
     ----------
@@ -87,8 +97,10 @@ def make_options(source: Source, given: Mapping[str, Any]) -> Any:
         if option.required and given.get(name) is None:
             raise InputError(f"`{name}`: required by the source {source.name}. {option.help}")
         if name in given:
+            value = _value(option, given[name])
             place = own if option.group is None else groups.setdefault(option.group, {})
-            place[name] = _value(option, given[name])
+            if option is not GROUP:
+                place[name] = value
     hints = get_type_hints(source.options)
     return source.options(**own, **{name: hints[name](**values) for name, values in groups.items()})
 
@@ -97,7 +109,7 @@ def _value(option: Option, value: Any) -> Any:
     if Path not in (option.type, *get_args(option.type)) or value is None:
         return value
     place = str(Path(value).resolve())
-    # Decoders and manifests take text only.
+    # Decoders and manifests only accept text.
     if escaped(place) != place:
-        raise InputError(f"{escaped(place)}: a name in it is not UTF-8; rename that file or folder.")
+        raise InputError(f"{escaped(place)}: the path is not valid UTF-8; rename the file or folder.")
     return Path(value)

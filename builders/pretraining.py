@@ -1,9 +1,9 @@
-"""From music without labels to a pre-training dataset: quality filter, sample, beat-synchronous features.
+"""Build pre-training datasets from music without labels: quality filter, sample, beat-synchronous features.
 
-A sample is drawn among the clips that pass the filter, as in the paper. All tracks are put in an order that the
-seed and their ids alone decide; clips are examined in that order until enough have passed. That gives what filtering
-all of them first would give, whoever examines which clip when, and a smaller sample is the beginning of a
-larger one. Tracks behind the last one drawn are not in the dataset, and are counted.
+A sample is drawn among the clips that pass the filter, as in the paper. All tracks are put in a random order, which
+depends only on the seed and their ids, and clips are examined in that order until enough have passed. The result is the
+same as after filtering all of them first, regardless of scheduling, and a smaller sample is the beginning of a larger
+one. Tracks after the last clip drawn are not in the dataset; they are counted.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class PretrainConfig:
     Attributes
     ----------
     analysis : AnalysisConfig
-        Of the features.
+        Settings of the features.
     quality : QualityConfig
-        Thresholds of the filter.
+        Thresholds of the quality filter.
     sample : int, optional
-        How many clips are drawn among those that pass; none means all of them.
+        Number of clips to draw among those that pass the filter; None for all of them.
     seed : int
-        Of the sample.
+        Seed of the sample.
     """
 
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
@@ -53,19 +53,19 @@ class PretrainConfig:
 
     def __post_init__(self) -> None:
         if self.sample is not None and self.sample < 1:
-            raise InputError(f"`sample` {self.sample}: expected at least one clip.")
+            raise InputError(f"`sample` {self.sample}: expected at least 1.")
 
 
-# Rows of a Parquet file of features: some 50 MB of pitch.
+# Rows of a Parquet file of features; about 50 MB for pitch.
 _ROWS = 250_000
 
-# Clips that are examined at a time for a sample: at least so many, and this share more than are still wanted.
+# Clips that are examined at a time for a sample: a minimum, and a factor of the number still needed.
 _LEAST, _MORE = 64, 1.1
 
 
 @dataclass(frozen=True)
 class _Examined:
-    """Tracks of the dataset, with the verdict on each, and where the features are."""
+    """Tracks of the dataset with the verdicts of the filter, and files of the features."""
 
     tracks: pl.DataFrame
     files: list[Path]
@@ -80,29 +80,29 @@ def build(
     Parameters
     ----------
     corpus : PretrainCorpus
-        What a source read.
+        The corpus.
     out : Path
         Folder of the dataset.
     name, version : str
-        Of the dataset.
+        Name and version of the dataset.
     config : PretrainConfig
         Settings.
     pool : Executor
-        Of :func:`emobench.runtime.executor.executor`, for the audio.
+        Executor of :func:`emobench.runtime.executor.executor`.
 
     Returns
     -------
     Tally or None
-        What the features took; None where the dataset was there already, whole and the same.
+        Time and number of clips of the extraction; None if the same dataset already exists.
 
     Raises
     ------
     InputError
-        If no clip passes the filter, or the place is taken by other content.
+        If no clip passes the filter, or the folder has other content.
     """
     release.check_version(version)
     if corpus.audio_folder is None and corpus.render is None:
-        raise InputError(f"{corpus.about.title}: a pre-training set needs audio.")
+        raise InputError(f"{corpus.about.title}: pre-training datasets require audio.")
     order = draw_order(corpus.clips, config)
 
     def wanted(audio: str | None) -> Recipe:
@@ -142,7 +142,7 @@ def build(
             about=corpus.about,
             sample=config.sample,
             counts=counts,
-            filter=config.quality.told(),
+            filter=config.quality.describe(),
             licences=corpus.licences is not None,
         )
         release.write_card(folder, pretrain_card(facts))
@@ -152,14 +152,14 @@ def build(
 
 
 def draw_order(clips: pl.DataFrame, config: PretrainConfig) -> pl.DataFrame:
-    """The tracks in the order in which they are examined."""
+    """Put the tracks in the order in which they are examined."""
     if config.sample is None:
         return clips
     return clips.sort("track_id")[np.random.default_rng(config.seed).permutation(len(clips))]
 
 
 def _listed(order: pl.DataFrame, out: Path, config: PretrainConfig, *, may_grow: bool) -> pl.DataFrame | None:
-    """The tracks that the dataset lists; None where that is not known before they are examined."""
+    """Return the tracks that the dataset lists; None if that is only known after examining them."""
     if config.sample is None and not may_grow:
         return order
     if not (out / release.MANIFEST).is_file():
@@ -174,7 +174,7 @@ def _examine(
     config: PretrainConfig,
     fetch: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
 ) -> _Examined:
-    """Examine tracks in their order until enough have passed the filter, or all of them."""
+    """Examine tracks in order until enough have passed the filter, or all of them."""
     verdicts = [pl.DataFrame(schema=_VERDICT)]
     files: list[Path] = []
     tally = Tally()
@@ -198,7 +198,7 @@ def _examine(
     if config.sample is not None and len(drawn) == config.sample:
         tracks = tracks.head(int((tracks["track_id"] == drawn[-1]).arg_max() or 0) + 1)
     tracks = tracks.join(verdict, on="track_id", how="left", maintain_order="left").with_columns(
-        # What has no audio was not examined.
+        # Tracks without audio were not examined.
         pl.col("kept").fill_null(False),
         rejected=pl.when(pl.col("kept").is_null()).then(pl.lit("missing")).otherwise("rejected"),
     )
@@ -206,7 +206,7 @@ def _examine(
 
 
 def _next(left: pl.DataFrame, config: PretrainConfig, passed: int, *, fetched: bool) -> pl.DataFrame:
-    """The tracks that are examined together: with as many clips as are still wanted, and some more."""
+    """Choose the next tracks to examine: those with the number of clips still needed, and some more."""
     if config.sample is None:
         return left
     wanted = max(math.ceil(_MORE * (config.sample - passed)), _LEAST)
@@ -220,7 +220,7 @@ _VERDICT = {"track_id": pl.String, **FACTS, "kept": pl.Boolean, "rejected": pl.S
 
 
 def _verdict(path: Path, quality: QualityConfig) -> pl.DataFrame:
-    """Facts of the clips of a shard, and what the filter says to them."""
+    """Read the facts about the clips of a shard, and apply the filter to them."""
     rows = pl.read_parquet(path, columns=["track_id", *FACTS, "unusable"])
     rejected = [
         row["unusable"] or rejection(ClipFacts(**{name: row[name] for name in FACTS}), quality)
@@ -233,13 +233,13 @@ def _verdict(path: Path, quality: QualityConfig) -> pl.DataFrame:
 
 
 def _write_tables(folder: Path, examined: _Examined) -> dict[str, Any]:
-    """Write the tables, a shard at a time; gives the counts."""
+    """Write the tables shard by shard; returns the counts."""
     tracks = examined.tracks
     kept = tracks.filter("kept")
     rejections = dict(tracks["rejected"].drop_nulls().value_counts().sort("rejected").iter_rows())
     if kept.is_empty():
         listed = ", ".join(f"{count} {reason}" for reason, count in rejections.items())
-        raise InputError(f"no clip passes the quality filter ({listed}); loosen a threshold or check the clips.")
+        raise InputError(f"no clip passes the quality filter ({listed}); relax the thresholds or check the clips.")
     waiting: dict[str, list[pl.DataFrame]] = {table: [] for table in TABLES}
     files = 0
 
@@ -270,7 +270,7 @@ def _write_tables(folder: Path, examined: _Examined) -> dict[str, Any]:
 
 
 def _feature_table(rows: pl.DataFrame, table: str) -> pl.DataFrame:
-    """Rows ``track_id, beat, features`` of the clips of a shard."""
+    """Make the rows ``track_id, beat, features`` of the clips of a shard."""
     values = rows[table].explode().to_numpy().astype(np.float32, copy=False)
     values = values.reshape(int(rows["n_beats"].sum()), -1)
     beats = rows.select("track_id", beat=pl.int_ranges(0, "n_beats", dtype=pl.Int32)).explode("beat")

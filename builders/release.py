@@ -1,8 +1,8 @@
-"""A dataset on disk: Parquet files, manifest and card, written whole or not at all.
+"""Write and read the files of a dataset: Parquet tables, manifest and card.
 
-A build works in a hidden folder beside its place and is renamed into it when it is complete. The
-manifest names every file with its SHA-256 and rows, so that a later change is noticed; the same inputs,
-settings and versions give the same bytes, so nothing in it tells the time or the machine.
+Building is all or nothing: a dataset is built in a hidden folder beside its final one, which is renamed when it is
+complete. The manifest lists every file with its SHA-256 and number of rows, so that later changes are noticed. The same
+inputs, settings and versions give the same bytes, so the files contain neither times nor paths of the machine.
 """
 
 from __future__ import annotations
@@ -63,30 +63,30 @@ def recipe(
 
 
 def settings(source: Mapping[str, Any], dataset: object) -> Settings:
-    """Settings of a source and of a builder, as the manifest holds them."""
+    """Convert the settings of a source and of a builder for the manifest."""
     return Settings(source=plain(source), dataset=plain(dataset))
 
 
 def already_built(out: Path, wanted: Recipe) -> bool:
-    """Whether ``out`` holds this very dataset, complete and unchanged.
+    """Whether ``out`` contains this dataset.
 
     Parameters
     ----------
     out : Path
         Folder of the dataset.
     wanted : Recipe
-        Its :func:`recipe`.
+        Recipe of the dataset.
 
     Returns
     -------
     bool
-        False where the place is free.
+        False if the folder does not exist or is empty.
 
     Raises
     ------
     InputError
-        If the place is taken by something else: another folder, another dataset or version, the same
-        version with other content, or a dataset changed by hand.
+        If the folder contains something else: other files, another dataset or version, or the same version with
+        other content.
     """
     if not out.exists():
         return False
@@ -105,36 +105,35 @@ def already_built(out: Path, wanted: Recipe) -> bool:
     differing = sorted(key for key in other if own.get(key) != other[key])
     if differing:
         raise InputError(
-            f"{out}: {label} exists with other content ({', '.join(differing)} differ) and is not "
-            "overwritten; choose another `version` and `out`, or remove the folder first."
+            f"{out}: {label} exists with other content (different {', '.join(differing)}) and is not overwritten; "
+            "choose another `version` and `out`, or remove the folder first."
         )
     return True
 
 
 @contextmanager
 def building(out: Path, wanted: Recipe) -> Iterator[Path | None]:
-    """Give the folder to build in; rename it to ``out`` when the block ends well.
+    """Provide a folder to build in, which is renamed to ``out`` when the block succeeds.
 
     Parameters
     ----------
     out : Path
-        Where the dataset shall be.
+        Folder of the dataset.
     wanted : Recipe
-        Its :func:`recipe`; the same recipe gets the same building folder, so that an interrupted build
-        goes on with the files that it finds there.
+        Recipe of the dataset. The same recipe gets the same building folder, so that an interrupted build resumes.
 
     Yields
     ------
     Path or None
-        The building folder. After an exception it stays for the next attempt; ``out`` does not exist.
-        None where another process has finished this very dataset since :func:`already_built` was asked.
+        Folder to build in, which is kept after an exception. None if another process has completed this dataset in the
+        meantime.
 
     Raises
     ------
     EmobenchError
-        If another process is building in this place.
+        If another process is building a dataset in this folder.
     InputError
-        If another process has built something else there.
+        If another process has built something else in this folder.
     """
     with locked(out.with_name(f".{out.name}.building.lock"), f"{out}: another process is building this dataset"):
         if already_built(out, wanted):
@@ -149,24 +148,24 @@ def building(out: Path, wanted: Recipe) -> Iterator[Path | None]:
                 folder.rmdir()
             raise
         try:
-            # An empty folder in the place is replaced.
+            # This replaces an empty folder.
             folder.rename(out)
         except OSError as error:
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 raise
             raise EmobenchError(
-                f"{out}: something else was put there during the build ({error.strerror}). Remove it and run the same "
-                "command again: what was finished is kept."
+                f"{out}: created by something else during the build ({error.strerror}). Remove it and rerun the "
+                "command to resume; finished work is kept."
             ) from error
 
 
 def write_table(folder: Path, config: str, table: pl.DataFrame, number: int = 0) -> None:
-    """Write a table, or a part of it, as ``<config>/train-<number>.parquet``."""
+    """Write a table, or part of one, as ``<config>/train-<number>.parquet``."""
     write_parquet(folder / config / f"train-{number:05}.parquet", table)
 
 
 def write_manifest(folder: Path, wanted: Recipe, **facts: Any) -> None:
-    """Write the manifest: the recipe, the facts, and each published file with its SHA-256 and rows."""
+    """Write the manifest: the recipe, further fields, and each published file with its SHA-256 and rows."""
     files = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()
@@ -184,18 +183,18 @@ def write_card(folder: Path, text: str) -> None:
 
 
 def write_local(folder: Path, audio: Path | None) -> None:
-    """Keep where the audio lies on this machine; never published."""
+    """Store the location of the audio on this machine, which is never published."""
     if audio is not None:
         write_json(folder / LOCAL, {"audio": str(audio)})
 
 
 def read_table(folder: Path, config: str) -> pl.DataFrame:
-    """Read all Parquet files of one of a dataset's tables.
+    """Read all Parquet files of a table.
 
     Raises
     ------
     InputError
-        If a file declares other rows than the manifest, or all together hold too much to be read at once.
+        If a file declares another number of rows than the manifest, or the table is too large.
     """
     sizes = table_files(folder, config, load_manifest(folder))
     values = sum(size.values for size in sizes.values())
@@ -205,12 +204,12 @@ def read_table(folder: Path, config: str) -> pl.DataFrame:
 
 
 def table_files(folder: Path, config: str, manifest: Manifest) -> dict[Path, ParquetSize]:
-    """Parquet files of one of a dataset's tables and their declared sizes; nothing else of them is read.
+    """List the Parquet files of a table with their declared sizes, without reading their content.
 
     Raises
     ------
     InputError
-        If a file declares other rows than the manifest, or more than can be read at once.
+        If a file declares another number of rows than the manifest, or is too large.
     """
     sizes = {}
     for path in sorted((folder / config).glob("*.parquet")):
@@ -220,6 +219,7 @@ def table_files(folder: Path, config: str, manifest: Manifest) -> dict[Path, Par
         sizes[path] = check_parquet(path)
         if sizes[path].rows != entry.rows:
             raise InputError(
-                f"{path}: declares {sizes[path].rows:,} rows; the manifest says {entry.rows}. Build the dataset again."
+                f"{path}: declares {sizes[path].rows:,} rows, but the manifest lists {entry.rows}. Build the dataset "
+                "again."
             )
     return sizes

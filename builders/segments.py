@@ -1,4 +1,4 @@
-"""The beat-synchronous features of a pre-training dataset, read back."""
+"""Reading of the beat-synchronous features of pre-training datasets."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from . import release
 
 @dataclass(frozen=True)
 class Segments:
-    """The beat-synchronous features of a pre-training dataset, read a file at a time whenever they are gone through.
+    """Beat-synchronous features of a pre-training dataset; each iteration reads one file at a time.
 
     Attributes
     ----------
     files : list of Path
         Parquet files.
     lengths : list of int
-        Beats of each clip.
+        Number of beats of each clip.
     """
 
     files: list[Path]
@@ -50,14 +50,14 @@ def load_segments(folder: Path, table: str) -> Segments:
     Parameters
     ----------
     folder : Path
-        The dataset; its files are checked against its manifest.
+        Folder of the dataset; its files are checked against its manifest.
     table : {"rhythm", "pitch"}
-        Which features.
+        Table of the features.
 
     Returns
     -------
     Segments
-        Gives one matrix a clip, ndarray of float32 of shape (n_beats, d).
+        Iterable over clips: ndarrays of float32, shape (n_beats, d).
 
     Raises
     ------

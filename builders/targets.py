@@ -1,7 +1,7 @@
-"""Targets: the workers' ratings of a second as a Gaussian in the arousal-valence plane.
+"""Targets: the ratings of each second as a Gaussian in the arousal-valence plane.
 
-Conventions: arousal and valence lie in [-0.5, 0.5]; the target at second ``t`` belongs to the music of
-``(t - 1, t]`` (Schmidt and Kim 2013, section 6, equation 6; Speck et al., ISMIR 2011).
+Arousal and valence are in [-0.5, 0.5]. The target at second ``t`` applies to the music in ``(t - 1, t]`` (Schmidt and
+Kim 2013, section 6, equation 6; Speck et al., ISMIR 2011).
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ FloatArray = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class TargetConfig:
-    """How ratings become targets.
+    """Settings of the targets.
 
     Attributes
     ----------
     ddof : int
-        Of the variances: 1 is unbiased.
+        Delta degrees of freedom of the variances; 1 makes them unbiased.
     lag : float
-        Seconds by which ratings trail the music; taken off their times.
+        Delay of the ratings after the music in seconds; subtracted from their times.
     """
 
     ddof: int = 1
@@ -38,30 +38,30 @@ class TargetConfig:
         if self.ddof not in (0, 1):
             raise ValueError(f"ddof={self.ddof}: expected 0 or 1")
         if not 0 <= self.lag < 60:
-            raise ValueError(f"lag={self.lag}: expected seconds from 0 on")
+            raise ValueError(f"lag={self.lag}: expected at least 0 and less than 60 seconds")
 
 
 def target_table(annotations: pl.DataFrame, config: TargetConfig) -> pl.DataFrame:
-    """Mean, variances and covariance of the ratings of each second of each clip.
+    """Compute mean, variances and covariance of the ratings of each second of each clip.
 
     Parameters
     ----------
     annotations : DataFrame
-        ``clip_id, trace, time, arousal, valence``; a time within ``(t - 1, t]`` counts for second ``t``.
+        ``clip_id, trace, time, arousal, valence``; ratings with a time in ``(t - 1, t]`` belong to second ``t``.
         Several ratings of one trace within a second are averaged first.
     config : TargetConfig
-        Degrees of freedom and lag.
+        Settings.
 
     Returns
     -------
     DataFrame
-        ``clip_id, time, n, arousal, valence, arousal_var, valence_var, covariance``, in the order of
-        the clips, then of time.
+        ``clip_id, time, n, arousal, valence, arousal_var, valence_var, covariance``, in the order of the clips, sorted
+        by time within each clip.
 
     Raises
     ------
     InputError
-        If a second has fewer ratings than a covariance needs.
+        If a second has too few ratings for a covariance.
     """
     second = (pl.col("time") - config.lag).round(9).ceil()
     ratings = (
@@ -78,8 +78,8 @@ def target_table(annotations: pl.DataFrame, config: TargetConfig) -> pl.DataFram
         count = points.shape[1]
         if count < 1 + config.ddof:
             raise InputError(
-                f"clip {clip}, second {time:g}: {count} rating; a covariance needs at least "
-                f"{1 + config.ddof}. Leave the second out or add ratings."
+                f"clip {clip}, second {time:g}: has {count} rating; a covariance requires at least "
+                f"{1 + config.ddof}. Add ratings, or remove this one."
             )
         mean = points.mean(axis=1)
         spread = points - mean[:, None]
@@ -91,20 +91,20 @@ def target_table(annotations: pl.DataFrame, config: TargetConfig) -> pl.DataFram
 
 
 def targets_at(times: FloatArray, seconds: FloatArray, values: FloatArray) -> FloatArray:
-    """Interpolate per-second means linearly at other times, such as the beats.
+    """Interpolate per-second means linearly at other times, such as beats.
 
     Parameters
     ----------
     times : ndarray, shape (n,)
-        Seconds.
+        Times in seconds.
     seconds : ndarray, shape (m,)
-        Times of the targets, rising.
+        Times of the targets in seconds, increasing.
     values : ndarray, shape (m, d)
         Targets.
 
     Returns
     -------
     ndarray of float64, shape (n, d)
-        Before the first and after the last target, that target.
+        Interpolated targets; constant before the first and after the last one.
     """
     return np.column_stack([np.interp(times, seconds, column) for column in values.T])

@@ -1,4 +1,4 @@
-"""The files below a folder, as every source looks for them."""
+"""Search for files in a folder and its subfolders."""
 
 from __future__ import annotations
 
@@ -10,22 +10,21 @@ from ..runtime.text import escaped, few
 
 
 def files_below(folder: Path, suffixes: tuple[str, ...], problems: list[str]) -> list[str]:
-    """Paths of files below a folder.
+    """List the files in a folder and its subfolders.
 
     Parameters
     ----------
     folder : Path
-        Searched with all folders below it. Links to folders are followed, after all else: each folder is
-        searched once, so that links may go in circles.
+        Folder. Links to folders are followed last, and each folder is searched only once, so links may be circular.
     suffixes : tuple of str
-        How their names end, in small letters; a file's own may have any case.
+        Suffixes of the files in lower case; their case in file names is ignored.
     problems : list of str
-        Takes the names that are no text, which no table could hold.
+        List to which names that are not valid UTF-8 are added, since tables cannot contain them.
 
     Returns
     -------
     list of str
-        Relative to the folder, with slashes, sorted.
+        Relative paths with slashes, sorted.
     """
     paths: list[str] = []
     waiting, seen = deque([""]), set()
@@ -44,7 +43,6 @@ def files_below(folder: Path, suffixes: tuple[str, ...], problems: list[str]) ->
     odd = {path: escaped(path) for path in paths if not path.isascii() and escaped(path) != path}
     if odd:
         problems.append(
-            f"{folder}: {len(odd)} files, or folders that hold them, have names that are no text in UTF-8 "
-            f"({few(sorted(odd.values()))}); rename them"
+            f"{folder}: names of files or folders that are not valid UTF-8: {few(sorted(odd.values()))}. Rename them"
         )
     return sorted(path for path in paths if path not in odd)

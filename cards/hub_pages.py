@@ -13,7 +13,7 @@ from .tables import Table, to_markdown
 
 
 def results_card(
-    repo: str, tables: Sequence[Table], *, rows: int, predictions: Mapping[str, Mapping[str, str]], predicted: int
+    repo: str, tables: Sequence[Table], *, entries: int, predictions: Mapping[str, Mapping[str, str]], predicted: int
 ) -> str:
     """Write the card of a repository of results.
 
@@ -23,18 +23,18 @@ def results_card(
         ``user/name``.
     tables : sequence of Table
         Tables to show.
-    rows : int
-        Number of results.
+    entries : int
+        Number of leaderboard entries.
     predictions : mapping
-        Config to its splits and their files.
+        Splits of each config, and the file of each split.
     predicted : int
-        Number of rows of all predictions.
+        Total number of predictions.
     """
     return fill(
         "results.md.j2",
         repo=repo,
         tables="\n".join(to_markdown(table) for table in tables),
-        rows=rows,
+        entries=entries,
         predictions=predictions,
         size=size_category(predicted),
     )
@@ -47,7 +47,7 @@ def space_card(repo: str) -> str:
 
 def scored_card(
     card: str,
-    rows: Sequence[Mapping[str, Any]],
+    entries: Sequence[Mapping[str, str]],
     *,
     synthetic: bool,
     evaluation: list[EvalResult] | None,
@@ -56,27 +56,27 @@ def scored_card(
 ) -> str:
     """Add scores to a model's card, and optionally one result in the Hub's format.
 
-    The format is ``model-index``, which accepts any metric. The newer ``.eval_results/*.yaml`` are for benchmarks that
-    are registered on the Hub and for scores where higher is better, so they do not suit distances.
+    The format is ``model-index``, which accepts any metric. The newer ``.eval_results/*.yaml`` only supports benchmarks
+    that are registered on the Hub and scores where higher is better, which rules out distances.
 
     Parameters
     ----------
     card : str
         Card from pre-training.
-    rows : sequence of mapping
-        ``dataset, features, layer, phase, mean_distance, kl_divergence, signature`` as displayed.
+    entries : sequence of mapping
+        ``dataset, features, layer, phase, mean_distance, kl_divergence, signature`` of each entry as displayed.
     synthetic : bool
-        Whether a row is about a synthetic dataset.
+        Whether an entry belongs to a synthetic dataset.
     evaluation : list of EvalResult or None
-        The result, one entry per metric.
+        Result, one item per metric.
     name : str
         Name of the model.
     further : mapping of str to str, optional
-        Name to title of further metrics that the rows have.
+        Name to title of further metrics that the entries have.
     """
-    if rows:
-        cells = [{key: markdown(str(value)) for key, value in row.items()} for row in rows]
-        scores = fill("model_scores.md.j2", rows=cells, synthetic=synthetic, further=further or {})
+    if entries:
+        cells = [{key: markdown(value) for key, value in entry.items()} for entry in entries]
+        scores = fill("model_scores.md.j2", entries=cells, synthetic=synthetic, further=further or {})
         card = card.rstrip("\n") + "\n" + scores
     if evaluation is None:
         return card

@@ -1,4 +1,4 @@
-"""Cards of models: what stands in the README.md of a model's folder, with the YAML that the Hub reads."""
+"""Cards of models: README.md with the YAML header that the Hub reads."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ from typing import Any
 from .render import fill, markdown, yaml_text
 
 _INPUTS = {
-    "rhythm": "20 MFCC of the percussive spectrum, the mean between beats",
-    "pitch": "48 semitones of the harmonic spectrum from G2 up, the mean between beats",
-    "pitch2d": "magnitudes of the 2-d FFT of patches of semitones between beats",
+    "rhythm": "20 MFCCs of the percussive spectrum, averaged between beats",
+    "pitch": "48 semitones of the harmonic spectrum from G2, averaged between beats",
+    "pitch2d": "magnitudes of the 2-D FFT of patches of beats and semitones",
 }
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """What the card of a model tells.
+    """Facts for the card of a model.
 
     Attributes
     ----------
     name : str
-        Of its folder.
+        Name of the model's folder.
     domain : {"rhythm", "pitch", "pitch2d"}
-        What the network is shown.
+        Input domain of the network.
     window : int
-        Beats, or patches, an input window.
+        Number of beats, or patches, of an input window.
     layers : sequence of int
-        Hidden units from the bottom up.
+        Numbers of hidden units, from the lowest layer up.
     epochs : sequence of int
-        After how many epochs weights were kept; 0 for random ones.
+        Numbers of epochs after which weights were kept; 0 for random weights.
     examples : int
-        Windows it was trained on.
+        Number of training windows.
     data : str
-        Name of the data they come from.
+        Name of the training data.
     settings : mapping
-        Of the training, name to value.
+        Name to value of each training setting.
     log : mapping
-        As ``training.json``: ``rbms`` maps the name of each RBM to its epochs.
+        Content of ``training.json``: ``rbms`` maps the name of each RBM to its epochs.
     data_sha256 : str or None
-        Of the manifest of the data, or of what stands for it.
+        SHA-256 that identifies the training data, such as that of the manifest.
     license : str
-        Of the weights, an identifier as the Hub knows it; the data may ask for another one than ours.
+        License identifier of the Hub for the weights, which may depend on the training data.
     synthetic : bool
-        Whether machines made the music.
+        Whether the training music was generated.
     """
 
     name: str
@@ -62,18 +62,7 @@ class ModelFacts:
 
 
 def model_card(facts: ModelFacts) -> str:
-    """Card of a model, Markdown with a YAML head.
-
-    Parameters
-    ----------
-    facts : ModelFacts
-        What it tells. Names may hold whatever a file name may.
-
-    Returns
-    -------
-    str
-        The text of its README.md; the same facts give the same text.
-    """
+    """Write the card of a model, Markdown with a YAML header; names in the facts may contain any characters."""
     rbms = [
         (name, epochs[-1]["epoch"], epochs[-1].get("reconstruction_error"), epochs[-1].get("free_energy_gap"))
         for name, epochs in facts.log["rbms"].items()

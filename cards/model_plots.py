@@ -1,13 +1,13 @@
-"""Pictures of a model: how its training went, and what its first layer has learned. Plain data in, PNG out.
+"""Plots of a model as PNG files: training curves, and receptive fields of the first layer.
 
-The picture of a hidden unit is what it adds to the input where it is on. By equation (2) of Schmidt and
-Kim (2013) the visible units of the lowest machine have the mean ``b + W h``, in standard deviations from the
-mean of the pre-training set, so unit j adds ``scale * W[:, j]`` in the units of the features:
+The receptive field of a hidden unit is what it adds to the input when it is on. By equation (2) of Schmidt and Kim
+(2013), the visible units of the lowest RBM have the mean ``b + W h``, in standard deviations from the mean of the
+pre-training data, so unit j adds ``scale * W[:, j]`` in the units of the features:
 
-- ``rhythm``: cepstral coefficients, turned back by the inverse of the orthonormal DCT-II that made them
-  into decibels of the mel bands (those above the last coefficient count as 0, which makes it smooth);
+- ``rhythm``: cepstral coefficients, converted to decibels of mel bands by the inverse of the orthonormal DCT-II
+  (coefficients after the last one are 0, which smooths the spectrum);
 - ``pitch``: magnitudes of semitones;
-- ``pitch2d``: magnitudes of the 2-d FFT of patches of semitones and beats.
+- ``pitch2d``: magnitudes of the 2-D FFT of patches of beats and semitones.
 """
 
 from __future__ import annotations
@@ -39,29 +39,29 @@ _CURVES = {
     "hidden_mean": ("Hidden activations: mean", "probability"),
     "hidden_std": ("Hidden activations: spread", "standard deviation"),
     "weight_norm": ("Weights", "norm"),
-    "examples_per_second": ("Speed", "examples a second"),
+    "examples_per_second": ("Speed", "examples per second"),
 }
 _COLUMNS = 5
 
 
 @dataclass(frozen=True)
 class FirstLayer:
-    """The lowest machine of a model.
+    """The lowest RBM of a model.
 
     Attributes
     ----------
     domain : {"rhythm", "pitch", "pitch2d"}
-        What the network is shown.
+        Input domain of the network.
     window : int
-        Beats, or patches, a window.
+        Number of beats, or patches, of an input window.
     weight : ndarray, shape (dims, n_hidden)
-        W, for inputs in standard deviations; row ``k`` of a window lies at ``[k * dims / window, …)``.
+        Weights for inputs in standard deviations; row ``k`` of a window begins at ``k * dims / window``.
     scale : ndarray, shape (dims,)
         Standard deviation of each input.
     mel_hz : sequence of float
-        Centres of the mel bands in hertz, rising; for ``rhythm``.
+        Centre frequencies of the mel bands in hertz, increasing; for ``rhythm``.
     lowest_hz : float
-        Centre of the lowest semitone, for ``pitch``.
+        Frequency of the lowest semitone in hertz; for ``pitch``.
     """
 
     domain: str
@@ -81,37 +81,37 @@ class FirstLayer:
         if self.domain == "rhythm" and len(self.mel_hz) < self.row:
             raise ValueError(f"{len(self.mel_hz)} mel bands for {self.row} cepstral coefficients")
         if self.domain == "pitch2d" and self.row % self.window:
-            raise ValueError(f"rows of {self.row} are no patches of {self.window} beats")
+            raise ValueError(f"rows of {self.row} values cannot be divided into patches of {self.window} beats")
 
     @property
     def row(self) -> int:
-        """Numbers in one row of the window."""
+        """Number of values in one row of the window."""
         return len(self.scale) // self.window
 
 
 def most_used(layer: FirstLayer) -> npt.NDArray[np.intp]:
-    """Hidden units, those with the longest weight vector first, shape (n_hidden,).
+    """Sort hidden units by the norm of their weight vector, largest first; returns indices, shape (n_hidden,).
 
-    The length is that in standard deviations of the inputs, so that no dimension counts more for its unit.
-    Training starts from weights near 0 and lengthens those that the data call for. Equals stay in order.
+    Weights are relative to the standard deviations of the inputs, so the units of the features have no influence.
+    Training starts from weights near 0 and increases those that the data require. The sort is stable.
     """
     return np.argsort(-np.linalg.norm(layer.weight, axis=0), kind="stable")
 
 
 def receptive_fields(layer: FirstLayer) -> FloatArray:
-    """Pictures of the hidden units in the units of the features.
+    """Compute the receptive fields of the hidden units in the units of the features.
 
     Parameters
     ----------
     layer : FirstLayer
-        The machine.
+        The RBM.
 
     Returns
     -------
     ndarray of float64, shape (n_hidden, height, width)
-        ``rhythm``: mel bands by beats, decibels. ``pitch``: semitones by beats. ``pitch2d``: modulation
-        over pitch by modulation over beats, the patches side by side, each with the frequencies of the
-        beats rising from -1/2 (-1/4, 0, 1/4 for four beats) cycles a beat.
+        For ``rhythm``, mel bands by beats, in decibels. For ``pitch``, semitones by beats. For ``pitch2d``, modulation
+        over pitch by modulation over beats, with the patches side by side; in each patch, the frequency increases from
+        -1/2 cycle per beat (-1/2, -1/4, 0, 1/4 for four beats).
     """
     added = (layer.weight * layer.scale[:, None]).astype(np.float64).T.reshape(-1, layer.window, layer.row)
     if layer.domain == "rhythm":
@@ -125,18 +125,18 @@ def receptive_fields(layer: FirstLayer) -> FloatArray:
 
 
 def draw_rows(layer: FirstLayer, path: Path, *, title: str, limit: int = 25) -> None:
-    """Draw the most used hidden units of the lowest machine as a PNG.
+    """Draw the receptive fields of the hidden units with the largest weights as a PNG.
 
     Parameters
     ----------
     layer : FirstLayer
-        The machine.
+        The RBM.
     path : Path
         File to write.
     title : str
-        Above it.
+        Title of the figure.
     limit : int
-        Pictures at most.
+        Maximum number of hidden units.
 
     Raises
     ------
@@ -165,11 +165,11 @@ def draw_rows(layer: FirstLayer, path: Path, *, title: str, limit: int = 25) -> 
                 interpolation="nearest",
             )
             axis.set_title(f"unit {shown[place]}   |w| {norms[shown[place]]:.2f}", fontsize=8, pad=3)
-            # Where the last row is not full, the numbers stand below the row above it.
+            # If the last row is not full, the row above it has tick labels too.
             axis.tick_params(labelbottom=place + _COLUMNS >= len(shown), labelsize=7, length=2)
         heading, across, up, unit = _label(axes[0, 0], layer)
         figure.suptitle(
-            f"{plain_text(title)}\n{heading}\nred: more where the unit is on, blue: less; longest weight vectors first",
+            f"{plain_text(title)}\n{heading}\nred: increased by the unit, blue: decreased; largest weights first",
             fontsize=11,
         )
         figure.supxlabel(across, fontsize=10)
@@ -187,21 +187,21 @@ def draw_rows(layer: FirstLayer, path: Path, *, title: str, limit: int = 25) -> 
 
 
 def _colours(fields: FloatArray, *, wide: bool) -> Normalize:
-    """One scale of colours for all pictures, 0 in the middle, or a weak unit would look as strong as any."""
+    """Make a colour scale that is symmetric about 0 and common to all units, so that they can be compared."""
     from matplotlib.colors import Normalize, SymLogNorm
 
     sizes = np.abs(fields)
-    # The few extremes give way.
+    # A few extreme values are clipped.
     bound = float(np.quantile(sizes, 0.995)) or 1.0
     if wide:
-        # What does not change over time is tens of times as large as what does: equal steps of colour are
-        # equal ratios, but for the small half of the values.
+        # Constant components are tens of times larger than modulations, so colours are logarithmic, except for the
+        # smaller half of the values.
         return SymLogNorm(float(np.median(sizes)) or bound / 10, linscale=0.5, vmin=-bound, vmax=bound, base=10)
     return Normalize(-bound, bound)
 
 
 def _ratios(norm: Normalize) -> list[float]:
-    """Ticks 1, 3, 10 and so on, to both sides of 0, where the scale is logarithmic."""
+    """Choose the ticks ±1, ±3, ±10 and so on in the logarithmic part of the scale."""
     bound, small = float(norm.vmax or 1.0), float(getattr(norm, "linthresh", 1.0))
     decades = range(int(np.floor(np.log10(small))), int(np.floor(np.log10(bound))) + 1)
     above = [value for decade in decades for value in (10.0**decade, 3 * 10.0**decade) if small <= value <= bound]
@@ -209,11 +209,11 @@ def _ratios(norm: Normalize) -> list[float]:
 
 
 def _label(axis: Axes, layer: FirstLayer) -> tuple[str, str, str, str]:
-    """Set the ticks that all pictures share; heading, names of the axes, and unit of the colours."""
+    """Set the common ticks; returns heading, labels of both axes, and label of the colour bar."""
     beats = np.arange(layer.window)
     if layer.domain == "pitch2d":
         height = layer.row // layer.window
-        # Row k has k cycles over all semitones, of which the rows are the first half.
+        # Row k has k cycles over all semitones; the rows are the first half of the spectrum.
         octave = 2 * height / 12
         cycles = np.arange(int((height - 1) / octave) + 1)
         axis.set_yticks(cycles * octave, [str(number) for number in cycles])
@@ -231,15 +231,15 @@ def _label(axis: Axes, layer: FirstLayer) -> tuple[str, str, str, str]:
         if layer.window <= 4:
             steps = ", ".join(_fraction(float(value)) for value in frequencies)
         return (
-            f"pitch2d: 2-d FFT of {layer.window}-beat patches, {layer.window} successive patches side by side",
-            f"modulation over time, cycles a beat: {steps} in each patch "
-            "(left of 0: rising patterns, right of it: falling; ½: alternating from beat to beat)",
-            "modulation over pitch, cycles an octave",
-            "added magnitude of the 2-d FFT",
+            f"pitch2d: 2-D FFT of {layer.window}-beat patches, {layer.window} successive patches side by side",
+            f"modulation over time, cycles per beat: {steps} in each patch "
+            "(left of 0: rising patterns, right: falling; ½: alternating from beat to beat)",
+            "modulation over pitch, cycles per octave",
+            "added magnitude of the 2-D FFT",
         )
     step = -(-layer.window // 8)
     axis.set_xticks(beats[::step], [str(beat + 1) for beat in beats[::step]])
-    across = f"beat of the window ({layer.window}: the one that closes it)"
+    across = f"beat of the window ({layer.window}: last beat)"
     if layer.domain == "pitch":
         lowest = round(69 + 12 * np.log2(layer.lowest_hz / 440.0))
         ends = {0, layer.row - 1}
@@ -251,18 +251,18 @@ def _label(axis: Axes, layer: FirstLayer) -> tuple[str, str, str, str]:
         np.interp(wanted, layer.mel_hz, np.arange(len(layer.mel_hz))),
         [f"{hertz // 1000}k" if hertz >= 1000 else str(hertz) for hertz in wanted],
     )
-    return "rhythm: spectrum of the percussion over beats", across, "centre of the mel band, Hz", "added level, dB"
+    return "rhythm: percussive spectrum over beats", across, "centre of the mel band, Hz", "added level, dB"
 
 
 def _divide(axis: Axes, layer: FirstLayer) -> None:
-    """Lines between beats, or between patches."""
+    """Draw lines between beats, or between patches."""
     for place in range(1, layer.window):
         at = place * layer.window if layer.domain == "pitch2d" else place
         axis.axvline(at - 0.5, color="0.35" if layer.domain == "pitch2d" else "0.85", linewidth=0.6)
 
 
 def note_name(midi: int) -> str:
-    """Scientific name of a note, such as ``G2`` for 43."""
+    """Return the scientific name of a MIDI note, such as ``G2`` for 43."""
     return f"{_NOTES[midi % 12]}{midi // 12 - 1}"
 
 
@@ -272,35 +272,33 @@ def _fraction(value: float) -> str:
     return f"−{shown}" if value < 0 else shown
 
 
-def draw_curves(machines: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, title: str) -> None:
-    """Draw the training log of a model as a PNG: a curve a machine, in a panel each what was measured.
+def draw_curves(rbms: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, title: str) -> None:
+    """Draw the training log of a model as a PNG: one panel per quantity, with a curve for each RBM.
 
     Parameters
     ----------
-    machines : mapping of str to sequence of mapping
-        Name of a machine to its epochs, as ``machines`` of ``training.json``. What an epoch lacks is left
-        out, and so is a panel that no machine has a value for.
+    rbms : mapping of str to sequence of mapping
+        Name of each RBM to its epochs, as ``rbms`` in ``training.json``. Missing values and panels without values are
+        left out.
     path : Path
         File to write.
     title : str
-        Above it.
+        Title of the figure.
 
     Raises
     ------
     InputError
         If there is nothing to draw, or matplotlib is not installed.
     """
-    found = {
-        key: {name: curve for name, epochs in machines.items() if (curve := _curve(epochs, key))} for key in _CURVES
-    }
+    found = {key: {name: curve for name, epochs in rbms.items() if (curve := _curve(epochs, key))} for key in _CURVES}
     panels = [key for key, curves in found.items() if curves]
     if not panels:
-        raise InputError(f"{title}: its training log has no curve; train it again with 'emobench pretrain'.")
+        raise InputError(f"{title}: the training log is empty; train the model again with 'emobench pretrain'.")
     columns = min(len(panels), 3)
     rows = -(-len(panels) // columns)
     with figure_at(path, (4.2 * columns + 2.2, 3.3 * rows + 0.6)) as figure:
         axes = figure.subplots(rows, columns, squeeze=False)
-        styles = _styles(figure, list(machines))
+        styles = _styles(figure, list(rbms))
         lines = {}
         for place, axis in enumerate(axes.flat):
             if place >= len(panels):
@@ -326,13 +324,13 @@ def draw_curves(machines: Mapping[str, Sequence[Mapping[str, Any]]], path: Path,
 
 
 def _stretch(axis: Axes, key: str) -> None:
-    """Scales that leave the small curves of the upper machines legible beside those of the lowest."""
+    """Choose scales on which the small values of upper layers are legible beside those of the lowest layer."""
     values = np.concatenate([np.asarray(line.get_ydata(), float) for line in axis.get_lines()])
     if key == "reconstruction_error" and (values > 0).all():
         axis.set_yscale("log")
     if key == "free_energy_gap":
         axis.set_yscale("symlog", linthresh=0.1)
-        # Held-out examples as likely as training ones; a gap that grows tells of overfitting (Hinton 2010).
+        # At 0, held-out and training examples are equally likely; a growing gap indicates overfitting (Hinton 2010).
         axis.axhline(0.0, color="0.5", linewidth=0.8, linestyle=":")
 
 
@@ -341,7 +339,7 @@ def _curve(epochs: Sequence[Mapping[str, Any]], key: str) -> list[tuple[float, f
 
 
 def _styles(figure: Figure, names: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """A hue a layer, and a shade and a mark for each machine of it, the longest trained the darkest."""
+    """Choose a hue per layer, and a shade and marker per RBM; RBMs trained longest are darkest."""
     from matplotlib import colormaps
 
     hues = [colormaps[name] for name in ("Greys", "Blues", "Oranges", "Greens", "Purples", "Reds")]

@@ -1,7 +1,8 @@
-"""The leaderboard as one HTML page that needs no network: plain data in, text out.
+"""Render the leaderboard as one HTML page that works offline: plain data in, text out.
 
-Names from data are escaped by the template, and by :func:`embedded` where they stand in JSON; scripts get them as
-text alone. The page's security policy names the hash of each script, so nothing else can run, and nothing is fetched.
+The template escapes names from the data, :func:`embedded` escapes them inside JSON, and the scripts insert them as text
+only. The content security policy of the page lists the hash of each script, so no other script runs and nothing is
+fetched.
 """
 
 from __future__ import annotations
@@ -11,30 +12,32 @@ import gzip
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
+from .page_panels import Panels
 from .render import fill
 
-# Scripts in the order in which they run; a vendored one with its licence.
+# Scripts in the order in which they run. The licence of each vendored library precedes its code.
 LIBRARIES = ("datatables", "d3", "plot")
-SCRIPTS = ("drawings.js", "panel.js", "page.js")
+SCRIPTS = ("drawings.js", "panel.js", "columns.js", "page.js")
 
-# Width of a drawn interval in pixels.
-_WIDTH = 120
+# Width of an interval plot in pixels, and the margin at both ends.
+_WIDTH, _MARGIN = 120, 5
 
-_ENDLESS = 1e100
+# Larger magnitudes (in a forged result) are drawn at the end of the axis.
+_LARGEST = 1e100
 
-# From this ratio of its ends on an axis is logarithmic.
+# An axis is logarithmic when its ends differ by at least this factor.
 _LOGARITHMIC = 20
 
 
 @dataclass(frozen=True)
 class Score:
-    """A score: mean, sample SD over the repeats and 95 % interval; None where undefined."""
+    """Mean, sample standard deviation over repeats and 95 % interval of a metric; None where undefined."""
 
     mean: float | None
     std: float | None
@@ -44,73 +47,71 @@ class Score:
 
 @dataclass(frozen=True)
 class Entry:
-    """A row of a ranking.
+    """Leaderboard entry.
 
     Attributes
     ----------
     signature : str
-        By which its panel is called.
-    name, marks : str
-        Features, and what the tables write after them.
+        Signature of the result, which identifies the panel of the entry.
+    label : str
+        Full name: features, layer, phase, and marks such as the regressor.
+    reference : bool
+        Whether the entry is a reference, such as the training mean, listed apart from the others.
     layer, phase, regressor
-        Of the row.
-    ranks : tuple of str
-        By mean distance and by KL divergence, as they are shown.
-    order : tuple of int or None
-        The same as numbers.
+        Layer and phase of the network (None without a network), and regressor.
+    ranks : tuple of int or None
+        Ranks by mean distance and by KL divergence.
     differs : tuple of int or None
         Number of entries that are significantly worse, and significantly better, by mean distance.
     beats_constant : str
-        Whether it is significantly better than the training mean: yes, no, or a dash where it was not compared.
+        Whether the entry is significantly better than the training mean: yes, no, or a dash if not compared.
     distance, divergence : Score
         Mean distance and KL divergence.
-    dims, clips : int
-        Of the features, and of the dataset.
-    cost : mapping
-        ``seconds_per_clip, train_seconds, processor``, as far as known.
-    label : str
-        The row by itself, as its panel is called.
+    dims, clips : int or None, int
+        Dimensions of the features (None if unknown), and number of clips in the dataset.
+    seconds_per_clip, train_seconds, processor : float, float, str or None
+        Cost; None where unknown.
     facts : mapping
-        Lines of the panel: what is said of the row beside its scores.
+        Further lines of the panel, by their names.
     """
 
     signature: str
-    name: str
-    marks: str
+    label: str
+    reference: bool
     layer: int | None
     phase: str | None
-    regressor: str
-    ranks: tuple[str, str]
-    order: tuple[int | None, int | None]
+    regressor: str | None
+    ranks: tuple[int | None, int | None]
     differs: tuple[int, int] | None
     beats_constant: str
     distance: Score
     divergence: Score
-    dims: int
+    dims: int | None
     clips: int
-    cost: Mapping[str, Any]
-    label: str
+    seconds_per_clip: float | None
+    train_seconds: float | None
+    processor: str | None
     facts: Mapping[str, str]
 
 
 @dataclass(frozen=True)
 class Section:
-    """Rows of one dataset and one set of folds.
+    """Leaderboard entries of one dataset and one set of folds.
 
     Attributes
     ----------
     title : str
-        Of the dataset.
+        Name of the dataset.
     warning : str
-        What stands above the table, and in every panel; empty where nothing does.
+        Warning above the table and in every panel; may be empty.
     entries : sequence of Entry
-        Rows in the order of their mean distance.
+        Entries sorted by mean distance.
     baseline : tuple of float or None
         Mean distance and KL divergence of the training mean.
     notes : sequence of str
         Lines below the table.
-    data : mapping
-        Of its panels.
+    panels : Panels
+        Data of the panels.
     """
 
     title: str
@@ -118,36 +119,55 @@ class Section:
     entries: Sequence[Entry]
     baseline: tuple[float | None, float | None]
     notes: Sequence[str]
-    data: Mapping[str, Any] = field(default_factory=dict)
+    panels: Panels = field(default_factory=Panels)
+
+    @property
+    def best(self) -> Entry | None:
+        """Ranked entry with the lowest mean distance, references aside."""
+        ranked = (entry for entry in self.entries if not entry.reference and entry.ranks[0] is not None)
+        return next((entry for entry in ranked if entry.distance.mean is not None), None)
 
 
 @dataclass(frozen=True)
 class Page:
-    """A leaderboard.
+    """Leaderboard of several datasets.
 
     Attributes
     ----------
     sections : sequence of Section
-        One a dataset.
+        One section per dataset and set of folds.
     problems : sequence of str
-        Files that were left out, and why.
+        Files that are not results, each with the reason.
     csv, json : str
-        All rows, for download.
+        All entries, for download.
+    level : float
+        Significance level of the comparisons.
     version, updated : str
-        Of emobench, and the day of the latest result.
+        Version of emobench, and date of the latest result.
     """
 
     sections: Sequence[Section]
     problems: Sequence[str]
     csv: str
     json: str
+    level: float
     version: str
     updated: str
 
 
 @dataclass(frozen=True)
 class Axis:
-    """The scale of a column of drawn intervals, in pixels from its left."""
+    """Scale of the interval plots in one column.
+
+    Attributes
+    ----------
+    low, high : float
+        Ends of the axis, which are the ends of the data.
+    ticks : sequence of (float, str)
+        Positions in pixels from the left, and labels.
+    logarithmic : bool
+        Whether the scale is logarithmic.
+    """
 
     low: float
     high: float
@@ -155,44 +175,54 @@ class Axis:
     logarithmic: bool
 
     def place(self, value: float) -> float:
-        """Where a value is drawn."""
-        low, high, at = (math.log(x) if self.logarithmic else x for x in (self.low, self.high, value))
-        return round(4 + (_WIDTH - 8) * min(1.0, max(0.0, (at - low) / (high - low))), 1)
+        """Return the position of a value in pixels; values beyond an end are placed at that end."""
+        bounded = min(self.high, max(self.low, value))
+        low, high, at = (math.log(x) if self.logarithmic else x for x in (self.low, self.high, bounded))
+        return round(_MARGIN + (_WIDTH - 2 * _MARGIN) * (at - low) / (high - low), 1)
+
+    def beyond(self, value: float) -> int:
+        """Return -1 for a value below the axis, 1 for one above it, otherwise 0."""
+        return (value > self.high) - (value < self.low)
 
 
 def axis(scores: Sequence[Score]) -> Axis | None:
-    """A scale on which all means and intervals fit; None where there is none to draw."""
-    ends = [x for one in scores for x in (one.low, one.mean, one.high) if x is not None]
-    # What is beyond all measure, in a result that was made up, is drawn at the end.
-    drawn = [x for x in ends if abs(x) < _ENDLESS]
-    if not drawn:
+    """Return the axis from the lowest to the highest mean or interval end, or None without any."""
+    ends = [x for one in scores for x in (one.low, one.mean, one.high) if x is not None and abs(x) < _LARGEST]
+    if not ends:
         return None
-    low, high = min(drawn), max(drawn)
+    low, high = min(ends), max(ends)
     logarithmic = low > 0 and high / low >= _LOGARITHMIC
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-9):
         margin = abs(low) * 0.1 or 0.1
         low, high = low - margin, high + margin
+    bare = Axis(low, high, [], logarithmic)
     steps = _decades(low, high) if logarithmic else _steps(low, high)
-    made = Axis(min(low, steps[0]), max(high, steps[-1]), [], logarithmic)
-    return Axis(made.low, made.high, [(made.place(step), f"{step:g}") for step in steps], logarithmic)
+    return Axis(low, high, [(bare.place(step), f"{step:g}") for step in steps], logarithmic)
 
 
 def _steps(low: float, high: float) -> list[float]:
-    """Two to four round numbers that enclose a range."""
-    rough = (high - low) / 2
-    power = 10.0 ** math.floor(math.log10(rough))
-    step = power * next(factor for factor in (1, 2, 2.5, 5, 10) if factor * power >= rough * 0.999)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(number * step, 12) for number in range(first, last + 1)]
+    """Return two to four round numbers inside a range."""
+    power = 10.0 ** math.floor(math.log10(high - low))
+    for factor in (5, 2, 1, 0.5):
+        step = factor * power
+        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+        if last > first:
+            break
+    return [round(number * step, 12) for number in range(first, last + 1, 2 if last - first > 3 else 1)]
 
 
 def _decades(low: float, high: float) -> list[float]:
-    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
-    return [10.0**number for number in range(first, last + 1, max(1, (last - first + 2) // 3))]
+    """Return two to five powers of ten, or 1 and 3 times these, inside a range that spans more than a decade."""
+    exponents = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    tens = [10.0**number for number in exponents if low <= 10.0**number <= high]
+    if len(tens) > 1:
+        return tens[:: 1 + len(tens) // 5]
+    found = (factor * 10.0**number for number in exponents for factor in (1, 3))
+    return [number for number in found if low <= number <= high]
 
 
 def embedded(value: Any) -> str:
-    """JSON that may stand inside a script element, whatever is in it."""
+    """Return a value as JSON that is safe inside a script element."""
     text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     for letter in "<>&\u2028\u2029":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
@@ -200,35 +230,35 @@ def embedded(value: Any) -> str:
 
 
 def compressed(text: str) -> str:
-    """Text as base64 of gzip, which browsers unpack; the same text gives the same."""
+    """Return text as base64 of gzip, which browsers decompress; deterministic."""
     return base64.b64encode(gzip.compress(text.encode("utf-8", "replace"), mtime=0)).decode()
 
 
 def policy_hash(script: str) -> str:
-    """SHA-256 of a script, as a content security policy names it."""
+    """Return the SHA-256 hash of a script in the form of a content security policy."""
     return base64.b64encode(sha256(script.encode()).digest()).decode()
 
 
-def _columns(section: Section) -> dict[str, Any]:
-    """Which of the columns that may be alike in all rows are not, and the regressor where all have one."""
+def _differing(section: Section) -> set[str]:
+    """Return the optional columns in which entries differ; the regressor of references does not count."""
+    entries = [entry for entry in section.entries if not entry.reference]
     values = {
-        "regressor": {entry.regressor for entry in section.entries},
+        "regressor": {entry.regressor for entry in entries},
         "clips": {entry.clips for entry in section.entries},
-        "processor": {entry.cost["processor"] for entry in section.entries},
+        "processor": {entry.processor for entry in section.entries},
     }
-    shown = {name for name, found in values.items() if len(found) > 1}
-    return {"shown": shown, "regressor": None if "regressor" in shown else values["regressor"].pop()}
+    return {name for name, found in values.items() if len(found) > 1}
 
 
 @cache
 def asset(name: str) -> str:
-    """Text of a file of ``cards/static``."""
+    """Return the text of a file in ``cards/static``."""
     return files("emobench.cards").joinpath("static", name).read_text(encoding="utf-8")
 
 
 @cache
 def scripts() -> tuple[str, ...]:
-    """Scripts of the page."""
+    """Return the scripts of the page in the order in which they run."""
     libraries = [
         f"/*\n{asset(f'vendored/{name}.LICENSE.txt').strip()}\n*/\n{asset(f'vendored/{name}.min.js')}"
         for name in LIBRARIES
@@ -236,14 +266,25 @@ def scripts() -> tuple[str, ...]:
     return (*libraries, *map(asset, SCRIPTS))
 
 
+def _axes(section: Section) -> list[Axis | None]:
+    """Return the axes of mean distance and KL divergence, which unranked references such as the oracle do not widen."""
+    entries = [entry for entry in section.entries if not entry.reference or entry.ranks[0] is not None]
+    bare = [Score(mean, None, None, None) for mean in section.baseline]
+    return [
+        axis([*(getattr(entry, name) for entry in entries), constant])
+        for name, constant in zip(("distance", "divergence"), bare, strict=True)
+    ]
+
+
 def render(page: Page) -> str:
-    """The page as HTML."""
+    """Return the page as HTML."""
     sections = []
     for section in page.sections:
-        axes = [axis([getattr(entry, name) for entry in section.entries]) for name in ("distance", "divergence")]
         facts = {entry.signature: {"label": entry.label, "lines": entry.facts} for entry in section.entries}
-        data = embedded({**section.data, "title": section.title, "warning": section.warning, "facts": facts})
-        sections.append({"section": section, "axes": axes, "data": data, **_columns(section)})
+        data = embedded({**asdict(section.panels), "title": section.title, "warning": section.warning, "facts": facts})
+        groups = [[entry for entry in section.entries if entry.reference is kind] for kind in (False, True)]
+        shown = _differing(section)
+        sections.append({"section": section, "groups": groups, "axes": _axes(section), "data": data, "shown": shown})
     texts = embedded({"csv": compressed(page.csv), "json": compressed(page.json)})
     hashes = [policy_hash(script) for script in scripts()]
     text = fill(
@@ -254,9 +295,9 @@ def render(page: Page) -> str:
         scripts=scripts(),
         hashes=hashes,
         style=asset("page.css"),
-        count=sum(len(section.entries) for section in page.sections),
+        counts=[sum(len(each["groups"][kind]) for each in sections) for kind in (0, 1)],
         phases=sorted({entry.phase for section in page.sections for entry in section.entries if entry.phase}),
         width=_WIDTH,
     )
-    # Half of a surrogate pair, which JSON can hold and a file cannot.
+    # JSON can contain half of a surrogate pair, which cannot be encoded in a file.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

@@ -12,12 +12,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from ..builders.options import Option, options_of
 from ..protocols import Source, sources
 from ..runtime.files import data_folder
-from .command import OUTPUT, SETTINGS, command
+from .command import OUTPUT, SETTINGS, Group, command
 from .output import tell_built, tell_found
 
 DEFAULT = "synthetic"
@@ -51,7 +50,7 @@ _SHARED = {
 }
 
 
-class SourceCommands(TyperGroup):
+class SourceCommands(Group):
     """A group with a command for each registered source; without a source it runs the default one."""
 
     def list_commands(self, ctx: Any) -> list[str]:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Annotated, Any, get_args
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 from typer.models import OptionInfo
 
 from ..errors import EmobenchError, EmobenchWarning
@@ -74,7 +74,7 @@ def command(app: typer.Typer, name: str, *, address_space: int = 2) -> Callable[
         context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
         run.__signature__ = inspect.Signature([context, *options, *common])  # pyright: ignore[reportAttributeAccessIssue]
         run.__annotations__ = {each.name: each.annotation for each in [context, *options, *common]}
-        app.command(name, context_settings=SETTINGS)(run)
+        app.command(name, cls=Command, context_settings=SETTINGS)(run)
         return function
 
     return register
@@ -98,12 +98,14 @@ def _flags(context: typer.Context) -> dict[str, str]:
             flags[str(parameter.name)] = (getattr(parameter, "metavar", None) or str(parameter.name)).upper()
         else:
             flags[str(parameter.name)] = max(parameter.opts, key=len)
+            if parameter.secondary_opts:
+                flags[f"{parameter.name}=False"] = parameter.secondary_opts[0]
     return flags
 
 
 def with_flags(text: str) -> str:
     """Replace the names of parameters, written in backquotes, by the options of the current command."""
-    return re.sub(r"`([a-z_]+)`", lambda found: State.flags.get(found[1], found[0]), text)
+    return re.sub(r"`([a-z_]+(?:=False)?)`", lambda found: State.flags.get(found[1], found[0]), text)
 
 
 class _Remarks(logging.Handler):
@@ -169,7 +171,33 @@ def _interrupted(number: int, frame: Any) -> None:
     signal.default_int_handler(number, frame)
 
 
-class Commands(TyperGroup):
+def _flags_settled(parameters: list[Any]) -> list[Any]:
+    """Give flags, such as typer's own ``--help``, a default and no placeholder for a value."""
+    for option in parameters:
+        if getattr(option, "is_flag", False):
+            option.metavar = option.metavar or ""
+            # Typer imports pydantic to read flags that are None by default.
+            option.default = option.default or False
+    return parameters
+
+
+class Command(TyperCommand):
+    """A command."""
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:
+        """Return the parameters of the command."""
+        return _flags_settled(super().get_params(ctx))
+
+
+class Group(TyperGroup):
+    """A group of commands."""
+
+    def get_params(self, ctx: typer.Context) -> list[Any]:
+        """Return the options of the group."""
+        return _flags_settled(super().get_params(ctx))
+
+
+class Commands(Group):
     """A group of commands in which every failure is one line and an exit status."""
 
     def main(self, *args: Any, standalone_mode: bool = True, **more: Any) -> Any:

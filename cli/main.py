@@ -9,6 +9,7 @@ import typer
 
 from .. import __version__
 from .build_data import app as build_data
+from .cache import app as cache
 from .command import SETTINGS, Commands, command, settle
 from .compare import compare
 from .evaluate import evaluate
@@ -62,6 +63,7 @@ command(app, "reproduce", address_space=4)(reproduce)
 command(app, "list", address_space=1)(list_things)
 app.add_typer(build_data, name="build-data")
 app.add_typer(publish, name="publish")
+app.add_typer(cache, name="cache")
 
 
 def main() -> None:

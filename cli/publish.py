@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .command import SETTINGS, command
+from .command import SETTINGS, Group, command
 from .options import AsJson, Models
 from .output import print_json, remark, say, tell
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from ..cards.hub_release import Release
 
 app = typer.Typer(
+    cls=Group,
     help="Release a dataset, a leaderboard or a model to the Hub.",
     context_settings=SETTINGS,
     no_args_is_help=True,

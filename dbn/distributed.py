@@ -6,11 +6,13 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING
 
 from ..errors import InputError
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
 
 
 @dataclass(frozen=True)
@@ -30,11 +32,15 @@ class ProcessGroup:
 
     def reduce(self, values: Tensor) -> None:
         """Sum a tensor over all processes, in place."""
+        import torch
+
         torch.distributed.all_reduce(values)
 
     def wait(self) -> None:
         """Wait for all processes."""
         if self.size > 1:
+            import torch
+
             torch.distributed.barrier()
 
 
@@ -64,6 +70,8 @@ def process_group(device: torch.device) -> Iterator[ProcessGroup]:
     if not started_by_torchrun():
         yield ProcessGroup()
         return
+    import torch
+
     if device.type == "cuda":
         local = int(os.environ.get("LOCAL_RANK", "0"))
         if local >= torch.cuda.device_count():

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-import scipy.fft
+import scipy
 
 FloatArray = npt.NDArray[np.float32]
 

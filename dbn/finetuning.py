@@ -19,43 +19,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from .config import FinetuningConfig
 from .network import Layer, Network
 
 FloatArray = npt.NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class FinetuningConfig:
-    """Settings of fine-tuning.
-
-    Attributes
-    ----------
-    rate : float
-        Learning rate of stochastic gradient descent on the mean loss of a batch.
-    momentum : float
-        Momentum coefficient.
-    batch : int
-        Examples per batch.
-    epochs : int
-        Maximum number of epochs.
-    patience : int
-        Epochs without a lower verification error after which training stops.
-    seed : int
-        Seed of the order of the examples; the number of the repeat is added to it.
-    """
-
-    rate: float = 0.5
-    momentum: float = 0.9
-    batch: int = 50
-    epochs: int = 200
-    patience: int = 20
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not self.rate > 0 or not 0 <= self.momentum < 1:
-            raise ValueError("rate must be above 0 and momentum from 0 to below 1")
-        if min(self.batch, self.epochs, self.patience) < 1:
-            raise ValueError("batch, epochs and patience must be at least 1")
 
 
 @dataclass(frozen=True)

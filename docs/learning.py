@@ -1,6 +1,6 @@
-"""Write docs/learning.md: what pre-training brings, on the synthetic corpora: python docs/learning.py FOLDER.
+"""Write docs/learning.md, the effect of pre-training on the synthetic corpora: ``python docs/learning.py FOLDER``.
 
-Runs the commands themselves; FOLDER keeps datasets, models and results, so that it can be called again.
+It runs the commands. FOLDER keeps datasets, models and results, so that an interrupted run can be resumed.
 """
 
 import json
@@ -25,7 +25,7 @@ PHASES = {
 
 
 def emobench(folder: Path, *arguments: str) -> Any:
-    """Run a command and give its JSON."""
+    """Run a command and return its JSON output."""
     call = [sys.executable, "-m", "emobench", *arguments, "--json", "--quiet"]
     environment = {**os.environ, "EMOBENCH_CACHE": str(folder / "cache")}
     ran = subprocess.run(call, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True, check=True)
@@ -33,11 +33,11 @@ def emobench(folder: Path, *arguments: str) -> Any:
 
 
 def measure(folder: Path) -> dict[str, dict[tuple[str, int, str], list[tuple[float, float]]]]:
-    """Mean distance and its standard deviation over the repeats, for each rate, row and seed."""
+    """Return the mean distance and its standard deviation over the repeats, by rate, entry and seed."""
     emobench(folder, "build-data")
     found = {}
     for rate in RATES:
-        rows = defaultdict(list)
+        entries = defaultdict(list)
         for seed in SEEDS:
             settings = ["--seed", str(seed), "--models", f"models-{rate}"]
             names = [part for name in DOMAINS for part in ("--features", name)]
@@ -49,40 +49,40 @@ def measure(folder: Path) -> dict[str, dict[tuple[str, int, str], list[tuple[flo
             for result in results["results"]:
                 if result["features"] in DOMAINS:
                     score = result["scores"]["mean_distance"]
-                    rows[result["features"], result["layer"], result["phase"]].append((score["mean"], score["std"]))
+                    entries[result["features"], result["layer"], result["phase"]].append((score["mean"], score["std"]))
                 elif result["features"] == "constant":
-                    rows["constant", 0, ""].append((result["scores"]["mean_distance"]["mean"], 0.0))
-        found[rate] = dict(rows)
+                    entries["constant", 0, ""].append((result["scores"]["mean_distance"]["mean"], 0.0))
+        found[rate] = dict(entries)
     return found
 
 
-def apart(rows: dict[tuple[str, int, str], list[tuple[float, float]]], better: str, worse: str) -> str:
-    """Domains and layers where all seeds of one phase score less than all of another."""
+def separated(entries: dict[tuple[str, int, str], list[tuple[float, float]]], better: str, worse: str) -> str:
+    """List the domains and layers in which every seed of one phase has a lower error than every seed of another."""
     found = [
         f"`{domain}` {layer}"
         for domain in DOMAINS
         for layer in range(3)
-        if max(rows[domain, layer, better])[0] < min(rows[domain, layer, worse])[0]
+        if max(entries[domain, layer, better])[0] < min(entries[domain, layer, worse])[0]
     ]
-    return ", ".join(found) or "nowhere"
+    return ", ".join(found) or "none"
 
 
 def main(folder: Path) -> None:
-    """Measure and write."""
+    """Measure and write the page."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
-        "# Does it learn?",
+        "# Does pre-training help?",
         "",
-        "What pre-training brings against random weights, and against training from scratch, by domain and layer: mean",
-        "distance (less is better) on the synthetic corpus as `emobench build-data` makes it (240 clips, 200 clips for",
-        f"pre-training, seed 0). Each number is the mean over the seeds {', '.join(map(str, SEEDS))} of weights, order",
-        "and sampling, on the same five folds; in brackets the least and the most of them.",
-        "`python docs/learning.py FOLDER` writes this page.",
+        "This page compares pre-trained networks with random weights, and fine-tuning of pre-trained networks with",
+        "training from scratch, by domain and layer. The scores are mean distances (lower is better) on the synthetic",
+        "corpus built by `emobench build-data` (240 clips, 200 clips for pre-training, seed 0). Each number is the",
+        f"mean over the seeds {', '.join(map(str, SEEDS))} of weights, order and sampling, on the same five folds,",
+        "with the minimum and maximum in parentheses. `python docs/learning.py FOLDER` writes this page.",
         "",
     ]
-    for rate, rows in measure(folder).items():
-        constant = mean(value for value, _ in rows["constant", 0, ""])
-        spread = mean(std for (name, _, _), scores in rows.items() if name != "constant" for _, std in scores)
+    for rate, entries in measure(folder).items():
+        constant = mean(value for value, _ in entries["constant", 0, ""])
+        spread = mean(std for (name, _, _), scores in entries.items() if name != "constant" for _, std in scores)
         lines += [
             f"## Learning rate {rate}" + (", the paper's" if rate == "1e-5" else ""),
             "",
@@ -95,13 +95,13 @@ def main(folder: Path) -> None:
             for layer in range(3):
                 cells = []
                 for phase in PHASES:
-                    values = [value for value, _ in rows[domain, layer, phase]]
+                    values = [value for value, _ in entries[domain, layer, phase]]
                     cells.append(f"{mean(values):.4f} ({min(values):.4f} to {max(values):.4f})")
                 lines.append(f"| `{domain}` | {layer} | " + " | ".join(cells) + " |")
         for better, worse in (("pre-trained", "random"), ("fine-tuned", "random-fine-tuned")):
-            above, below = apart(rows, better, worse), apart(rows, worse, better)
-            told = f"Every seed of *{PHASES[better]}* is better than every seed of *{PHASES[worse]}* in"
-            lines += ["", f"{told} {above}; worse in {below}."]
+            lines += ["", f"Layers in which every seed of *{PHASES[better]}* is", ""]
+            lines += [f"- better than every seed of *{PHASES[worse]}*: {separated(entries, better, worse)};"]
+            lines += [f"- worse than every seed of *{PHASES[worse]}*: {separated(entries, worse, better)}."]
         lines.append("")
     (HERE / "learning.md").write_text("\n".join(lines))
 

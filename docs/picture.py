@@ -1,4 +1,4 @@
-"""Draw the tables of a results folder as the SVG picture of the README: ``picture.py RESULTS OUT.svg``."""
+"""Draw the tables of a results folder as the SVG image of the README: ``python docs/picture.py RESULTS OUT.svg``."""
 
 from __future__ import annotations
 

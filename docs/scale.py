@@ -14,7 +14,7 @@ CORES = (1, 16, 256)
 
 
 def duration(seconds: float) -> str:
-    """A time that one would say."""
+    """Format a duration in the largest unit of which it has at least two."""
     for unit, size in (("days", 86400.0), ("h", 3600.0), ("min", 60.0)):
         if seconds >= 2 * size:
             return f"{seconds / size:.1f} {unit}"
@@ -22,22 +22,22 @@ def duration(seconds: float) -> str:
 
 
 def estimate(clips: int, cores: int, busy: float, alone: float) -> float:
-    """Seconds: shards go round by round, each as long as its clips; what one process does alone comes on top."""
+    """Estimate seconds: rounds of shards on all cores, then the part that one process does alone."""
     shards = cut(range(clips), Work(dict, dict, lambda item: item, {}, ""))
     rounds = -(-len(shards) // cores)
     return rounds * len(shards[0].items) * busy + clips * alone
 
 
 def plot(first: list[dict], again: list[dict], path: Path) -> None:
-    """Time and memory over the number of clips."""
+    """Plot time and memory against the number of clips."""
     mpl.rcParams["svg.hashsalt"] = "emobench"
     figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), layout="constrained")
     counts = [row["clips"] for row in first]
-    left.loglog(counts, [row["seconds"] for row in first], "o-", label="from nothing")
-    left.loglog(counts, [row["seconds"] for row in again], "s--", label="all shards finished before")
+    left.loglog(counts, [row["seconds"] for row in first], "o-", label="first build")
+    left.loglog(counts, [row["seconds"] for row in again], "s--", label="rebuild, all shards finished")
     left.set(xlabel="clips of 5 seconds", ylabel="seconds", title="Time")
-    right.semilogx(counts, [row["worker_mb"] for row in first], "o-", label="a worker")
-    right.semilogx(counts, [row["main_mb"] for row in first], "s--", label="the main process")
+    right.semilogx(counts, [row["worker_mb"] for row in first], "o-", label="worker")
+    right.semilogx(counts, [row["main_mb"] for row in first], "s--", label="main process")
     right.set(xlabel="clips of 5 seconds", ylabel="MB", title="Peak memory", ylim=(0, 500))
     for axes in (left, right):
         axes.grid(alpha=0.3)
@@ -46,7 +46,7 @@ def plot(first: list[dict], again: list[dict], path: Path) -> None:
 
 
 def main(folder: Path) -> None:
-    """Write both."""
+    """Write the figures of both pages."""
     results = json.loads((folder / "growth.json").read_text())
     features = json.loads((folder / "features.json").read_text())
     first, again = (results["short"][start::2] for start in (0, 1))
@@ -69,21 +69,21 @@ def main(folder: Path) -> None:
         growth=growth,
         estimates=estimates,
         measured=[
-            f"Measured on {features['processor']}, two cores: a 30-second stereo MP3 takes a worker {busy:.3f} s; "
-            f"two workers finish {many['clips'] / many['seconds']:.1f} clips a second, one "
-            f"{one['clips'] / one['seconds']:.1f} (with starting up). What the main process does alone "
-            f"(checksums, tables, card) takes {1000 * alone:.2f} ms a clip."
+            f"On {features['processor']} with two cores, a worker needs {busy:.3f} s for a 30-second stereo MP3. Two "
+            f"workers finish {many['clips'] / many['seconds']:.1f} clips per second, one worker "
+            f"{one['clips'] / one['seconds']:.1f} (including start-up). The part that only the main process does "
+            f"(checksums, tables, card) takes {1000 * alone:.2f} ms per clip."
         ],
     )
     insert(HERE / "training.md", speed=speed(json.loads((folder / "rbm.json").read_text()), features["processor"]))
 
 
 def speed(results: dict, processor: str) -> list[str]:
-    """Tables of the speed of training."""
+    """Render the tables of training speed."""
     rows, sizes = results["speed"], results["full_size"]
     names = ["products", "ours", "ours, two threads", "scikit-learn", "torch"]
     labels = [
-        "the five matrix products alone",
+        "only the five matrix products",
         "emobench",
         "emobench, two threads",
         "scikit-learn",
@@ -91,7 +91,7 @@ def speed(results: dict, processor: str) -> list[str]:
     ]
     return [
         "",
-        f"Examples a second of CD-1 on {processor} (visible/hidden units, batch):",
+        f"Examples per second of CD-1 on {processor}, by visible/hidden units and batch size:",
         "",
         "| | " + " | ".join(f"{row['visible']}/{row['hidden']}, {row['batch']:,}" for row in rows) + " |",
         "| --- |" + " ---: |" * len(rows),
@@ -99,12 +99,12 @@ def speed(results: dict, processor: str) -> list[str]:
             f"| {label} | " + " | ".join(f"{row[name]:,.0f}" for row in rows) + " |"
             for name, label in zip(names, labels, strict=True)
         ),
-        # Left empty until one is measured; then with its name.
+        # Empty until a GPU is measured.
         "| emobench, one GPU |" + " |" * len(rows),
         "",
-        "The paper's number of examples, from generated Parquet files, batches of 100:",
+        "The paper's number of examples, read from generated Parquet files, in batches of 100:",
         "",
-        "| domain | examples | read a second | trained a second, by layer | 50 epochs of all layers | peak memory |",
+        "| domain | examples | read per second | trained per second, by layer | 50 epochs, all layers | peak memory |",
         "| --- | ---: | ---: | ---: | ---: | ---: |",
         *(
             f"| `{size['domain']}` | {size['examples']:,} | {size['read_per_second']:,.0f} | "
@@ -117,7 +117,7 @@ def speed(results: dict, processor: str) -> list[str]:
 
 
 def insert(path: Path, **parts: list[str]) -> None:
-    """Put lines between the marks of their names."""
+    """Replace the lines between the markers of each name."""
     text = path.read_text()
     for name, lines in parts.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"

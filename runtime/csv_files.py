@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 
 _SEPARATORS = (",", ";", "\t")
 
+# Bytes of the first line in which separators are counted.
+_LONGEST_HEADER = 2**20
+
 # First bytes of files that are often named instead of the file that was meant.
 _OTHER_KINDS = {
     b"PK\x03\x04": "is an Excel workbook (.xlsx) or another ZIP archive; open it and save it as CSV in UTF-8",
@@ -23,11 +26,43 @@ _OTHER_KINDS = {
 _LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 
 
+def is_pointer(path: Path) -> bool:
+    """Whether a file is a Git LFS pointer instead of the content it stands for."""
+    with path.open("rb") as file:
+        return file.read(len(_LFS_POINTER)) == _LFS_POINTER
+
+
 def check_not_pointer(path: Path) -> None:
     """Raise InputError if a file is a Git LFS pointer instead of the content it stands for."""
+    if is_pointer(path):
+        raise InputError(f"{path}: is a Git LFS pointer, not the file itself; run 'git lfs pull' in its folder.")
+
+
+def find_separator(path: Path) -> str:
+    """Return the separator of a CSV file, judged by its first line.
+
+    Raises
+    ------
+    InputError
+        If there is no such file, or it is a Git LFS pointer, a workbook, a Parquet file or encoded in UTF-16.
+    """
+    if not path.is_file():
+        raise InputError(f"{path}: no such file.")
+    check_not_pointer(path)
     with path.open("rb") as file:
-        if file.read(len(_LFS_POINTER)) == _LFS_POINTER:
-            raise InputError(f"{path}: is a Git LFS pointer, not the file itself; run 'git lfs pull' in its folder.")
+        header = file.readline(_LONGEST_HEADER)
+    for start, kind in _OTHER_KINDS.items():
+        if header.startswith(start):
+            raise InputError(f"{path}: {kind}.")
+    return max(_SEPARATORS, key=lambda separator: header.count(separator.encode()))
+
+
+def not_utf8(path: Path, error: UnicodeDecodeError) -> InputError:
+    """Return the error of a file that is not UTF-8."""
+    return InputError(
+        f"{path}: byte {error.object[error.start]:#04x} is not UTF-8; the file is probably encoded in Latin-1 or "
+        "Windows-1252. Save it as CSV in UTF-8."
+    )
 
 
 def read_csv(path: Path, columns: Collection[str] = ()) -> pl.DataFrame:
@@ -53,22 +88,12 @@ def read_csv(path: Path, columns: Collection[str] = ()) -> pl.DataFrame:
     """
     import polars as pl
 
-    if not path.is_file():
-        raise InputError(f"{path}: no such file.")
-    check_not_pointer(path)
+    separator = find_separator(path)
     content = path.read_bytes()
-    for start, said in _OTHER_KINDS.items():
-        if content.startswith(start):
-            raise InputError(f"{path}: {said}.")
     try:
         content.decode()
     except UnicodeDecodeError as error:
-        raise InputError(
-            f"{path}: byte {error.start + 1} is not UTF-8; the file is probably encoded in Latin-1 or Windows-1252. "
-            "Save it as CSV in UTF-8."
-        ) from None
-    header = content.split(b"\n", 1)[0].decode()
-    separator = max(_SEPARATORS, key=header.count)
+        raise not_utf8(path, error) from None
     try:
         table = pl.read_csv(content, infer_schema=False, separator=separator).with_columns(pl.all().fill_null(""))
     except pl.exceptions.PolarsError as error:

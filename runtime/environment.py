@@ -28,13 +28,18 @@ def package_versions(*, heavy: bool = True) -> dict[str, str]:
     """
     from .. import __version__
 
-    found = {"emobench": __version__, "python": platform.python_version()}
-    for name in PACKAGES if heavy else PACKAGES[:8]:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    versions = {name: _version(name) for name in (PACKAGES if heavy else PACKAGES[:8])}
+    own = {"emobench": __version__, "python": platform.python_version()}
+    return own | {name: version for name, version in versions.items() if version is not None}
+
+
+@cache
+def _version(package: str) -> str | None:
+    """Version of a package, None if it is not installed; reading its metadata takes milliseconds."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
 
 
 @cache

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
+from .cache_content import using_cache
 from .isolation import CrashError, Stop, StoppedError, isolated, stop_with
 from .progress import progress
 
@@ -87,12 +88,18 @@ def executor(workers: int, scheduler: str | None = None) -> Iterator[Executor]:
     InputError
         If the scheduler cannot be used.
     """
-    if scheduler is not None:
+    if scheduler is None:
+        opened = _processes(workers)
+    else:
         from .cluster import connect
 
-        with connect(scheduler) as pool:
-            yield pool
-        return
+        opened = connect(scheduler)
+    with using_cache(), opened as pool:
+        yield pool
+
+
+@contextmanager
+def _processes(workers: int) -> Iterator[Executor]:
     stop = Stop()
     pool = ThreadPoolExecutor(workers, initializer=stop_with, initargs=(stop,))
     try:

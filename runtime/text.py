@@ -45,6 +45,11 @@ def few(names: Iterable[str], most: int = 5) -> str:
     return ", ".join(listed[:most]) + more
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the plural unless it is 1: ``1 clip``, ``2 clips``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
 def escaped(path: str) -> str:
     """Show the bytes of a path that are not UTF-8 as escapes; other paths are returned unchanged."""
     return path.encode(errors="surrogateescape").decode(errors="backslashreplace")

@@ -2,13 +2,13 @@
 # Build the image that the Dockerfile describes and run the demo in it, without a Docker engine.
 #
 # Needs root, buildah, debootstrap, a python3 with pip, about 10 GB in TMPDIR (default /var/tmp), and the network or
-# pip settings that do without. What pip is told on this machine (indexes, folders of wheels, certificates) is mounted
-# while the image is built; at the end it is verified that none of it stayed in the image. Settings:
-#   FULL=1            the whole demo instead of a small one
-#   BASE=IMAGE        pull this base instead of making one with debootstrap
-#   SUITE, MIRROR     what debootstrap is to install (default: bookworm, from its usual place)
-#   TORCH_INDEX=URL   the build argument (default: empty where pip's settings name local folders, else the Dockerfile's)
-#   PYTHON            the interpreter whose pip settings count (default: python3)
+# pip settings that work without it. The pip settings of this machine (indexes, folders of wheels, certificates) are
+# mounted while the image is built; the script then checks that none of them remained in the image. Settings:
+#   FULL=1            run the full demo instead of a small one
+#   BASE=IMAGE        pull this base image instead of making one with debootstrap
+#   SUITE, MIRROR     suite and mirror for debootstrap (default: bookworm, from the default mirror)
+#   TORCH_INDEX=URL   build argument (default: empty if pip's settings name local folders, else the Dockerfile's)
+#   PYTHON            interpreter whose pip settings are used (default: python3)
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -39,7 +39,7 @@ command -v buildah >/dev/null || missing="$missing buildah"
 
 work=$(mktemp -d "${TMPDIR:-/var/tmp}/emobench-container.XXXXXX")
 
-# buildah leaves a small cache and empty folders outside its storage; they go too where they are this run's.
+# buildah leaves a small cache and empty folders outside its storage; they are removed if this run created them.
 fresh=()
 for folder in /var/lib/containers /run/containers; do
     [ -e "$folder" ] || fresh+=("$folder")
@@ -47,12 +47,12 @@ done
 
 cleanup() {
     local mounted folder
-    # Folders of the machine were mounted below: nothing is removed before they are gone.
+    # Folders of the machine may be mounted below: unmount them before anything is removed.
     awk -v top="$work/" 'index($5, top) == 1 { print $5 }' /proc/self/mountinfo | sort -r | while read -r mounted; do
         umount "$mounted" || true
     done
     if grep -qF " $work/" /proc/self/mountinfo; then
-        echo "container-check: something is still mounted under $work; it was not removed." >&2
+        echo "container-check: something is still mounted under $work, which was therefore not removed." >&2
     else
         rm -rf "$work"
     fi
@@ -79,8 +79,8 @@ logged() {
     }
 }
 
-# The machine's pip settings, as a configuration for root in the build. The folders it names are to be mounted below
-# /mnt and the configuration over /root: both exist in every base, so that not even a mount point stays in the image.
+# Write the machine's pip settings as a configuration for root in the build. The folders it names are mounted below
+# /mnt and the configuration over /root: both exist in every base image, so that no mount point remains in the image.
 "$PYTHON" - "$work" <<'PY' || fail "the settings of pip could not be read."
 import ast
 import os
@@ -101,7 +101,7 @@ hidden: set[str] = set()
 
 
 def mounted(folder: Path) -> str:
-    """Path in the build of a folder of the machine; an index is mounted with the files that its pages point to."""
+    """Return the path in the build of a folder of the machine; an index is mounted with the files that it links to."""
     top = folder
     for page in sorted(folder.glob("*/index.html"))[:1]:
         for link in re.findall(r'href="([^"#]+)', page.read_text(encoding="utf-8"))[:1]:
@@ -129,7 +129,7 @@ def translated(word: str) -> str:
 
 listed = subprocess.run([sys.executable, "-m", "pip", "config", "list"], check=True, capture_output=True, text=True)
 settings: dict[tuple[str, str], str] = {}
-# The environment is above the files.
+# The environment takes precedence over configuration files.
 for line in sorted(listed.stdout.splitlines(), key=lambda line: line.startswith(":env:")):
     name, _, value = line.partition("=")
     section, _, option = name.rpartition(".")
@@ -170,7 +170,7 @@ if [ -z "$BASE" ]; then
     BASE=$BUILT_BASE
     logged debootstrap --variant=minbase --include=ca-certificates,python3,python3-venv \
         "$SUITE" "$work/base" ${MIRROR:+"$MIRROR"}
-    # debootstrap gives the machine's name and name server along.
+    # debootstrap copies the host name and name server of the machine.
     rm -rf "$work"/base/etc/{hostname,resolv.conf} "$work"/base/var/{cache/apt,lib/apt/lists,log}/*
     container=$(engine from scratch)
     logged engine add "$container" "$work/base" /
@@ -188,7 +188,7 @@ engine inspect --type image "$IMAGE" >"$work/image.json"
 container=$(engine from --pull-never "$IMAGE")
 root=$(engine mount "$container")
 
-"$PYTHON" - "$work" <<'PY' || fail "the image is not set up as it is to be."
+"$PYTHON" - "$work" <<'PY' || fail "the image is not configured as expected."
 import json
 import sys
 from pathlib import Path
@@ -222,7 +222,7 @@ left=$(cd "$root" && grep -rlF -f "$work/hidden" --devices=skip . || true)
 [ -z "$left" ] || fail "names a path or a password of this machine: $left"
 cp requirements.lock "$work/mnt/requirements.lock"
 
-# Who runs is left to the image, unless `as` says otherwise.
+# Commands run as the user of the image, unless `as` is set.
 as=()
 inside() {
     engine run --isolation chroot "${as[@]}" --volume "$data:/data" --volume "$work/mnt:/mnt:ro" "$container" -- "$@"
@@ -237,7 +237,7 @@ new_volume() {
 new_volume "$USER_ID"
 who=$(inside sh -c 'echo "$(id -u) $(pwd) $(command -v emobench)"')
 [ "$who" = "$USER_ID /data /opt/emobench/bin/emobench" ] || fail "user, folder and program are $who."
-inside python - <<'PY' || fail "the environment is not what the lock says."
+inside python - <<'PY' || fail "the environment differs from the lock."
 import importlib.metadata
 import os
 import re
@@ -249,7 +249,7 @@ import torch
 
 packages = Path(sysconfig.get_path("purelib"))
 if os.access(packages, os.W_OK):
-    sys.exit(f"{packages} can be written")
+    sys.exit(f"{packages} is writable")
 if torch.version.cuda is not None:
     sys.exit(f"torch is built for CUDA {torch.version.cuda}")
 lock = re.findall(r"^([\w.-]+)==(\S+)", Path("/mnt/requirements.lock").read_text(), flags=re.MULTILINE)
@@ -267,7 +267,7 @@ for package in importlib.metadata.distributions(path=[str(packages)]):
         sys.exit(f"{name} {package.version} is not the lock's {locked.get(name)}")
 others = {entry.name for entry in packages.iterdir()} - owned
 if others:
-    sys.exit(f"belongs to no package: {sorted(others)}")
+    sys.exit(f"files of no package: {sorted(others)}")
 if (packages / "emobench/tests").exists():
     sys.exit("the tests are installed")
 PY
@@ -280,10 +280,10 @@ else
 fi
 [ -n "$(find "$data/results" -name '*.json' -print -quit)" ] || fail "no results in the volume."
 grep -rq --include='*.md' MFCC "$data" || fail "no leaderboard in the volume."
-[ -n "$(find "$data/.cache/numba" -name '*.nbi' -print -quit)" ] || fail "numba kept nothing in the volume."
-[ -z "$(find "$data" ! -uid "$USER_ID" -print -quit)" ] || fail "not all in the volume belongs to the user."
+[ -n "$(find "$data/.cache/numba" -name '*.nbi' -print -quit)" ] || fail "the volume has no numba cache."
+[ -z "$(find "$data" ! -uid "$USER_ID" -print -quit)" ] || fail "some files in the volume do not belong to the user."
 
-step "a smaller one as a user that the image does not know"
+step "a smaller demo as a user that the image does not know"
 new_volume "$OTHER_ID"
 as=(--user "$OTHER_ID:$OTHER_ID")
 inside env FEATURES="spectral_shape rhythm" emobench-demo --size 24 --pretrain-size 4

@@ -1,6 +1,6 @@
 #!/bin/sh
-# The demo: synthetic data, the features' rows, the leaderboard. Arguments go to `emobench build-data`;
-# the variable FEATURES, where it is set, names the features instead of the list here.
+# Run the demo: build synthetic data, score features, print the leaderboard. Arguments are passed to
+# `emobench build-data`; the variable FEATURES, if set, names the features to score.
 set -eu
 
 emobench build-data "$@"

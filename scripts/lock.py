@@ -1,13 +1,13 @@
 """Write the lock files from pyproject.toml: ``make lock``, or ``make lock UPGRADE=1`` for newer versions.
 
-Every release is pinned with the hashes of all its files, so the locks hold for every Python from 3.11 and for x86_64
-and aarch64. uv resolves them from PyPI; nothing is installed. Two things are not as uv writes them:
+Every release is pinned with the hashes of all its files, so the locks are valid for every Python from 3.11 and for
+x86_64 and aarch64. uv resolves them from PyPI; nothing is installed. Two things differ from what uv writes:
 
 - PyPI's build of torch for Linux needs the CUDA libraries, the builds of PyTorch's CPU index do not, and no marker
-  distinguishes the two. So what CUDA needs is in a file of its own, requirements-cuda.lock.
-- The CPU builds have hashes of their own, which that index lists. They are in requirements-torch-cpu.lock, and beside
-  PyPI's in the other locks. Where the index cannot be reached, those of the present lock are kept if the version is
-  the same.
+  distinguishes the two. The CUDA libraries are therefore in a separate file, requirements-cuda.lock.
+- The CPU builds have other hashes, which their index lists. These are in requirements-torch-cpu.lock, and beside PyPI's
+  hashes in the other locks. If the index cannot be reached, the hashes of the present lock are kept, provided that the
+  version is the same.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from urllib.parse import unquote
 ROOT = Path(__file__).parents[1]
 CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
-# Extras of pyproject.toml by lock. The first holds all others, which take its versions.
+# Extras of pyproject.toml by lock. The first lock contains all others, which take its versions.
 LOCKS = {
     "requirements-dev.lock": ("cluster", "dev"),
     "requirements-cluster.lock": ("cluster",),
@@ -54,9 +54,9 @@ class Pin:
     Parameters
     ----------
     name, version, marker : str
-        The marker is empty where the requirement always holds.
+        Name, version and environment marker; an empty marker if the requirement always applies.
     hashes : tuple of str
-        Such as ``sha256:...``, sorted, at least one.
+        Sorted hashes, such as ``sha256:...``; at least one.
     """
 
     name: str
@@ -65,7 +65,7 @@ class Pin:
     hashes: tuple[str, ...]
 
     def __str__(self) -> str:
-        """Give the lines of a lock file."""
+        """Return the lines of a lock file."""
         head = f"{self.name}=={self.version}" + (f" ; {self.marker}" if self.marker else "")
         return " \\\n    ".join([head, *(f"--hash={value}" for value in self.hashes)]) + "\n"
 
@@ -76,8 +76,9 @@ def parse(text: str, name: str) -> list[Pin]:
     Parameters
     ----------
     text : str
+        Content of the file.
     name : str
-        Of the file, for messages.
+        Name of the file, for messages.
 
     Returns
     -------
@@ -86,7 +87,7 @@ def parse(text: str, name: str) -> list[Pin]:
     Raises
     ------
     ValueError
-        Naming the requirement that is not ``name==version`` with SHA-256 hashes.
+        If a requirement is not ``name==version`` with SHA-256 hashes.
     """
     pins = []
     for line in re.sub(r"\\\n\s*", " ", text).splitlines():
@@ -102,19 +103,19 @@ def parse(text: str, name: str) -> list[Pin]:
 
 
 def listed_hashes(page: str, version: str) -> tuple[str, ...]:
-    """Take the hashes of a version's CPU builds from the index page of torch.
+    """Extract the hashes of the CPU builds of a version from the index page of torch.
 
     Parameters
     ----------
     page : str
-        HTML of the simple repository interface (PEP 503), links with ``#sha256=``.
+        HTML page of the simple repository API (PEP 503), whose links have ``#sha256=``.
     version : str
-        Such as ``2.13.0``.
+        Version of torch, such as ``2.13.0``.
 
     Returns
     -------
     tuple of str
-        Of ``torch-<version>+cpu-*.whl`` for Linux.
+        Hashes of ``torch-<version>+cpu-*.whl`` for Linux.
     """
     hashes = set()
     for link, digest in re.findall(r'href="([^"#]+)#sha256=([0-9a-f]{64})"', page):
@@ -125,7 +126,7 @@ def listed_hashes(page: str, version: str) -> tuple[str, ...]:
 
 
 def cpu_torch(version: str) -> Pin:
-    """Find the hashes of torch's CPU builds, on their index or else in the present lock.
+    """Find the hashes of the CPU builds of torch on their index, or else in the present lock.
 
     Raises
     ------
@@ -149,22 +150,23 @@ def cpu_torch(version: str) -> Pin:
 
 
 def compile_lock(uv: str, extras: tuple[str, ...], known: list[Pin], *, upgrade: bool) -> list[Pin]:
-    """Have uv resolve pyproject.toml's requirements, those of its build included.
+    """Resolve the requirements of pyproject.toml, including those of its build, with uv.
 
     Parameters
     ----------
     uv : str
-        The program.
+        Path of the program uv.
     extras : tuple of str
+        Extras of pyproject.toml.
     known : list of Pin
-        Whose versions are kept.
+        Requirements whose versions are kept.
     upgrade : bool
-        Take the newest versions instead.
+        Whether to take the newest versions instead.
     """
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
     with tempfile.TemporaryDirectory() as folder:
         lock, needed = Path(folder, "lock.txt"), Path(folder, "build.in")
-        # Without hashes, which uv would copy: those of the index are wanted.
+        # Without hashes: uv would copy these instead of taking those of the index.
         lock.write_text("".join(f"{pin.name}=={pin.version}\n" for pin in known))
         needed.write_text("".join(f"{requirement}\n" for requirement in build))
         command = [uv, "pip", "compile", "--quiet", "--universal", "--python-version", "3.11", "--generate-hashes"]

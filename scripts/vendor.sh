@@ -1,13 +1,13 @@
 #!/bin/sh
-# Fetch the libraries of the leaderboard's page from the npm registry into cards/static/vendored, as they were released,
-# with their licences and a manifest. Wants npm. To go to another release: change its version here, run this, run the
-# tests and look at the page.
+# Fetch the libraries of the leaderboard page from the npm registry into cards/static/vendored, unmodified, with their
+# licences and a manifest. Needs npm. To change a version, edit it here, run this script and the tests, and look at the
+# page.
 set -eu
 cd "$(dirname "$0")/../cards/static/vendored"
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 
-# package, version, SPDX licence, its file of code, its file of the licence, and what both are called here
+# Arguments: package, version, SPDX licence, source file, licence file, name of both files here.
 vendor() {
     mkdir "$scratch/$6"
     tarball=$(npm pack --silent --pack-destination "$scratch/$6" "$1@$2")

@@ -1,4 +1,4 @@
-"""What several tests share: the real data where there are any, small corpora, an isolated machine."""
+"""Shared fixtures: real data if available, small corpora, an isolated environment."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
 
-# Compiled kernels are kept from run to run; set before numba is imported. Each worker of the tests has its own: two
-# that write librosa's at once can leave what crashes.
+# Compiled kernels are kept between runs; this must be set before numba is imported. Each test worker has its own cache:
+# two workers that write librosa's kernels at once can leave a cache that crashes.
 os.environ["NUMBA_CACHE_DIR"] = str(
     Path(__file__).parents[1] / ".pytest_cache" / f"numba-{os.environ.get('PYTEST_XDIST_WORKER', 'alone')}"
 )
@@ -33,7 +33,7 @@ def real_data() -> Path:
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cache of the test's own, and no settings from outside."""
+    """Use a separate cache for each test, and no settings from outside."""
     monkeypatch.setenv("EMOBENCH_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
     for name in (
         "EMOBENCH_DATA",

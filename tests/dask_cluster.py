@@ -12,15 +12,15 @@ from pathlib import Path
 
 
 def children(pid: int) -> list[int]:
-    """Processes that a process started."""
+    """Return the child processes of a process."""
     listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
     return [int(line) for line in listed.stdout.split()]
 
 
 class Cluster:
-    """A real scheduler and two real workers, each with its own process.
+    """A real scheduler and two real workers, each in its own process.
 
-    The protocol is tcp or tls; the certificates of the latter come from Dask's configuration.
+    The protocol is tcp or tls; the certificates for tls come from Dask's configuration.
     """
 
     def __init__(self, folder: Path, protocol: str = "tcp") -> None:
@@ -38,7 +38,7 @@ class Cluster:
         self.worker = self.start("worker", self.address, "--nthreads", "1", "--nworkers", "2")
 
     def start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start one of the two."""
+        """Start one worker."""
         with (self.folder / f"{what}-{len(self.processes)}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "-m", f"distributed.cli.dask_{what}", *arguments, "--no-dashboard"],
@@ -52,11 +52,11 @@ class Cluster:
         return process
 
     def workers(self) -> list[int]:
-        """Processes that do the work, below their nanny."""
+        """Return the worker processes, which are children of their nannies."""
         return [pid for pid in children(self.worker.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
     def end(self) -> None:
-        """End everything."""
+        """Stop the workers and the scheduler."""
         for process in reversed(self.processes):
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)

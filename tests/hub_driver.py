@@ -1,6 +1,6 @@
-"""Runs commands of emobench, or lines of Python, in a process that stays: a job a line in, an answer a line out.
+"""Run emobench commands or lines of Python in one long-lived process: one job per line in, one answer per line out.
 
-What is imported once serves all jobs; the address of the Hub must be in the environment before that.
+Imports are shared by all jobs; the address of the Hub must be in the environment before the start.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ for line in sys.stdin:
             with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
                 exec(job["python"], values)
             answer = {"status": 0, "value": values["value"], "out": out.getvalue(), "err": ""}
-        except Exception:  # whatever the lines of a test raise
+        except Exception:  # anything that the lines of a test raise
             answer = {"status": 1, "value": None, "out": out.getvalue(), "err": traceback.format_exc()}
     else:
         ran = CliRunner().invoke(app, job["arguments"])

@@ -1,8 +1,8 @@
-"""A small Hub on loopback: repositories, commits, tags and pull requests over HTTP, as huggingface_hub asks for them.
+"""A small Hub on loopback: repositories, commits, tags and pull requests over the HTTP interface of huggingface_hub.
 
-Contents are kept by their hashes, large files (all that is no text) by SHA-256 as LFS has them, small ones by the SHA-1
-of their git blob. A commit on a stale parent is answered 412, a tag that exists 409. Tests look into
-:class:`HubServer` and make it fail; the programs that talk to it run in processes of their own.
+Contents are stored by hash: large files (everything that is not text) by SHA-256 as in LFS, small ones by the SHA-1 of
+their git blob. A commit on a stale parent is answered with 412, an existing tag with 409. Tests inspect
+:class:`HubServer` and make it fail; the programs that talk to it run in separate processes.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class HubServer(ThreadingHTTPServer):
     log : list of (str, str)
         Method and path of every request.
     failures : list of Failure
-        What goes wrong.
+        Failures to produce.
     before : callable or None
         Called with method and path before each request is answered.
     lacking : (str, str) or None
-        Pattern of a path, and the field or header that its answers lack.
+        Pattern of a path, and the field or header to omit from its answers.
     """
 
     daemon_threads = True
@@ -64,7 +64,7 @@ class HubServer(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
     def add(self, repo: Repo, changes: dict[str, bytes], message: str = "by hand") -> str:
-        """Commit to ``main`` what somebody else did."""
+        """Commit to ``main`` as somebody else."""
         head = repo.branches.get("main")
         files = dict(repo.commits[head]) if head else {}
         files |= {path: self.keep(content) for path, content in changes.items()}
@@ -78,12 +78,12 @@ class HubServer(ThreadingHTTPServer):
         return Entry(oid, len(content))
 
     def keep_large(self, sha256: str, size: int) -> Entry:
-        """The entry of a large file that was uploaded."""
+        """Return the entry of a large file that was uploaded."""
         pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{sha256}\nsize {size}\n".encode()
         return Entry(hashlib.sha1(b"blob %d\0" % len(pointer) + pointer).hexdigest(), size, sha256)
 
     def content(self, kind: str, name: str, revision: str, path: str) -> bytes:
-        """A file's bytes."""
+        """Return the bytes of a file."""
         repo = self.repos[kind, name]
         entry = repo.commits[str(repo.resolve(revision))][path]
         return self.objects[entry.sha256 or entry.oid]
@@ -91,7 +91,7 @@ class HubServer(ThreadingHTTPServer):
 
 @contextmanager
 def serving() -> Iterator[HubServer]:
-    """A Hub that answers while the block runs."""
+    """Serve a Hub while the block runs."""
     server = HubServer()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
@@ -137,7 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers one request."""
 
     protocol_version = "HTTP/1.1"
-    # A whole answer at once: in small pieces each waits for an acknowledgement.
+    # The whole answer at once: small pieces would each wait for an acknowledgement.
     wbufsize = -1
     disable_nagle_algorithm = True
     server: HubServer
@@ -185,9 +185,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(answer.status, {"error": answer.message}, {k: v for k, v in headers.items() if v})
 
     def _route(self, method: str, path: str) -> None:
-        for wanted, pattern, name in _ROUTES:
+        for expected, pattern, name in _ROUTES:
             match = re.fullmatch(pattern, path)
-            if match and method == wanted:
+            if match and method == expected:
                 parts = {key: unquote(value) for key, value in match.groupdict().items() if value is not None}
                 if "prefix" in parts:
                     parts["kind"] = _PREFIX[parts.pop("prefix")]
@@ -357,7 +357,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _discussions(self, kind: str, name: str) -> None:
         found = self._repo(kind, name).discussions(self.query)
-        # In small pages, so that whoever wants all of them must ask again.
+        # Small pages, so that clients have to request more than one.
         start = int(self.query.get("p", ["0"])[0]) * PAGE
         self._send(200, {"count": len(found), "start": start, "discussions": found[start : start + PAGE]})
 
@@ -365,8 +365,8 @@ class _Handler(BaseHTTPRequestHandler):
         repo = self._repo(kind, name)
         commit, files = self._files(repo, rev)
         siblings = [{"rfilename": path} for path in sorted(files)]
-        told = {"_id": "1", "id": name, "sha": commit, "private": repo.private, "disabled": False}
-        self._send(200, {**told, "gated": False, "tags": [], "downloads": 0, "siblings": siblings})
+        info = {"_id": "1", "id": name, "sha": commit, "private": repo.private, "disabled": False}
+        self._send(200, {**info, "gated": False, "tags": [], "downloads": 0, "siblings": siblings})
 
     def _tree(self, kind: str, name: str, rev: str, path: str = "") -> None:
         _, files = self._files(self._repo(kind, name), rev)

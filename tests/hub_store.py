@@ -1,4 +1,4 @@
-"""What the small Hub of the tests keeps: repositories with their commits, and its check of cards."""
+"""Storage of the small Hub of the tests: repositories with their commits, and the check of cards."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
 
 @dataclass(frozen=True)
 class Entry:
-    """A file at a commit: the SHA-1 of its blob, its size, and its SHA-256 where it is large."""
+    """A file at a commit: the SHA-1 of its blob, its size, and its SHA-256 if it is large."""
 
     oid: str
     size: int
     sha256: str | None = None
 
     def item(self, path: str) -> dict[str, Any]:
-        """As listings have it."""
+        """Return the entry as it appears in listings."""
         large = {"lfs": {"oid": self.sha256, "size": self.size, "pointerSize": 130}} if self.sha256 else {}
         return {"type": "file", "path": path, "oid": self.oid, "size": self.size, **large}
 
 
 @dataclass
 class Repo:
-    """A repository: commits by their ids, and what points at them."""
+    """A repository: commits by id, and the references to them."""
 
     kind: str
     name: str
@@ -46,14 +46,14 @@ class Repo:
     proposed: dict[int, dict[str, Any]] = field(default_factory=dict)
 
     def resolve(self, revision: str) -> str | None:
-        """Commit of a branch, a tag, a pull request or a commit's own id."""
+        """Return the commit of a branch, tag, pull request or commit id."""
         if revision.startswith("refs/pr/"):
             return self.pulls.get(int(revision.removeprefix("refs/pr/")))
         found = self.branches.get(revision) or self.tags.get(revision)
         return found or (revision if revision in self.commits else None)
 
     def discussions(self, query: dict[str, list[str]]) -> list[dict[str, Any]]:
-        """Pull requests, newest first, filtered as the Hub filters them."""
+        """Return pull requests, newest first, filtered as on the Hub."""
         shown = []
         for number, facts in sorted(self.proposed.items(), reverse=True):
             if all(facts[key] == query.get(key, [facts[key]])[0] for key in ("author", "status")):
@@ -63,7 +63,7 @@ class Repo:
         return shown
 
     def commit(self, files: dict[str, Entry], parent: str | None, message: str) -> str:
-        """Store a commit; its id depends on all that is in it."""
+        """Store a commit; its id is a hash of its content."""
         whole = json.dumps([{path: vars(entry) for path, entry in sorted(files.items())}, parent, message])
         oid = hashlib.sha1(f"{len(self.commits)} {whole}".encode()).hexdigest()
         self.commits[oid], self.parents[oid], self.messages[oid] = files, parent, message
@@ -72,9 +72,9 @@ class Repo:
 
 @dataclass
 class Failure:
-    """An answer that is given instead of the right one, to so many requests that match.
+    """A wrong answer that is given to a number of matching requests.
 
-    ``late``: what was asked for is done all the same, and only the answer is lost.
+    ``late``: the request is carried out all the same, and only its answer is lost.
     """
 
     method: str
@@ -85,12 +85,12 @@ class Failure:
     headers: dict[str, str] = field(default_factory=dict)
 
     def meets(self, method: str, path: str) -> bool:
-        """Whether it is given to this request."""
+        """Return whether this answer is given to a request."""
         return self.times > 0 and self.method == method and re.search(self.pattern, path) is not None
 
 
 def without(content: Any, name: str) -> Any:
-    """JSON without a field, wherever it is; ``[]`` stands for the whole."""
+    """Return JSON without a field, at any depth; ``[]`` replaces the whole value."""
     if name == "[]":
         return []
     if isinstance(content, dict):
@@ -99,7 +99,7 @@ def without(content: Any, name: str) -> Any:
 
 
 def card_problems(content: str, kind: str) -> list[str]:
-    """What the Hub's check of a card's YAML would find, by its documented rules."""
+    """Return the problems that the Hub would find in the YAML of a card, by its documented rules."""
     match = re.match(r"\s*---\r?\n(.*?)\r?\n---", content, re.DOTALL)
     if match is None:
         return ["the card has no metadata"]

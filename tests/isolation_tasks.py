@@ -1,4 +1,4 @@
-"""What the tests of isolation have children do."""
+"""Functions that the tests of isolation run in child processes."""
 
 import ctypes
 import os
@@ -45,7 +45,7 @@ def die(how):
 def hang(how):
     if how == "sleep":
         time.sleep(60)
-    # Python code between whose steps a signal handler could run would prove little.
+    # One long operation: in Python code, a signal handler could run between two steps.
     return (10**400000) ** 100
 
 

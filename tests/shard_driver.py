@@ -14,7 +14,7 @@ from emobench.runtime.executor import executor
 
 
 def build(audio: Path, out: Path, where: str):
-    """Build it; gives what it took."""
+    """Build the set; return the outcome of the build."""
     names = sorted(path.name for path in audio.iterdir())
     clips = pl.DataFrame(
         {"track_id": names, "artist": "A", "album": "B", "title": names, "seven_digital_id": None, "audio": names},

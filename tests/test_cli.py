@@ -1,4 +1,4 @@
-"""The command line: what a user types, sees and gets as exit status."""
+"""The command line: arguments, output and exit status."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ SMALL = ("--size", "8", "--pretrain-size", "3")
 
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which ``emobench build-data`` was run, small."""
+    """A folder with small datasets built by ``emobench build-data``."""
     folder = tmp_path_factory.mktemp("user")
     ran = _emobench("build-data", *SMALL, cwd=folder, env={"EMOBENCH_CACHE": str(folder / "cache")})
     assert ran.returncode == 0, ran.stderr
@@ -50,14 +50,14 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_help_is_quick(tmp_path: Path) -> None:
-    took = []
+    seconds = []
     for _ in range(3):
-        began = time.perf_counter()
+        start = time.perf_counter()
         ran = _emobench("--help", cwd=tmp_path)
-        took.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start)
         assert ran.returncode == 0
-    # Half a second is the promise; a machine that runs other tests at the same time is given twice that.
-    assert min(took) < 1.0
+    # The limit is half a second; a machine that runs other tests at the same time gets twice that.
+    assert min(seconds) < 1.0
     loaded = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "emobench", "--help"], capture_output=True, text=True, check=True
     ).stderr
@@ -83,7 +83,7 @@ def test_version(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["nonsense"], "emobench: No such command 'nonsense'; see 'emobench --help'."),
         (["run", "--nope"], "emobench: No such option: --nope"),
@@ -93,10 +93,10 @@ def test_version(tmp_path: Path) -> None:
         (["run", "--window", "17"], "emobench: Invalid value for '--window': "),
     ],
 )
-def test_wrong_usage_is_one_line(arguments: list[str], told: str) -> None:
+def test_wrong_usage_is_one_line(arguments: list[str], message: str) -> None:
     ran = CliRunner().invoke(app, arguments)
     assert ran.exit_code == 2
-    assert ran.stderr.startswith(told)
+    assert ran.stderr.startswith(message)
     assert len(ran.stderr.splitlines()) == 1
     assert ran.stdout == ""
 
@@ -117,7 +117,7 @@ def test_from_nothing_to_a_leaderboard(built: Path) -> None:
     options = ("--epochs", "1,2", "--layers", "6,5,4")
     ran = _emobench("run", "--features", "rhythm+pitch", *options, cwd=built, env=env)
     assert ran.returncode == 0, ran.stderr
-    # No terminal, no bars; eight clips are few for twelve dimensions.
+    # No terminal, so no progress bars; eight clips are few for twelve dimensions.
     (warning,) = ran.stderr.splitlines()
     assert warning.startswith("emobench: warning: least squares (mlr) overfits rhythm+pitch, layer 0")
     assert "Layer 2" in ran.stdout
@@ -139,7 +139,7 @@ def test_from_nothing_to_a_leaderboard(built: Path) -> None:
     assert "rhythm" in _emobench("list", cwd=built).stdout
 
 
-def test_pretrain_by_itself(built: Path) -> None:
+def test_pretrain_alone(built: Path) -> None:
     options = ("--epochs", "1", "--layers", "4,3", "--models", "own-models")
     ran = _emobench("pretrain", "--features", "pitch2d", *options, cwd=built)
     assert ran.returncode == 0, ran.stderr
@@ -193,7 +193,7 @@ def test_wrong_usage_is_one_line_and_status_2(built: Path, arguments: tuple[str,
     assert ran.stdout == ""
 
 
-def test_a_reader_that_has_seen_enough(tmp_path: Path) -> None:
+def test_output_to_a_closed_pipe(tmp_path: Path) -> None:
     script = f"{sys.executable} -m emobench list | true"
     ran = subprocess.run(["bash", "-c", script], cwd=tmp_path, capture_output=True, text=True, check=False)
     assert ran.stderr == ""
@@ -206,8 +206,8 @@ def test_debug_shows_the_traceback(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs Linux")
-def test_a_full_disk_is_one_line_and_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
-    # A limit on the size of files fails like a full disk, in the middle of a write.
+def test_a_full_disk_is_one_line_and_leaves_nothing_that_looks_complete(tmp_path: Path) -> None:
+    # A limit on file sizes acts like a full disk, in the middle of a write.
     script = f"ulimit -f 40; exec {sys.executable} -m emobench build-data --size 8 --pretrain-size 3 --workers 1"
     environment = {**os.environ, "EMOBENCH_CACHE": str(tmp_path / "cache")}
     ran = subprocess.run(
@@ -251,7 +251,7 @@ def test_a_full_disk_while_running(built: Path, tmp_path: Path, arguments: str) 
 
 
 def _interrupted(folder: Path, arguments: list[str], ready: Path, pattern: str) -> subprocess.CompletedProcess[str]:
-    """Run a command and send it Ctrl-C, its whole process group as a terminal does, once a file appears."""
+    """Run a command, and send Ctrl-C to its process group, as a terminal does, once a file appears."""
     process = subprocess.Popen(
         [sys.executable, "-m", "emobench", *arguments],
         cwd=folder,
@@ -307,7 +307,7 @@ def test_ctrl_c_while_running(built: Path, tmp_path: Path) -> None:
 
 
 def test_an_import_that_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may end in whatever a package raises, such as numpy's RecursionError."""
+    """The interrupt may surface as any exception of a package, such as numpy's RecursionError."""
     monkeypatch.setattr(console.State, "interrupted", False)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
 

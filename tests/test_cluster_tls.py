@@ -1,4 +1,4 @@
-"""A Dask cluster behind TLS: certificates from Dask's configuration, and what is wrong with them in one line."""
+"""A Dask cluster behind TLS: certificates from Dask's configuration, and one line for each problem with them."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ours(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
 
 @pytest.fixture(scope="module")
 def theirs(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
-    """Certificate and key that have nothing to do with the cluster."""
+    """Certificate and key that the cluster does not know."""
     return _certificate(tmp_path_factory.mktemp("theirs"), "theirs")
 
 
@@ -60,7 +60,7 @@ def configuration(ours: tuple[str, str], tmp_path_factory: pytest.TempPathFactor
 
 @pytest.fixture(scope="module")
 def cluster(configuration: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    """A cluster that speaks TLS alone."""
+    """A cluster that only speaks TLS."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("DASK_CONFIG", str(configuration))
         started = Cluster(tmp_path_factory.mktemp("cluster"), "tls")
@@ -153,7 +153,7 @@ def test_certificates_that_cannot_be_used(ours: tuple[str, str], theirs: tuple[s
 
 @pytest.mark.slow
 def test_certificates_of_another_authority(cluster: Cluster, ours: tuple[str, str], theirs: tuple[str, str]) -> None:
-    """Neither does this client trust a scheduler it does not know, nor the scheduler such a client."""
+    """Neither does a client trust an unknown scheduler, nor a scheduler an unknown client."""
     for ca, pair in ((theirs[0], ours), (ours[0], theirs)):
         with (
             dask.config.set(_tls(ca, pair)),
@@ -163,7 +163,7 @@ def test_certificates_of_another_authority(cluster: Cluster, ours: tuple[str, st
             pass
 
 
-def test_nobody_who_speaks_tls(ours: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_where_nobody_speaks_tls(ours: tuple[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emobench.runtime.cluster._PATIENCE", 1.0)
     with (
         dask.config.set(_tls(ours[0], ours)),

@@ -20,9 +20,9 @@ def test_separators_headers_and_empty_rows(tmp_path: Path, separator: str) -> No
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "message"),
     [
-        ("clip_id\nHélène\n".encode("latin-1"), "byte 10 is not UTF-8; the file is probably encoded in Latin-1"),
+        ("clip_id\nHélène\n".encode("latin-1"), "byte 0xe9 is not UTF-8; the file is probably encoded in Latin-1"),
         (b"PK\x03\x04xl/workbook.xml", r"is an Excel workbook \(\.xlsx\)"),
         ("clip_id\n".encode("utf-16"), "is encoded in UTF-16"),
         (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
@@ -30,10 +30,10 @@ def test_separators_headers_and_empty_rows(tmp_path: Path, separator: str) -> No
         (b"", "not readable as CSV"),
     ],
 )
-def test_other_files(tmp_path: Path, content: bytes, told: str) -> None:
+def test_other_files(tmp_path: Path, content: bytes, message: str) -> None:
     path = tmp_path / "a.csv"
     path.write_bytes(content)
-    with pytest.raises(InputError, match=told):
+    with pytest.raises(InputError, match=message):
         read_csv(path, ("a",))
 
 

@@ -1,4 +1,4 @@
-"""The import rule: packages import only from those below them, and the entrance of the package is light."""
+"""The import rule: packages import only from those below them, and ``import emobench`` is light."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 
-# Each package may import from those of lower rank, and from itself.
+# Each package may import from packages of lower rank and from itself.
 RANKS = {
     "errors": 0,
     "protocols": 1,
@@ -29,7 +29,7 @@ RANKS = {
 
 
 def _imports(path: Path, package: str) -> Iterator[tuple[int, str]]:
-    """Line and package of each import of our own in a module."""
+    """Yield the line and package of each import of emobench in a module."""
     depth = len(path.relative_to(ROOT).parts) - 1
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.ImportFrom) and node.level:
@@ -61,8 +61,42 @@ def test_every_package_has_a_rank() -> None:
 
 
 @pytest.mark.parametrize("module", ["emobench", "emobench.protocols", "emobench.cli"])
-def test_the_entrance_imports_no_heavy_package(module: str) -> None:
+def test_import_emobench_imports_no_heavy_package(module: str) -> None:
     script = f"import sys, {module}; print(*sys.modules)"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(ran.stdout.split())
     assert not loaded & {"torch", "librosa", "datasets", "polars", "scipy", "sklearn", "pydantic"}
+
+
+HEAVY = {"torch", "numba", "librosa", "sklearn", "datasets", "scipy.fft", "scipy.ndimage", "scipy.linalg", "h5py"}
+
+
+def _loaded(folder: Path, *arguments: str) -> set[str]:
+    """Modules that a command imports."""
+    script = "import atexit, sys; from emobench.cli.main import main; "
+    script += "atexit.register(lambda: print(*sys.modules, file=sys.stderr)); sys.argv[0] = 'emobench'; main()"
+    ran = subprocess.run(
+        [sys.executable, "-c", script, *arguments], cwd=folder, capture_output=True, text=True, check=True
+    )
+    return set(ran.stderr.splitlines()[-1].split())
+
+
+@pytest.mark.parametrize("command", ["run", "build-data", "build-data table", "publish dataset", "list"])
+def test_help_imports_no_heavy_package(tmp_path: Path, command: str) -> None:
+    loaded = _loaded(tmp_path, *command.split(), "--help")
+    assert not loaded & (HEAVY | {"numpy", "polars", "pydantic"})
+
+
+@pytest.mark.parametrize("what", ["features", "sources", "regressors", "datasets", "models"])
+def test_lists_import_no_heavy_package(tmp_path: Path, what: str) -> None:
+    assert not _loaded(tmp_path, "list", what) & (HEAVY | {"polars", "jinja2"})
+
+
+def test_a_kernel_is_compiled_with_those_that_it_calls() -> None:
+    script = (
+        "import sys; from emobench.audio import separation; from emobench.dbn import kernels; "
+        "loaded = 'numba' in sys.modules; import numpy as np; out = np.zeros((2, 3), np.float32); "
+        "kernels.fill_uniforms(np.uint64(1), 0, out); print(loaded, 'numba' in sys.modules, bool((out > 0).all()))"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "True", "True"]

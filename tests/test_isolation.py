@@ -1,4 +1,4 @@
-"""Calls in processes of their own: what kills, hangs or fails there, and what is left of it here."""
+"""Calls in child processes that crash, hang or fail, and how the parent handles this."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ from emobench.runtime.isolation import CrashError, Stop, StoppedError, isolated,
 
 @pytest.fixture
 def tasks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder from which the functions of a module called ``tasks`` can be imported, here and in a child."""
+    """A folder from which a module ``tasks`` can be imported, here and in a child."""
     source = Path(__file__).with_name("isolation_tasks.py")
     (tmp_path / "tasks.py").write_text(source.read_text())
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.delitem(sys.modules, "tasks", raising=False)
-    # Children that wait already do not know this folder.
+    # Children that are already waiting do not know this folder.
     emobench.runtime.isolation._end_idle()
     yield tmp_path
     emobench.runtime.isolation._end_idle()
@@ -38,14 +38,14 @@ def _task(name: str) -> Callable[[Any], Any]:
     return getattr(importlib.import_module("tasks"), name)
 
 
-def test_it_runs_elsewhere_on_one_thread_and_the_child_is_kept(tasks: Path) -> None:
+def test_calls_run_in_a_kept_child_on_one_thread(tasks: Path) -> None:
     first, again = (isolated(_task("whoami"), None) for _ in range(2))
     assert first == again
     assert first["pid"] != os.getpid()
     assert first["threads"] == ["1"] * 5
 
 
-def test_it_sees_the_folder_and_the_settings_of_the_moment(
+def test_calls_see_the_current_folder_and_settings(
     tasks: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EMOBENCH_MINE", "1")
@@ -58,7 +58,7 @@ def test_it_sees_the_folder_and_the_settings_of_the_moment(
 
 
 @pytest.mark.parametrize("error", [ValueError("odd"), InputError("x.csv, row 3: no"), AudioError("silent", "quiet")])
-def test_an_error_is_raised_here(tasks: Path, error: Exception) -> None:
+def test_an_error_is_raised_in_the_parent(tasks: Path, error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
         isolated(_task("fail"), error)
     assert str(caught.value) == str(error)
@@ -66,17 +66,17 @@ def test_an_error_is_raised_here(tasks: Path, error: Exception) -> None:
 
 
 @pytest.mark.parametrize("what", ["result", "error"])
-def test_what_cannot_be_sent(tasks: Path, what: str) -> None:
+def test_values_that_cannot_be_pickled(tasks: Path, what: str) -> None:
     with pytest.raises(EmobenchError, match="cannot be sent between processes"):
         isolated(_task("unsendable"), what)
 
 
 @pytest.mark.parametrize(
-    ("how", "told"),
+    ("how", "message"),
     [("segfault", "SIGSEGV"), ("abort", "SIGABRT"), ("exit", "exit status 7"), ("words", "exit status 1: last words")],
 )
-def test_a_crash_costs_the_call_only(tasks: Path, how: str, told: str) -> None:
-    with pytest.raises(CrashError, match=told):
+def test_a_crash_costs_only_the_call(tasks: Path, how: str, message: str) -> None:
+    with pytest.raises(CrashError, match=message):
         isolated(_task("die"), how)
     assert guarded(_task("die"), how, crashed="lost") == "lost"
     with pytest.raises(CrashError, match=f"^{how}: "):
@@ -84,21 +84,21 @@ def test_a_crash_costs_the_call_only(tasks: Path, how: str, told: str) -> None:
     assert isolated(_task("die"), "not") == "lived"
 
 
-def test_what_hangs_is_ended(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_hangs_is_ended(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emobench.runtime.isolation, "TIME_LIMIT", 0.5)
     for how in ("sleep", "loop"):
-        began = time.monotonic()
+        start = time.monotonic()
         with pytest.raises(CrashError, match=r"longer than 0\.5 s"):
             isolated(_task("hang"), how)
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - start < 5
     assert isolated(_task("slow"), 0.8, limited=False) == "done"
-    # The clock of one call does not run on in the next.
+    # The time limit of one call does not carry over to the next.
     assert isolated(_task("die"), "not") == "lived"
     time.sleep(0.6)
     assert isolated(_task("die"), "not") == "lived"
 
 
-def test_killed_from_outside_is_tried_again(tasks: Path, tmp_path: Path) -> None:
+def test_a_child_killed_from_outside_is_restarted(tasks: Path, tmp_path: Path) -> None:
     assert isolated(_task("die_so_often"), (str(tmp_path / "count"), 3)) == "lived at last"
     with pytest.raises(EmobenchError, match=r"killed 4 times .SIGKILL.*with fewer `workers`"):
         isolated(_task("die_so_often"), (str(tmp_path / "again"), 4))
@@ -110,7 +110,7 @@ def test_a_child_that_died_while_idle_is_replaced(tasks: Path) -> None:
     assert isolated(_task("whoami"), None)["pid"] != first
 
 
-def test_a_child_that_does_not_start_is_no_fault_of_the_clip(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_child_that_does_not_start_is_not_blamed_on_the_clip(tasks: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(emobench.runtime.isolation, "_SERVE", "import no_such_module_{}")
     with pytest.raises(EmobenchError, match=r"did not start .exit status 1: ModuleNotFoundError") as caught:
         guarded(_task("die"), "not", crashed="lost")
@@ -166,12 +166,12 @@ def test_ordered_map(tasks: Path) -> None:
 
 
 def test_an_error_leaves_the_pool_at_once(tasks: Path) -> None:
-    began = time.monotonic()
+    start = time.monotonic()
     with pytest.raises(ValueError, match="odd"), executor(2) as pool:
         hanging: Executor = pool
         hanging.submit(isolated, _task("hang"), "sleep")
         isolated(_task("fail"), ValueError("odd"))
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - start < 10
 
 
 # Processors

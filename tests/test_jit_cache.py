@@ -1,4 +1,4 @@
-"""Compiled code is read from folders only that no other user could have written to."""
+"""Compiled code is only read from folders that no other user could have written to."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can give fil
 
 
 class _Code:
-    """What runs when it is unpickled."""
+    """An object that runs code when it is unpickled."""
 
     def __init__(self, mark: Path) -> None:
         self.mark = mark
@@ -29,7 +29,7 @@ class _Code:
 
 
 def _call(kernel: Path, cache: Path, temporary: Path, **settings: str) -> subprocess.CompletedProcess[str]:
-    """Call a compiled function in a process; prints where this one and a child of it keep compiled code."""
+    """Call a compiled function in a process, which prints where it and its child keep compiled code."""
     script = (
         "import kernel, os; from emobench.runtime.isolation import isolated\n"
         "print(kernel.twice(4), os.environ['NUMBA_CACHE_DIR'], isolated(os.getenv, 'NUMBA_CACHE_DIR'))\n"
@@ -51,7 +51,7 @@ def kernel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def planted(kernel: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """A cache of that function in which every index runs code, and the folder which that code makes."""
+    """A cache of that function in which every index runs code, and the folder that this code creates."""
     folder = tmp_path_factory.mktemp("planted")
     _call(kernel, folder, folder, NUMBA_CACHE_DIR=str(folder / "numba"))
     mark = folder / "code-of-another-user-ran"
@@ -75,7 +75,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 @pytest.mark.parametrize("where", ["temporary folder", "cache"])
-def test_what_another_user_planted_does_not_run(
+def test_code_planted_by_another_user_does_not_run(
     kernel: Path, planted: tuple[Path, Path], tmp_path: Path, where: str
 ) -> None:
     source, mark = planted
@@ -97,14 +97,14 @@ def test_what_another_user_planted_does_not_run(
     assert result == "8"
     assert own == child
     assert own.startswith(str(temporary))
-    # A folder with a random name is of no use to later commands.
+    # A folder with a random name would be of no use to later commands.
     assert Path(own).exists() == (where == "cache")
     warned = [line for line in ran.stderr.splitlines() if "so compiled code is kept in" in line]
     assert len(warned) == 1
     assert reason in warned[0]
 
 
-def test_a_cache_of_ones_own_is_used_without_a_word(kernel: Path, tmp_path: Path) -> None:
+def test_a_private_cache_is_used_without_a_warning(kernel: Path, tmp_path: Path) -> None:
     ran = _call(kernel, tmp_path / "cache", tmp_path)
     assert ran.stdout.split() == ["8", *[str(tmp_path / "cache" / "numba")] * 2]
     assert ran.stderr == ""
@@ -169,13 +169,13 @@ def _needing_root(cases: dict[str, Callable[[Path], object]]) -> list[object]:
 @pytest.mark.parametrize("how", _needing_root(_WRONG | _WRONG_ABOVE))
 def test_the_cache_is_not_trusted(places: tuple[Path, Path], how: str) -> None:
     (_WRONG | _WRONG_ABOVE)[how](places[0])
-    with pytest.warns(EmobenchWarning, match="EMOBENCH_CACHE") as told:
+    with pytest.warns(EmobenchWarning, match="EMOBENCH_CACHE") as warned:
         set_numba_cache()
         set_numba_cache()
     assert os.environ["NUMBA_CACHE_DIR"] == str(places[1])
     assert places[1].stat().st_mode & 0o777 == 0o700
-    assert len(told) == 1
-    assert str(places[0].parents[1]) in str(told[0].message).split(" so compiled code")[0]
+    assert len(warned) == 1
+    assert str(places[0].parents[1]) in str(warned[0].message).split(" so compiled code")[0]
 
 
 @pytest.mark.parametrize("how", _needing_root(_WRONG))
@@ -208,7 +208,7 @@ def test_a_folder_that_the_user_names_is_used(places: tuple[Path, Path], monkeyp
     assert os.environ["NUMBA_CACHE_DIR"] == str(places[0])
 
 
-def test_without_a_safe_place_nothing_is_compiled(places: tuple[Path, Path]) -> None:
+def test_without_a_safe_folder_nothing_is_compiled(places: tuple[Path, Path]) -> None:
     places[0].parent.chmod(0o777)
     places[1].parent.chmod(0o777)
     with pytest.raises(EmobenchError, match=r"no safe folder for compiled code\. Set NUMBA_CACHE_DIR"):
@@ -217,7 +217,7 @@ def test_without_a_safe_place_nothing_is_compiled(places: tuple[Path, Path]) -> 
 
 
 def test_a_private_group_may_write(places: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    """With umask 002, folders are open to a group in which there is nobody else."""
+    """With umask 002, folders are writable for a group that has no other members."""
     places[0].parent.chmod(0o775)
     monkeypatch.setattr(emobench.runtime.jit_cache, "_is_private", lambda group: group == os.getgid())
     set_numba_cache()

@@ -20,7 +20,7 @@ CUDA, CPU = "requirements-cuda.lock", "requirements-torch-cpu.lock"
 
 @pytest.fixture(scope="module")
 def lock() -> Any:
-    """The module scripts/lock.py."""
+    """Import scripts/lock.py as a module."""
     spec = importlib.util.spec_from_file_location("emobench_lock", ROOT / "scripts" / "lock.py")
     assert spec and spec.loader
     module = importlib.util.module_from_spec(spec)
@@ -30,7 +30,7 @@ def lock() -> Any:
 
 
 def _read(name: str) -> dict[str, tuple[Requirement, frozenset[str]]]:
-    """Requirements and hashes of a lock by name, read independently of scripts/lock.py."""
+    """Read the requirements and hashes of a lock by name, independently of scripts/lock.py."""
     found: dict[str, tuple[Requirement, frozenset[str]]] = {}
     for line in (ROOT / name).read_text().replace("\\\n", " ").splitlines():
         if line.startswith("#"):
@@ -59,7 +59,7 @@ def _project() -> dict[str, Any]:
 
 
 def _needed(lock: str) -> list[Requirement]:
-    """What pyproject.toml asks for in a lock."""
+    """Return the requirements of pyproject.toml for a lock."""
     project, build = _project()["project"], _project()["build-system"]["requires"]
     extras = {RUN: [], CLUSTER: ["cluster"], DEV: ["cluster", "dev"]}[lock]
     lines = [*build, *project["dependencies"]]
@@ -82,7 +82,7 @@ def test_every_extra_is_in_a_lock() -> None:
 
 @pytest.mark.parametrize("name", [RUN, CLUSTER, DEV])
 def test_a_lock_has_what_its_packages_need_here(name: str) -> None:
-    """pip refuses a requirement without a hash, so all that is needed in turn must be in the lock."""
+    """pip refuses a requirement without a hash, so the lock must contain all indirect requirements."""
     locked = _read(name)
     waiting, seen = [(requirement, "pyproject.toml") for requirement in _needed(name)], set()
     while waiting:
@@ -105,7 +105,7 @@ def test_a_lock_has_what_its_packages_need_here(name: str) -> None:
     assert len(seen) > len(_needed(name))
 
 
-def test_larger_locks_hold_the_smaller_ones() -> None:
+def test_larger_locks_contain_the_smaller_ones() -> None:
     run, cluster, dev = _read(RUN), _read(CLUSTER), _read(DEV)
     for small, large in ((run, cluster), (cluster, dev)):
         for name, (requirement, hashes) in small.items():
@@ -150,13 +150,13 @@ def test_the_script_reads_what_it_wrote(lock: Any, name: str) -> None:
         "--index-url https://example.org/simple",
     ],
 )
-def test_a_line_that_pins_nothing(lock: Any, line: str) -> None:
+def test_a_line_without_a_pin(lock: Any, line: str) -> None:
     with pytest.raises(ValueError, match=r"^some\.lock: .* is not NAME==VERSION with --hash=sha256:"):
         lock.parse(f"# comment\n\n{line}\n", "some.lock")
 
 
 def test_hashes_of_the_cpu_index(lock: Any) -> None:
-    """The right version, builds without CUDA and Linux alone."""
+    """Only Linux builds of this version without CUDA."""
     digests = {letter: letter * 64 for letter in "abcdef"}
     page = "\n".join(
         f'<a href="/whl/cpu/{file}#sha256={digest}">{file}</a><br/>'
@@ -183,7 +183,7 @@ def test_an_index_that_cannot_be_reached(lock: Any, monkeypatch: pytest.MonkeyPa
 
 
 def test_installations_check_hashes() -> None:
-    """Every installation named in the repository's files is by hash, or of this package without its dependencies."""
+    """Every pip command in the repository installs by hash, or installs this package without its dependencies."""
     named = []
     for name in ("README.md", "Makefile", "Dockerfile", "docs/scale.md", "CONTRIBUTING.md"):
         text = (ROOT / name).read_text().replace("\\\n", " ").replace("$(PIP)", "pip install")

@@ -1,4 +1,4 @@
-"""The wheel: holds the package with its templates and tables, and puts nothing else into site-packages."""
+"""The wheel contains the package with its templates and tables, and nothing else for site-packages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[1]
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the files that git knows, in the environment at hand."""
+    """The wheel, built from the files that git tracks, in the current environment."""
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     listed = subprocess.run(
@@ -61,7 +61,7 @@ def test_contents(wheel: Path) -> None:
 
 
 def test_works_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
-    """Unpacked into an empty folder it builds a dataset, templates and all, and names no file of the checkout."""
+    """Unpacked into an empty folder, the wheel builds a dataset and refers to no file of the checkout."""
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)

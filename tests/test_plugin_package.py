@@ -1,4 +1,4 @@
-"""The example package of ``examples/plugin``: installed, its feature is listed and scored like any other."""
+"""The example package in ``examples/plugin``: once installed, its feature is listed and scored like any other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Progress bars in terminals, in notebooks and where nobody watches."""
+"""Progress bars in terminals and notebooks, and none elsewhere."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from emobench.runtime.progress import bars_wanted, progress
 
 
 class Terminal(io.StringIO):
-    """Standard error that is a terminal."""
+    """Standard error of a terminal."""
 
     def isatty(self) -> bool:
         return True
 
 
 def open_terminal(monkeypatch: pytest.MonkeyPatch) -> Terminal:
-    """Make standard error a terminal. Not a fixture: pytest sets standard error anew between fixtures and test."""
+    """Make standard error a terminal. Not a fixture: pytest replaces standard error between fixtures and test."""
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     return terminal
 

@@ -1,4 +1,4 @@
-"""Long work in shards: the same bytes whatever happens on the way, on this machine and on a Dask cluster."""
+"""Work in shards: the same bytes after any interruption, on this machine and on a Dask cluster."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def _driver() -> Any:
 
 @pytest.fixture(scope="module")
 def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """48 clips of six seconds of eight pieces, some of which cannot be used: six shards."""
+    """48 clips of six seconds from eight pieces, some of them unusable: six shards."""
     folder = tmp_path_factory.mktemp("audio")
     styles = sorted(STYLES)
     for number in range(8):
@@ -59,7 +59,7 @@ def audio(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def undisturbed(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The files of the dataset as a run makes it that nothing happens to."""
+    """The files of the dataset from an undisturbed build."""
     folder = tmp_path_factory.mktemp("undisturbed")
     _run(audio, folder, "2")
     files = _files(folder)
@@ -95,7 +95,7 @@ def _files(folder: Path) -> dict[str, bytes]:
 
 
 def _shards(folder: Path) -> dict[str, tuple[int, int]]:
-    """Name, inode and time of every finished shard: a shard that is written again has others."""
+    """Return name, inode and time of every finished shard, which change if a shard is rewritten."""
     found = {}
     for path in (folder / "cache" / "shards").rglob("*.parquet"):
         state = path.stat()
@@ -120,7 +120,7 @@ def _wait_for(what: Callable[[], object], seconds: float = 60) -> None:
 
 
 @pytest.mark.slow
-def test_any_end_at_any_moment(audio: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+def test_an_interruption_at_any_moment(audio: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     moments = random.Random(5)
     ended = []
     for number in range(10):
@@ -128,7 +128,7 @@ def test_any_end_at_any_moment(audio: Path, undisturbed: dict[str, bytes], tmp_p
         how = ("worker", "interrupt", "kill")[number % 3]
         before = _shards(tmp_path)
         if how == "interrupt":
-            # Before its children are there, Python itself may answer.
+            # Before the children have started, Python itself may handle the signal.
             _wait_for(lambda process=process: children(process.pid) or process.poll() is not None)
             time.sleep(moments.uniform(0.0, 0.8))
         else:
@@ -137,12 +137,12 @@ def test_any_end_at_any_moment(audio: Path, undisturbed: dict[str, bytes], tmp_p
         _, error = process.communicate(timeout=60)
         ended.append((how, process.returncode))
         assert process.returncode in {"worker": (0,), "interrupt": (130, 0, -2), "kill": (-9, 0)}[how], error
-        # What was finished stays as it was; what is there is whole.
+        # Finished shards are unchanged, and all shards are complete.
         after = _shards(tmp_path)
         assert {name: after[name] for name in before} == before
         if process.returncode == 0:
             assert _files(tmp_path) == undisturbed
-            # Again from the beginning, or from near it.
+            # Start again from the beginning, or from close to it.
             shutil.rmtree(tmp_path / "out")
             for path in list((tmp_path / "cache" / "shards").rglob("*.parquet"))[: 4 + number % 3]:
                 path.unlink()
@@ -153,7 +153,7 @@ def test_any_end_at_any_moment(audio: Path, undisturbed: dict[str, bytes], tmp_p
     assert _files(tmp_path) == undisturbed
 
 
-def test_what_the_dataset_says(audio: Path, undisturbed: dict[str, bytes]) -> None:
+def test_the_dataset_lists_rejected_clips(audio: Path, undisturbed: dict[str, bytes]) -> None:
     assert set(undisturbed) == {
         "README.md",
         "manifest.json",
@@ -196,7 +196,7 @@ def test_one_worker_makes_the_same_bytes(audio: Path, undisturbed: dict[str, byt
 
 
 @pytest.mark.slow
-def test_a_damaged_shard_is_made_again(audio: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
+def test_a_damaged_shard_is_recomputed(audio: Path, undisturbed: dict[str, bytes], tmp_path: Path) -> None:
     _run(audio, tmp_path, "2")
     before = _shards(tmp_path)
     names = sorted(before)
@@ -228,7 +228,7 @@ def test_another_threshold_needs_no_new_shards(audio: Path, tmp_path: Path, monk
     assert again.summary() == "features of all 48 clips were already computed"
 
 
-def test_another_clip_or_setting_needs_new_ones() -> None:
+def test_another_clip_or_setting_needs_new_shards() -> None:
     def keys(items: list[Any], key: str = "k") -> list[str]:
         return [shard.prefix for shard in cut(items, Work(dict, dict, lambda item: item, {}, key))]
 
@@ -240,7 +240,7 @@ def test_another_clip_or_setting_needs_new_ones() -> None:
 
 
 @pytest.mark.parametrize(("count", "size"), [(1, 8), (8192, 8), (50_000, 49), (1_000_000, 256)])
-def test_the_cut_depends_on_the_number_alone(count: int, size: int) -> None:
+def test_the_division_depends_only_on_the_number_of_clips(count: int, size: int) -> None:
     shards = cut(range(count), Work(dict, dict, lambda item: item, {}, "k"))
     assert [item for shard in shards for item in shard.items] == list(range(count))
     assert {len(shard.items) for shard in shards[:-1]} <= {size}
@@ -287,7 +287,7 @@ def test_the_summary() -> None:
 
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A cluster of this test's own."""
+    """A cluster for one test."""
     pytest.importorskip("distributed")
     started = Cluster(tmp_path)
     yield started
@@ -355,7 +355,7 @@ def test_an_interrupt_on_a_cluster(audio: Path, tmp_path: Path, cluster: Cluster
 
 
 @pytest.mark.parametrize("address", ["nonsense", "host:8786", "foo://x:1", "tcp://127.0.0.1", "tcp://127.0.0.1:1"])
-def test_a_scheduler_that_is_none(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_without_a_scheduler(address: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("emobench.runtime.cluster._PATIENCE", 1.0)
     with pytest.raises(InputError, match=f"`scheduler` {address}: expected the address"), executor(1, address):
         pass
@@ -377,7 +377,7 @@ def test_another_version_of_dask_or_of_packages(cluster: Cluster, monkeypatch: p
         pass
 
 
-def test_a_folder_that_workers_do_not_see(tmp_path: Path) -> None:
+def test_a_folder_that_workers_cannot_see(tmp_path: Path) -> None:
     work = Work(dict, dict, lambda item: item, {}, "k")
     with pytest.raises(
         EmobenchError, match=r"not visible to the worker on .*; audio, datasets and EMOBENCH_CACHE must be"

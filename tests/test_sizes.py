@@ -1,4 +1,4 @@
-"""Small files that declare to hold many gigabytes are refused in one line and little memory."""
+"""Small files that declare many gigabytes are refused with one line, using little memory."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _LIMIT = 4 * 2**30
 
 
 def _command(*arguments: str) -> tuple[int, list[str], float]:
-    """Run the command line with little address space: exit status, lines of standard error, peak memory in MB."""
+    """Run the command line with little address space; return exit status, error lines and peak memory in MB."""
     script = (
         "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv.pop(1)),) * 2)\n"
         "from emobench.cli.main import main\n"
@@ -54,7 +54,7 @@ def _command(*arguments: str) -> tuple[int, list[str], float]:
 
 
 def _parquet(path: Path, rows: int, **columns: Any) -> Path:
-    """A table of equal rows, a million in a group."""
+    """Write a table of equal rows, a million per row group."""
     group = min(rows, 1_000_000)
     places = pa.repeat(pa.scalar(0, pa.int32()), group)
     table = pa.table(
@@ -117,7 +117,7 @@ def test_a_dataset_with_a_table_of_far_too_many_rows(dataset: Path, tmp_path: Pa
     _parquet(path, 17_000_000, **{name: value if value is not None else "" for name, value in rows.items()})
     manifest = json.loads((folder / "manifest.json").read_text())
     entry = manifest["files"][f"{table}/train-00000.parquet"]
-    told = entry["rows"]
+    rows = entry["rows"]
     entry["sha256"] = sha256_file(path)
     if listed:
         entry["rows"] = 17_000_000
@@ -129,7 +129,7 @@ def test_a_dataset_with_a_table_of_far_too_many_rows(dataset: Path, tmp_path: Pa
     entry["sha256"] = sha256_file(path)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(
-        InputError, match=f"declares 1,000,000 rows; the manifest says {17_000_000 if listed else told}"
+        InputError, match=f"declares 1,000,000 rows; the manifest says {17_000_000 if listed else rows}"
     ):
         labelled.load(folder)
 
@@ -195,7 +195,7 @@ def _mat(path: Path, *elements: bytes) -> Path:
 
 
 def _compressed(declared: int, content: int) -> bytes:
-    """An array of zeros that is compressed: its declared and its true number of bytes."""
+    """Compress an array of zeros, with a declared and an actual number of bytes."""
     stream = zlib.compressobj(9)
     parts = [stream.compress(struct.pack("<2I", 14, declared))]
     parts += [stream.compress(bytes(2**20)) for _ in range(content >> 20)]
@@ -203,7 +203,7 @@ def _compressed(declared: int, content: int) -> bytes:
     return struct.pack("<2I", 15, len(packed)) + packed
 
 
-def test_a_mat_file_that_unpacks_to_gigabytes(tmp_path: Path) -> None:
+def test_a_mat_file_that_decompresses_to_gigabytes(tmp_path: Path) -> None:
     path = _mat(tmp_path / "bomb.mat", _compressed(2**30, 2**30))
     assert path.stat().st_size < 2e6
     status, lines, peak = _command("build-data", "moodswings", "--labels", str(path), "--out", str(tmp_path / "out"))
@@ -244,14 +244,14 @@ _WRONG_MATS: dict[str, tuple[bytes, str]] = {
 
 
 @pytest.mark.parametrize("case", _WRONG_MATS)
-def test_mat_files_that_declare_what_they_do_not_hold(tmp_path: Path, case: str) -> None:
+def test_mat_files_that_declare_more_than_they_contain(tmp_path: Path, case: str) -> None:
     content, message = _WRONG_MATS[case]
     with pytest.raises(ValueError, match=message):
         read_mat(_mat(tmp_path / "wrong.mat", content))
 
 
 @pytest.mark.parametrize("packed", [True, False])
-def test_sound_mat_files_are_read_as_by_scipy(tmp_path: Path, packed: bool) -> None:
+def test_valid_mat_files_are_read_as_by_scipy(tmp_path: Path, packed: bool) -> None:
     cells = np.empty((1, 3), object)
     cells[0] = [np.arange(5, dtype=np.uint8), np.zeros((0, 0)), np.array(["text"])]
     content = {"a": {"one": cells, "two": np.eye(3), "three": 1 + 2j}, "b": np.arange(7.0), "c": ["ab", "cd"]}
@@ -264,7 +264,7 @@ def test_sound_mat_files_are_read_as_by_scipy(tmp_path: Path, packed: bool) -> N
 
 
 def _huge(path: Path) -> Path:
-    """A track file whose table declares a billion rows, of which none is stored."""
+    """Write a track file whose table declares a billion rows but stores none."""
     with h5py.File(path, "w") as file:
         file.create_dataset("metadata/songs", (10**9,), SONGS, chunks=(16,), compression="gzip")
         file.create_dataset("analysis/songs", (10**9,), ANALYSIS, chunks=(16,), compression="gzip")
@@ -298,7 +298,7 @@ def _replace(file: h5py.File, **settings: Any) -> None:
 
 
 def _overstuffed(file: h5py.File) -> None:
-    """A chunk of 64 bytes that unpacks to far more, as the filter's own stream says."""
+    """Write a chunk that declares 64 bytes but stores far more."""
     _replace(file, shape=(8,), dtype="f8", chunks=(8,), compression="gzip")
     packed = zlib.compress(os.urandom(2**17))
     file["analysis/segments_start"].id.write_direct_chunk((0,), packed)  # pyright: ignore[reportAttributeAccessIssue]

@@ -1,4 +1,4 @@
-"""Names from data at the terminal: shown as escapes, never obeyed."""
+"""Control characters in names from data are shown as escapes and never reach the terminal."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-# What a terminal obeys: the control characters but the line break, and signs that turn the direction of text.
+# Characters that terminals interpret: control characters except the line break, and those that change text direction.
 OBEYED = re.compile(r"[\x00-\x09\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 ESC = "\x1b[31m"
 
 
 @given(st.text())
-def test_nothing_visible_is_obeyed(text: str) -> None:
+def test_visible_text_has_no_control_characters(text: str) -> None:
     shown = visible(text)
     assert not OBEYED.search(shown)
     assert "\n" not in shown
@@ -64,7 +64,7 @@ FORMULAS = {
 
 
 @pytest.mark.parametrize("name", list(FORMULAS))
-def test_csv_cells_are_no_formulas(name: str) -> None:
+def test_csv_cells_are_not_formulas(name: str) -> None:
     table = Table("T", "t", ["a"], [["x"]], records=[{"name": name, "=column": -0.25}])
     header, row = csv.reader(io.StringIO(to_csv([table])))
     assert header == ["name", "'=column"]
@@ -74,7 +74,7 @@ def test_csv_cells_are_no_formulas(name: str) -> None:
 
 @pytest.fixture(scope="module")
 def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A corpus of 12 clips, whose ids, artists and files hold control characters; one clip's audio is missing."""
+    """A corpus of 12 clips with control characters in ids, artists and files; the audio of one clip is missing."""
     folder = tmp_path_factory.mktemp("hostile")
     (folder / "music").mkdir()
     generator = np.random.default_rng(0)
@@ -98,7 +98,7 @@ def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def test_no_command_obeys_a_name(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_command_prints_control_characters_of_names(hostile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(hostile)
     dataset = str(hostile / "data")
     commands = [

@@ -12,7 +12,7 @@ import torch
 from ...audio.analysis import AnalysisConfig
 from ...dbn.batches import input_statistics
 from ...dbn.domains import NAMES, Domain, Examples
-from ...dbn.network import CONFIG, WEIGHTS, Model, load_model
+from ...dbn.model import CONFIG, WEIGHTS, Model, load_model
 from ...errors import EmobenchError, InputError
 from ...runtime.files import plain, read_json
 
@@ -29,7 +29,7 @@ def trained_models(
     analysis: AnalysisConfig,
     window: int,
     control: bool,
-    device: torch.device,
+    device: str,
 ) -> dict[str, Model]:
     """Read models and check that they fit a run.
 
@@ -45,8 +45,8 @@ def trained_models(
         Beats a window of the run.
     control : bool
         Whether random weights are asked for.
-    device : torch.device
-        Where to compute.
+    device : str
+        ``cpu``, ``cuda`` or ``auto``.
 
     Returns
     -------

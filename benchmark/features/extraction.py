@@ -13,7 +13,6 @@ import numpy as np
 
 from ...audio import cache
 from ...builders.audio_files import ClipSource, audio_hashes
-from ...builders.release import MANIFEST
 from ...errors import InputError
 from ...runtime.environment import code_sha256, decoder_version, package_versions
 from ...runtime.files import sha256_file
@@ -22,7 +21,7 @@ from .columns import Columns, TaskFeature, float32_sha256
 from .spec import Entry
 
 if TYPE_CHECKING:
-    from ...dbn.network import Model
+    from ...dbn.model import Model
     from .networks import NetworkConfig
 
 T = TypeVar("T")
@@ -134,7 +133,11 @@ class Extraction:
     @cached_property
     def audio_hashes(self) -> dict[str, str | None]:
         """SHA-256 of the audio of each clip."""
-        return audio_hashes(self.sources)
+        return audio_hashes(self.sources, self.sha256)
+
+    def sha256(self, file: Path) -> str:
+        """SHA-256 of an audio file, computed once."""
+        return self.once(f"sha256 {file}", lambda: sha256_file(file))
 
     def audible(self) -> list[ClipSource]:
         """Audio of those clips of the task that have some on this machine."""
@@ -160,6 +163,6 @@ class Extraction:
 
         if not columns.reproducible:
             return str(compute()["sha256"])
-        data = sha256_file(self.task.dataset.folder / MANIFEST)
+        data = self.task.dataset.manifest_sha256
         key = [columns.identity, entry.layer, entry.phase, data, code_sha256(), package_versions(), decoder_version()]
         return str(cache.cached("values", [*key, str(self.device)], compute)["sha256"])

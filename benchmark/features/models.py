@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
-
-import torch
+from typing import TYPE_CHECKING, Any
 
 from ...audio.analysis import Analysis, AnalysisConfig
 from ...builders.release import MANIFEST, load_manifest
 from ...builders.segments import load_segments
-from ...dbn.distributed import ProcessGroup
+from ...dbn.config import PretrainingConfig
 from ...dbn.domains import Domain
-from ...dbn.network import WEIGHTS, Model, load_model
-from ...dbn.pretraining import PretrainingConfig, model_folder, pretrain
+from ...dbn.model import WEIGHTS, Model, model_folder, read_model
 from ...errors import InputError
+from ...runtime.devices import torch_device
 from ...runtime.files import digest, plain, sha256_file
+
+if TYPE_CHECKING:
+    from ...dbn.distributed import ProcessGroup
 
 
 def ensure_model(
@@ -28,7 +29,7 @@ def ensure_model(
     identity: object,
     analysis: AnalysisConfig,
     models: Path,
-    device: torch.device,
+    device: str,
     threads: int = 1,
     group: ProcessGroup | None = None,
 ) -> Model:
@@ -50,8 +51,8 @@ def ensure_model(
         Their settings.
     models : Path
         Folder of models.
-    device : torch.device
-        Where to compute.
+    device : str
+        ``cpu``, ``cuda`` or ``auto``.
     threads, group
         As in :func:`.pretraining.pretrain`.
 
@@ -66,6 +67,8 @@ def ensure_model(
         described = {"data": "the labelled clips without their labels", "clips_sha256": digest(identity)}
     folder = model_folder(models, domain, config, digest(described))
     if not (folder / WEIGHTS).is_file():
+        from ...dbn.pretraining import pretrain
+
         lengths = None
         if data is not None:
             segments = load_segments(data, domain.table)
@@ -78,12 +81,12 @@ def ensure_model(
             config,
             folder=folder,
             provenance={**described, "analysis": _analysis(data, analysis)},
-            device=device,
+            device=torch_device(device),
             lengths=lengths,
             threads=threads,
             group=group,
         )
-    return load_model(folder, device=device)
+    return read_model(folder, device=device)
 
 
 def _analysis(data: Path | None, own: AnalysisConfig) -> Any:

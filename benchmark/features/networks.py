@@ -11,25 +11,23 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from ...audio.analysis import REVISION, Analysis, AnalysisConfig
 from ...builders import labelled_dataset as labelled
 from ...builders.audio_files import ClipSource, audio_hashes
 from ...builders.labelled_dataset import analyse_clip
 from ...builders.release import load_manifest
+from ...dbn.config import FinetuningConfig, PretrainingConfig
 from ...dbn.domains import Domain
-from ...dbn.finetuning import FinetuningConfig
-from ...dbn.network import Model
-from ...dbn.pretraining import PretrainingConfig
+from ...dbn.model import Model
 from ...errors import InputError
+from ...runtime.devices import torch_device
 from ...runtime.executor import ordered_map
 from ...runtime.files import digest
 from ..scoring.regressors.mlr import fit_mlr
 from ..scoring.task import Fold, Task, load_task
 from . import tuning
 from .clip_examples import ClipExamples, clip_examples
-from .external_models import check_normalisation
 from .models import ensure_model
 from .tuning import FoldWork, arrays_of, network_of, tune_carried, tune_folds
 
@@ -80,25 +78,6 @@ def network_config(
         raise InputError(str(error)) from error
 
 
-def choose_device(name: str) -> torch.device:
-    """Device of a name: ``cpu``, ``cuda`` or ``auto``.
-
-    Raises
-    ------
-    InputError
-        If the name is another, or there is no GPU for ``cuda``.
-    """
-    if name not in ("cpu", "cuda", "auto"):
-        raise InputError(f"`device` {name}: expected cpu, cuda or auto.")
-    if name == "cuda" and not torch.cuda.is_available():
-        raise InputError("`device` cuda: torch finds no GPU here; use cpu or install a CUDA build of torch.")
-    if name == "cpu" or not torch.cuda.is_available():
-        # Small matrices gain nothing from more threads, and their number would change the rounding.
-        torch.set_num_threads(1)
-        return torch.device("cpu")
-    return torch.device("cuda")
-
-
 class Networks:
     """Networks of a task, each made when it is first asked for.
 
@@ -116,8 +95,8 @@ class Networks:
         Pre-training dataset, or a labelled one, whose labels are not used; None for the clips of the task.
     models : Path
         Folder of models.
-    device : torch.device
-        Where to compute.
+    device : str
+        ``cpu``, ``cuda`` or ``auto``.
     pool : Executor
         Of :func:`emobench.runtime.executor.executor`, for the audio and the folds.
     trained : mapping of str to Model, optional
@@ -133,7 +112,7 @@ class Networks:
         config: NetworkConfig,
         data: Path | None,
         models: Path,
-        device: torch.device,
+        device: str,
         pool: Executor,
         trained: Mapping[str, Model] | None = None,
     ) -> None:
@@ -293,6 +272,8 @@ class Networks:
         if name not in self._shown:
             self._shown[name] = clip_examples(self.model(name).domain, self.analyses, self.task)
             if name in self.trained:
+                from .external_models import check_normalisation
+
                 check_normalisation(self.trained[name], self._shown[name].data)
         return self._shown[name]
 
@@ -305,23 +286,25 @@ class Networks:
     def _finetuned(self, name: str, control: bool) -> dict[int, _TunedFold]:
         """All folds of a network, made in one go: on all processors, unless each needs the one before."""
         if (name, control) not in self._tuned:
-            shown = self._examples(name)
+            shown, device = self._examples(name), torch_device(self._device)
             tune = tune_carried if self.config.carry_over else tune_folds
             made = tune(
                 [self._work(name, self._epochs(name, fold, control), fold) for fold in self.task.folds],
                 pool=self._pool,
-                device=self._device,
+                device=device,
                 description=f"fine-tuning {name}" + (" from random weights" if control else ""),
             )
             found = {}
             for fold, arrays in zip(self.task.folds, made, strict=True):
-                layers = shown.per_second(network_of(arrays, self._device).features(shown.data), self.task)
+                layers = shown.per_second(network_of(arrays, device).features(shown.data), self.task)
                 epoch, error, seconds = (float(value) for value in arrays["facts"])
                 found[fold.repeat] = _TunedFold(layers, {"epoch": epoch, "error": error, "seconds": seconds})
             self._tuned[name, control] = found
         return self._tuned[name, control]
 
     def _work(self, name: str, epochs: int, fold: Fold) -> FoldWork:
+        import torch
+
         shown = self._examples(name)
         training, verification = (
             np.isin(shown.clips, self.task.clip_index[rows]) for rows in (fold.train, fold.verification)
@@ -337,7 +320,7 @@ class Networks:
             "repeat": fold.repeat,
             "targets": digest([part.tobytes().hex() for part in targets]),
             "torch": torch.__version__,
-            "device": self._device.type,
+            "device": torch_device(self._device).type,
         }
         return FoldWork(
             name=name,
@@ -366,7 +349,7 @@ def _verification_distance(features: FloatArray, task: Task, fold: Fold) -> floa
     return float(np.hypot(error[:, 0], error[:, 1]).mean())
 
 
-def own_networks(data: Path, *, config: NetworkConfig, models: Path, device: torch.device, pool: Executor) -> Networks:
+def own_networks(data: Path, *, config: NetworkConfig, models: Path, device: str, pool: Executor) -> Networks:
     """Networks that are pre-trained on the clips of a labelled dataset, without their labels.
 
     Raises

@@ -7,19 +7,22 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
 from ...audio import cache
+from ...dbn.config import FinetuningConfig
 from ...dbn.domains import Examples
-from ...dbn.finetuning import FinetuningConfig, finetune
-from ...dbn.network import Layer, Network
 from ...runtime.executor import ordered_map
 from ...runtime.files import digest
 from ...runtime.progress import progress
+
+if TYPE_CHECKING:
+    import torch
+
+    from ...dbn.network import Network
 
 FloatArray = npt.NDArray[np.float32]
 
@@ -80,6 +83,10 @@ def arrays_of(network: Network) -> cache.Arrays:
 
 def network_of(arrays: cache.Arrays, device: torch.device) -> Network:
     """The network of :func:`arrays_of`, on a device."""
+    import torch
+
+    from ...dbn.network import Layer, Network
+
     depth = sum(name.endswith(".weight") for name in arrays)
 
     def tensor(name: str) -> torch.Tensor:
@@ -105,6 +112,8 @@ def tune_fold(work: FoldWork, device: str = "cpu") -> cache.Arrays:
     dict of ndarray
         As :func:`arrays_of`, and ``facts``: the epoch of the weights, its verification error, the seconds it took.
     """
+    import torch
+
     if device == "cpu":
         # The number of threads would change the rounding.
         torch.set_num_threads(1)
@@ -112,6 +121,8 @@ def tune_fold(work: FoldWork, device: str = "cpu") -> cache.Arrays:
 
 
 def _tuned(work: FoldWork, device: torch.device) -> cache.Arrays:
+    from ...dbn.finetuning import finetune
+
     began = time.perf_counter()
     training, verification = (
         (_matrix(work, firsts), targets) for firsts, targets in zip(work.firsts, work.targets, strict=True)

@@ -187,7 +187,7 @@ def _summaries(repo: str, store: ResultStore) -> list[Upload]:
         # The name of a split may have letters, digits and underscores only.
         predictions.setdefault(config, {})[re.sub(r"\W+", "_", entry)] = files[signature]
     predicted = sum(_seconds(store, result) for result in store.results)
-    card = results_card(repo, made, rows=len(names), predictions=predictions, predicted=predicted)
+    card = results_card(repo, made, entries=len(names), predictions=predictions, predicted=predicted)
     return [Upload("README.md", card.encode()), Upload(SCORES, encoded.getvalue())]
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import torch
 from huggingface_hub import EvalResult
 
 from ...cards.hub import check_name
 from ...cards.hub_files import Upload
 from ...cards.hub_pages import scored_card
 from ...cards.hub_release import Release
-from ...dbn.network import CONFIG, TRAINING, WEIGHTS, load_model
+from ...dbn.model import CONFIG, TRAINING, WEIGHTS, load_model
 from ...errors import InputError
 from ...runtime.files import read_json, sha256_file
 from ..report.labels import SCORES, display_name, entry_label, further_metrics, marks, number, phase_shown
@@ -76,7 +75,7 @@ def model_release(
         )
     config = read_json(folder / CONFIG, "model configuration")
     weights = sha256_file(folder / WEIGHTS)
-    load_model(folder, device=torch.device("cpu"))
+    load_model(folder)
     store = ResultStore(results)
     entries = [result for result in store.results if _made_with(result, weights)]
     chosen = None if evaluation is None else _evaluation(store, evaluation, weights, folder)

@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ...builders.release import MANIFEST, load_manifest
+from ...builders.manifest import MANIFEST, load_manifest
 from ...cards.tables import Table
 from ...errors import EmobenchError, InputError
 from ...protocols import features, metrics, regressors, sources
 from ...runtime.files import read_json
 from ..features.spec import wrapped
-from ..results.store import ResultStore
-from .labels import leak_mark, phase_shown
 
 REGISTRIES = {"sources": sources, "regressors": regressors, "metrics": metrics}
 KINDS = ("features", *REGISTRIES, "datasets", "models", "results")
@@ -53,6 +51,9 @@ def listing(what: str, *, data: Path, models: Path, results: Path) -> Table:
     elif what == "models":
         records = [_model(path.parent) for path in sorted(models.glob("*/config.json"))]
     else:
+        from ..results.store import ResultStore
+        from .labels import leak_mark, phase_shown
+
         store = ResultStore(results)
         problems = store.problems
         records = [
@@ -130,13 +131,12 @@ def draw_models(models: Path, out: Path) -> Drawn:
 
 def _draw(folder: Path, out: Path) -> list[Path]:
     import librosa
-    import torch
 
     from ...audio.analysis import AnalysisConfig
     from ...cards.model_plots import FirstLayer, draw_curves, draw_rows
-    from ...dbn.network import TRAINING, load_model
+    from ...dbn.model import TRAINING, load_model
 
-    model = load_model(folder, device=torch.device("cpu"))
+    model = load_model(folder)
     epochs = max(model.networks)
     network = model.networks[epochs]
     config = AnalysisConfig()

@@ -1,4 +1,4 @@
-"""The leaderboard's page: results and their ranking as the plain data that :mod:`emobench.cards.page` renders."""
+"""Arrange results and their ranking as the plain data that :mod:`emobench.cards.page` renders."""
 
 from __future__ import annotations
 
@@ -12,18 +12,20 @@ from ...builders.release import MANIFEST, load_manifest
 from ...cards.page import Entry, Page, Score, Section
 from ...cards.tables import Table, to_csv, to_json
 from ...errors import EmobenchError
+from ...protocols import regressors
 from ...runtime.files import sha256_file
 from ...runtime.progress import progress
 from ..results.model import Cost, MetricScore, Result
 from ..results.predictions import PredictionsError, TestPredictions
 from ..results.store import ResultStore
+from ..scoring.pairs import LEVEL
 from ..scoring.ranking import Ranking
-from .labels import dataset_title, display_name, entry_label, interval, marks, number, phase_shown
-from .page_clips import Limits, Pool, row_data
-from .tables import SYNTHETIC, beats_constant_shown, rank_shown, tables
+from .labels import by_distance, dataset_title, entry_label, interval, number, phase_shown
+from .page_clips import Limits, Pool, panel_of
+from .tables import SCORES, SYNTHETIC, beats_constant_shown, tables
 
 CLIPS = "clips/train-00000.parquet"
-COSTS = ("seconds_per_clip", "train_seconds", "processor")
+INTERVAL = "95\N{NO-BREAK SPACE}% interval"
 
 
 def make_page(store: ResultStore, ranking: Ranking, made: Sequence[Table], *, data: Path) -> Page:
@@ -32,11 +34,11 @@ def make_page(store: ResultStore, ranking: Ranking, made: Sequence[Table], *, da
     Parameters
     ----------
     store, ranking : ResultStore, Ranking
-        What it shows.
+        Results to show, and their ranking.
     made : sequence of Table
-        Their tables, for download.
+        Tables of the results, for download.
     data : Path
-        Folder of datasets. Clips of one that is there are shown by artist and title.
+        Folder of datasets. Clips of a dataset in it are shown by artist and title.
 
     Returns
     -------
@@ -60,13 +62,14 @@ def make_page(store: ResultStore, ranking: Ranking, made: Sequence[Table], *, da
         problems=[problem.replace(f"{store.folder}/", "") for problem in store.problems],
         csv=to_csv(made),
         json=to_json(made),
+        level=LEVEL,
         version=__version__,
         updated=max(result.created for result in store.results)[:10],
     )
 
 
 def _longest(stored: TestPredictions | str) -> int:
-    """Test seconds of the clip that has most of them in a repeat."""
+    """Return the largest number of test seconds of a clip in a repeat."""
     if isinstance(stored, str):
         return 0
     seconds = pl.DataFrame({"clip": stored.clips, "repeat": stored.repeats}).group_by("clip", "repeat").len()
@@ -82,20 +85,17 @@ def _section(
     limits: Limits,
     data: Path,
 ) -> Section:
-    def place(result: Result) -> float:
-        mean = result.scores["mean_distance"].mean
-        return float("inf") if mean is None else mean
-
-    ordered = sorted(results, key=place)
+    ordered = sorted(results, key=by_distance)
     names, remark = clip_names(ordered[0], data)
-    pool, rows = Pool(names), {}
+    pool = Pool(names)
     for result in ordered:
         stored = read[result.signature]
-        rows[result.signature] = (
-            {"reason": stored} if isinstance(stored, str) else row_data(stored, list(result.albums), pool, limits)
+        pool.panels.entries[result.signature] = (
+            stored if isinstance(stored, str) else panel_of(stored, list(result.albums), pool, limits)
         )
     constant = next((result for result in ordered if result.features == "constant"), None)
-    notes = dict.fromkeys(note for table in tables(ordered, ranking, variants) for note in table.notes)
+    # Without a ranking: the page itself explains ranks and costs, in the names of its columns.
+    notes = dict.fromkeys(note for table in tables(ordered) for note in table.notes)
     return Section(
         title=title,
         warning=SYNTHETIC if SYNTHETIC in notes else "",
@@ -104,31 +104,47 @@ def _section(
             constant.scores["mean_distance"].mean if constant else None,
             constant.scores["kl_divergence"].mean if constant else None,
         ),
-        notes=[*(note for note in notes if note != SYNTHETIC), remark],
-        data={**pool.data(), "rows": rows},
+        notes=[*(note for note in notes if note != SYNTHETIC), *_more_notes(ordered, ranking, variants), remark],
+        panels=pool.panels,
     )
 
 
+def _more_notes(results: Sequence[Result], ranking: Ranking, variants: Mapping[str, str]) -> list[str]:
+    """Return notes on entries without a rank, regressors and processors."""
+    without: dict[str, list[str]] = {}
+    for result in results:
+        if result.signature in ranking.unranked:
+            label = entry_label(result, variants.get(result.signature, ""))
+            without.setdefault(ranking.unranked[result.signature], []).append(label)
+    processors = sorted({result.cost.processor or "an unknown processor" for result in results})
+    names = sorted({result.regressor for result in results if result.regressor and not result.reference})
+    used = ", ".join(f"{name} ({regressors.title(name)})" for name in names)
+    return [
+        *([f"Regressor{'s' if len(names) > 1 else ''}: {used}."] if used else []),
+        *(f"No rank for {', '.join(labels)}: {reason}." for reason, labels in without.items()),
+        f"Times were measured on {' and '.join(processors)}.",
+    ]
+
+
 def _entry(result: Result, ranking: Ranking, variant: str) -> Entry:
-    signature = result.signature
-    standings = [ranking.standings[name].get(signature) for name in ("mean_distance", "kl_divergence")]
+    distance, divergence = (ranking.standings[name].get(result.signature) for name in SCORES)
     return Entry(
-        signature=signature,
-        name=display_name(result.features, result.feature_metadata),
-        marks=marks(result, variant),
+        signature=result.signature,
+        label=entry_label(result, variant),
+        reference=result.reference,
         layer=result.layer,
         phase=phase_shown(result),
-        regressor=result.regressor or "",
-        ranks=(rank_shown(result, ranking), rank_shown(result, ranking, "kl_divergence")),
-        order=(standings[0].rank if standings[0] else None, standings[1].rank if standings[1] else None),
-        differs=(standings[0].better_than, standings[0].worse_than) if standings[0] else None,
+        regressor=result.regressor,
+        ranks=(distance and distance.rank, divergence and divergence.rank),
+        differs=distance and (distance.better_than, distance.worse_than),
         beats_constant=beats_constant_shown(result, ranking),
         distance=_score(result.scores["mean_distance"]),
         divergence=_score(result.scores["kl_divergence"]),
-        dims=result.dims or 0,
+        dims=result.dims,
         clips=result.n_clips,
-        cost={name: getattr(result.cost, name) for name in COSTS},
-        label=entry_label(result, variant),
+        seconds_per_clip=result.cost.seconds_per_clip,
+        train_seconds=result.cost.train_seconds,
+        processor=result.cost.processor,
         facts=_facts(result, ranking),
     )
 
@@ -139,22 +155,23 @@ def _score(score: MetricScore) -> Score:
 
 
 def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
-    """Lines about a row for its panel."""
-    signature = result.signature
-    facts = {}
-    for name, what in (("mean_distance", "mean distance"), ("kl_divergence", "KL divergence")):
+    """Return the lines of an entry's panel."""
+    signature, facts = result.signature, {}
+    for name, what in zip(SCORES, ("mean distance", "KL divergence"), strict=True):
         score, found = result.scores[name], ranking.standings[name].get(signature)
-        facts[what[0].upper() + what[1:]] = f"{number(score)}, 95 % interval {interval(score.ci95)}"
+        facts[what[0].upper() + what[1:]] = f"{number(score)}, {INTERVAL} {interval(score.ci95)}"
         if found is not None:
-            between = interval(found.behind_ci95)
-            behind = f"{found.behind:.3f} ({between}) behind the best"
+            counts = [("better than", found.better_than), ("worse than", found.worse_than)]
+            differs = " and ".join(f"significantly {how} {_entries(count)}" for how, count in counts if count)
+            between = f"{INTERVAL} {interval(found.behind_ci95)}"
+            behind = f"; {found.behind:.3f} behind the best entry (uncorrected {between})" if found.behind else ""
             facts[f"Rank by {what}"] = (
-                f"{found.rank}; {found.worse_than} entries are significantly better and {found.better_than} "
-                f"significantly worse; {behind if found.behind else 'the best'}"
+                f"{found.rank}; {differs or 'not significantly different from any other'}{behind}"
             )
     if signature in ranking.unranked:
         facts["No rank"] = ranking.unranked[signature]
-    facts["Features"] = f"{result.dims} dimensions, regressor {result.regressor}, {result.n_clips} clips"
+    dims = "unknown number of" if result.dims is None else result.dims
+    facts["Features"] = f"{dims} dimensions, regressor {result.regressor or 'unknown'}, {result.n_clips} clips"
     facts["Cost"] = _cost(result.cost)
     made_by = result.environment.get("emobench")
     facts["Computed"] = result.created[:10] + (f" by emobench {made_by}" if made_by else "")
@@ -162,10 +179,14 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
     return facts
 
 
+def _entries(count: int) -> str:
+    return f"{count} {'entry' if count == 1 else 'entries'}"
+
+
 def _cost(cost: Cost) -> str:
     forms = {
-        "seconds_per_clip": "{:.2g} s a clip",
-        "train_seconds": "training {:.1f} s",
+        "seconds_per_clip": "{:.2g} s per clip",
+        "train_seconds": "{:.2g} s of training",
         "processor": "on {}",
     }
     known = {name: value for name in forms if (value := getattr(cost, name)) is not None}
@@ -173,24 +194,32 @@ def _cost(cost: Cost) -> str:
 
 
 def clip_names(result: Result, data: Path) -> tuple[dict[str, tuple[str, str]], str]:
-    """Artist and title of the clips of a result's dataset where it is at hand, and a line that says whether.
+    """Look up artist and title of the clips of a result's dataset.
 
     Parameters
     ----------
     result : Result
-        The result.
+        Result.
     data : Path
-        Folder of datasets; that of the result is looked for by its name, and known by its manifest.
+        Folder of datasets. The dataset must have the name and the manifest of the result's.
+
+    Returns
+    -------
+    names : dict
+        Artist and title by clip; empty if the dataset is missing, differs or cannot be read.
+    note : str
+        Note for the page, with the reason if there are no names.
     """
     place = data / result.dataset.name
-    without = "Clips go by their ids, without artist and title:"
+    without = "Clips are shown by id, without artist and title:"
     if not (place / MANIFEST).is_file() or sha256_file(place / MANIFEST) != result.dataset.manifest_sha256:
-        return {}, f"{without} the dataset is not at hand."
+        return {}, f"{without} the dataset was not found."
     try:
         entry = load_manifest(place).files.get(CLIPS)
         if entry is None or not (place / CLIPS).is_file() or sha256_file(place / CLIPS) != entry.sha256:
-            return {}, f"{without} those of the dataset at hand were changed after it was built."
+            return {}, f"{without} the clips of the dataset were changed after it was built."
         clips = pl.read_parquet(place / CLIPS, columns=["clip_id", "artist", "title"]).fill_null("")
     except (EmobenchError, OSError, pl.exceptions.PolarsError) as error:
-        return {}, f"{without} those of the dataset at hand cannot be read ({str(error).splitlines()[0]})."
-    return {clip: (artist, title) for clip, artist, title in clips.iter_rows()}, "Artists and titles are the dataset's."
+        return {}, f"{without} the clips of the dataset cannot be read ({str(error).splitlines()[0]})."
+    names = {clip: (artist, title) for clip, artist, title in clips.iter_rows()}
+    return names, "Artists and titles are those of the dataset."

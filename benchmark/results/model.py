@@ -22,11 +22,15 @@ from pydantic import (
 )
 
 from ...errors import InputError
+from ...protocols import features
 from ...runtime.files import digest
 from .config import Config, Digest, FreeForm, Model, Name, Phase, Sha256, Share, Versions
 
 if TYPE_CHECKING:
     import polars as pl
+
+# References computed from single ratings, not from features.
+RATING_REFERENCES = {"human", "ceiling"}
 
 
 def _date(text: str) -> str:
@@ -242,8 +246,9 @@ class Entry(Model):
 
     @property
     def reference(self) -> bool:
-        """Whether the entry is a reference: the training mean, or each clip's own mean."""
-        return self.features in ("constant", "oracle")
+        """Whether the entry is a reference, such as the training mean, and not a method to compare."""
+        references = {each.name for each in features if getattr(each, "reference", False)}
+        return self.features in references | RATING_REFERENCES
 
     @property
     def key(self) -> str:

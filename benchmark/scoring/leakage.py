@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import PurePath
+from hashlib import sha256
+from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from ...builders.audio_files import ClipSource
 from ...builders.folds import SPLITS, album_key, normalised
 from ...builders.targets import PARAMETERS
 from ...errors import AudioError, InputError
+from ...runtime.environment import code_sha256
 from ...runtime.executor import ordered_map
 from ...runtime.files import sha256_file
 from ...runtime.text import few
@@ -84,6 +86,7 @@ def examine(
     sources: Sequence[ClipSource],
     files: Mapping[str, tuple[list[str], FloatArray]],
     pool: Executor,
+    audio_sha256: Callable[[Path], str] = sha256_file,
     *,
     joined: Sequence[Sequence[str]] = (),
 ) -> Leakage:
@@ -99,6 +102,8 @@ def examine(
         Of each feature file, as SPECs name it, the columns and their values (n_rows, d).
     pool : Executor
         Of :func:`emobench.runtime.executor.executor`, for the audio.
+    audio_sha256 : callable
+        Function that returns the SHA-256 of an audio file.
     joined : sequence of sequence of str
         Files that stand in a row together.
 
@@ -106,7 +111,7 @@ def examine(
     -------
     Leakage
     """
-    twins, not_checked = _twins(task, sources, pool)
+    twins, not_checked = _twins(task, sources, pool, audio_sha256)
     counts, by_artist = _artists(task)
     lines = [*_doubled(task), *_albums(task), *by_artist, *twins]
     found = {name: tuple(_given_targets([name], columns, task)) for name, columns in files.items()}
@@ -165,21 +170,22 @@ def _split(folds: pl.DataFrame) -> list[str]:
 # The same recording under two ids
 
 
-def _twins(task: Task, sources: Sequence[ClipSource], pool: Executor) -> tuple[list[str], tuple[str, ...]]:
+def _twins(
+    task: Task, sources: Sequence[ClipSource], pool: Executor, audio_sha256: Callable[[Path], str]
+) -> tuple[list[str], tuple[str, ...]]:
     """A line that names clips of one recording in different parts of a repeat; and what was not compared."""
     wanted = set(task.clips)
     sources = [item for item in sources if item.clip_id in wanted and item.path.is_file()]
     if not sources:
         return [], ("audio: none at hand",)
-    fresh = [item for item in sources if cache.read(cache.entry(_KIND, _key(item))) is None]
-    for _ in ordered_map(pool, _fingerprint, fresh, description="fingerprints") if fresh else ():
-        pass
-    prints = [_fingerprint(item) for item in sources]
-    kept = [place for place, each in enumerate(prints) if len(each)]
-    clips = [sources[place].clip_id for place in kept]
-    found = fingerprint.same_recordings([prints[place] for place in kept], _apart(task, clips))
-    pairs = [f"{clips[one]} and {clips[other]}" for one, other in found]
-    lacking = len(wanted) - len(kept)
+    clips = [item.clip_id for item in sources]
+    items = [(item, audio_sha256(item.path)) for item in sources]
+    apart = _apart(task, clips)
+    # The hashes of the audio decide the outcome, so that a second run reads no fingerprint.
+    key = [[_key(item) for item in items], sha256(apart.tobytes()).hexdigest(), code_sha256()]
+    compared = cache.cached("recordings", key, lambda: _compared(items, apart, pool))
+    pairs = [f"{clips[one]} and {clips[other]}" for one, other in compared["pairs"]]
+    lacking = len(wanted) - int(compared["count"])
     not_checked = (
         (f"audio of {lacking} clips: not at hand, or shorter than {fingerprint.SHORTEST:g} s",) if lacking else ()
     )
@@ -188,13 +194,29 @@ def _twins(task: Task, sources: Sequence[ClipSource], pool: Executor) -> tuple[l
 
 _KIND = "fingerprints"
 
+# A clip and the SHA-256 of its audio.
+_Hashed = tuple[ClipSource, str]
 
-def _key(source: ClipSource) -> list[object]:
-    return [fingerprint.REVISION, sha256_file(source.path), source.start, source.duration]
+
+def _compared(items: Sequence[_Hashed], apart: npt.NDArray[np.bool_], pool: Executor) -> cache.Arrays:
+    """Compare recordings: ``pairs`` that are the same, shape (n, 2), and the ``count`` of those compared."""
+    fresh = [item for item in items if cache.read(cache.entry(_KIND, _key(item))) is None]
+    for _ in ordered_map(pool, _fingerprint, fresh, description="fingerprints") if fresh else ():
+        pass
+    prints = [_fingerprint(item) for item in items]
+    kept = np.array([place for place, each in enumerate(prints) if len(each)], np.intp)
+    found = fingerprint.same_recordings([prints[place] for place in kept], apart[np.ix_(kept, kept)])
+    return {"pairs": kept[np.array(found, np.intp).reshape(-1, 2)], "count": np.array(len(kept))}
 
 
-def _fingerprint(source: ClipSource) -> npt.NDArray[np.float32]:
+def _key(item: _Hashed) -> list[object]:
+    source, hashed = item
+    return [fingerprint.REVISION, hashed, source.start, source.duration]
+
+
+def _fingerprint(item: _Hashed) -> npt.NDArray[np.float32]:
     """Fingerprint of a clip, kept by content; empty where it cannot be decoded or is too short."""
+    source, _ = item
 
     def compute() -> cache.Arrays:
         seconds = min(source.duration, fingerprint.SECONDS)
@@ -205,7 +227,7 @@ def _fingerprint(source: ClipSource) -> npt.NDArray[np.float32]:
         enough = len(samples) >= fingerprint.SHORTEST * fingerprint.SAMPLE_RATE
         return {"print": fingerprint.fingerprint(samples) if enough else np.zeros((0, 0), np.float32)}
 
-    return cache.cached(_KIND, _key(source), compute)["print"]
+    return cache.cached(_KIND, _key(item), compute)["print"]
 
 
 def _apart(task: Task, clips: Sequence[str]) -> npt.NDArray[np.bool_]:

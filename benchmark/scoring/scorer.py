@@ -10,11 +10,10 @@ from typing import cast
 import numpy as np
 import numpy.typing as npt
 
-from ...builders.release import MANIFEST
 from ...errors import EmobenchError, InputError
 from ...protocols import metrics, regressors
 from ...runtime.environment import decoder_version, package_versions, processor_name
-from ...runtime.files import plain, sha256_file
+from ...runtime.files import plain
 from ..features.columns import Columns
 from ..features.extraction import Extraction, Places
 from ..features.spec import Entry
@@ -68,7 +67,7 @@ def dataset_ref(task: Task, places: Places) -> DatasetRef:
     return DatasetRef(
         name=dataset.name,
         version=dataset.version,
-        manifest_sha256=sha256_file(dataset.folder / MANIFEST),
+        manifest_sha256=dataset.manifest_sha256,
         folds_sha256=dataset.manifest.files["folds/train-00000.parquet"].sha256,
         synthetic=bool(dataset.manifest.synthetic),
         split=dataset.split or None,
@@ -101,7 +100,7 @@ class Scorer:
         """Collect everything that decides the scores of an entry."""
         return Decided(
             schema=SCHEMA,
-            manifest=sha256_file(self.task.dataset.folder / MANIFEST),
+            manifest=self.task.dataset.manifest_sha256,
             entry=(entry.features, entry.layer, cast("Phase | None", entry.phase)),
             parts=tuple(plain(each.identity) for each in columns),
             # Settings do not show that code has changed; the values do.

@@ -1,12 +1,8 @@
-"""FMA: Creative Commons music with 30-second clips, the open stand-in for the paper's previews.
+"""Reader of FMA, see :mod:`emobench.builders.sources.fma`.
 
-Citation: Defferrard, Benzi, Vandergheynst and Bresson, "FMA: A Dataset for Music Analysis", ISMIR 2017.
-Licence: the metadata CC BY 4.0; each track that of its artist, named in ``tracks.csv``.
-Source: https://github.com/mdeff/fma (``fma_metadata.zip`` and one of ``fma_small|medium|large.zip``).
-
-``tracks.csv`` has three rows of header: the two levels of the columns, and one that begins with
-``track_id``. The clip of track 2 is ``000/000002.mp3``. Each track's licence stands in a table of its own,
-``licences``; the card and the manifest count the tracks of each.
+``tracks.csv`` has three header rows: the two levels of the columns, and one that begins with ``track_id``. The clip of
+track 2 is ``000/000002.mp3``. The licence of each track is in the table ``licences``; the card and the manifest count
+the tracks of each licence.
 """
 
 from __future__ import annotations
@@ -23,9 +19,10 @@ import polars as pl
 from ...cards.dataset import About
 from ...cards.render import markdown
 from ...errors import InputError
+from ...runtime.csv_files import find_separator, not_utf8
 from ...runtime.files import sha256_file
 from ...runtime.text import few
-from ..corpus import PretrainCorpus, refuse
+from ..corpus import PretrainCorpus, as_problem, refuse
 from ..folds import normalised
 from ..tree import files_below
 
@@ -37,12 +34,12 @@ COLUMNS = {
     "subset": ("set", "subset"),
 }
 
-# Each holds those before it; a track of none of them has a clip in the largest only.
+# Each subset contains those before it; tracks without a subset have a clip in the largest one only.
 SUBSETS = ("small", "medium", "large")
 
 ABOUT = About(
     title="FMA clips",
-    summary="Music of the Free Music Archive in 30-second clips, without labels, for pre-training.",
+    summary="30-second clips from the Free Music Archive, without labels, for pre-training.",
     license="other",
     citation="""@inproceedings{defferrard2017fma,
   author    = {Defferrard, Micha{\\"e}l and Benzi, Kirell and Vandergheynst, Pierre and Bresson, Xavier},
@@ -50,12 +47,12 @@ ABOUT = About(
   booktitle = {Proceedings of the 18th International Society for Music Information Retrieval Conference},
   year      = {2017}
 }""",
-    terms="The metadata are under CC BY 4.0. Each track is under the licence that its artist chose; the music is not "
-    "part of this dataset. Source: https://github.com/mdeff/fma.",
+    terms="The metadata are licensed under CC BY 4.0, and each track under the licence that its artist chose. The "
+    "music is not part of this dataset. Source: https://github.com/mdeff/fma.",
 )
 
-# Names of licences, without case, spaces and punctuation, from their beginning to a version and a country, and their
-# addresses. What matches none is not open: a licence that nobody has read gives no permission.
+# Names of licences that allow redistribution, in lower case without spaces and punctuation, followed by an optional
+# version and country, and their URLs. Other licences are assumed not to allow it.
 _OPEN = re.compile(
     r"(creativecommons|cc)?((attribution|by)(noncommercial|nc)?|noncommercial)(noderiv(s|atives?)?(works)?|nd|sharealike|sa)?"
     r"(akamusicsharing)?(licen[cs]e)?([0-9]{2}[^0-9]*|unported|international)?"
@@ -66,18 +63,18 @@ _OPEN_ADDRESS = re.compile(
     r"https?://(www\.)?creativecommons\.org/(licenses/by(-nc)?(-nd|-sa)?|publicdomain/(zero|mark))(/.*)?", re.IGNORECASE
 )
 
-# What artists say of themselves has any length.
+# Biographies of artists can be long.
 csv.field_size_limit(1 << 24)
 
 _CLIP = re.compile(r".*/([0-9]{3})/\1([0-9]{3})\.mp3", re.IGNORECASE | re.DOTALL)
 
 
 def allows_redistribution(licence: str) -> bool:
-    """Whether a licence, by its name, allows everyone to pass on verbatim copies without asking.
+    """Whether a licence, given by name or URL, allows anyone to redistribute verbatim copies.
 
-    Creative Commons licences (NC and ND too: copies as they are, without profit), CC0, the public domain and
-    the Free Art License do; FMA's own limited licences, sampling licences, orphan works, an empty name and one
-    that is not known do not.
+    Creative Commons licences (including NC and ND, which allow verbatim non-commercial copies), CC0, the public domain
+    and the Free Art License do. FMA's own limited licences, sampling licences, orphan works, and empty or unknown names
+    do not.
     """
     return bool(_OPEN.fullmatch(normalised(licence)) or _OPEN_ADDRESS.fullmatch(licence.strip()))
 
@@ -88,20 +85,20 @@ def load(metadata: Path, clips: Path) -> PretrainCorpus:
     Parameters
     ----------
     metadata : Path
-        ``tracks.csv``, or a folder with it.
+        ``tracks.csv``, or a folder that contains it.
     clips : Path
-        ``fma_small``, ``fma_medium`` or ``fma_large``, or a folder with one of them.
+        ``fma_small``, ``fma_medium`` or ``fma_large``, or a folder that contains one of them.
 
     Returns
     -------
     PretrainCorpus
-        The tracks of the smallest subset that holds all clips found, in the order of their numbers; one of
-        them that has no clip is ``missing`` to the quality filter.
+        Tracks of the smallest subset that contains all clips found, sorted by number. The quality filter rejects those
+        without a clip as ``missing``.
 
     Raises
     ------
     InputError
-        Listing every problem of both.
+        If there are problems; the message lists all of them.
     """
     problems: list[str] = []
     path = _tracks_path(metadata, problems)
@@ -110,7 +107,7 @@ def load(metadata: Path, clips: Path) -> PretrainCorpus:
     if tracks is not None and found:
         unknown = sorted(set(found) - set(tracks["number"]))
         if unknown:
-            problems.append(f"{clips}: {len(unknown)} clips are of no track in {path} ({few(map(str, unknown))})")
+            problems.append(f"{clips}: clips of tracks that {path} does not contain: {few(map(str, unknown))}")
     refuse("build-data fma", problems)
     if path is None or tracks is None:
         raise InputError(f"{metadata}: no tracks.csv.")  # refused above
@@ -162,18 +159,21 @@ def _tracks_path(metadata: Path, problems: list[str]) -> Path | None:
         return None
     if len(found) != 1:
         listed = f" ({few(map(str, found))})" if found else ""
-        problems.append(f"{metadata}: holds {len(found)} files tracks.csv{listed}; expected one, of fma_metadata.zip")
+        problems.append(
+            f"{metadata}: contains {len(found)} files named tracks.csv{listed}; expected the one of fma_metadata.zip"
+        )
         return None
     return found[0]
 
 
 def _read_tracks(path: Path, problems: list[str]) -> pl.DataFrame | None:
-    """Columns ``number, artist, album, title, licence, subset``; None where the file cannot be read."""
+    """Read ``number, artist, album, title, licence, subset``; None if the file cannot be read."""
     wrong: list[str] = []
     try:
+        separator = find_separator(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
-            # Strict, so that a quote without its end is not a cell that swallows the rest.
-            lines = csv.reader(file, strict=True)
+            # Strict, so that an unclosed quote is an error and not a cell that contains the rest of the file.
+            lines = csv.reader(file, delimiter=separator, strict=True)
             header = [[cell.strip() for cell in row] for row in islice(lines, 3)]
             places = _places(path, header, problems)
             if places is None:
@@ -183,30 +183,36 @@ def _read_tracks(path: Path, problems: list[str]) -> pl.DataFrame | None:
                 if len(row) == len(header[0]):
                     rows.append([row[place].strip() for place in places.values()])
                 elif row:
-                    # A comma too many would give each column the text of another.
-                    wrong.append(f"the row that ends in line {lines.line_num} has {len(row)}")
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        problems.append(f"{path}: not readable as CSV in UTF-8 ({error})")
+                    # With a surplus comma, each column would get the text of another one.
+                    wrong.append(f"{len(row)} in the row that ends in line {lines.line_num}")
+    except InputError as error:
+        problems.append(as_problem(error))
+        return None
+    except UnicodeDecodeError as error:
+        problems.append(as_problem(not_utf8(path, error)))
+        return None
+    except (OSError, csv.Error) as error:
+        problems.append(f"{path}: not readable as CSV ({error})")
         return None
     if wrong:
         problems.append(
-            f"{path}: {len(wrong)} rows have not the {len(header[0])} cells of the header ({few(wrong, 3)}); expected "
-            "the file as FMA ships it"
+            f"{path}: rows whose number of cells is not the {len(header[0])} of the header: {few(wrong, 3)}; expected "
+            "the file as published"
         )
         return None
     return _checked(path, pl.DataFrame(rows, schema=dict.fromkeys(places, pl.String), orient="row"), problems)
 
 
 def _places(path: Path, header: list[list[str]], problems: list[str]) -> dict[str, int] | None:
-    """Where the columns are, by the two levels of the header; ``text`` is the first, of track ids."""
+    """Find the columns by the two levels of the header; ``text`` is the first column, the track ids."""
     if len(header) < 3 or len(header[0]) != len(header[1]) or not header[2] or header[2][0] != "track_id":
-        problems.append(f"{path}: expected three rows of header, the third beginning with track_id, as FMA ships it")
+        problems.append(f"{path}: expected three header rows, the third beginning with track_id, as published")
         return None
     levels = list(zip(header[0], header[1], strict=True))
     lacking = [", ".join(pair) for pair in COLUMNS.values() if pair not in levels]
     if lacking:
         listed = "; ".join(f"({columns})" for columns in lacking)
-        problems.append(f"{path}: lacks the columns {listed} of its two-level header")
+        problems.append(f"{path}: the two-level header lacks the columns {listed}")
         return None
     return {"text": 0} | {name: levels.index(wanted) for name, wanted in COLUMNS.items()}
 
@@ -215,42 +221,42 @@ def _checked(path: Path, table: pl.DataFrame, problems: list[str]) -> pl.DataFra
     if table.is_empty():
         problems.append(f"{path}: has no tracks")
         return None
-    # Six digits, as in the names of clips; nothing else can become a part of a path.
+    # Six digits, as in the names of clips; track ids become parts of paths, so nothing else is accepted.
     sound = table["text"].str.contains("^[0-9]{1,6}$")
     if not sound.all():
         wrong = [repr(text) for text in table.filter(~sound)["text"]]
-        problems.append(f"{path}: {len(wrong)} track_id are no number of up to six digits ({few(wrong)})")
+        problems.append(f"{path}: invalid track_id: {few(wrong)}; expected numbers of up to six digits")
     table = table.filter(sound).with_columns(number=pl.col("text").cast(pl.Int64))
     doubled = table.filter(pl.col("number").is_duplicated())["number"].unique().sort()
     if len(doubled):
-        problems.append(f"{path}: {len(doubled)} track_id stand more than once ({few(map(str, doubled))})")
+        problems.append(f"{path}: duplicate track_id: {few(map(str, doubled))}")
     return table
 
 
 def _find_clips(folder: Path, problems: list[str]) -> dict[int, str]:
-    """Path of each clip below the folder, by the number of its track."""
+    """Find the path of each clip in the folder, by track number."""
     if not folder.is_dir():
         problems.append(f"{folder}: no such folder; expected fma_small, fma_medium or fma_large")
         return {}
     before = len(problems)
-    # Clips may be given as the folder 000 itself.
+    # The folder may be 000 itself.
     inside = folder.resolve().name
     found: dict[int, list[str]] = {}
-    astray: list[str] = []
+    misnamed: list[str] = []
     for path in files_below(folder, (".mp3",), problems):
         match = _CLIP.fullmatch(f"/{inside}/{path}")
         if match:
             found.setdefault(int(match[1] + match[2]), []).append(path)
         else:
-            astray.append(path)
-    if astray:
-        problems.append(f"{folder}: {len(astray)} files are not laid out as 000/000002.mp3 ({few(astray)})")
+            misnamed.append(path)
+    if misnamed:
+        problems.append(f"{folder}: files not named like 000/000002.mp3: {few(misnamed)}")
     doubled = {number: paths for number, paths in sorted(found.items()) if len(paths) > 1}
     if doubled:
         listed = few(f"{number}: {' and '.join(sorted(paths))}" for number, paths in doubled.items())
-        problems.append(f"{folder}: {len(doubled)} tracks have more than one clip ({listed})")
+        problems.append(f"{folder}: tracks with more than one clip: {listed}")
     if not found and len(problems) == before:
-        problems.append(f"{folder}: holds no clip; expected files such as 000/000002.mp3")
+        problems.append(f"{folder}: contains no clips; expected files such as 000/000002.mp3")
     return {number: paths[0] for number, paths in found.items()}
 
 
@@ -263,10 +269,10 @@ def _notes(licences: Mapping[str, int], subset: str) -> str:
         [
             "## Licences",
             "",
-            f"Of all {sum(licences.values())} tracks of `fma_{subset}`, as `tracks.csv` names them. Redistribution "
-            "means verbatim copies by anyone, without asking: Creative Commons licences (with NC or ND too), CC0, the "
-            "public domain and the Free Art License allow it; FMA's limited licences, sampling licences, orphan "
-            "works and any other name are not counted as allowing it.",
+            f"Licences of the {sum(licences.values())} tracks of `fma_{subset}`, as named in `tracks.csv`. "
+            "Redistribution means that anyone may pass on verbatim copies. Creative Commons licences (including NC and "
+            "ND), CC0, the public domain and the Free Art License allow it; FMA's limited licences, sampling licences, "
+            "orphan works and all other names are counted as not allowing it.",
             "",
             "| licence | tracks | redistribution |",
             "| --- | ---: | --- |",

@@ -1,7 +1,8 @@
-"""MATLAB 5 files, whose declared sizes are checked before anything of them becomes an array.
+"""Safe reading of MATLAB 5 files: declared sizes are checked before arrays are allocated.
 
-The format: *MAT-File Format*, The MathWorks. Each element has a tag with its type and its number of bytes; an array
-is an element of elements (flags, dimensions, name, content), and may be compressed by zlib as a whole.
+In this format (*MAT-File Format*, The MathWorks), each element has a tag with its type and its number of bytes. An
+array is an element that consists of elements (flags, dimensions, name, content), and may be compressed by zlib as a
+whole.
 """
 
 from __future__ import annotations
@@ -13,10 +14,10 @@ import zlib
 from pathlib import Path
 from typing import Any
 
-# Bytes without compression; msLiteTurk.mat has 748,288.
+# Limit of the uncompressed size in bytes; msLiteTurk.mat has 748,288.
 MAX_BYTES = 2**25
 
-# Arrays in all, and how deep in each other; msLiteTurk.mat has 2,170 in 3 levels.
+# Limits of the number of arrays and of their nesting; msLiteTurk.mat has 2,170 arrays in 3 levels.
 _MAX_ARRAYS = 100_000
 _MAX_DEPTH = 16
 
@@ -27,13 +28,13 @@ _NUMBERS = range(6, 16)
 
 
 def read_mat(path: Path) -> dict[str, Any]:
-    """Read a MATLAB 5 file, as ``scipy.io.loadmat`` does.
+    """Read a MATLAB 5 file as ``scipy.io.loadmat`` does.
 
     Raises
     ------
     ValueError
-        If the file is none, is damaged, or declares more than ``MAX_BYTES`` bytes or more than fits into them. The
-        message does not name the file.
+        If the file has another format or is damaged, or if an array or the whole file declares more than ``MAX_BYTES``
+        bytes. The message does not name the file.
     """
     import scipy.io
 
@@ -49,7 +50,7 @@ def read_mat(path: Path) -> dict[str, Any]:
 
 
 def _decompressed(content: bytes, order: str) -> bytes:
-    """The same file without compression."""
+    """Decompress the elements of a file."""
     plain = bytearray(content[:_HEADER])
     place = _HEADER
     while place < len(content):
@@ -73,7 +74,7 @@ def _decompressed(content: bytes, order: str) -> bytes:
 
 
 class _Walk:
-    """Goes through all elements of a file without compression and checks what they declare."""
+    """Checks the declared sizes of all elements of an uncompressed file."""
 
     def __init__(self, content: bytes, order: str) -> None:
         self._content = content
@@ -81,9 +82,9 @@ class _Walk:
         self._arrays = 0
 
     def elements(self, place: int, end: int, depth: int) -> list[tuple[int, int, int]]:
-        """Check the elements between two places; gives kind, start and number of bytes of each."""
+        """Check the elements between two offsets; returns kind, start and number of bytes of each."""
         if depth > _MAX_DEPTH:
-            raise ValueError(f"arrays more than {_MAX_DEPTH} deep in each other")
+            raise ValueError(f"arrays nested more than {_MAX_DEPTH} levels deep")
         found = []
         while place < end:
             if place + 8 > end:
@@ -91,7 +92,7 @@ class _Walk:
             kind, size = struct.unpack_from(f"{self._order}2I", self._content, place)
             start, following = place + 8, place + 8 + -(-size // 8) * 8
             if kind >> 16:
-                # Up to four bytes stand in the tag itself.
+                # Up to four bytes are stored in the tag itself.
                 kind, size, start, following = kind & 0xFFFF, kind >> 16, place + 4, place + 8
             if start + size > end:
                 raise ValueError(f"declares an element of {size:,} bytes; {end - start:,} follow")
@@ -116,7 +117,7 @@ class _Walk:
             raise ValueError(f"an array of class {kind}; expected numbers, text, cells or structs")
         entries, each = math.prod(shape), 1
         if kind in (_CELL, _STRUCT):
-            # Each of them is an array with a tag of its own.
+            # Each entry is an array with its own tag.
             each = 8
         if kind == _STRUCT:
             width = (self._numbers("i", parts[3]) or (0,))[0] if len(parts) > 4 else 0

@@ -1,13 +1,8 @@
-"""MoodSwings Turk: per-second arousal and valence of 240 clips by Mechanical Turk workers.
+"""Reader of MoodSwings Turk, see :mod:`emobench.builders.sources.moodswings`.
 
-Citation: J. A. Speck, E. M. Schmidt, B. G. Morton and Y. E. Kim, "A Comparative Study of Collaborative
-vs. Traditional Musical Mood Annotation", ISMIR 2011.
-Licence: published by its authors for research; the music is commercial and not part of it.
-Source: ``msLiteTurk.mat``, once at music.ece.drexel.edu/research/emotion/moodswingsturk.
-
-The file holds a 1x1 struct ``msLiteTurk`` of 1x240 cells, one entry a clip. ``time``, ``valence``,
-``arousal`` and ``userid`` are (15 R) x 1, R blocks of 15 seconds by one worker each, over the game's
-board of -200 to 200. Some cells are stored as unsigned integers.
+The file contains a 1x1 struct ``msLiteTurk`` of 1x240 cells, one entry per clip. ``time``, ``valence``, ``arousal`` and
+``userid`` are (15 R) x 1: R blocks of 15 seconds, each by one worker, on the game's board from -200 to 200. Some cells
+are stored as unsigned integers.
 """
 
 from __future__ import annotations
@@ -34,8 +29,8 @@ BOARD = 200.0
 ABOUT = About(
     title="MoodSwings Turk",
     summary=(
-        "Arousal and valence of 15-second clips of popular music, rated second by second by workers of "
-        "Amazon's Mechanical Turk."
+        "Arousal and valence of 15-second clips of popular music, rated every second by workers of Amazon's "
+        "Mechanical Turk."
     ),
     license="other",
     citation="""@inproceedings{speck2011comparative,
@@ -50,14 +45,14 @@ ABOUT = About(
 
 @dataclass(frozen=True)
 class MoodSwingsConfig:
-    """How the file is read.
+    """Settings of the reader.
 
     Attributes
     ----------
     scale : float
-        Width of the board; ratings are divided by it, which makes [-0.5, 0.5] of -200..200.
+        Width of the board, by which ratings are divided: -200 to 200 becomes -0.5 to 0.5.
     audio_kind : {"auto", "clips", "songs"}
-        Whether the audio files are the 15-second clips or the full songs; ``auto`` tells by length.
+        Whether the audio files are the 15-second clips or full songs; ``auto`` decides by length.
     """
 
     scale: float = 2 * BOARD
@@ -75,26 +70,27 @@ def read_labels(path: Path) -> list[dict[str, Any]]:
     Returns
     -------
     list of dict
-        One a clip: the three names, ``songid`` (str), ``times`` (15,), and ``users`` (R,), ``arousal``
-        and ``valence`` (R, 15) on the board's scale.
+        One item per clip: ``artist``, ``album``, ``song``, ``songid`` (str), ``times`` (15,), ``users`` (R,), and
+        ``arousal`` and ``valence`` (R, 15) on the scale of the board.
 
     Raises
     ------
     InputError
-        If the file is not what the module's head says, naming the clip and the field.
+        If the file does not have the format that the module's docstring describes; the message names the clip and the
+        field.
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file; expected msLiteTurk.mat of the MoodSwings Turk dataset.")
     check_not_pointer(path)
     try:
         content = read_mat(path)
-    except Exception as error:  # scipy raises whatever its parsers meet in a foreign file
+    except Exception as error:  # scipy may raise anything for other files
         raise InputError(f"{path}: not a MATLAB file ({error}); expected msLiteTurk.mat.") from error
     if "msLiteTurk" not in content:
         raise InputError(f"{path}: has no variable 'msLiteTurk'; expected msLiteTurk.mat as published.")
     struct = content["msLiteTurk"]
     if struct.dtype.names is None or struct.size != 1:
-        raise InputError(f"{path}: 'msLiteTurk' is no 1x1 struct; expected msLiteTurk.mat as published.")
+        raise InputError(f"{path}: 'msLiteTurk' is not a 1x1 struct; expected msLiteTurk.mat as published.")
     lacking = [name for name in FIELDS if name not in struct.dtype.names]
     if lacking:
         raise InputError(f"{path}: 'msLiteTurk' lacks the field {', '.join(lacking)}.")
@@ -103,14 +99,12 @@ def read_labels(path: Path) -> list[dict[str, Any]]:
     if len(set(counts.values())) > 1:
         raise InputError(f"{path}: the fields differ in their number of clips: {counts}.")
     if not counts["songid"]:
-        raise InputError(f"{path}: holds no clip; expected msLiteTurk.mat as published.")
+        raise InputError(f"{path}: contains no clips; expected msLiteTurk.mat as published.")
     clips = [_read_clip(path, row, {name: cells[name][row] for name in FIELDS}) for row in range(counts["songid"])]
     seen: set[str] = set()
     for row, clip in enumerate(clips):
         if clip["songid"] in seen:
-            raise InputError(
-                f"{path}: clip {row + 1}: song id {clip['songid']} stands twice; expected one clip a song."
-            )
+            raise InputError(f"{path}: clip {row + 1}: duplicate song id {clip['songid']}; expected one clip per song.")
         seen.add(clip["songid"])
     return clips
 
@@ -121,7 +115,7 @@ def _read_clip(path: Path, row: int, cell: dict[str, npt.NDArray]) -> dict[str, 
         song_id = str(int(cell["songid"].item()))
         names = {name: str(cell[name].item()) for name in ("artist", "album", "song")}
     except (ValueError, TypeError) as error:
-        raise InputError(f"{where}: songid, artist, album or song is not one value ({error}).") from error
+        raise InputError(f"{where}: songid, artist, album or song is not a single value ({error}).") from error
     where = f"{where} (song {song_id})"
     columns: dict[str, npt.NDArray[np.float64]] = {}
     for name in ("userid", "time", "valence", "arousal"):
@@ -131,7 +125,7 @@ def _read_clip(path: Path, row: int, cell: dict[str, npt.NDArray]) -> dict[str, 
             raise InputError(f"{where}: {name} is not numeric.") from error
     lengths = {name: len(column) for name, column in columns.items()}
     if len(set(lengths.values())) > 1:
-        raise InputError(f"{where}: labels of unequal length: {lengths}.")
+        raise InputError(f"{where}: the fields differ in length: {lengths}.")
     length = lengths["time"]
     if length == 0 or length % SECONDS:
         raise InputError(f"{where}: {length} rows; expected whole traces of {SECONDS} rows each.")
@@ -141,7 +135,9 @@ def _read_clip(path: Path, row: int, cell: dict[str, npt.NDArray]) -> dict[str, 
         raise InputError(f"{where}: time is {times.tolist()}; expected {SECONDS} consecutive seconds.")
     for trace in range(len(blocks["time"])):
         if not np.array_equal(blocks["time"][trace], times) or len(set(blocks["userid"][trace])) != 1:
-            raise InputError(f"{where}, trace {trace + 1}: not {SECONDS} rows of one worker at the clip's own seconds.")
+            raise InputError(
+                f"{where}, trace {trace + 1}: expected {SECONDS} rows of one worker with the times of the first trace."
+            )
     for axis in ("valence", "arousal"):
         wrong = np.argwhere(~(np.abs(blocks[axis]) <= BOARD))
         if len(wrong):
@@ -168,20 +164,20 @@ def load(labels: Path, audio: Path | None, config: MoodSwingsConfig) -> Labelled
     labels : Path
         ``msLiteTurk.mat``.
     audio : Path, optional
-        Folder of full songs or of clips, found by song id or by artist, album and song.
+        Folder of full songs or of clips, named by song id or by artist, album and song.
     config : MoodSwingsConfig
         Scale and kind of audio.
 
     Returns
     -------
     LabelledCorpus
-        With ``start`` one second before the first label, in the song: the label at second ``t`` belongs
-        to the music of ``(t - 1, t]``.
+        Clips start one second before their first label, because the label at second ``t`` applies to the music in
+        ``(t - 1, t]``.
 
     Raises
     ------
     InputError
-        If the file or the folder is not as expected.
+        If the file is invalid, or the folder or all clips' audio are missing.
     """
     entries = read_labels(labels)
     clips = pl.DataFrame(

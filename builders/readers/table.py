@@ -1,11 +1,9 @@
-"""Your own corpus: two CSV tables and, if there is any, a folder of audio.
+"""Reader of corpora in two CSV tables, see :mod:`emobench.builders.sources.table`.
 
-Citation, licence and terms are yours to state in the card.
-
-``clips.csv``: ``clip_id,audio,artist,album[,title][,start][,duration]``, one row a clip.
-``labels.csv``: ``clip_id,annotator_id,time,arousal,valence``; ``time`` in seconds from the clip's start is
-the end of the second that it rates; empty or missing: one rating for the whole clip, which every second
-then carries. An annotator rates a moment of a clip once; anonymous annotators each need an id of their own.
+``clips.csv`` has the columns ``clip_id,audio,artist,album[,title][,start][,duration]``, one row per clip.
+``labels.csv`` has ``clip_id,annotator_id,time,arousal,valence``. ``time``, in seconds from the clip's start, is the end
+of the rated second. A rating without a time applies to every second of the clip. An annotator may rate a second of a
+clip only once; anonymous annotators each need an id of their own.
 """
 
 from __future__ import annotations
@@ -26,13 +24,13 @@ ABOUT = About(
     title="Own corpus",
     summary="Arousal and valence of a corpus given as tables.",
     license="unknown",
-    citation="@misc{corpus, note = {Fill in how to cite this corpus.}}",
-    terms="State here what may be done with the ratings and the music.",
+    citation="@misc{corpus, note = {State here how to cite this corpus.}}",
+    terms="State here how the ratings and the music may be used.",
 )
 
 
-def _read(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> pl.DataFrame:
-    """Read a CSV table as text, with ``row`` as in the file (the header is row 1)."""
+def read_table(path: Path, required: tuple[str, ...], optional: tuple[str, ...] = ()) -> pl.DataFrame:
+    """Read a CSV table as text, with the row number in the file as ``row``; absent optional columns are empty."""
     table = read_csv(path, (*required, *optional))
     lacking = [name for name in required if name not in table.columns]
     if lacking:
@@ -46,7 +44,7 @@ def _read(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> p
 
 
 def _numbers(path: Path, table: pl.DataFrame, name: str, *, empty: bool) -> pl.Series:
-    """A column as float64, null where it is empty."""
+    """Convert a column to float64, with null for empty cells."""
     text = table[name]
     values = text.replace("", None).cast(pl.Float64, strict=False)
     wrong = table.filter((values.is_null() & (text != "")) | values.is_nan() | values.is_infinite())
@@ -59,7 +57,8 @@ def _numbers(path: Path, table: pl.DataFrame, name: str, *, empty: bool) -> pl.S
     return values
 
 
-def _filled(path: Path, table: pl.DataFrame, *names: str) -> None:
+def check_filled(path: Path, table: pl.DataFrame, *names: str) -> None:
+    """Raise InputError if a cell of these columns is empty."""
     for name in names:
         empty = table.filter(pl.col(name) == "")
         if len(empty):
@@ -74,9 +73,9 @@ def load(clips: Path, labels: Path, audio: Path | None, *, low: float = -0.5, hi
     clips, labels : Path
         The two tables.
     audio : Path, optional
-        Folder that the column ``audio`` counts from; by default that of ``clips``.
+        Folder to which the column ``audio`` is relative; by default the folder of ``clips``.
     low, high : float
-        Ends of the ratings' scale, mapped linearly to -0.5 and 0.5.
+        Lowest and highest possible rating, mapped linearly to -0.5 and 0.5.
 
     Returns
     -------
@@ -85,11 +84,11 @@ def load(clips: Path, labels: Path, audio: Path | None, *, low: float = -0.5, hi
     Raises
     ------
     InputError
-        Naming the file, the row and the value that is not as expected.
+        If a table is invalid; the message names the file, the row and the value.
     """
     facts = _clip_facts(clips, audio or clips.parent)
     if audio is not None and not audio.is_dir():
-        raise InputError(f"{audio}: no such folder; expected one with the audio that {clips} names.")
+        raise InputError(f"{audio}: no such folder; expected the folder with the audio files listed in {clips}.")
     folder = audio or clips.parent
     has_audio = bool((facts["audio"] != "").any())
     ratings = _ratings(labels, low, high, set(facts["clip_id"]))
@@ -116,11 +115,11 @@ def load(clips: Path, labels: Path, audio: Path | None, *, low: float = -0.5, hi
 
 
 def _clip_facts(path: Path, folder: Path) -> pl.DataFrame:
-    table = _read(path, ("clip_id", "audio", "artist", "album"), ("title", "start", "duration"))
-    _filled(path, table, "clip_id", "artist")
+    table = read_table(path, ("clip_id", "audio", "artist", "album"), ("title", "start", "duration"))
+    check_filled(path, table, "clip_id", "artist")
     doubled = table.filter(pl.col("clip_id").is_duplicated())
     if len(doubled):
-        raise InputError(f"{path}, row {doubled['row'][1]}: clip_id {doubled['clip_id'][1]} stands twice.")
+        raise InputError(f"{path}, row {doubled['row'][1]}: duplicate clip_id {doubled['clip_id'][1]}.")
     start = _numbers(path, table, "start", empty=True).fill_null(0.0)
     duration = _numbers(path, table, "duration", empty=True)
     for name, values, lowest in (("start", start, 0.0), ("duration", duration, 1.0)):
@@ -135,17 +134,19 @@ def _clip_facts(path: Path, folder: Path) -> pl.DataFrame:
             inside = inside.relative_to(folder.resolve())
         paths.append(inside.as_posix() if audio else "")
         if inside.is_absolute() or ".." in inside.parts:
-            raise InputError(f"{path}, row {row}: audio {audio!r} leaves the audio folder; expected a path inside it.")
+            raise InputError(
+                f"{path}, row {row}: audio {audio!r} is outside the audio folder; expected a path inside it."
+            )
     return table.with_columns(start=start, duration=duration, audio=pl.Series(paths, dtype=pl.String))
 
 
 def _ratings(path: Path, low: float, high: float, known: set[str]) -> pl.DataFrame:
-    table = _read(path, ("clip_id", "annotator_id", "arousal", "valence"), ("time",))
-    _filled(path, table, "clip_id", "annotator_id")
+    table = read_table(path, ("clip_id", "annotator_id", "arousal", "valence"), ("time",))
+    check_filled(path, table, "clip_id", "annotator_id")
     unknown = table.filter(~pl.col("clip_id").is_in(list(known)))
     if len(unknown):
         row = unknown.row(0, named=True)
-        raise InputError(f"{path}, row {row['row']}: clip_id {row['clip_id']!r} is not among the clips.")
+        raise InputError(f"{path}, row {row['row']}: clip_id {row['clip_id']!r} is not in the table of clips.")
     columns = {}
     for axis in ("arousal", "valence"):
         values = _numbers(path, table, axis, empty=False)
@@ -154,7 +155,7 @@ def _ratings(path: Path, low: float, high: float, known: set[str]) -> pl.DataFra
             row = wrong.row(0, named=True)
             raise InputError(
                 f"{path}, row {row['row']}: {axis} {row[axis]} is outside the scale {low:g},{high:g}; "
-                "give the ratings' own as `scale`."
+                "pass the scale of the ratings as `scale`."
             )
         columns[axis] = ((values - low) / (high - low) - 0.5).clip(-0.5, 0.5)
     ratings = table.with_columns(time=_numbers(path, table, "time", empty=True), **columns)
@@ -163,7 +164,7 @@ def _ratings(path: Path, low: float, high: float, known: set[str]) -> pl.DataFra
 
 
 def _check_repeated(path: Path, ratings: pl.DataFrame) -> None:
-    """Refuse a second rating of the same moment by the same annotator, which would be averaged with the first."""
+    """Refuse two ratings of the same second by the same annotator, which would be averaged."""
     timed: dict[tuple[str, str], int] = {}
     whole: dict[tuple[str, str], int] = {}
     seen: dict[tuple[str, str, float | None], int] = {}
@@ -173,22 +174,21 @@ def _check_repeated(path: Path, ratings: pl.DataFrame) -> None:
         if first != row:
             raise InputError(
                 f"{path}, rows {first} and {row}: clip {clip!r} and annotator {annotator!r} appear twice for {moment}; "
-                "expected one rating. Remove one of the rows, or give the annotator of another rating another "
-                "annotator_id."
+                "expected one rating. Remove one of the rows, or change annotator_id if the annotators differ."
             )
         (whole if time is None else timed).setdefault((clip, annotator), row)
         if (clip, annotator) in whole and (clip, annotator) in timed:
             raise InputError(
                 f"{path}, rows {whole[clip, annotator]} and {timed[clip, annotator]}: clip {clip!r} and annotator "
-                f"{annotator!r} have a rating of the whole clip (time is empty) and one at a time; remove one kind, "
-                "or give it another annotator_id."
+                f"{annotator!r} have a rating of the whole clip (time is empty) and a rating of a second; remove one "
+                "of them, or change annotator_id if the annotators differ."
             )
 
 
 def _durations(
     path: Path, facts: pl.DataFrame, ratings: pl.DataFrame, folder: Path | None
 ) -> tuple[pl.DataFrame, dict[str, str]]:
-    """Fill in durations that the table leaves out: the rest of the audio, else the last rating's time."""
+    """Fill in missing durations from the audio, or else from the time of the last rating."""
     last = dict(ratings.group_by("clip_id").agg(pl.col("time").max()).iter_rows())
     durations, problems = [], {}
     for clip in facts.iter_rows(named=True):
@@ -208,7 +208,7 @@ def _durations(
         if duration is None and clip["clip_id"] in problems:
             duration = 1.0
         if duration is None:
-            raise InputError(f"{path}, row {clip['row']}: clip {clip['clip_id']} has no duration; give one in seconds.")
+            raise InputError(f"{path}, row {clip['row']}: clip {clip['clip_id']} has no duration; add it in seconds.")
         durations.append(float(duration))
     return facts.with_columns(duration=pl.Series(durations, dtype=pl.Float64)), problems
 
@@ -220,12 +220,12 @@ def _check_times(path: Path, facts: pl.DataFrame, ratings: pl.DataFrame) -> None
         if not 0 < row["time"] <= limit + 1e-6:
             raise InputError(
                 f"{path}, row {row['row']}: time {row['time']:g} is outside the clip {row['clip_id']} "
-                f"(0 to {limit:g} s); a time is the end of the second that it rates."
+                f"(0 to {limit:g} s); expected the end of the rated second."
             )
 
 
 def _annotations(facts: pl.DataFrame, ratings: pl.DataFrame) -> pl.DataFrame:
-    """Ratings as traces in the order of the clips; one for a whole clip is repeated every second."""
+    """Number the traces and sort by clip, trace and time; ratings of a whole clip are repeated every second."""
     durations = dict(facts.select("clip_id", "duration").iter_rows())
     order = {clip: place for place, clip in enumerate(facts["clip_id"])}
     traces: dict[tuple[str, str], int] = {}

@@ -1,4 +1,4 @@
-"""DEAM: 1,802 excerpts and songs of free music, rated every half second by Mechanical Turk workers.
+"""DEAM: 1,802 excerpts and songs of free music, rated every half second by workers of Mechanical Turk.
 
 Citation: A. Aljanaki, Y.-H. Yang and M. Soleymani, "Developing a benchmark for emotional analysis of music", PLOS ONE
 12(3), 2017.

@@ -49,5 +49,6 @@ sources.register(
         Options,
         load,
         examples=("build-data fma --metadata fma_metadata/ --clips fma_small/",),
+        labelled=False,
     )
 )

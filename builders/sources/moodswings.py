@@ -1,4 +1,4 @@
-"""MoodSwings Turk: per-second arousal and valence of 240 clips of popular music by Mechanical Turk workers.
+"""MoodSwings Turk: arousal and valence of 240 clips of popular music, rated every second on Mechanical Turk.
 
 Citation: J. A. Speck, E. M. Schmidt, B. G. Morton and Y. E. Kim, "A Comparative Study of Collaborative vs. Traditional
 Musical Mood Annotation", ISMIR 2011.

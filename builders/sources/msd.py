@@ -1,4 +1,4 @@
-"""Million Song Dataset: its tracks and their 7digital previews, the pre-training music of the paper.
+"""Million Song Dataset: its tracks with their 7digital previews, the pre-training music of the paper.
 
 Citation: T. Bertin-Mahieux, D. P. W. Ellis, B. Whitman and P. Lamere, "The Million Song Dataset", ISMIR 2011.
 
@@ -6,8 +6,8 @@ Licence: metadata for research (http://millionsongdataset.com/faq); the previews
 passed on.
 
 Source: http://millionsongdataset.com/pages/getting-dataset (track_metadata.db, msd_summary_file.h5, unique_tracks.txt
-or per-track .h5 files); previews from https://previews.7digital.com for owners of keys, which are read from the
-environment variables SEVENDIGITAL_KEY and SEVENDIGITAL_SECRET.
+or per-track .h5 files). The previews at https://previews.7digital.com require keys, which are read from the environment
+variables SEVENDIGITAL_KEY and SEVENDIGITAL_SECRET.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from ..corpus import PretrainCorpus
     from ..readers.msd.sevendigital import DownloadConfig
 
-# Number of clips that the paper draws among those that pass its filter (Schmidt and Kim 2013, section 3.1).
+# Size of the paper's sample of the clips that pass its filter (Schmidt and Kim 2013, section 3.1).
 PAPER_SAMPLE = 50_000
 
 
@@ -33,10 +33,10 @@ class Options:
     """Options of the Million Song Dataset."""
 
     metadata: Path = option(REQUIRED, "File or folder of the metadata.")
-    clips: Path | None = option(None, "Folder of the clips; with a download by default data/<name>-clips.")
+    clips: Path | None = option(None, "Folder of the clips; with a download, the default is data/<name>-clips.")
     sample: int = option(PAPER_SAMPLE, "Number of clips to draw among those that pass the quality filter; 0 takes all.")
     download: bool = option(False, "Download missing clips from 7digital.")
-    clip_url: str = option("https://previews.7digital.com/clip", "Address of 7digital's clip endpoint.")
+    clip_url: str = option("https://previews.7digital.com/clip", "URL of 7digital's clip endpoint.")
     country: str = option("US", "Country of the catalogue, two letters.")
     per_day: int = option(4000, "Maximum number of requests in 24 hours; 7digital's terms allow 4000.")
     quality: QualityConfig = shared(QualityConfig, "Quality filter")
@@ -44,7 +44,7 @@ class Options:
     def __post_init__(self) -> None:
         check_sample(self.sample)
         if self.clips is None and not self.download:
-            raise InputError("`clips`: required unless clips are downloaded with `download`; name their folder.")
+            raise InputError("`clips`: required without `download`; pass the folder of the clips.")
         if self.download:
             self.download_config()
 
@@ -78,5 +78,6 @@ sources.register(
             "build-data msd --metadata track_metadata.db --clips previews/ --sample 50000",
             "build-data msd --metadata track_metadata.db --download",
         ),
+        labelled=False,
     )
 )

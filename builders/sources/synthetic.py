@@ -1,7 +1,6 @@
 """Short pieces rendered by this package, with known beats, arousal and valence, and simulated annotators.
 
-Both a labelled and a pre-training dataset are built. The music is a function of the options alone, so everyone gets
-the same.
+A labelled and a pre-training dataset are built. They depend on the options only, so they are the same everywhere.
 
 Citation: this package.
 

@@ -4,7 +4,7 @@ clips.csv has the columns clip_id, audio, artist, album and optionally title, st
 labels.csv has clip_id, annotator_id, time, arousal, valence: one row per rating, where time is the end of the rated
 second, counted from the start of the clip. A rating without a time applies to the whole clip.
 
-State citation, licence and terms of your corpus in the card (README.md) of the dataset.
+Add the citation, licence and terms of your corpus to the card (README.md) of the dataset.
 """
 
 from __future__ import annotations
@@ -39,12 +39,12 @@ class Options:
 
 
 def parse_scale(scale: str | tuple[float, float]) -> tuple[float, float]:
-    """Read the ends of a scale from ``"LOW,HIGH"`` or a pair of numbers.
+    """Parse a scale given as ``"LOW,HIGH"`` or as a pair of numbers.
 
     Raises
     ------
     InputError
-        If they are not two finite numbers in rising order.
+        If it is not two finite numbers in increasing order.
     """
     shown = scale if isinstance(scale, str) else ",".join(map(str, scale))
     try:

@@ -1,10 +1,10 @@
-"""Synthetic music with known beats and known emotion, and a simulated crowd that labels it.
+"""Synthetic music with known beats and emotion, and simulated annotators.
 
-`plan_labelled` and `plan_pretrain` decide what every clip is to be (`plan`: albums, emotion over time,
-pieces); `render` composes (`score`, with the patterns in `styles`) and sounds it (`voices`, `drums`,
-`rendering`); `simulate_workers` answers for the annotators (`workers`), and `label_statistics` compares
-their answers with the published ones. Everything is a pure function of the configuration and a clip's
-number, so clips may be made in any order by any number of processes.
+`plan_labelled` and `plan_pretrain` plan all clips (module `plan`: albums, emotion over time, pieces). `render` composes
+a clip (`score`, with the patterns in `styles`) and renders it (`voices`, `drums`, `rendering`). `simulate_workers`
+simulates the annotators (`workers`), and `label_statistics` compares their ratings with published ones. All results
+depend only on the configuration and the number of the clip, so clips can be rendered in any order by any number of
+processes.
 """
 
 from .config import SynthesisConfig

@@ -1,4 +1,4 @@
-"""The settings of a synthetic corpus."""
+"""Settings of a synthetic corpus."""
 
 from __future__ import annotations
 
@@ -9,42 +9,42 @@ import numpy as np
 
 @dataclass(frozen=True, kw_only=True)
 class SynthesisConfig:
-    """What to render, checked when made.
+    """Settings of a synthetic corpus.
 
     Parameters
     ----------
     seed : int
-        Root of all randomness, at least 0.
+        Seed of everything random, at least 0.
     n_clips, n_pretrain : int
         Number of labelled clips and of clips for pre-training, at least 0.
     clip_seconds, pretrain_seconds : int
         Length of a clip in whole seconds, 4 to 600.
     sample_rate : int
-        Samples a second, 8000 to 96000.
+        Sample rate in hertz, 8000 to 96000.
     stereo : bool
-        Render two channels with the instruments panned apart.
+        Whether to render two channels with panned instruments.
     mapping_noise : float
-        Scale of everything about a piece that has nothing to do with its emotion, at least 0. The default of
-        1 is a judgement, not a measurement on real music; 0 makes emotion obvious (see docs/method.md).
+        Scale of the properties of a piece that do not depend on its emotion, at least 0. The default of 1 is not based
+        on a measurement of real music; 0 makes emotion obvious (see docs/method.md).
     album_share : float
-        Share of the variance of emotion that the clips of one album have in common, 0 to 1. The published
-        MoodSwings Turk clips have about 0.5.
+        Share of the variance of emotion that the clips of an album have in common, 0 to 1. It is about 0.5 for the
+        published MoodSwings Turk clips.
     arousal_sd, valence_sd : float
-        Spread of the clips' true emotion in units of the [-0.5, 0.5] board, above 0 and at most 0.25.
+        Standard deviation of the clips' true emotion on the scale [-0.5, 0.5], above 0 and at most 0.25.
     movement : float
-        Standard deviation of one second's step of the true emotion, before smoothing, 0 to 0.1.
+        Standard deviation of the steps of the true emotion per second, before smoothing, 0 to 0.1.
     worker_spread : float
-        Standard deviation of the workers about the crowd, per axis, before the edges of the board hold them
-        back; above 0 and at most 0.3.
+        Standard deviation of the workers' ratings, per axis, before compression at the ends of the scale; above 0 and
+        at most 0.3.
     n_workers : int
-        Size of the pool that the annotators come from, at least 23 (no clip is rated twice by one worker).
+        Number of workers from whom annotators are drawn, at least 23 (no worker rates a clip twice).
     constant_share : float
-        Share of the traces that never move, 0 to 1.
+        Share of the traces that are constant, 0 to 1.
 
     Raises
     ------
     ValueError
-        Naming the argument that is out of range.
+        If an argument is out of range.
     """
 
     seed: int = 0
@@ -98,7 +98,7 @@ class SynthesisConfig:
 
 
 def _within(name: str, value: float, low: float, high: float | None) -> None:
-    # Written so that NaN fails too: every comparison with it is false.
+    # This form rejects NaN too, because all comparisons with it are false.
     if not (value >= low and (high is None or value <= high)):
         bounds = f"at least {low}" if high is None else f"between {low} and {high}"
         raise ValueError(f"{name} must be {bounds}, not {value!r}")

@@ -1,8 +1,4 @@
-"""Synthetic: short pieces rendered here, with known beats, arousal and valence, and simulated workers.
-
-Citation: this package. Licence: CC0-1.0; nobody's music is in it.
-Source: none. The corpus is a pure function of its settings, so everyone gets the same.
-"""
+"""Corpora of synthetic music, see :mod:`emobench.builders.sources.synthetic`."""
 
 from __future__ import annotations
 
@@ -33,7 +29,7 @@ from . import (
     simulate_workers,
 )
 
-# Raise it when the same settings sound or rate differently than before.
+# To be increased whenever the same settings give other audio or ratings.
 REVISION = 1
 
 CITATION = """@misc{emobench,
@@ -42,7 +38,7 @@ CITATION = """@misc{emobench,
   year = {2026}
 }"""
 
-TERMS = "CC0: do what you like. Say that it is synthetic wherever a number made on it stands."
+TERMS = "CC0, without restrictions. Scores on this dataset should be reported as scores on synthetic data."
 
 
 def _about(title: str, summary: str, notes: str = "") -> About:
@@ -61,7 +57,7 @@ def _render_one(plan: ClipPlan, folder: Path, sample_rate: int) -> None:
     path = folder / f"{plan.clip_id}.flac"
     if path.is_file():
         return
-    # Encoded in memory: libsndfile would hide why a write failed.
+    # Encoded in memory, because libsndfile does not report why a write failed.
     encoded = io.BytesIO()
     soundfile.write(encoded, render(plan).audio, sample_rate, format="FLAC", subtype="PCM_16")
     with replacing(path) as temporary:
@@ -79,7 +75,7 @@ def _renderer(plans: Sequence[ClipPlan], sample_rate: int, description: str) -> 
 
 
 def load(config: SynthesisConfig) -> LabelledCorpus:
-    """Plan the labelled corpus and let the simulated workers rate it."""
+    """Plan the labelled corpus, and simulate its ratings."""
     plans = plan_labelled(config)
     columns: dict[str, list[object]] = {name: [] for name in ("clip_id", "trace", "annotator_id")}
     times, arousal, valence = [], [], []
@@ -125,9 +121,9 @@ def load(config: SynthesisConfig) -> LabelledCorpus:
         annotations=annotations,
         about=_about(
             "Synthetic music emotion",
-            "Short pieces rendered by a program whose tempo, loudness, drums, brightness, mode, register and "
-            "articulation follow arousal and valence as music psychology reports, rated second by second by "
-            "simulated workers.",
+            "Short pieces rendered by a program, rated every second by simulated workers. Tempo, loudness, drums, "
+            "brightness, mode, register and articulation depend on arousal and valence as reported by music "
+            "psychology.",
             fill("label_statistics.md.j2", synthetic=asdict(found), real=asdict(REAL_LABEL_STATISTICS)),
         ),
         source={"type": "synthetic", "revision": REVISION},
@@ -150,7 +146,7 @@ def load_pretraining(config: SynthesisConfig) -> PretrainCorpus:
                 "audio": [f"{plan.clip_id}.flac" for plan in plans],
             }
         ),
-        about=_about("Synthetic music for pre-training", "Pieces rendered by a program, without labels."),
+        about=_about("Synthetic music for pre-training", "Short pieces rendered by a program, without labels."),
         source={"type": "synthetic", "revision": REVISION},
         settings=asdict(config),
         render=_renderer(plans, config.sample_rate, "rendering music"),

@@ -1,4 +1,4 @@
-"""A drum kit from sines and shaped noise, every stroke rendered once."""
+"""A drum kit synthesised from sines and filtered noise."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from scipy.signal import butter, sosfilt
 
 Float32 = NDArray[np.float32]
 
-KITS = ("acoustic", "electronic", "brushes")
-
-# Relative peak levels, so that pattern velocities mean the same for every drum.
+# Relative peak levels, so that a velocity in patterns has the same meaning for all drums.
 _LEVELS = {
     "kick": 1.0,
     "snare": 0.75,
@@ -29,23 +27,25 @@ _LEVELS = {
 def render_kit(
     kind: str, *, pitch: float, brightness: float, rng: np.random.Generator, sample_rate: int
 ) -> dict[str, Float32]:
-    """Render every drum of a kit once.
+    """Render one stroke of every drum of a kit.
 
     Parameters
     ----------
-    kind : str
-        acoustic, electronic or brushes.
+    kind : {"acoustic", "electronic", "brushes"}
+        Kind of kit.
     pitch : float
         Tuning of the drums as a ratio, about 1.
     brightness : float
-        0 to 1: how sharp hats and snare are.
+        Brightness of hats and snare, 0 to 1.
     rng : numpy.random.Generator
+        Generator of the noise.
     sample_rate : int
+        Sample rate in hertz.
 
     Returns
     -------
     dict of str to ndarray of float32
-        A stroke of each drum at full velocity.
+        Stroke of each drum at full velocity.
     """
     noise = rng.standard_normal(int(1.6 * sample_rate)).astype(np.float32)
     soft = 0.45 if kind == "brushes" else 1.0
@@ -56,7 +56,7 @@ def render_kit(
     def band(seconds: float, low: float, high: float, tau: float, attack: float = 0.0) -> Float32:
         count = int(seconds * sample_rate)
         start = int(rng.integers(0, len(noise) - count + 1))
-        # At low sample rates there is less room for treble, but every drum keeps some.
+        # At low sample rates, the band is limited, but not empty.
         sos = butter(2, [min(low, 0.7 * top), min(high, top)], btype="bandpass", fs=sample_rate, output="sos")
         out = np.asarray(sosfilt(sos, noise[start : start + count])) * _fall(count, tau)
         return _rise(out, attack)
@@ -104,7 +104,7 @@ def render_kit(
         "low_tom": add(body(0.5, 150.0, 98.0, 0.03, 0.16), band(0.05, 500.0, 3000.0, 0.01), 0.25),
     }
     if electronic:
-        # A hand clap is several hands: three short bursts before the body of the sound.
+        # A hand clap begins with several short bursts.
         clap = strokes["clap"]
         for delay in (0.009, 0.019):
             shift = int(delay * sample_rate)

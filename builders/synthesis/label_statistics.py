@@ -1,4 +1,4 @@
-"""Numbers that say what a set of annotations is like, and those of the published MoodSwings Turk file."""
+"""Statistics of annotations, and their values for the published MoodSwings Turk file."""
 
 from __future__ import annotations
 
@@ -10,16 +10,33 @@ from numpy.typing import ArrayLike, NDArray
 
 @dataclass(frozen=True, kw_only=True)
 class LabelStatistics:
-    """What a crowd's labels are like; distances and deviations in units of the [-0.5, 0.5] board.
+    """Statistics of annotations, with distances and standard deviations on the scale [-0.5, 0.5].
 
-    A second is one second of one clip with the answers of all its workers. `worker_sd_*` are means over
-    seconds of the standard deviation over workers (ddof 1); `eigenvalue_*` the smallest eigenvalues of the
-    covariances of the seconds, the smallest of all and the median; `mean_*` and `sd_*` describe the
-    seconds' means; `grand_mean_distance` and `grand_mean_kl` are the error of answering the mean of all
-    seconds and the mean of all covariances everywhere (Euclidean; eq. 7 of Schmidt and Kim 2013);
-    `clip_mean_distance` is the error of knowing every clip's mean; `movement` the mean distance between the
-    first second's mean and the last's; `quadrant_shares` the shares of clips with (arousal, valence) above
-    or below 0 in the order ++, +-, -+, --.
+    "Seconds" are pairs of clip and second, with the ratings of all workers.
+
+    Attributes
+    ----------
+    clips, traces : int
+        Number of clips and of traces.
+    traces_mean, traces_sd : float
+        Mean and standard deviation of the number of traces per clip.
+    constant_traces : int
+        Number of traces that never move.
+    worker_sd_arousal, worker_sd_valence : float
+        Standard deviation over workers (ddof 1), averaged over seconds.
+    eigenvalue_min, eigenvalue_median : float
+        Minimum and median over seconds of the smallest eigenvalue of the covariance.
+    mean_arousal, mean_valence, sd_arousal, sd_valence : float
+        Mean and standard deviation of the means of the seconds.
+    grand_mean_distance, grand_mean_kl : float
+        Error of always predicting the mean of all seconds and the mean of all covariances: mean Euclidean distance,
+        and KL divergence (equation 7 of Schmidt and Kim 2013).
+    clip_mean_distance : float
+        Mean distance of always predicting the mean of the clip.
+    movement : float
+        Mean distance between the means of the first and the last second of a clip.
+    quadrant_shares : tuple of float
+        Shares of clips with (arousal, valence) above or below 0, in the order ++, +-, -+, --.
     """
 
     clips: int
@@ -69,28 +86,23 @@ REAL_LABEL_STATISTICS = LabelStatistics(
 def label_statistics(
     *, clip: ArrayLike, trace: ArrayLike, second: ArrayLike, arousal: ArrayLike, valence: ArrayLike
 ) -> LabelStatistics:
-    """Describe annotations given one answer a row.
+    """Compute the statistics of annotations.
 
     Parameters
     ----------
     clip, trace, second : array_like, shape (n,)
-        Which clip, which trace of that clip (an annotator, or a number where one annotator answered twice)
-        and which second.
+        Clip, trace within the clip, and second of each rating.
     arousal, valence : array_like, shape (n,)
-        Answers in [-0.5, 0.5]. Every trace of a clip has the same seconds, and a clip at least two traces.
-
-    Returns
-    -------
-    LabelStatistics
+        Ratings in [-0.5, 0.5]. All traces of a clip have the same seconds.
 
     Raises
     ------
     ValueError
-        If lengths differ, there is no row, or a second of a clip has fewer than two answers.
+        If lengths differ, there are no ratings, or a second of a clip has fewer than two ratings.
     """
     columns = [np.asarray(x) for x in (clip, trace, second, arousal, valence)]
     if len({x.shape for x in columns}) != 1 or columns[0].ndim != 1:
-        raise ValueError(f"all columns must be of one length, not of shapes {[x.shape for x in columns]}")
+        raise ValueError(f"all columns must have the same length, not the shapes {[x.shape for x in columns]}")
     if not len(columns[0]):
         raise ValueError("clip must not be empty")
     clips = np.unique(columns[0], return_inverse=True)[1].ravel()
@@ -100,7 +112,7 @@ def label_statistics(
 
     size = np.bincount(moments)
     if size.min() < 2:
-        raise ValueError("trace must hold at least two traces for every clip and second")
+        raise ValueError("trace must contain at least two traces for every clip and second")
     mean = np.stack([np.bincount(moments, emotion[:, k]) for k in range(2)], axis=1) / size[:, None]
     rest = emotion - mean[moments]
     covariance = np.empty((len(size), 2, 2))
@@ -114,7 +126,7 @@ def label_statistics(
 
     per_clip = np.bincount(clip_of)
     clip_mean = np.stack([np.bincount(clip_of, mean[:, k]) for k in range(2)], axis=1) / per_clip[:, None]
-    # Sorted by clip and then by second, the first and last row of each clip are its ends.
+    # After sorting by clip and second, the first and last row of each clip are its ends.
     order = np.lexsort((second_of, clip_of))
     last = np.cumsum(per_clip) - 1
     first = last - per_clip + 1
@@ -150,7 +162,7 @@ def label_statistics(
 
 
 def _key(first: NDArray[np.intp], second: NDArray) -> NDArray[np.intp]:
-    """Give every pair of two columns a number from 0."""
+    """Number the distinct pairs of two columns from 0."""
     codes = np.unique(second, return_inverse=True)[1].ravel()
     return np.unique(first * (codes.max() + 1) + codes, return_inverse=True)[1].ravel()
 
@@ -169,7 +181,7 @@ def _mean_kl(
     centre: NDArray[np.float64],
     shared: NDArray[np.float64],
 ) -> float:
-    """Average KL(p || q) over seconds, p the workers' Gaussian, q one for all (inf where p is flat)."""
+    """Average KL(p || q) over seconds, where p is the workers' Gaussian and q is constant; inf if p is degenerate."""
     inverse = np.linalg.inv(shared)
     away = mean - centre
     with np.errstate(divide="ignore"):

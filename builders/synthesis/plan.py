@@ -1,11 +1,10 @@
-"""The planning of a corpus: albums, emotion over time and what each piece is like. No audio is made here.
+"""Planning of a corpus: albums, emotion over time, and properties of each piece.
 
-How emotion turns into music follows the reviews of the experiments: Gabrielsson and Lindström, "The role of
-structure in the musical expression of emotions" (Handbook of Music and Emotion, 2010), and Juslin and
-Laukka, "Communication of emotions in vocal expression and music performance" (Psychological Bulletin
-129(5), 2003). Arousal raises tempo, loudness, brightness, note density and staccato; valence brings the
-major mode, consonance, a higher register and somewhat lighter rhythm. Everything also varies by album and
-by piece for reasons of its own.
+The dependence of the music on emotion follows reviews of experiments: Gabrielsson and Lindström, "The role of structure
+in the musical expression of emotions" (Handbook of Music and Emotion, 2010), and Juslin and Laukka, "Communication of
+emotions in vocal expression and music performance" (Psychological Bulletin 129(5), 2003). Arousal increases tempo,
+loudness, brightness, note density and staccato. Valence favours the major mode, consonance, a higher register and
+lighter rhythms. All properties also vary between albums and pieces independently of emotion.
 """
 
 from __future__ import annotations
@@ -19,11 +18,11 @@ from scipy.special import expit
 from .config import SynthesisConfig
 from .styles import PROGRESSIONS, STYLES
 
-# First numbers after the corpus seed, so that no two purposes ever share a stream.
-_LABELLED, _PRETRAIN, _ALBUM, _PIECE, _EMOTION, _DEAL = range(6)
+# First numbers after the seed of the corpus, so that different purposes have different random streams.
+_LABELLED, _PRETRAIN, _ALBUM, _PIECE, _EMOTION, _GROUPING = range(6)
 
-# Shares in the MoodSwings Turk clips: 199 albums, of which 39 have two clips and 1 has three; 156 artists,
-# of whom 30 have two albums, 5 three and 1 four.
+# The MoodSwings Turk clips have 199 albums, of which 39 have two clips and 1 has three, and 156 artists, of whom 30
+# have two albums, 5 three and 1 four.
 _REAL_CLIPS, _REAL_ALBUMS, _REAL_ARTISTS = 240, 199, 156
 
 _COLOURS = (
@@ -40,12 +39,12 @@ _THINGS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Production:
-    """What the clips of one album share: players, instruments, room and mix.
+    """Properties that the clips of an album share: players, instruments, room and mix.
 
-    Levels are in dB, `tuning` in cents, `reverb_seconds` is the decay by 60 dB, `tilt` the gain of the
-    treble against the bass, `noise` the level of the noise floor relative to full scale, `drive` the
-    distortion of the chord instrument from 0 to 1, `width` how far instruments are panned apart, `jitter`
-    the players' timing in seconds.
+    Levels are in decibels, and `tuning` is in cents. `reverb_seconds` is the reverberation time (60 dB), `tilt` the
+    gain of treble relative to bass, `noise` the noise floor relative to full scale, `drive` the distortion of the
+    chords from 0 to 1, `width` the width of the panning, and `jitter` the standard deviation of the players' timing in
+    seconds.
     """
 
     seed: tuple[int, ...]
@@ -74,12 +73,12 @@ class Production:
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """What one piece is like before its emotion moves.
+    """Properties of a piece, before its emotion changes over time.
 
-    `tempo` is in quarter notes a minute, `drift` the relative change of tempo from start to end, `start`
-    the place in the first bar (in beats) at which the clip begins, `key` the pitch class of the tonic,
-    `intro` the number of beats before drums and bass come in. `brightness`, `density`, `legato` and
-    `dissonance` go from 0 to 1, `register` is in semitones, `level` in dB relative to full scale.
+    `tempo` is in quarter notes per minute, `drift` the relative change of tempo from start to end, `start` the position
+    in the first bar at which the clip begins in beats, `key` the pitch class of the tonic, and `intro` the number of
+    beats before drums and bass. `brightness`, `density`, `legato` and `dissonance` are from 0 to 1, `register` is in
+    semitones, and `level` in decibels relative to full scale.
     """
 
     style: str
@@ -104,10 +103,10 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipPlan:
-    """Everything that decides one clip; rendering needs nothing else.
+    """Plan of a clip, which determines its audio.
 
-    `arousal` and `valence` are the true emotion in [-0.5, 0.5], one value a second: entry k is that of the
-    music from second k to k + 1, which labels call second k + 1. `duration` is in seconds.
+    `arousal` and `valence` are the true emotion in [-0.5, 0.5], one value per second: item k applies to the music from
+    second k to k + 1, which is second k + 1 of the labels. `duration` is in seconds.
     """
 
     clip_id: str
@@ -128,30 +127,14 @@ class ClipPlan:
 def plan_labelled(config: SynthesisConfig) -> list[ClipPlan]:
     """Plan the labelled clips.
 
-    Parameters
-    ----------
-    config : SynthesisConfig
-
-    Returns
-    -------
-    list of ClipPlan, length `config.n_clips`
-        As many clips on each side of both axes; albums and artists are shared as in the MoodSwings Turk
-        clips.
+    The four quadrants have the same number of clips, and clips are distributed over albums and artists as in the
+    MoodSwings Turk data.
     """
     return _plan(config, _LABELLED, config.n_clips, config.clip_seconds)
 
 
 def plan_pretrain(config: SynthesisConfig) -> list[ClipPlan]:
-    """Plan the unlabelled clips for pre-training, on other albums than the labelled ones.
-
-    Parameters
-    ----------
-    config : SynthesisConfig
-
-    Returns
-    -------
-    list of ClipPlan, length `config.n_pretrain`
-    """
+    """Plan the clips for pre-training, on other albums than the labelled ones."""
     return _plan(config, _PRETRAIN, config.n_pretrain, config.pretrain_seconds)
 
 
@@ -159,7 +142,7 @@ def _plan(config: SynthesisConfig, corpus: int, count: int, seconds: int) -> lis
     if count == 0:
         return []
     root = (config.seed, corpus)
-    albums, artists = _deal(count, np.random.default_rng((*root, _DEAL)))
+    albums, artists = _draw_albums(count, np.random.default_rng((*root, _GROUPING)))
     curves = _emotion(config, root, albums, seconds)
     z = curves.mean(axis=2) / (config.arousal_sd, config.valence_sd)
     productions = {}
@@ -196,7 +179,7 @@ def _plan(config: SynthesisConfig, corpus: int, count: int, seconds: int) -> lis
 
 
 def _name(pattern: str, corpus: int, number: int) -> str:
-    # Steps that share no factor with the list lengths walk through every pair before one comes again.
+    # The step is coprime to the lengths of the lists, so that all pairs are used before one is repeated.
     code = number * 7 + corpus * 5
     first = _COLOURS[code % len(_COLOURS)]
     second = _THINGS[(code // len(_COLOURS) + number) % len(_THINGS)]
@@ -205,8 +188,8 @@ def _name(pattern: str, corpus: int, number: int) -> str:
     return f"{pattern.format(first, second)} {corpus * 1000 + number + 1}"
 
 
-def _deal(count: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Album of every clip, and artist of every album."""
+def _draw_albums(count: int, rng: np.random.Generator) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Draw the album of each clip and the artist of each album."""
     triples = round(count / _REAL_CLIPS)
     pairs = min(round(count * 39 / _REAL_CLIPS), (count - 3 * triples) // 2)
     sizes = [3] * triples + [2] * pairs + [1] * (count - 3 * triples - 2 * pairs)
@@ -238,7 +221,7 @@ def _emotion(
         walk = np.cumsum(rng.standard_normal((2, seconds + 4)), axis=1) * config.movement
         path = np.array([np.convolve(axis, kernel / kernel.sum(), mode="valid") for axis in walk])
         paths[index] = path - path.mean(axis=1, keepdims=True)
-    # The published clips were chosen to fill the four quadrants evenly: split both axes at the middle.
+    # The published clips were chosen to fill the four quadrants equally, so both axes are split at the median.
     means[:, 0] -= np.median(means[:, 0])
     for half in (means[:, 0] > 0, means[:, 0] <= 0):
         if half.any():
@@ -272,16 +255,13 @@ def plan_production(
     z : ndarray, shape (2,)
         Mean arousal and valence of the album in standard deviations.
     rng : numpy.random.Generator
+        Generator of everything random.
     seed : tuple of int
-        Seed of the album's own sounds.
+        Seed of the sounds of the album.
     noise : float
-        Scale of what is independent of emotion.
+        Scale of the variation that is independent of emotion.
     style : str, optional
-        Home style; drawn by emotion where not given.
-
-    Returns
-    -------
-    Production
+        Main style; by default drawn depending on emotion.
     """
     home = style or _choose_style(z, rng)
     data = STYLES[home]
@@ -322,23 +302,20 @@ def plan_piece(
     tempo: float | None = None,
     drums: bool | None = None,
 ) -> Piece:
-    """Draw what a piece is like from its emotion.
+    """Draw the properties of a piece depending on its emotion.
 
     Parameters
     ----------
     z : ndarray, shape (2,)
         Mean arousal and valence in standard deviations.
     production : Production
-        The album it is on.
+        Production of the album.
     rng : numpy.random.Generator
+        Generator of everything random.
     noise : float
-        Scale of what is independent of emotion.
+        Scale of the variation that is independent of emotion.
     style, tempo, drums : optional
-        Fixed where given. A fixed tempo does not drift, and a fixed `drums` has no intro without them.
-
-    Returns
-    -------
-    Piece
+        Fixed values; by default drawn. A fixed tempo does not drift, and with fixed `drums` there is no intro.
     """
     a, v = float(z[0]), float(z[1])
     n = noise * rng.standard_normal(9)
@@ -351,7 +328,7 @@ def plan_piece(
     first, second = rng.integers(len(options), size=2)
     density = float(np.clip(0.48 + 0.17 * a + 0.12 * n[1], 0.05, 1.0))
     has_drums = bool(u[1] < expit(data.drum_odds + 1.0 * a)) if drums is None else drums
-    # Some clips begin before the band does.
+    # Some clips begin with an intro without drums and bass.
     intro = int(rng.integers(4, 13)) if drums is None and u[2] < 0.12 else 0
     drift = 0.0 if tempo is not None or u[3] < 0.5 else float(0.012 * n[2] + 0.006 * a)
     if tempo is None:

@@ -1,4 +1,4 @@
-"""From a plan to sound: notes are rendered once each and mixed, then come room, equaliser and level."""
+"""Rendering of planned clips: notes are rendered and mixed, then room, equaliser and level are applied."""
 
 from __future__ import annotations
 
@@ -14,40 +14,29 @@ from .score import Moods, Note, compose
 from .styles import STYLES
 from .voices import VOICES, Float32, Voice, hertz, tone
 
-# Standard deviation of true emotion to which relative movement is scaled: a clip's drift is heard in these
-# units.
+# Standard deviations of true emotion by which its movement in a clip is divided.
 _AROUSAL_UNIT, _VALENCE_UNIT = 0.15, 0.11
 
-# Second number of an excerpt's seed; 0 and 1 are the two corpora.
+# Second number of the seed of an excerpt; 0 and 1 are those of the two corpora.
 _EXCERPT = 2
 
-# How many dB the treble gains over the range of a piece's brightness.
+# Difference in treble between brightness 0 and 1 in decibels.
 _TREBLE = 10.0
 
-# Where each part stands in the mix (dB) and in the room (-1 left, 1 right).
+# Level of each part in decibels, and its position from -1 (left) to 1 (right).
 _MIX = {"chords": (-3.0, -0.5), "pad": (-11.0, 0.3), "bass": (0.0, 0.0), "lead": (-2.0, 0.4)}
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """Audio of shape (n,) or (n, 2), float32 in [-1, 1], and the times of all beats in seconds."""
+    """Audio, shape (n,) or (n, 2), in [-1, 1], and times of all beats in seconds."""
 
     audio: Float32
     beats: NDArray[np.float64]
 
 
 def render(plan: ClipPlan) -> Rendered:
-    """Render a planned clip.
-
-    Parameters
-    ----------
-    plan : ClipPlan
-
-    Returns
-    -------
-    Rendered
-        The same bytes for the same plan, whatever else was rendered before.
-    """
+    """Render a planned clip; the result depends on the plan only."""
     arousal, valence = np.array(plan.arousal), np.array(plan.valence)
     moods = Moods((arousal - arousal.mean()) / _AROUSAL_UNIT, (valence - valence.mean()) / _VALENCE_UNIT)
     return _render(plan.piece, plan.production, moods, plan.duration, plan.sample_rate, plan.stereo, plan.seed)
@@ -56,32 +45,32 @@ def render(plan: ClipPlan) -> Rendered:
 def render_excerpt(
     *, tempo: float, style: str, drums: bool, duration: float, seed: int, sample_rate: int = 22050
 ) -> Rendered:
-    """Render a piece of constant tempo, for judging beat trackers.
+    """Render a piece of constant tempo, for the evaluation of beat trackers.
 
     Parameters
     ----------
     tempo : float
-        Quarter notes a minute, 30 to 300.
+        Quarter notes per minute, 30 to 300.
     style : str
         A key of `STYLES`.
     drums : bool
-        With or without the drummer.
+        Whether there are drums.
     duration : float
-        Length in seconds, at least 1.
+        Duration in seconds, at least 1.
     seed : int
-        Another seed is another piece.
+        Seed of the piece.
     sample_rate : int
-        Samples a second.
+        Sample rate in hertz.
 
     Returns
     -------
     Rendered
-        Mono; `beats` are the notated quarters.
+        Mono audio; `beats` are the quarter notes.
 
     Raises
     ------
     ValueError
-        For an unknown style, or a number out of range.
+        If the style is unknown, or a number is out of range.
     """
     if style not in STYLES:
         raise ValueError(f"style must be one of {', '.join(STYLES)}, not {style!r}")
@@ -98,7 +87,7 @@ def render_excerpt(
     z = rng.standard_normal(2)
     production = plan_production(z, rng, seed=(*root, 1), style=style)
     piece = plan_piece(z, production, rng, style=style, tempo=tempo, drums=drums)
-    # Sparse music without a bass is tapped at half the tempo: someone must play the beat.
+    # Listeners tap sparse music without bass at half the tempo, so the beat must be played.
     piece = replace(piece, bass=True, density=max(piece.density, 0.36))
     still = Moods(np.zeros(1), np.zeros(1))
     return _render(piece, production, still, duration, sample_rate, False, (*root, 2))
@@ -175,7 +164,7 @@ def _render(
 
 
 def _add(track: Float32, sound: Float32, start: int, gain: float) -> None:
-    """Mix a sound in, cutting what lies outside the clip."""
+    """Mix in a sound, cut at the ends of the clip."""
     begin, end = max(0, start), min(len(track), start + len(sound))
     if end > begin:
         track[begin:end] += np.float32(gain) * sound[begin - start : end - start]
@@ -192,7 +181,7 @@ def _play(
     strum: float,
     noise: Float32,
 ) -> Float32:
-    """Mix one part's notes; each chord or pitch is rendered once, at the longest that it is held."""
+    """Mix the notes of a part; each chord or pitch is rendered once, with its longest duration."""
     release = max(2, int(voice.release * sample_rate))
     longest: dict[tuple[int, ...], float] = {}
     for note in notes:
@@ -217,13 +206,13 @@ def _play(
                 )
                 single[pitch] = sound
             _add(total, sound[: round(length * sample_rate)], k * lag, 1.0)
-        # Fuller chords are hardly louder than single notes: players hold back.
+        # Chords are hardly louder than single notes.
         total *= np.float32(len(pitches) ** -0.5)
         sounds[pitches] = total
     track = np.zeros(count, dtype=np.float32)
     for note in notes:
         sound = sounds[note.pitches]
-        # Players of slow instruments begin early, so that the tone is there on the beat.
+        # Players of instruments with a slow attack start early.
         start = round((note.time - 0.4 * voice.attack) * sample_rate)
         held = min(round(note.seconds * sample_rate), len(sound) - release)
         _add(track, sound[:held], start, note.velocity)
@@ -232,12 +221,12 @@ def _play(
 
 
 def _impulse(production: Production, sample_rate: int, channel: int) -> Float32:
-    """Room and equaliser of an album in one impulse response."""
+    """Make the impulse response of the room and equaliser of an album."""
     rng = np.random.default_rng((*production.seed, 7, channel))
     count = int(production.reverb_seconds * sample_rate)
     tail = rng.standard_normal(count) * np.exp(-6.9 * np.arange(count) / count)
     tail[: int(0.012 * sample_rate)] *= 0.1
-    # Air and walls swallow treble.
+    # Air and walls absorb treble.
     tail = np.asarray(lfilter([0.45], [1.0, -0.55], tail))
     tail *= production.reverb_wet / np.sqrt(np.sum(tail**2))
     size = 512
@@ -259,13 +248,13 @@ def _master(
     sample_rate: int,
     noise: Float32,
 ) -> Float32:
-    """Room, equaliser, movement of brightness and loudness, level, noise floor and a soft ceiling."""
+    """Apply room, equaliser, movement of brightness and loudness, level, noise floor and soft clipping."""
     count = len(channels[0])
     wet = [oaconvolve(x, _impulse(production, sample_rate, k))[:count] for k, x in enumerate(channels)]
-    # Not a dot product: BLAS splits those by the number of threads, and the last bits would depend on it.
+    # Not a dot product, because the last bits of BLAS results depend on the number of threads.
     power = sum(float(np.mean(np.square(x), dtype=np.float64)) for x in wet) / len(wet)
     level = 10.0 ** (piece.level / 20.0) / max(np.sqrt(power), 1e-6)
-    # Who plays harder sounds brighter, on the drums too.
+    # Louder playing sounds brighter, on drums too.
     treble = _automation(_TREBLE * (piece.brightness - 0.5) + 2.0 * moods.arousal, count, sample_rate)
     gain = _automation(20.0 * np.log10(level) + 1.5 * moods.arousal, count, sample_rate)
     pole = np.exp(-2.0 * np.pi * 1200.0 / sample_rate)
@@ -275,16 +264,16 @@ def _master(
         low = np.asarray(lfilter(numerator, denominator, x))
         y = (low + treble * (x - low)) * gain
         y = y + np.float32(10.0 ** (production.noise / 20.0)) * np.roll(np.resize(noise, count), 5000 * k)
-        # Full scale is approached, never passed.
+        # Soft clipping keeps samples below full scale.
         out.append(np.float32(0.98) * np.tanh(y / np.float32(0.98)))
     return out[0].astype(np.float32) if len(out) == 1 else np.stack(out, axis=1).astype(np.float32)
 
 
 def _automation(decibels: NDArray[np.float64], count: int, sample_rate: int) -> Float32:
-    """Move a fader through the given gains, one in the middle of each second."""
+    """Interpolate gains that are given for the middle of each second."""
     if len(decibels) == 1:
         return np.full(count, 10.0 ** (decibels[0] / 20.0), dtype=np.float32)
-    # A hundred points a second are smooth enough to hear and cheap to raise to a power.
+    # A hundred points per second are smooth enough, and cheaper than a power for every sample.
     block = max(1, sample_rate // 100)
     point = np.arange(0, count + block, block) / sample_rate
     value = 10.0 ** (np.interp(point, np.arange(len(decibels)) + 0.5, decibels) / 20.0)

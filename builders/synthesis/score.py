@@ -1,4 +1,4 @@
-"""From a piece to its notes: harmony with voice leading, bass, comping, melody and drums on a beat grid."""
+"""Composition of a piece: harmony with voice leading, bass, comping, melody and drums on a grid of beats."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .styles import MELODY_RHYTHMS, STYLES, Layer, Style
 
 _SCALES = {"major": (0, 2, 4, 5, 7, 9, 11), "minor": (0, 2, 3, 5, 7, 8, 10)}
 
-# The chord that a bar takes when the moment is sadder (in major) or happier (in minor) than the piece.
+# Substitutes of a chord if the valence of a bar is lower (in major) or higher (in minor) than that of the piece.
 _DARKER, _BRIGHTER = {0: 5, 3: 1, 4: 2}, {0: 2, 3: 5, 4: 6}
 
 
 class Note(NamedTuple):
-    """Start and length in seconds, MIDI pitches that sound together, velocity (1 = full)."""
+    """A note or chord: start and duration in seconds, MIDI pitches, and velocity (at most 1)."""
 
     time: float
     seconds: float
@@ -27,7 +27,7 @@ class Note(NamedTuple):
 
 
 class Hit(NamedTuple):
-    """A drum stroke: start in seconds, drum, velocity."""
+    """A drum stroke: start in seconds, drum and velocity."""
 
     time: float
     drum: str
@@ -36,7 +36,7 @@ class Hit(NamedTuple):
 
 @dataclass(frozen=True)
 class Score:
-    """Notes of every part (chords, pad, bass, lead), drum strokes, and all beats of the clip in seconds."""
+    """Notes of each part (chords, pad, bass, lead), drum strokes, and beats of the clip in seconds."""
 
     parts: dict[str, list[Note]]
     hits: list[Hit]
@@ -45,25 +45,25 @@ class Score:
 
 @dataclass(frozen=True)
 class Moods:
-    """How the clip moves about its own mean, one value a second, each in standard deviations of emotion."""
+    """Emotion over time relative to the mean of the clip, one value per second, in standard deviations."""
 
     arousal: NDArray[np.float64]
     valence: NDArray[np.float64]
 
     def at(self, seconds: float) -> tuple[float, float]:
-        """Arousal and valence at a time; the ends are held."""
+        """Return arousal and valence at a time; constant beyond the ends."""
         k = min(max(int(seconds), 0), len(self.arousal) - 1)
         return float(self.arousal[k]), float(self.valence[k])
 
 
 class _Grid:
-    """Places in beats to seconds, with swing."""
+    """Conversion of positions in beats to seconds, with swing."""
 
     def __init__(self, piece: Piece, style: Style, duration: float) -> None:
         count = int(np.ceil(duration * piece.tempo / 60.0 * 1.1)) + 2 * style.steps // 4 + 2
         place = np.arange(count) - piece.start
         period = 60.0 / piece.tempo
-        # A linear change of the period: its integral is the time of a beat.
+        # The period changes linearly; the time of a beat is its integral.
         total = duration / period
         self.times = period * (place - piece.drift * place * (place / total - 1.0) / 2.0)
         self._list = self.times.tolist()
@@ -82,23 +82,25 @@ class _Grid:
 
 
 def compose(piece: Piece, *, duration: float, moods: Moods, jitter: float, rng: np.random.Generator) -> Score:
-    """Write a piece down.
+    """Compose a piece.
 
     Parameters
     ----------
     piece : Piece
+        Properties of the piece.
     duration : float
-        Length of the clip in seconds.
+        Duration of the clip in seconds.
     moods : Moods
         Emotion over time relative to the mean of the piece.
     jitter : float
         Standard deviation of the players' timing in seconds.
     rng : numpy.random.Generator
+        Generator of everything random.
 
     Returns
     -------
     Score
-        Notes that sound in the clip (a start may lie before it), and the notated quarters in [0, duration).
+        Notes that sound in the clip, which may start before it, and the quarter notes in [0, duration).
     """
     style = STYLES[piece.style]
     grid = _Grid(piece, style, duration)
@@ -113,7 +115,7 @@ def compose(piece: Piece, *, duration: float, moods: Moods, jitter: float, rng: 
 
 
 class _Band:
-    """The players and what they remember from bar to bar."""
+    """The players, with their state from bar to bar."""
 
     def __init__(self, piece: Piece, style: Style, grid: _Grid, jitter: float, rng: np.random.Generator) -> None:
         self.piece, self.style, self.grid, self.rng = piece, style, grid, rng
@@ -124,7 +126,7 @@ class _Band:
         self.scale = _SCALES[piece.mode]
         self.place = 0
         self.jitter = jitter
-        # Players repeat themselves: one rhythm for the outer bars of a phrase, one for the third.
+        # Rhythms repeat: one is used for the third bar of a phrase, another for the other bars.
         self.rhythms = [self._draw_rhythm(0.0) for _ in range(2)]
         self.steps_of_melody = rng.integers(-2, 3, size=(2, 16))
         self.push = {part: 0.0015 * rng.standard_normal() for part in ("chords", "pad", "bass", "lead", "drums")}
@@ -132,7 +134,7 @@ class _Band:
         self.shade = rng.random(64)
 
     def play(self, bar: int, arousal: float, valence: float) -> None:
-        """Write one bar for everyone; emotion is relative to the piece's mean."""
+        """Compose one bar; emotion is relative to the mean of the piece."""
         density = self.piece.density + 0.25 * arousal
         loud = 10.0 ** (1.0 * arousal / 20.0)
         quiet = bar < self.intro_bars
@@ -162,15 +164,15 @@ class _Band:
         return degree
 
     def _chord(self, degree: int) -> tuple[int, ...]:
-        """Pitch classes of a chord, root first."""
+        """Return the pitch classes of a chord, root first."""
         size = 4 if self.style.sevenths else 3
         tones = [self.scale[(degree + 2 * k) % 7] for k in range(size)]
         if self.piece.mode == "minor" and degree == 4:
-            tones[1] = 11  # the leading note makes the dominant of a minor key
+            tones[1] = 11  # the dominant in minor has the leading note
         return tuple((t + self.piece.key) % 12 for t in tones)
 
     def _voice(self, chord: tuple[int, ...], valence: float) -> None:
-        """Choose the close voicing that moves least from the last chord."""
+        """Choose the close voicing with the smallest movement from the last chord."""
         centre = 62 + self.piece.register // 2
         best, cost = self.voicing, np.inf
         for inversion in range(len(chord)):
@@ -189,7 +191,7 @@ class _Band:
         self.voicing = best
 
     def _layers(self, layers: tuple[Layer, ...], bar: int, density: float) -> list[tuple[str, int, str]]:
-        """Instrument, step and character of everything that the layers play in a bar."""
+        """List instrument, step and character of everything played in a bar."""
         out = []
         for layer in layers:
             if layer.floor <= density < layer.ceiling:
@@ -270,7 +272,7 @@ class _Band:
         centre = 71 + self.piece.register
         contour = self.steps_of_melody[1 if phrase == 2 else 0]
         for k, step in enumerate(places):
-            # Happy melodies rise and leap, sad ones sink (Gabrielsson and Lindström 2010, table 14.2).
+            # Happy melodies rise, sad ones fall (Gabrielsson and Lindström 2010, table 14.2).
             drift = 0.3 * np.sign(valence) if self.rng.random() < 0.5 else 0.0
             self.place += int(contour[step]) + round(drift)
             self.place = int(np.clip(self.place, -5, 6))
@@ -299,6 +301,6 @@ class _Band:
 
     def _hit(self, bar: int, step: int, drum: str, velocity: float) -> None:
         time = self.grid.time(bar, step, self.steps) + self.push["drums"]
-        # A drummer is steadier than the rest of the band.
+        # The drummer's timing is more precise than that of the other players.
         time += 0.6 * self.jitter * self.rng.standard_normal()
         self.hits.append(Hit(time, drum, max(0.05, velocity * (1.0 + 0.08 * self.rng.standard_normal()))))

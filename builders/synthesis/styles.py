@@ -1,9 +1,9 @@
-"""Styles of music as data: what each instrument plays in a bar.
+"""Styles of music as data: patterns of each instrument.
 
-A pattern is a string with one character for a sixteenth note. In drum and chord patterns a digit is a
-velocity (9 the loudest) and a dot is silence; in bass patterns R is the root, 5 the fifth, O the octave, W a
-walking step towards the next chord. A pattern may be two bars long. Each is a layer that plays while the
-density of the piece lies in [floor, ceiling), so that a piece that becomes more excited gains notes.
+A pattern is a string with one character per sixteenth note. In drum and chord patterns, a digit is a velocity (9 is
+loudest) and a dot is silence. In bass patterns, R is the root, 5 the fifth, O the octave, and W a step towards the next
+chord. A pattern may be two bars long. It is played while the density of the piece is in [floor, ceiling), so that a
+piece with higher arousal has more notes.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 
 class Layer(NamedTuple):
-    """One instrument's pattern and the densities between which it plays."""
+    """Pattern of an instrument, and the range of densities in which it is played."""
 
     instrument: str
     pattern: str
@@ -21,11 +21,11 @@ class Layer(NamedTuple):
 
 
 class Style(NamedTuple):
-    """Everything that distinguishes a style.
+    """A style of music.
 
-    `steps` is the length of a bar in sixteenths, `swing` the place of the off-beat eighth within the beat,
-    `tempo` the median in beats a minute. `affinity` is how arousal and valence (in standard deviations)
-    raise the log odds of the style, after a constant. `comping` is strum, stab, pad or arpeggio.
+    `steps` is the length of a bar in sixteenth notes, `swing` the position of the off-beat eighth in the beat, and
+    `tempo` the median in beats per minute. `affinity` contains a constant and the coefficients of arousal and valence,
+    in standard deviations, for the log odds of the style. `comping` is strum, stab, pad or arpeggio.
     """
 
     steps: int
@@ -267,7 +267,7 @@ STYLES: dict[str, Style] = {
     "waltz": _WALTZ,
 }
 
-# Scale degrees, one chord a bar, first section then second.
+# Chord progressions as scale degrees, one per bar.
 PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
     "major": (
         (0, 4, 5, 3),
@@ -291,7 +291,7 @@ PROGRESSIONS: dict[str, tuple[tuple[int, ...], ...]] = {
     ),
 }
 
-# Eighth-note rhythms of a melody, from sparse to busy; in three-four the first three beats are used.
+# Rhythms of melodies, from sparse to busy; in 3/4 time, the first three beats are used.
 MELODY_RHYTHMS: tuple[str, ...] = (
     "8...............",
     "8.......6.......",

@@ -1,9 +1,9 @@
-"""Pitched instruments: notes by a wavetable whose spectrum changes as the note rings.
+"""Pitched instruments: wavetable synthesis with a spectrum that changes over time.
 
-A note is read from a short sequence of single cycles. All partials are sines that start at phase zero, so
-every cycle begins at nought and the spectrum may change from one cycle to the next without a click:
-brightness, the faster decay of high partials (as on a string, Karplus and Strong, Computer Music Journal
-7(2), 1983) and filter envelopes all cost one table look-up a sample.
+A note is read from a short sequence of single cycles. All partials are sines that start at phase zero, so every cycle
+begins at 0 and the spectrum can change between cycles without a click. Brightness, the faster decay of high partials
+(as on a string, Karplus and Strong, Computer Music Journal 7(2), 1983) and filter envelopes thus cost one table look-up
+per sample.
 """
 
 from __future__ import annotations
@@ -24,12 +24,28 @@ Float32 = NDArray[np.float32]
 class Voice:
     """A timbre.
 
-    `partials` are amplitudes of the first harmonics; where it is empty they fall as h**-slope, even ones
-    scaled by `even`, with notches where the string is plucked (`pick`, as a fraction of its length, 0 for
-    none). `decay` is the time constant of the fundamental in seconds (0 = sustained), `damping` how much
-    faster each further harmonic dies, in 1/s. `attack` and `release` are in seconds, `vibrato` and `unison`
-    (the detuning of a second copy) in cents. `knock` is the strength of the noise at the start, `breath` of
-    the noise throughout, `octave` the usual transposition.
+    Attributes
+    ----------
+    slope : float
+        Harmonics decrease as h**-slope, unless `partials` are given.
+    even : float
+        Gain of the even harmonics.
+    pick : float
+        Plucking point as a fraction of the string, which causes notches in the spectrum; 0 for none.
+    partials : tuple of float
+        Amplitudes of the first harmonics.
+    decay : float
+        Time constant of the fundamental in seconds; 0 for sustained notes.
+    damping : float
+        Additional decay rate of each further harmonic in 1/s.
+    attack, release : float
+        Duration of attack and release in seconds.
+    vibrato, unison : float
+        Depth of the vibrato and detuning of a second copy in cents.
+    knock, breath : float
+        Level of the noise at the start and throughout the note.
+    octave : int
+        Transposition in octaves.
     """
 
     slope: float = 1.0
@@ -87,7 +103,7 @@ VOICES: dict[str, Voice] = {
 
 
 def hertz(pitch: float, cents: float = 0.0) -> float:
-    """Frequency in Hz of a MIDI pitch with a tuning offset in cents (A4 = 69 = 440 Hz)."""
+    """Convert a MIDI pitch with a tuning offset in cents to hertz (A4 = 69 = 440 Hz)."""
     return 440.0 * 2.0 ** ((pitch - 69.0) / 12.0 + cents / 1200.0)
 
 
@@ -100,25 +116,27 @@ def tone(
     brightness: float,
     noise: Float32,
 ) -> Float32:
-    """Render one held note without its release.
+    """Render a note without its release.
 
     Parameters
     ----------
     voice : Voice
+        Timbre.
     frequency : float
-        Fundamental in Hz.
+        Fundamental frequency in hertz.
     seconds : float
-        Length.
+        Duration in seconds.
     sample_rate : int
+        Sample rate in hertz.
     brightness : float
-        0 (dull) to 1 (open): moves a gentle low-pass from 500 Hz to 8 kHz.
+        Brightness from 0 to 1, which moves the cut-off of a gentle low-pass filter from 500 Hz to 8 kHz.
     noise : ndarray of float32, shape (n,)
-        White noise to take attack and breath from, at least one second of it.
+        White noise for attack and breath, at least one second.
 
     Returns
     -------
     ndarray of float32, shape (round(seconds * sample_rate),)
-        Root mean square about 0.2 at the loudest.
+        Samples with a root mean square of about 0.2 at the maximum.
     """
     count = max(1, round(seconds * sample_rate))
     table, starts = _cycles(voice, frequency, seconds, sample_rate, brightness)
@@ -131,7 +149,7 @@ def tone(
     if voice.breath:
         out += np.float32(voice.breath) * np.resize(noise, count)
     if voice.decay:
-        # Low notes ring longer than high ones on every string.
+        # Low notes of strings ring longer than high ones.
         constant = voice.decay * (262.0 / frequency) ** 0.35
         out *= np.exp(time * np.float32(-1.0 / constant))
     if voice.knock:
@@ -146,7 +164,7 @@ def tone(
 def _cycles(
     voice: Voice, frequency: float, seconds: float, sample_rate: int, brightness: float
 ) -> tuple[Float32, NDArray[np.float64]]:
-    """Single cycles, shape (frames, 2048), and the second at which each takes over."""
+    """Compute single cycles, shape (frames, 2048), and the time at which each begins in seconds."""
     count = int(max(1, min(60, 0.45 * sample_rate / frequency)))
     harmonic = np.arange(1, count + 1)
     if voice.partials:
@@ -160,11 +178,11 @@ def _cycles(
             amplitude = amplitude * np.sin(np.pi * harmonic * voice.pick)
     corner = 500.0 * 16.0**brightness
     amplitude = amplitude / (1.0 + (harmonic * frequency / corner) ** 2)
-    # Loudness should not depend on pitch or brightness: those are heard through the spectrum only.
+    # Loudness does not depend on pitch or brightness, which affect the spectrum only.
     amplitude = amplitude * (0.2 * np.sqrt(2.0) / np.sqrt(np.sum(amplitude**2)))
     starts = np.zeros(1)
     if voice.damping:
-        # Spectra change fastest at the start, so the frames are spaced geometrically.
+        # Spectra change fastest at the start, so the spacing of the frames is geometric.
         later = 0.006 * 1.3 ** np.arange(40)
         starts = np.concatenate([starts, np.cumsum(later)[np.cumsum(later) < seconds]])
     dying = np.exp(-np.outer(starts, (harmonic - 1) * voice.damping))
@@ -182,11 +200,11 @@ def _read(
     sample_rate: int,
     vibrato: float,
 ) -> Float32:
-    """Read `count` samples, changing cycles where a period ends."""
+    """Read `count` samples, changing cycles at the end of a period."""
     step = frequency / sample_rate * 2.0**32
     if vibrato:
         time = np.arange(count) / sample_rate
-        # Depth grows over the first half second, as a player's does; 5.3 Hz is a usual rate.
+        # Depth grows over the first half second, as players do; 5.3 Hz is a typical rate.
         depth = np.log(2.0) * vibrato / 1200.0 * np.minimum(1.0, time / 0.5) / (2.0 * np.pi * 5.3)
         phase = ((np.arange(count) + sample_rate * depth * np.sin(2.0 * np.pi * 5.3 * time)) * step).astype(np.int64)
     else:

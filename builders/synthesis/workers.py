@@ -1,7 +1,7 @@
-"""Simulated annotators: what a crowd would have dragged over the emotion board while a clip played.
+"""Simulated annotators, who move a pointer over the emotion plane while a clip is playing.
 
-A worker hears the true emotion late, adds a bias of their own and one for this clip, drifts slowly, and
-moves the pointer only when it has become wrong enough. The constants make the crowd resemble that of
+A worker perceives the true emotion with a delay, adds a personal bias and a bias for the clip, drifts slowly, and moves
+the pointer only when its error has become large enough. The constants were chosen so that the ratings resemble those of
 MoodSwings Turk (see `label_statistics`).
 """
 
@@ -18,30 +18,27 @@ from .plan import ClipPlan
 _WORKERS, _POOL = 6, 7
 
 FEWEST, MOST = 7, 23
-# Drawn slightly wide, so that mean and spread are right after rounding and cutting (16.93 and 2.69 in the
-# real file).
+# Parameters of the distribution before rounding and clipping; mean and standard deviation in the real file are 16.93
+# and 2.69.
 _COUNT_MEAN, _COUNT_SD = 16.93, 2.68
 
-# Real clips lie right of and above the middle although they were chosen to fill all quadrants: people lean
-# that way.
+# Real ratings are above 0 on average on both axes, although the clips were chosen to fill all quadrants.
 _LEAN = 0.066
 
-# Variance of a worker's distance from the crowd: who they are, what they make of this clip, what they drift.
+# Shares of the variance of a worker's deviation from the crowd: personal bias, bias for the clip, and drift.
 _PERSONAL, _OPINION, _DRIFT = 0.08, 0.14, 0.78
 _DRIFT_SECONDS = 21.0
 
-# Some traces hardly move and some wander over the whole board: log standard deviation of how much a trace
-# drifts.
+# Log standard deviation of the amount of drift of a trace: some hardly move, others cross the whole plane.
 _ACTIVITY_SD = 0.6
 
-# How much clips differ in what people agree on (log standard deviation), and in how their two answers go
-# together.
+# Variation between clips of the spread of the ratings (log standard deviation) and of the correlation of both axes.
 _AGREEMENT_SD, _CORRELATION_SD = 0.13, 0.20
 
 
 @dataclass(frozen=True, kw_only=True)
 class Trace:
-    """One worker's answers to one clip: one float64 a second in [-0.5, 0.5], on a grid of 1/400."""
+    """Ratings of one clip by one worker: one value per second in [-0.5, 0.5], in steps of 1/400."""
 
     annotator_id: int
     arousal: NDArray[np.float64]
@@ -49,18 +46,19 @@ class Trace:
 
 
 def simulate_workers(plan: ClipPlan, config: SynthesisConfig) -> list[Trace]:
-    """Simulate the crowd of one clip.
+    """Simulate the ratings of one clip.
 
     Parameters
     ----------
     plan : ClipPlan
+        Plan of the clip.
     config : SynthesisConfig
-        `worker_spread`, `n_workers` and `constant_share` are used.
+        Settings, of which `worker_spread`, `n_workers` and `constant_share` are used.
 
     Returns
     -------
     list of Trace
-        7 to 23 different workers; entry k of a trace is the answer at the end of second k + 1.
+        Traces of 7 to 23 different workers; item k of a trace is the rating at the end of second k + 1.
     """
     rng = np.random.default_rng((*plan.seed, _WORKERS))
     count = int(np.clip(np.rint(rng.normal(_COUNT_MEAN, _COUNT_SD)), FEWEST, MOST))
@@ -84,9 +82,9 @@ def _trace(
     constant_share: float,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
-    """Both axes of one trace, shape (2, seconds)."""
+    """Simulate one trace, shape (2, seconds)."""
     seconds = truth.shape[1]
-    # A worker is the same person in every clip.
+    # Personal parameters are the same in every clip.
     person = np.random.default_rng((seed, _POOL, worker))
     bias = person.standard_normal((2, 1))
     lag = person.uniform(0.3, 3.0)
@@ -99,11 +97,11 @@ def _trace(
 
     opinion = pair((2, 1))
     steps = pair((2, seconds))
-    # Its square has mean 1, so that the spread of the crowd stays what it was asked to be.
+    # Its square has mean 1, so that it does not change the spread of the ratings.
     activity = float(np.exp(_ACTIVITY_SD * rng.standard_normal() - _ACTIVITY_SD**2))
     keep = np.exp(-1.0 / _DRIFT_SECONDS)
     drift = np.empty_like(truth)
-    # Everybody starts from the same spot, so drift has less than its full spread at first.
+    # All workers start at the same point, so the drift is smaller at first.
     state = 0.85 * pair((2, 1))[:, 0]
     for second in range(seconds):
         state = keep * state + np.sqrt(1.0 - keep**2) * steps[:, second]
@@ -116,18 +114,18 @@ def _trace(
         return _to_grid(np.repeat(aim[:, :1], seconds, axis=1))
     out = _to_grid(_drag(aim, laziness * activity))
     if np.all(out == out[:, :1]):
-        # Only those who were meant to may stand still.
+        # Other traces must not be constant.
         out = _to_grid(_drag(aim, 0.0))
     return out
 
 
 def _hold_back(x: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Keep answers on the board; near its edge they come closer but seldom touch it, as people's do."""
+    """Compress ratings near the ends of the scale, which real ratings seldom reach."""
     return x / (1.0 + (np.abs(x) / 0.5) ** 8) ** 0.125
 
 
 def _drag(aim: NDArray[np.float64], laziness: float) -> NDArray[np.float64]:
-    """Follow `aim` with a pointer that is moved only when it is further off than `laziness`."""
+    """Follow `aim` with a pointer that moves only when its distance exceeds `laziness`."""
     out = np.empty_like(aim)
     held = aim[:, 0]
     for second in range(aim.shape[1]):

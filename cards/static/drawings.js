@@ -1,10 +1,11 @@
-// What a row's panel is drawn from, and the drawings. Names from data only ever become text nodes.
+// Data of an entry's panel, and its plots. Names from data only become text nodes.
 "use strict";
 
-// Whole numbers in one.
+// Units per 1 in the packed integers.
 const MEAN = 1000;
 const SPREAD = 10000;
-// An element with attributes and children; a string becomes text, whatever is in it.
+
+// Create an element with attributes and children; strings become text nodes.
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -12,7 +13,7 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
-// Numbers from little-endian 16-bit whole ones, in base64.
+// Unpack base64 of little-endian 16-bit integers.
 function unpack(text, one) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   const view = new DataView(bytes.buffer);
@@ -20,31 +21,31 @@ function unpack(text, one) {
 }
 
 function number(value) {
-  return value == null ? "–" : value.toFixed(3).replace("-", "−");
+  return value == null ? "–" : value.toFixed(3).replace(/^-(?=0\.000$)/, "").replace("-", "−");
 }
 
-// What a row's panel shows, from the data of its section.
-function readRow(data, signature) {
-  const row = data.rows[signature];
-  if (row.reason !== undefined) return { facts: data.facts[signature], reason: row.reason };
-  const points = unpack(row.points, MEAN);
-  const clips = data.sets[row.set].map((place, index) => {
+// Content of an entry's panel, from the data of its section.
+function readEntry(data, signature) {
+  const entry = data.entries[signature];
+  if (typeof entry === "string") return { facts: data.facts[signature], reason: entry };
+  const points = unpack(entry.points, MEAN);
+  const clips = data.sets[entry.set].map((place, index) => {
     const { id, artist, title, mean } = data.clips[place];
     const [arousal, valence, distance] = points.slice(3 * index, 3 * index + 3);
     return { id, artist, title, place, true_arousal: mean[0], true_valence: mean[1], arousal, valence, distance };
   });
-  const shown = row.shown.map((index, order) => ({
+  const shown = entry.shown.map((index, order) => ({
     ...clips[index],
-    kind: order < row.best ? "Best" : order >= row.shown.length - row.worst ? "Worst" : "Between",
-    path: row.paths[order],
+    kind: order < entry.best ? "Best" : order >= entry.shown.length - entry.worst ? "Worst" : "Between",
+    path: entry.paths[order],
   }));
-  const distances = unpack(row.second.distance, MEAN);
-  const seconds = data.times[row.second.times].map((time, place) => ({ time, distance: distances[place] }));
+  const distances = unpack(entry.second.distance, MEAN);
+  const seconds = data.times[entry.second.times].map((time, place) => ({ time, distance: distances[place] }));
   const facts = data.facts[signature];
-  return { facts, tested: row.tested, clips, shown, seconds, width: row.second.width, quadrants: row.quadrant };
+  return { facts, tested: entry.tested, clips, shown, seconds, width: entry.second.width, quadrants: entry.quadrant };
 }
 
-// Seconds of a clip: times, means, standard deviations and correlations of targets or predictions.
+// Targets or predictions of a clip, one object per second.
 function readPath(times, { means, spreads }) {
   const [at, around] = [unpack(means, MEAN), unpack(spreads, SPREAD)];
   return times.map((time, place) => {
@@ -54,7 +55,7 @@ function readPath(times, { means, spreads }) {
   });
 }
 
-// Points of the ellipse of one standard deviation: the circle, through a root of the covariance matrix.
+// Points of the ellipse of one standard deviation.
 function ellipse(second, group) {
   const rest = Math.sqrt(Math.max(0, 1 - second.correlation ** 2));
   return d3.range(0, 2 * Math.PI, Math.PI / 20).map((angle) => ({
@@ -68,7 +69,7 @@ function clipName({ id, artist, title }) {
   return [artist, title].filter(Boolean).join(", ") || id;
 }
 
-// A square around all points, but not around a prediction that has gone astray; at least as wide as said.
+// A square around all points, clipped to the plane from -1 to 1; at least as wide as given.
 function frame(points, width) {
   const near = (value) => Math.max(-1, Math.min(1, value));
   const [left, right] = d3.extent(points, (point) => near(point.valence));
@@ -78,10 +79,15 @@ function frame(points, width) {
   return { x: around(left, right), y: around(low, high) };
 }
 
-// A mark whose group of elements has a name.
+// Name the group of elements of a mark.
 function named(label, mark) {
   mark.ariaLabel = label;
   return mark;
+}
+
+// A mark that follows the pointer. It is drawn again and again, so its elements must not get a label each time.
+function follower(mark) {
+  return named(null, mark);
 }
 
 function plane(label, description, { x, y }, marks) {
@@ -98,8 +104,8 @@ function plane(label, description, { x, y }, marks) {
     y: { domain: y, label: "↑ arousal", ticks: 5 },
     marks: [
       Plot.frame({ stroke: "var(--rule)" }),
-      Plot.ruleX([-0.5, 0, 0.5], { stroke: "var(--grid)", clip: true }),
-      Plot.ruleY([-0.5, 0, 0.5], { stroke: "var(--grid)", clip: true }),
+      Plot.ruleX([0], { stroke: "var(--grid)", clip: true }),
+      Plot.ruleY([0], { stroke: "var(--grid)", clip: true }),
       ...marks,
     ],
   });
@@ -108,36 +114,83 @@ function plane(label, description, { x, y }, marks) {
 const TARGET = { stroke: "var(--target)" };
 const PREDICTED = { stroke: "var(--predicted)" };
 
-// All tested clips: mean target, mean prediction, and the way from one to the other.
+// All tested clips: mean target, mean prediction, and the line between them. Boxes show and hide each of them.
 function drawClips(clips) {
-  const text = (clip) => `${clipName(clip)}\ndistance ${number(clip.distance)}`;
+  const text = (clip) =>
+    `${clipName(clip)}\ndistance ${number(clip.distance)}\narousal ${number(clip.arousal)}, target ${number(clip.true_arousal)}`
+    + `\nvalence ${number(clip.valence)}, target ${number(clip.true_valence)}`;
   const targets = clips.map(({ true_arousal, true_valence }) => ({ arousal: true_arousal, valence: true_valence }));
-  // The whole space of ratings, and more where predictions leave it.
-  const corners = [-0.5, 0.5].map((corner) => ({ arousal: corner, valence: corner }));
   const outside = clips.filter((clip) => Math.max(Math.abs(clip.arousal), Math.abs(clip.valence)) > 1).length;
+  const ends = { x1: "true_valence", y1: "true_arousal", x2: "valence", y2: "arousal" };
+  const nearest = (options) => Plot.pointer({ px: "valence", py: "arousal", ...options });
   const drawn = plane(
     "All tested clips in the plane of valence and arousal",
-    "A line leads from the mean target of each clip, a dot, to its mean prediction, a diamond. The numbers are in the tables.",
-    frame([...corners, ...targets, ...clips], 1.04),
+    "A dot marks the mean target of each clip, a diamond its mean prediction. The tables below have the numbers.",
+    frame([...targets, ...clips], 0.2),
     [
-      named("errors", Plot.link(clips, {
-        x1: "true_valence", y1: "true_arousal", x2: "valence", y2: "arousal",
-        stroke: "var(--faint)", strokeWidth: 0.75, clip: true,
-      })),
+      named("errors", Plot.link(clips, { ...ends, stroke: "var(--faint)", strokeWidth: 0.75, clip: true })),
       named("targets", Plot.dot(clips, {
-        x: "true_valence", y: "true_arousal", r: 2.5, fill: "var(--target)", clip: true,
+        x: "true_valence", y: "true_arousal", r: 2.25, fill: "var(--target)", clip: true,
       })),
       named("predictions", Plot.dot(clips, {
-        x: "valence", y: "arousal", r: 2.5, symbol: "diamond", ...PREDICTED, fill: "var(--paper)", clip: true,
+        x: "valence", y: "arousal", r: 2.25, symbol: "diamond", fill: "var(--predicted)", clip: true,
       })),
-      Plot.tip(clips, Plot.pointer({ x: "valence", y: "arousal", title: text })),
+      follower(Plot.link(clips, nearest({ ...ends, stroke: "var(--ink)", strokeWidth: 1.5, clip: true }))),
+      follower(Plot.dot(clips, nearest({
+        x: "true_valence", y: "true_arousal", r: 4.5, fill: "var(--target)", stroke: "var(--paper)", clip: true,
+      }))),
+      follower(Plot.dot(clips, nearest({
+        x: "valence", y: "arousal", r: 4.5, symbol: "diamond", fill: "var(--predicted)", stroke: "var(--paper)", clip: true,
+      }))),
+      follower(Plot.tip(clips, Plot.pointer({ x: "valence", y: "arousal", title: text }))),
     ],
   );
-  const astray = outside ? `; ${outside} predictions lie outside the frame` : "";
-  return figure(drawn, key("target", "●"), " mean target ", key("predicted", "◇"), ` mean prediction${astray}`);
+  const astray = outside ? ` ${outside} predictions are outside the plot.` : "";
+  const made = figure(drawn, `Means over the seconds of each clip.${astray}`);
+  made.classList.add("plane", "targets", "predictions");
+  const box = (layer, label, sign) => {
+    const input = element("input", { type: "checkbox", ...(made.classList.contains(layer) ? { checked: "" } : {}) });
+    input.addEventListener("change", () => made.classList.toggle(layer, input.checked));
+    return element("label", {}, input, sign, ` ${label}`);
+  };
+  const layers = element("div", { class: "layers", role: "group", "aria-label": "Layers of the plot" },
+    box("targets", "targets", key("target", "●")), box("predictions", "predictions", key("predicted", "◆")),
+    box("errors", "errors", key("error", "━")));
+  return element("div", {}, layers, made);
 }
 
-// A clip second by second in the plane.
+// Mean prediction of each clip against its mean target, for arousal or valence.
+function drawAgreement(axis, clips) {
+  const target = `true_${axis}`;
+  const near = (value) => Math.max(-1, Math.min(1, value));
+  const [low, high] = d3.extent(clips.flatMap((clip) => [near(clip[axis]), near(clip[target])]));
+  const margin = Math.max(0.05, 0.04 * (high - low));
+  const domain = [low - margin, high + margin];
+  const drawn = Plot.plot({
+    width: 220,
+    height: 220,
+    margin: 34,
+    marginTop: 22,
+    marginRight: 8,
+    className: "drawing",
+    ariaLabel: `Predicted against target ${axis} of all tested clips`,
+    x: { domain, ticks: 4, label: `target ${axis} →`, labelAnchor: "right" },
+    y: { domain, ticks: 4, label: `↑ predicted ${axis}` },
+    marks: [
+      Plot.frame({ stroke: "var(--rule)" }),
+      named("identity", Plot.link([domain], {
+        x1: "0", y1: "0", x2: "1", y2: "1", stroke: "var(--soft)", strokeDasharray: "4 3",
+      })),
+      named("agreement", Plot.dot(clips, {
+        x: target, y: axis, r: 2, fill: "var(--ink)", fillOpacity: 0.45, clip: true,
+      })),
+      follower(Plot.tip(clips, Plot.pointer({ x: target, y: axis, title: (clip) => `${clipName(clip)}\n${number(clip[axis])}, target ${number(clip[target])}` }))),
+    ],
+  });
+  return figure(drawn);
+}
+
+// A clip in the plane, second by second.
 function drawTrajectory(clip, targets, predictions) {
   const marks = [];
   for (const [what, seconds, colour] of [["target", targets, TARGET], ["prediction", predictions, PREDICTED]]) {
@@ -201,7 +254,11 @@ function drawAxis(axis, targets, predictions) {
   });
 }
 
+// Mean distance by second, on an axis that is no narrower than a fifth of the mean, so that noise looks small.
 function drawSeconds(seconds, width) {
+  const [low, high] = d3.extent(seconds, (second) => second.distance);
+  const middle = (low + high) / 2;
+  const half = 0.55 * Math.max(high - low, 0.2 * middle, 0.01);
   const drawn = Plot.plot({
     width: 440,
     height: 170,
@@ -209,20 +266,20 @@ function drawSeconds(seconds, width) {
     marginBottom: 32,
     className: "drawing",
     ariaLabel: "Mean distance by second of the clip",
-    x: { label: width ? `seconds, ${width} together →` : "second of the clip →" },
-    y: { label: "↑ mean distance", zero: true, ticks: 4, grid: true },
+    x: { label: width ? `second of the clip, in bins of ${width} →` : "second of the clip →" },
+    y: { label: "↑ mean distance", domain: [middle - half, middle + half], ticks: 4, grid: true },
     marks: [
       named("error by second", Plot.lineY(seconds, { x: "time", y: "distance", stroke: "var(--ink)", strokeWidth: 1.5 })),
       named("seconds", Plot.dot(seconds, { x: "time", y: "distance", r: 2, fill: "var(--ink)" })),
-      Plot.tip(seconds, Plot.pointerX({ x: "time", y: "distance", title: (s) => `${s.time} s: ${number(s.distance)}` })),
+      follower(Plot.tip(seconds, Plot.pointerX({ x: "time", y: "distance", title: (s) => `${s.time} s: ${number(s.distance)}` }))),
     ],
   });
-  return figure(drawn, "Over all tested clips and repeats.");
+  return figure(drawn, "All tested clips and repeats.");
 }
 
 function figure(drawn, ...caption) {
   drawn.setAttribute("role", "img");
-  // The picture has one name; those of its parts are for the style and the slider.
+  // The image has one accessible name; the names of its parts are for the style and the slider.
   for (const part of drawn.querySelectorAll("[aria-label]")) {
     part.dataset.mark = part.getAttribute("aria-label");
     part.removeAttribute("aria-label");

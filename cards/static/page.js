@@ -1,25 +1,26 @@
-// The page around the tables: sorting, filtering, panels that open, downloads.
+// Sorting, filtering, panels and downloads.
 "use strict";
 
 const parsed = new Map();
 
-// Data of a script element, read when it is first asked for.
+// Parsed JSON of a script element, cached.
 function embeddedData(id) {
   if (!parsed.has(id)) parsed.set(id, JSON.parse(document.getElementById(id).textContent));
   return parsed.get(id);
 }
 
-// Columns by what their headings are called in the data attribute.
-const WORDS_IN = ["features", "phase", "regressor", "beats-constant", "processor"];
+// Columns of text, by the keys of their headings.
+const TEXT_COLUMNS = ["entry", "phase", "regressor", "beats", "processor"];
 
 DataTable.ext.errMode = "throw";
-const tables = Array.from(document.querySelectorAll("table.ranking"), (node) => {
+// The reference entries are in a second tbody, which is neither sorted nor filtered.
+const tables = rankings.map((node) => {
   const keys = Array.from(node.tHead.rows[0].cells, (cell) => cell.dataset.key);
   const table = new DataTable(node, {
     columns: keys.map((key) => ({
       name: key,
-      type: WORDS_IN.includes(key) ? "string" : "num",
-      searchable: key === "layer" || WORDS_IN.includes(key),
+      type: TEXT_COLUMNS.includes(key) ? "string" : "num",
+      searchable: key === "layer" || TEXT_COLUMNS.includes(key),
       orderSequence: ["asc", "desc"],
     })),
     paging: false,
@@ -27,12 +28,12 @@ const tables = Array.from(document.querySelectorAll("table.ranking"), (node) => 
     autoWidth: false,
     layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
     order: [[keys.indexOf("distance"), "asc"]],
-    language: { emptyTable: "No rows.", zeroRecords: "No row matches the filter." },
+    language: { emptyTable: "No entries.", zeroRecords: "No entry matches the filter." },
   });
-  return { table, node };
+  return table;
 });
 
-// The handles of sorting are buttons, which the library lets Enter alone press.
+// The library lets only Enter press its sort buttons; buttons respond to Space too.
 document.addEventListener("keydown", (event) => {
   if (event.key === " " && event.target.matches(".dt-column-order")) {
     event.preventDefault();
@@ -40,7 +41,7 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// Filtering: one text and one phase for the tables of all datasets.
+// The filter applies to the tables of all datasets.
 const filter = document.getElementById("filter");
 const phase = document.getElementById("phase");
 const state = document.getElementById("state");
@@ -48,14 +49,15 @@ const state = document.getElementById("state");
 function applyFilter() {
   let shown = 0;
   let all = 0;
-  for (const { table } of tables) {
+  for (const table of tables) {
     table.search(filter.value);
     if (phase) table.column("phase:name").search(phase.value, { exact: true });
     table.draw();
     shown += table.rows({ search: "applied" }).count();
     all += table.rows().count();
   }
-  state.textContent = shown === all ? `All ${all} rows are shown.` : `${shown} of ${all} rows are shown.`;
+  const everything = all === 1 ? "Showing 1 entry." : `Showing all ${all} entries.`;
+  state.textContent = shown === all ? everything : `Showing ${shown} of ${all} entries.`;
 }
 
 filter.addEventListener("input", applyFilter);
@@ -63,20 +65,20 @@ phase?.addEventListener("change", applyFilter);
 filter.form.addEventListener("submit", (event) => event.preventDefault());
 filter.form.hidden = false;
 
-// Downloads: the very texts that the command line writes.
+// Downloads have the bytes that the command line writes.
 function offer(link, text, type) {
   if (link.href.startsWith("blob:")) URL.revokeObjectURL(link.href);
   link.href = URL.createObjectURL(new Blob([text], { type: `${type};charset=utf-8` }));
   return link;
 }
 
-// Text that was compressed, for there is much of it.
+// Decompress base64 of gzip.
 async function unpackText(text) {
   const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
   return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
 }
 
-// The leaderboard as CSV and as JSON, unpacked once.
+// The leaderboard as CSV and as JSON, decompressed once.
 let whole = null;
 
 function allTexts() {
@@ -92,12 +94,12 @@ async function offerAll() {
   document.querySelector(".downloads").hidden = false;
 }
 
-// Lines of CSV; a line break inside quotes ends none.
+// Lines of CSV; a line break inside quotes does not end a line.
 function csvLines(text) {
   return text.match(/(?:"[^"]*"|[^"\n])+/g) ?? [];
 }
 
-// The record of a row, and its lines of CSV.
+// The record of an entry, and its line of CSV.
 async function recordOf(signature) {
   if (!parsed.has("records")) {
     const texts = await allTexts();
@@ -113,18 +115,18 @@ async function recordOf(signature) {
 const panel = document.getElementById("panel");
 const links = [];
 
-async function openRow(signature) {
-  const line = Array.from(document.querySelectorAll("tr[data-row]")).find((each) => each.dataset.row === signature);
+async function openEntry(signature) {
+  const line = Array.from(document.querySelectorAll("tr[data-entry]")).find((each) => each.dataset.entry === signature);
   if (!line) return;
   const data = embeddedData(`data-${line.closest("table").dataset.section}`);
   const { record, csv } = await recordOf(signature);
-  const row = readRow(data, signature);
+  const entry = readEntry(data, signature);
   const close = element("button", { type: "button", class: "close", autofocus: "" }, "Close");
   close.addEventListener("click", () => panel.close());
-  const details = row.reason === undefined && {
-    clips: row.clips.map(({ place, ...clip }) => clip),
-    error_by_second: row.seconds,
-    error_by_quadrant: row.quadrants.map((each, place) => ({ quadrant: QUADRANTS[place], ...each })),
+  const details = entry.reason === undefined && {
+    clips: entry.clips.map(({ place, ...clip }) => clip),
+    error_by_second: entry.seconds,
+    error_by_quadrant: entry.quadrants.map((each, place) => ({ quadrant: QUADRANTS[place], ...each })),
   };
   const detailed = JSON.stringify({ ...record, ...details }, null, 2);
   links.splice(0).forEach((link) => URL.revokeObjectURL(link.href));
@@ -135,32 +137,32 @@ async function openRow(signature) {
   panel.replaceChildren(
     element("header", {},
       element("div", {},
-        element("h2", { id: "panel-title" }, row.facts.label),
-        element("p", {}, `${data.title}. This row: `, links[0], " ", links[1])),
+        element("h2", { id: "panel-title" }, entry.facts.label),
+        element("p", {}, `${data.title}. This entry: `, links[0], " ", links[1])),
       close),
     data.warning ? element("p", { class: "warning" }, data.warning) : "",
-    ...panelContent(row, data, record),
+    ...panelContent(entry, data, record),
   );
   if (!panel.open) panel.showModal();
   panel.scrollTop = 0;
-  const place = `#row=${encodeURIComponent(signature)}`;
+  const place = `#entry=${encodeURIComponent(signature)}`;
   if (location.hash !== place) history.replaceState(null, "", place);
 }
 
 panel.addEventListener("close", () => {
-  if (location.hash.startsWith("#row=")) history.replaceState(null, "", location.pathname + location.search);
+  if (location.hash.startsWith("#entry=")) history.replaceState(null, "", location.pathname + location.search);
 });
-// A click beside the panel lands on the dialog itself.
+// The target of a click outside the panel is the dialog itself.
 panel.addEventListener("click", (event) => {
   if (event.target === panel) panel.close();
 });
 document.getElementById("rankings").addEventListener("click", (event) => {
   const button = event.target.closest("button.open");
-  if (button) openRow(button.closest("tr").dataset.row);
+  if (button) openEntry(button.closest("[data-entry]").dataset.entry);
 });
 
 function openFromHash() {
-  if (location.hash.startsWith("#row=")) openRow(decodeURIComponent(location.hash.slice(5)));
+  if (location.hash.startsWith("#entry=")) openEntry(decodeURIComponent(location.hash.slice("#entry=".length)));
 }
 
 window.addEventListener("hashchange", openFromHash);

@@ -1,4 +1,4 @@
-// What stands in a panel: facts, drawings, tables.
+// Content of a panel: facts, plots and tables.
 "use strict";
 
 const QUADRANTS = [
@@ -8,17 +8,17 @@ const QUADRANTS = [
   "low arousal, positive valence",
 ];
 
-// Names of metrics in the records, for people.
+// Titles of the metrics in the records.
 const METRICS = { mean_distance: "Mean distance", kl_divergence: "KL divergence" };
 const WORDS = { rmse: "RMSE", r2: "R²", ccc: "CCC", pearson: "Pearson" };
 
 function metricName(name) {
   if (METRICS[name]) return METRICS[name];
   const [score, axis, ...rest] = name.split("_");
-  return `${WORDS[score] ?? score} of ${axis ?? ""}${rest.length ? ", within clips" : ""}`;
+  return [(axis ?? "").replace(/^./, (letter) => letter.toUpperCase()), WORDS[score] ?? score, ...(rest.length ? ["within clips"] : [])].join(" ").trim();
 }
 
-// A table; cells that are numbers stand at the right. A cell may be a node.
+// A table whose numeric cells are right-aligned. A cell is a string or a node.
 function table(caption, columns, rows, className = "") {
   const cell = (value, place) => {
     const made = element(place ? "td" : "th", place ? {} : { scope: "row" }, value ?? "–");
@@ -41,7 +41,7 @@ function scoreTable(record) {
   const interval = (low, high) => (low == null ? "–" : `${number(low)} to ${number(high)}`);
   return table(
     "All scores",
-    [{ title: "Score" }, { title: "Mean", numeric: true }, { title: "SD over repeats", numeric: true }, { title: "95 % interval", numeric: true }],
+    [{ title: "Score" }, { title: "Mean", numeric: true }, { title: "SD over repeats", numeric: true }, { title: "95 % interval", numeric: true }],
     names.map((name) => [
       metricName(name),
       record[name] == null ? "–" : number(record[name]),
@@ -55,7 +55,7 @@ function scoreTable(record) {
 function quadrantTable(quadrants) {
   const most = d3.max(quadrants, (each) => each.distance ?? 0) || 1;
   return table(
-    "Error by quadrant of the true mean",
+    "Error by quadrant of the target",
     [{ title: "Quadrant" }, { title: "Seconds", numeric: true }, { title: "Mean distance", numeric: true }, { title: "" }],
     quadrants.map(({ seconds, distance }, place) => {
       const bar = element("span", { class: "length", "aria-hidden": "true" });
@@ -94,20 +94,20 @@ function secondTable(targets, predictions) {
   );
 }
 
-// The clips to choose from, and the drawings of the one that is chosen.
-function clipChooser(row, data) {
+// A menu of clips, and the plots of the selected clip.
+function clipChooser(entry, data) {
   const select = element("select", {});
   for (const kind of ["Best", "Between", "Worst"]) {
-    const own = row.shown.filter((clip) => clip.kind === kind);
+    const own = entry.shown.filter((clip) => clip.kind === kind);
     const options = own.map((clip) => element("option", { value: clip.id }, `${clipName(clip)} (${number(clip.distance)})`));
     if (own.length) select.append(element("optgroup", { label: kind }, ...options));
   }
   const drawings = element("div", {});
   const draw = () => {
-    const clip = row.shown.find(({ id }) => id === select.value);
+    const clip = entry.shown.find(({ id }) => id === select.value);
     const known = data.clips[clip.place];
     const times = data.times[known.times];
-    const [targets, predictions] = [readPath(times, known), readPath(times, clip.path)];
+    const [targets, predictions] = [readPath(times, known.target), readPath(times, clip.path)];
     const trajectory = drawTrajectory(clip, targets, predictions);
     drawings.replaceChildren(
       trajectory,
@@ -115,7 +115,7 @@ function clipChooser(row, data) {
       figure(drawAxis("arousal", targets, predictions)),
       figure(
         drawAxis("valence", targets, predictions),
-        key("target", "━"), " target ", key("predicted", "╍"), " prediction, each with a band of one standard deviation",
+        key("target", "━"), " target ", key("predicted", "╍"), " prediction, with bands of one standard deviation",
       ),
       element("details", {}, element("summary", {}, "Numbers of this clip"), secondTable(targets, predictions)),
     );
@@ -131,7 +131,7 @@ function clipChooser(row, data) {
   return { node, choose };
 }
 
-// Brings out one second of a trajectory: its means and ellipses.
+// A slider that highlights one second of a trajectory: its means and ellipses.
 function secondSlider(trajectory, targets, predictions) {
   const slider = element("input", { type: "range", min: "0", max: String(targets.length - 1), value: "0" });
   const said = element("output", {});
@@ -154,24 +154,28 @@ function distanceOf(target, prediction) {
 }
 
 // Everything below the title of a panel.
-function panelContent(row, data, record) {
+function panelContent(entry, data, record) {
   const facts = element("dl", { class: "facts" });
-  for (const [name, value] of Object.entries(row.facts.lines)) facts.append(element("dt", {}, name), element("dd", {}, value));
-  if (row.reason !== undefined) {
-    return [facts, element("p", { class: "reason" }, `Nothing can be drawn: ${row.reason}.`), scoreTable(record)];
+  for (const [name, value] of Object.entries(entry.facts.lines)) facts.append(element("dt", {}, name), element("dd", {}, value));
+  if (entry.reason !== undefined) {
+    return [facts, element("p", { class: "reason" }, `No plots: ${entry.reason}.`), scoreTable(record)];
   }
-  const { node, choose } = clipChooser(row, data);
-  const of = (kind) => row.shown.filter((clip) => clip.kind === kind);
-  const part = row.clips.length < row.tested ? `, ${row.clips.length} of ${row.tested} drawn` : "";
+  const { node, choose } = clipChooser(entry, data);
+  const of = (kind) => entry.shown.filter((clip) => clip.kind === kind);
+  const part = entry.clips.length < entry.tested ? `, ${entry.clips.length} of them shown` : "";
   return [
     facts,
     element("div", { class: "halves" },
-      element("section", {}, element("h3", {}, `All ${row.tested} tested clips${part}`), drawClips(row.clips),
-        element("h3", {}, "Error by second"), drawSeconds(row.seconds, row.width), quadrantTable(row.quadrants)),
+      element("section", {}, element("h3", {}, `All ${entry.tested} tested clips${part}`), drawClips(entry.clips),
+        element("h3", {}, "Prediction against target"),
+        element("div", { class: "pair" }, drawAgreement("arousal", entry.clips), drawAgreement("valence", entry.clips)),
+        element("p", { class: "note" }, "Predictions on the dashed line equal the target."),
+        element("h3", {}, "Error by second"), drawSeconds(entry.seconds, entry.width), quadrantTable(entry.quadrants)),
       element("section", {}, element("h3", {}, "One clip, second by second"), node)),
-    element("p", { class: "note" }, "A clip stands for the first repeat in which it is tested; errors by second and quadrant are of all repeats."),
+    element("p", { class: "note" }, "Clips are shown as predicted in the first repeat that tests them; clips that no repeat tests are not shown. Errors by second and by quadrant cover all repeats."),
     clipTable("Best clips: prediction (target)", of("Best"), choose),
     clipTable("Worst clips: prediction (target)", of("Worst").reverse(), choose),
     scoreTable(record),
+    element("p", { class: "note" }, "SD: sample standard deviation. RMSE: root mean squared error. R²: coefficient of determination. CCC: concordance correlation coefficient. Pearson: correlation coefficient. Scores within clips are computed over the seconds of each clip and averaged over the clips where they are defined."),
   ];
 }

@@ -1,4 +1,4 @@
-"""MPEG audio for tests: a writer made from the standard's tables, files of LAME, and tags."""
+"""MPEG audio for tests: a writer based on the tables of the standard, files encoded by LAME, and tags."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def frame(
     length: int | None = None,
     body: bytes = b"",
 ) -> bytes:
-    """One frame of silence: the header's bits one after the other, the length by the standard's formula."""
+    """Return one frame of silence: the header bit by bit, the length by the formula of the standard."""
     index = TABLES["2" if version == "2.5" else version, layer].split().index(str(kbits))
     bits = "1" * 11 + VERSION_BITS[version] + LAYER_BITS[layer] + ("0" if crc else "1")
     bits += f"{index:04b}{RATES[version].index(rate):02b}{padding}0" + MODE_BITS[mode] + "00" + "0" + "1" + "00"
@@ -56,7 +56,7 @@ def frame(
 def lame_file(
     rate: int = 44100, channels: int = 2, mode: str = "CONSTANT", level: float = 0.7, seconds: float = 1.0
 ) -> bytes:
-    """A file as libsndfile and LAME make it."""
+    """Encode a file with libsndfile and LAME."""
     times = np.arange(round(rate * seconds))[:, None] / rate
     noise = 0.05 * np.random.default_rng(0).normal(size=(len(times), channels))
     sound = noise * (times > seconds / 2) + 0.3 * np.sin(2 * np.pi * 440 * times)
@@ -68,7 +68,7 @@ def lame_file(
 
 
 def frame_offsets(data: bytes) -> list[int]:
-    """Where the frames of a file of LAME begin, by the test's own tables: MPEG 1 layer III, 44,100 Hz."""
+    """Return the offsets of the frames of a LAME file (MPEG 1 layer III, 44,100 Hz), by the tables above."""
     rates, found, at = TABLES["1", 3].split(), [], 0
     while at < len(data):
         found.append(at)
@@ -78,7 +78,7 @@ def frame_offsets(data: bytes) -> list[int]:
 
 
 def bare_file() -> bytes:
-    """A file of LAME without the Info frame."""
+    """Return a LAME file without the Info frame."""
     data = lame_file()
     return data[frame_offsets(data)[1] :]
 

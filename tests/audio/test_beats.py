@@ -1,4 +1,4 @@
-"""Beats: equality with librosa's dynamic programme and tempo, odd inputs, and quality on rendered music."""
+"""Beats: equality with librosa's dynamic programming and tempo, unusual inputs, and quality on rendered music."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _excerpt(*, tempo: float, style: str, drums: bool, duration: float, seed: in
 
 
 def _clicks(bpm: float, seconds: float, seed: int) -> np.ndarray:
-    """Profile of noisy pulses, every fourth strong, with silence at both ends."""
+    """Make a profile of noisy pulses, every fourth one strong, with silence at both ends."""
     rng = np.random.default_rng(seed)
     profile = (0.1 * rng.random(round(seconds * FRAMES))).astype(np.float32)
     times = np.arange(1.0, seconds - 1.0, 60.0 / bpm)
@@ -94,8 +94,8 @@ def test_comb_finds_the_tempo_of_pulses(bpm: float) -> None:
 
 @pytest.mark.parametrize("around", [80.0, 160.0])
 @pytest.mark.parametrize(("pulses", "bpm"), [(4, 160.0), (8, 80.0)])
-def test_metre_takes_the_octave_whose_bars_carry_the_harmony(pulses: int, bpm: float, around: float) -> None:
-    # The same pulses, every second weaker; only the chords tell whether they are beats or halves of beats.
+def test_metre_chooses_the_octave_whose_bars_match_the_harmony(pulses: int, bpm: float, around: float) -> None:
+    # Every second pulse is weaker; only the chords show whether pulses are beats or half beats.
     profile = np.full(round(20.0 * FRAMES), 0.01, np.float32)
     profile[np.round(np.arange(0.0, 20.0, 0.75) * FRAMES).astype(int)] = 1.0
     profile[np.round(np.arange(0.375, 20.0, 0.75) * FRAMES).astype(int)] = 0.35
@@ -135,7 +135,7 @@ _NOISE = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
         pytest.param(np.eye(1, RATE, RATE // 2, dtype=np.float32)[0], id="one click"),
     ],
 )
-def test_odd_signals(samples: np.ndarray, profile: str, tempo: str) -> None:
+def test_unusual_signals(samples: np.ndarray, profile: str, tempo: str) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         beats = track_beats(samples, RATE, BeatConfig(profile=profile, tempo=tempo))
@@ -180,7 +180,7 @@ def test_config_names_the_field(name: str, value: object) -> None:
 def test_quality_on_rendered_music(drums: bool, step: int, floor: float) -> None:
     styles = ("rock", "ballad", "dance", "swing", "bossa", "folk", "waltz")
     ours, librosas = [], []
-    # Fewer excerpts would tell little: one octave error in 25 moves the mean by more than a hundredth.
+    # With fewer excerpts the mean is unreliable: one octave error in 25 changes it by more than a hundredth.
     for tempo in range(60, 181, step):
         for style in styles:
             excerpt = _excerpt(tempo=tempo, style=style, drums=drums, duration=24.0, seed=7000 + tempo)

@@ -1,4 +1,4 @@
-"""Decoding against librosa.load, parts of files, and files that are no good."""
+"""Decoding compared with librosa.load, parts of files, and unusable files."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ RATES = (22050, 44100, 48000)
 
 
 def _sound(rate: int, channels: int, *, seconds: float = 1.0) -> np.ndarray:
-    """Tones that differ between the channels, fading in, with a little noise."""
+    """Make tones that differ between the channels and fade in, with a little noise."""
     time = np.arange(round(seconds * rate)) / rate
     noise = np.random.default_rng(0).normal(size=(len(time), channels))
     tones = [np.sin(2 * np.pi * 220 * (place + 1) * time) for place in range(channels)]
@@ -43,7 +43,7 @@ def _librosa(path: Path, rate: int, offset: float = 0.0, duration: float | None 
         return librosa.load(path, sr=rate, offset=offset, duration=duration)[0]
 
 
-# What is decoded
+# Valid files
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -51,10 +51,10 @@ def _librosa(path: Path, rate: int, offset: float = 0.0, duration: float | None 
 @pytest.mark.parametrize("rate", RATES)
 def test_librosa(folder: Path, rate: int, channels: int, suffix: str) -> None:
     path = folder / f"{rate}-{channels}{suffix}"
-    found, wanted = decode(path), _librosa(path, 22050)
+    found, expected = decode(path), _librosa(path, 22050)
     assert found.dtype == np.float32
-    assert found.shape == wanted.shape
-    np.testing.assert_allclose(found, wanted, atol=1e-6)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def test_samples_of_a_lossless_file_at_its_own_rate(folder: Path) -> None:
@@ -84,14 +84,14 @@ def test_parts(folder: Path, suffix: str, start: float, duration: float | None) 
     # Parts that are whole numbers of samples at this rate.
     path = folder / f"48000-2{suffix}"
     found = decode(path, start=start, duration=duration)
-    wanted = _librosa(path, 22050, start, duration)
-    assert found.shape == wanted.shape
-    np.testing.assert_allclose(found, wanted, atol=1e-4 if suffix == ".mp3" else 1e-6)
+    expected = _librosa(path, 22050, start, duration)
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-4 if suffix == ".mp3" else 1e-6)
     if suffix == ".wav":
         assert len(found) == round((min(1.0, start + (duration or 9)) - start) * 22050)
 
 
-def test_a_part_is_what_stands_there(folder: Path) -> None:
+def test_a_part_equals_a_slice_of_the_file(folder: Path) -> None:
     path = folder / "44100-1.flac"
     whole = decode(path, sample_rate=44100)
     np.testing.assert_array_equal(decode(path, sample_rate=44100, start=0.5, duration=0.25), whole[22050:33075])
@@ -105,11 +105,11 @@ def test_a_part_after_the_end_is_empty(folder: Path, start: float) -> None:
         assert found.dtype == np.float32
 
 
-def test_no_duration_at_all(folder: Path) -> None:
+def test_a_duration_of_zero(folder: Path) -> None:
     assert decode(folder / "44100-2.wav", duration=0.0).shape == (0,)
 
 
-def test_an_empty_file_of_a_good_form(tmp_path: Path) -> None:
+def test_a_valid_file_without_samples(tmp_path: Path) -> None:
     soundfile.write(tmp_path / "empty.wav", np.zeros(0, np.float32), 22050)
     assert decode(tmp_path / "empty.wav").shape == (0,)
 
@@ -123,20 +123,20 @@ def test_other_rates(folder: Path, rate: int) -> None:
 def test_resampling_keeps_the_tone(tmp_path: Path) -> None:
     path = tmp_path / "tone.wav"
     soundfile.write(path, np.sin(2 * np.pi * 1000 * np.arange(48000) / 48000), 48000, subtype="FLOAT")
-    wanted = np.sin(2 * np.pi * 1000 * np.arange(22050) / 22050)
+    expected = np.sin(2 * np.pi * 1000 * np.arange(22050) / 22050)
     found = decode(path)
     assert len(found) == 22050
-    np.testing.assert_allclose(found[500:-500], wanted[500:-500], atol=1e-4)
+    np.testing.assert_allclose(found[500:-500], expected[500:-500], atol=1e-4)
 
 
-def test_the_name_decides_nothing(folder: Path, tmp_path: Path) -> None:
+def test_the_file_name_does_not_matter(folder: Path, tmp_path: Path) -> None:
     for suffix in SUFFIXES:
         path = tmp_path / f"{suffix[1:]}.bin"
         shutil.copy(folder / f"22050-1{suffix}", path)
         np.testing.assert_array_equal(decode(path), decode(folder / f"22050-1{suffix}"))
 
 
-def test_names_that_are_hard(folder: Path, tmp_path: Path) -> None:
+def test_difficult_file_names(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "Dvořák – «Rusalka» 100% #1?.flac"
     shutil.copy(folder / "22050-1.flac", path)
     assert len(decode(path)) == 22050
@@ -156,15 +156,15 @@ def test_real_music(real_data: Path) -> None:
     found = 0
     for path in sorted((real_data / "audio").iterdir()):
         if path.suffix in (".ogg", ".mp3"):
-            part, wanted = decode(path, start=1.0, duration=1.0), _librosa(path, 22050, 1.0, 1.0)
-            assert part.shape == wanted.shape
-            np.testing.assert_allclose(part, wanted, atol=1e-4)
+            part, expected = decode(path, start=1.0, duration=1.0), _librosa(path, 22050, 1.0, 1.0)
+            assert part.shape == expected.shape
+            np.testing.assert_allclose(part, expected, atol=1e-4)
             assert rms_db(part) < 0
             found += 1
     assert found >= 8
 
 
-# What cannot be
+# Invalid files
 
 
 def _refused(path: Path, reason: str) -> None:
@@ -204,11 +204,11 @@ def test_truncated_flac(folder: Path, tmp_path: Path) -> None:
     assert caught.value.reason in ("truncated", "undecodable")
 
 
-def test_truncated_wav_is_just_shorter(folder: Path, tmp_path: Path) -> None:
+def test_a_truncated_wav_is_only_shorter(folder: Path, tmp_path: Path) -> None:
     path = tmp_path / "cut.wav"
     content = (folder / "44100-2.wav").read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    # libsndfile takes a WAV's length from the file, not from its header.
+    # libsndfile takes the length of a WAV from the file size, not from its header.
     assert len(decode(path)) == pytest.approx(len(decode(folder / "44100-2.wav")) / 2, abs=50)
 
 
@@ -226,11 +226,11 @@ def test_samples_that_are_not_finite(tmp_path: Path, bad: float, channels: int) 
     sound[1000, channels - 1] = bad
     soundfile.write(path, sound, 44100, subtype="FLOAT")
     _refused(path, "undecodable")
-    # A part without them is good.
+    # A part without them can be decoded.
     assert len(decode(path, start=0.5)) == 11025
 
 
-def test_opposite_infinities_do_not_hide(tmp_path: Path) -> None:
+def test_opposite_infinities_are_found(tmp_path: Path) -> None:
     path = tmp_path / "bad.wav"
     sound = _sound(22050, 2)
     sound[10] = [np.inf, -np.inf]
@@ -247,13 +247,13 @@ def test_opposite_infinities_do_not_hide(tmp_path: Path) -> None:
         {"start": float("nan")},
     ],
 )
-def test_parts_that_make_no_sense(folder: Path, part: dict[str, Any]) -> None:
+def test_invalid_parts(folder: Path, part: dict[str, Any]) -> None:
     with pytest.raises((AudioError, ValueError)):
         decode(folder / "22050-1.wav", **part)
 
 
 @pytest.mark.parametrize("rate", [0, -22050])
-def test_rates_that_make_no_sense(folder: Path, rate: int) -> None:
+def test_invalid_rates(folder: Path, rate: int) -> None:
     with pytest.raises((AudioError, ValueError)):
         decode(folder / "22050-1.wav", sample_rate=rate)
 

@@ -1,4 +1,4 @@
-"""One recording under two names is known again, and different ones are not taken for it."""
+"""Versions of one recording are recognised, and different recordings are not confused."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RNG = np.random.default_rng
 
 
 def _piece(seed: int, seconds: float = 8.0) -> np.ndarray:
-    """Notes of random pitch and length over noise bursts."""
+    """Make notes of random pitch and length over bursts of noise."""
     generator = RNG(seed)
     time = np.arange(round(seconds * SAMPLE_RATE)) / SAMPLE_RATE
     sound = np.zeros(len(time))
@@ -63,21 +63,21 @@ def test_versions_of_one_recording(tmp_path: Path) -> None:
 def test_other_recordings() -> None:
     sounds = [_piece(seed) for seed in range(8)]
     assert _same(*sounds) == []
-    # Beyond the shift that is looked for, the same piece is another clip.
+    # The same piece, shifted by more than the search range, counts as another clip.
     assert _same(sounds[0], sounds[0][round(2.5 * SAMPLE_RATE) :]) == []
     assert _same(np.zeros(SAMPLE_RATE * 4), np.zeros(SAMPLE_RATE * 4)) == []
 
 
-def test_only_pairs_that_are_wanted() -> None:
+def test_only_requested_pairs_are_compared() -> None:
     prints = [fingerprint(_piece(0)), fingerprint(_piece(1)), fingerprint(_piece(0))]
-    wanted = np.zeros((3, 3), bool)
-    assert same_recordings(prints, wanted) == []
-    wanted[0, 2] = wanted[2, 0] = True
-    assert same_recordings(prints, wanted) == [(0, 2)]
+    expected = np.zeros((3, 3), bool)
+    assert same_recordings(prints, expected) == []
+    expected[0, 2] = expected[2, 0] = True
+    assert same_recordings(prints, expected) == [(0, 2)]
 
 
 def test_similarity_is_a_correlation() -> None:
-    # Of two prints without a common shift, worked out by numpy.
+    # Two fingerprints without a shift, computed with numpy.
     one, other = (RNG(seed).normal(size=(300, 24)).astype(np.float32) for seed in (0, 1))
     mixed = np.asarray(one + 0.2 * other, np.float32)
     expected = np.sum(one * mixed) / np.sqrt(np.sum(one**2) * np.sum(mixed**2))

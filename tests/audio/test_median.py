@@ -1,4 +1,4 @@
-"""Running medians against sorted windows and scipy."""
+"""Running medians compared with sorted windows and scipy."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_sorted_windows(rows: int, columns: int, size: int, axis: int, seed: int
 
 @pytest.fixture
 def interpreted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """The kernels as Python and with few lanes: no second of compiling a size, and every index is checked."""
+    """Run the kernels as Python, with few lanes: nothing is compiled for each size, and every index is checked."""
     monkeypatch.setattr(median._jit, "njit", lambda function: function)
     monkeypatch.setattr(median, "LANES", 4)
     median._kernel.cache_clear()
@@ -75,11 +75,11 @@ def test_scipy(size: int) -> None:
         for axis, shape in enumerate([(length, 66), (66, length)]):
             values = np.random.default_rng(length).exponential(size=shape).astype(np.float32)
             window = (size, 1) if axis == 0 else (1, size)
-            wanted = scipy.ndimage.median_filter(values, size=window, mode="reflect")
+            expected = scipy.ndimage.median_filter(values, size=window, mode="reflect")
             if size > 8 * length:
-                # scipy 1.17 goes wrong on lines of 2, 4 and 6 there.
-                wanted = _sorted_windows(values, size, axis)
-            assert running_median(values, size=size, axis=axis).tobytes() == wanted.tobytes()
+                # scipy 1.17 is wrong on lines of 2, 4 and 6 here.
+                expected = _sorted_windows(values, size, axis)
+            assert running_median(values, size=size, axis=axis).tobytes() == expected.tobytes()
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -95,9 +95,9 @@ def test_extreme_numbers(axis: int) -> None:
 def test_by_hand(axis: int) -> None:
     line = np.array([5, 1, 4, 2, 3], np.float32)
     # Reflected: 5 | 5 1 4 2 3 | 3.
-    wanted = np.array([5, 4, 2, 3, 3], np.float32)
-    values, wanted = (np.expand_dims(part, 1 - axis) for part in (line, wanted))
-    np.testing.assert_array_equal(running_median(values, size=3, axis=axis), wanted)
+    expected = np.array([5, 4, 2, 3, 3], np.float32)
+    values, expected = (np.expand_dims(part, 1 - axis) for part in (line, expected))
+    np.testing.assert_array_equal(running_median(values, size=3, axis=axis), expected)
 
 
 @pytest.mark.parametrize("axis", [0, 1])
@@ -115,7 +115,7 @@ def test_memory_layout_does_not_matter(axis: int, order: str) -> None:
     np.testing.assert_array_equal(values, kept)
 
 
-def test_a_window_of_one_copies() -> None:
+def test_a_window_of_one_copies_the_input() -> None:
     values = np.random.default_rng(4).normal(size=(4, 5)).astype(np.float32)
     found = running_median(values, size=1, axis=0)
     np.testing.assert_array_equal(found, values)
@@ -124,7 +124,7 @@ def test_a_window_of_one_copies() -> None:
 
 
 @pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
-def test_nothing(shape: tuple[int, int]) -> None:
+def test_empty_matrices(shape: tuple[int, int]) -> None:
     assert running_median(np.zeros(shape, np.float32), size=9, axis=0).shape == shape
 
 

@@ -1,4 +1,4 @@
-"""The frame walk against files of LAME and of a writer made from the standard's tables, and against damage."""
+"""The frame walk on files of LAME, on files written from the tables of the standard, and on damaged files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REASONS = {"bad_frames", "truncated", "undecodable"}
 
 
 def _crc(data: bytes) -> int:
-    """Bit by bit, as the standard's figure has it."""
+    """Compute the CRC bit by bit, as in the figure of the standard."""
     register = 0xFFFF
     for byte in data:
         for place in range(7, -1, -1):
@@ -54,7 +54,7 @@ def _reason(data: bytes) -> str:
     return caught.value.reason
 
 
-# Sound files
+# Valid files
 
 
 @pytest.mark.parametrize("rate", [8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000])
@@ -68,7 +68,7 @@ def test_files_of_lame(rate: int, channels: int, mode: str, tmp_path: Path) -> N
     assert (found.sample_rate, found.channels, found.layer) == (rate, channels, 3)
     assert found.version == ("1" if rate >= 32000 else "2" if rate >= 16000 else "2.5")
     decoded = found.frames * found.samples_per_frame
-    if found.gapless is None:  # LAME leaves the Info frame out where it would not fit
+    if found.gapless is None:  # LAME omits the Info frame if it would not fit
         assert (mode, rate in (11025, 12000, 24000), found.header_frames) == ("CONSTANT", True, None)
         assert rate + 576 <= decoded < rate + 576 + 2 * found.samples_per_frame + 529
     else:
@@ -89,7 +89,7 @@ def test_variable_bit_rate() -> None:
 
 
 @pytest.mark.parametrize("command", ["ffprobe", "mpg123"])
-def test_other_programs_count_the_same(command: str, tmp_path: Path) -> None:
+def test_counts_agree_with_other_programs(command: str, tmp_path: Path) -> None:
     if shutil.which(command) is None:
         pytest.skip(f"{command} is not installed")
     path = tmp_path / "a.mp3"
@@ -179,12 +179,12 @@ def test_vbri() -> None:
 
 @pytest.mark.parametrize("audio", [lame_file(), bare_file(), frame("1", 2), frame("2", 2, 24000, 64) * 3])
 def test_tags(audio: bytes) -> None:
-    wanted = walk(audio)
+    expected = walk(audio)
     for tag in HEAD:
-        assert walk(tag + audio) == wanted
+        assert walk(tag + audio) == expected
     for tag in TAIL:
-        assert walk(audio + tag) == wanted
-        assert walk(HEAD[1] + audio + tag) == wanted
+        assert walk(audio + tag) == expected
+        assert walk(HEAD[1] + audio + tag) == expected
         if audio != bare_file() and tag[0] != 0 and tag[-1] != 0:  # zeros may fill the cut frame
             assert _reason(audio[:-140] + tag) in ("truncated", "bad_frames")
         assert _reason(audio + b"junk" + tag) in ("bad_frames", "undecodable")
@@ -221,12 +221,12 @@ def test_a_bit_of_a_header_flipped(bit: int) -> None:
     data[frame_offsets(lame_file())[9] + bit // 8] ^= 0x80 >> bit % 8
     if bit == 23:
         assert walk(bytes(data)).frames == walk(lame_file()).frames  # private
-    else:  # twice the bit rate may lead over just two frames, but then their number is wrong
+    else:  # twice the bit rate may skip exactly two frames, but then their number is wrong
         assert _reason(bytes(data)) in ("bad_frames", "truncated")
 
 
 @pytest.mark.parametrize("bytes_", [1, 3, 100, 417, 418])
-def test_bytes_missing_or_too_many(bytes_: int) -> None:
+def test_missing_or_extra_bytes(bytes_: int) -> None:
     data, offsets = lame_file(), frame_offsets(lame_file())
     for at in (offsets[9], offsets[9] + 2, offsets[9] + 200):
         assert _reason(data[:at] + data[at + bytes_ :]) in ("bad_frames", "truncated")
@@ -243,7 +243,7 @@ def test_cut_everywhere() -> None:
         assert _reason(data[:cut]) in ("truncated", "undecodable")
 
 
-def test_a_cut_frame_whose_main_data_are_whole() -> None:
+def test_a_cut_frame_with_complete_main_data() -> None:
     # 100 bits of main data in the first granule's first channel.
     side = int("0" * 20 + f"{100:012b}" + "0" * 224, 2).to_bytes(32, "big")
     audio = frame() * 3 + frame(body=side)[: 36 + 13]
@@ -254,10 +254,10 @@ def test_a_cut_frame_whose_main_data_are_whole() -> None:
 @pytest.mark.parametrize(
     "bits",
     [
-        "0" * 20 + f"{4095:012b}",  # main data that reach beyond the frame
+        "0" * 20 + f"{4095:012b}",  # main data that extend beyond the frame
         "0" * 20 + "0" * 12 + f"{289:09b}",
         "0" * 20 + "0" * 33 + "100",
-        f"{300:09b}" + "0" * 11 + "0" * 12,  # begins within the frame before, whose data fill it
+        f"{300:09b}" + "0" * 11 + "0" * 12,  # begins within the previous frame, which its own data fill
     ],
 )
 def test_impossible_side_information(bits: str) -> None:
@@ -289,11 +289,11 @@ def test_files_joined() -> None:
         b"RIFF\0\0\0\0WAVEfmt ",
     ],
 )
-def test_no_mpeg_audio(data: bytes) -> None:
+def test_files_that_are_not_mpeg_audio(data: bytes) -> None:
     assert _reason(data) == "undecodable"
 
 
-def test_four_bytes_of_a_header_and_no_file(tmp_path: Path) -> None:
+def test_a_header_of_four_bytes_alone(tmp_path: Path) -> None:
     assert _reason(b"\xff\xfb\x90\x00") == "truncated"
     with pytest.raises(AudioError, match="no such audio file") as caught:
         walk(tmp_path / "none.mp3")
@@ -321,15 +321,15 @@ def test_any_mutation_gets_a_verdict(data: st.DataObject) -> None:
             file[at:at] = data.draw(st.one_of(st.sampled_from(_PIECES), st.binary(max_size=50)))
         elif change == "end":
             del file[at:]
-    began = time.perf_counter()
+    start = time.perf_counter()
     try:
         assert isinstance(walk(bytes(file)), FrameWalk)
     except AudioError as error:
         assert error.reason in REASONS
-    assert time.perf_counter() - began < 1.0
+    assert time.perf_counter() - start < 1.0
 
 
-# Files that nobody here made
+# Files from other sources
 
 SOUND = "M2L3_bitrate_16_all M2L3_bitrate_22_all M2L3_bitrate_24_all M2L3_compl24 M2L3_noise ILL2_layer3"
 SOUND += " l3-compl l3-he_32khz l3-he_44khz l3-he_48khz l3-he_free l3-hecommon l3-si l3-si_block l3-si_huff l3-test45"

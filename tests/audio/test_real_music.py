@@ -1,6 +1,6 @@
-"""Real music through our chain and through librosa's functions: profiles, spectra and beats agree.
+"""On real music, profiles, spectra and beats agree with librosa's functions.
 
-Where numbers are compared, the largest difference is at most 1e-5 of the largest number of the reference.
+Differences are at most 1e-5 of the maximum of the reference.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def music(request: pytest.FixtureRequest, real_data: Path) -> np.ndarray:
     return decode(real_data / "audio" / request.param, duration=45.0)
 
 
-def test_no_piece_is_left_out(real_data: Path) -> None:
+def test_all_pieces_are_used(real_data: Path) -> None:
     assert {path.name for path in (real_data / "audio").iterdir() if path.suffix in (".ogg", ".mp3")} == set(PIECES)
 
 
@@ -46,9 +46,9 @@ def _librosas_onsets(samples: np.ndarray) -> np.ndarray:
     return np.pad(np.maximum(level[:, 8:] - level[:, :-8], 0).mean(axis=0), (8, 0))
 
 
-def _close(found: np.ndarray, wanted: np.ndarray) -> None:
-    assert found.shape == wanted.shape
-    assert np.abs(found - wanted).max() <= 1e-5 * np.abs(wanted).max()
+def _close(found: np.ndarray, expected: np.ndarray) -> None:
+    assert found.shape == expected.shape
+    assert np.abs(found - expected).max() <= 1e-5 * np.abs(expected).max()
 
 
 def test_onset_profile(music: np.ndarray) -> None:
@@ -59,8 +59,8 @@ def test_timbre(music: np.ndarray) -> None:
     part = music[: 10 * RATE]
     hits = librosa.decompose.hpss(np.abs(librosa.stft(part, n_fft=512, hop_length=256)), kernel_size=31)[1]
     mel = librosa.feature.melspectrogram(S=hits**2, sr=RATE, n_fft=512, n_mels=40)
-    wanted = librosa.feature.mfcc(S=librosa.power_to_db(mel, top_db=80), n_mfcc=20).T
-    _close(percussion_timbre(part, RATE, TimbreConfig()), wanted)
+    expected = librosa.feature.mfcc(S=librosa.power_to_db(mel, top_db=80), n_mfcc=20).T
+    _close(percussion_timbre(part, RATE, TimbreConfig()), expected)
 
 
 def test_pitch(music: np.ndarray) -> None:
@@ -74,17 +74,17 @@ def test_pitch(music: np.ndarray) -> None:
 
 
 def test_librosas_tempo_gives_librosas_beats(music: np.ndarray) -> None:
-    # Ours takes every 64th column of the tempogram; librosa takes six seconds for 45 of music, so it gets 10.
+    # We use every 64th column of the tempogram. librosa needs six seconds for 45 seconds of music, so it gets 10.
     part = music[: 10 * RATE]
-    _, wanted = librosa.beat.beat_track(
+    _, expected = librosa.beat.beat_track(
         onset_envelope=_librosas_onsets(part), sr=RATE, hop_length=64, tightness=400, units="time"
     )
     found = track_beats(part, RATE, BeatConfig(tempo="librosa", std_bpm=1.0))
     assert len(found) > 5
-    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("tempo", ["metre", "librosa"])
-def test_every_64th_column_gives_the_beats_of_all(music: np.ndarray, tempo: str) -> None:
-    found, wanted = (track_beats(music, RATE, BeatConfig(tempo=tempo, tempo_step=step)) for step in (64, 1))
-    np.testing.assert_array_equal(found, wanted)
+def test_every_64th_column_gives_the_same_beats_as_all_columns(music: np.ndarray, tempo: str) -> None:
+    found, expected = (track_beats(music, RATE, BeatConfig(tempo=tempo, tempo_step=step)) for step in (64, 1))
+    np.testing.assert_array_equal(found, expected)

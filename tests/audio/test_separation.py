@@ -1,4 +1,4 @@
-"""Separation against librosa's, and on spectra whose parts are known."""
+"""Separation compared with librosa's, and on spectra whose parts are known."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SETTINGS = [(31, 2.0), (17, 2.0), (9, 4.0), (9, 1.0), (31, 1.5)]
 
 @pytest.fixture(scope="module")
 def spectrum() -> np.ndarray:
-    """Ridges along time, ridges along frequency, noise, silence: (frames, bins)."""
+    """Ridges along time, ridges along frequency, noise and silence, shape (frames, bins)."""
     rng = np.random.default_rng(0)
     values = 0.05 * rng.exponential(size=(120, 90))
     values[:, 20] += 1
@@ -31,14 +31,14 @@ def _librosa(spectrum: np.ndarray, kernel: int, power: float) -> tuple[np.ndarra
 @pytest.mark.parametrize(("kernel", "power"), SETTINGS)
 def test_librosa(spectrum: np.ndarray, kernel: int, power: float) -> None:
     config = SeparationConfig(kernel, power)
-    wanted = _librosa(spectrum, kernel, power)
-    for found, reference in zip((harmonic(spectrum, config), percussive(spectrum, config)), wanted, strict=True):
+    expected = _librosa(spectrum, kernel, power)
+    for found, reference in zip((harmonic(spectrum, config), percussive(spectrum, config)), expected, strict=True):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, reference, rtol=2e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize(("kernel", "power"), SETTINGS)
-def test_both_parts_add_up(spectrum: np.ndarray, kernel: int, power: float) -> None:
+def test_both_parts_add_up_to_the_input(spectrum: np.ndarray, kernel: int, power: float) -> None:
     config = SeparationConfig(kernel, power)
     kept, hit = harmonic(spectrum, config), percussive(spectrum, config)
     np.testing.assert_allclose(kept + hit, spectrum, rtol=1e-6)
@@ -79,7 +79,7 @@ def test_silence_and_flat_spectra() -> None:
             np.testing.assert_array_equal(part, flat / 2)
 
 
-def test_a_lone_point_is_split_in_half() -> None:
+def test_an_isolated_point_is_split_equally() -> None:
     # Both medians are 0 there.
     values = np.zeros((40, 50), np.float32)
     values[20, 20] = 4
@@ -96,7 +96,7 @@ def test_clips_shorter_than_the_window(shape: tuple[int, int]) -> None:
     np.testing.assert_allclose(kept + hit, values, rtol=1e-6)
 
 
-def test_the_input_is_left_alone(spectrum: np.ndarray) -> None:
+def test_the_input_is_not_changed(spectrum: np.ndarray) -> None:
     kept = spectrum.copy()
     harmonic(spectrum, SeparationConfig(9))
     percussive(spectrum, SeparationConfig(9))
@@ -121,11 +121,11 @@ def test_wrong_power(power: float) -> None:
 
 def test_infinite_power_is_a_hard_mask(spectrum: np.ndarray) -> None:
     config = SeparationConfig(9, float("inf"))
-    wanted = _librosa(spectrum, 9, float("inf"))
+    expected = _librosa(spectrum, 9, float("inf"))
     heard = spectrum > 0
-    # librosa gives what both medians share to the percussive part alone.
+    # librosa assigns ties of the two medians to the percussive part alone.
     found = harmonic(spectrum, config), percussive(spectrum, config)
     shared = (np.abs(found[0] - found[1]) < 1e-9) & heard
     assert shared.mean() < 0.1
-    for part, reference in zip(found, wanted, strict=True):
+    for part, reference in zip(found, expected, strict=True):
         np.testing.assert_allclose(part[~shared], reference[~shared], rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Standard features against librosa and by hand, and Echo Nest timbre against files made here and real ones."""
+"""Standard features compared with librosa and by hand; Echo Nest timbre from generated and real files."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def music() -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def magnitudes(music: np.ndarray) -> np.ndarray:
-    """As librosa sees it, (bins, frames)."""
+    """Magnitudes computed by librosa, shape (bins, frames)."""
     return np.abs(librosa.stft(music))
 
 
@@ -57,13 +57,13 @@ def spectrum(music: np.ndarray) -> np.ndarray:
     return CONFIG.spectrum(music)
 
 
-def _close(found: np.ndarray, wanted: np.ndarray) -> None:
+def _close(found: np.ndarray, expected: np.ndarray) -> None:
     assert found.dtype == np.float32
-    assert found.shape == wanted.shape
-    np.testing.assert_allclose(found, wanted, atol=1e-4 * np.ptp(wanted))
+    assert found.shape == expected.shape
+    np.testing.assert_allclose(found, expected, atol=1e-4 * np.ptp(expected))
 
 
-# Against librosa
+# Compared with librosa
 
 
 def test_spectrum(spectrum: np.ndarray, magnitudes: np.ndarray) -> None:
@@ -93,10 +93,10 @@ def test_centroid(spectrum: np.ndarray, magnitudes: np.ndarray) -> None:
 
 def test_rolloff(spectrum: np.ndarray, magnitudes: np.ndarray) -> None:
     found = spectral_shape(spectrum, CONFIG)[:, 2]
-    wanted = librosa.feature.spectral_rolloff(S=magnitudes, sr=RATE)[0]
-    # A bin's centre; where rounding decides between two neighbours, one of them.
-    assert np.abs(found - wanted).max() <= 1.01 * RATE / 2048
-    assert (np.abs(found - wanted) < 0.01).mean() > 0.97
+    expected = librosa.feature.spectral_rolloff(S=magnitudes, sr=RATE)[0]
+    # The centre of a bin; rounding may decide between two neighbours.
+    assert np.abs(found - expected).max() <= 1.01 * RATE / 2048
+    assert (np.abs(found - expected) < 0.01).mean() > 0.97
 
 
 def test_flatness(spectrum: np.ndarray, magnitudes: np.ndarray) -> None:
@@ -105,12 +105,12 @@ def test_flatness(spectrum: np.ndarray, magnitudes: np.ndarray) -> None:
 
 def test_contrast(spectrum: np.ndarray, magnitudes: np.ndarray) -> None:
     found = spectral_contrast(spectrum, CONFIG)
-    wanted = librosa.feature.spectral_contrast(S=magnitudes, sr=RATE).T
-    # librosa cuts peaks and valleys at 80 dB below the loudest of each; louder frames are not touched by that.
+    expected = librosa.feature.spectral_contrast(S=magnitudes, sr=RATE).T
+    # librosa limits peaks and valleys to 80 dB below the maximum; louder frames are not affected.
     heard = found[:, 7:].min(axis=1) > found[:, 7:].max() - 79
     assert heard.mean() > 0.8
-    assert found.shape == (len(wanted), 14)
-    _close(found[heard, :7], wanted[heard])
+    assert found.shape == (len(expected), 14)
+    _close(found[heard, :7], expected[heard])
 
 
 # By hand
@@ -120,9 +120,9 @@ def test_shape_of_a_small_spectrum() -> None:
     config = FrameConfig(sample_rate=80, n_fft=8)
     frames = np.array([[1, 1, 1, 1, 0], [0, 0, 0, 0, 2], [1, 0, 0, 0, 1]], np.float32)
     found = spectral_shape(frames, config)
-    # Bins lie at 0, 10, 20, 30 and 40 Hz.
+    # Bins are at 0, 10, 20, 30 and 40 Hz.
     np.testing.assert_allclose(found[:, 0], [15, 40, 20], rtol=1e-6)
-    # Shares: a quarter each; all in the last; halves at both ends.
+    # Shares: a quarter each; all in the last bin; half at each end.
     np.testing.assert_allclose(found[:, 1], [0, np.sqrt(4 / 16 + 1), np.sqrt(1 / 4 + 1 / 4)], rtol=1e-6)
     # 85 % of 4, 2 and 2 are reached at the fourth, last and last bin.
     np.testing.assert_allclose(found[:, 2], [30, 40, 40], rtol=1e-6)
@@ -132,14 +132,14 @@ def test_shape_of_a_small_spectrum() -> None:
 def test_flux_by_loops(spectrum: np.ndarray) -> None:
     found = spectral_shape(spectrum, CONFIG)[:, 1]
     shares = [frame / frame.sum() if frame.sum() > 0 else frame for frame in spectrum.astype(np.float64)]
-    wanted = [0.0] + [np.sqrt(sum((a - b) ** 2)) for a, b in zip(shares[1:], shares[:-1], strict=True)]
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+    expected = [0.0] + [np.sqrt(sum((a - b) ** 2)) for a, b in zip(shares[1:], shares[:-1], strict=True)]
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_flux_does_not_depend_on_loudness(spectrum: np.ndarray) -> None:
     louder = spectrum * np.float32(7)
-    found, wanted = (spectral_shape(part, CONFIG)[:, 1] for part in (louder, spectrum))
-    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-6)
+    found, expected = (spectral_shape(part, CONFIG)[:, 1] for part in (louder, spectrum))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
 def test_contrast_by_loops(spectrum: np.ndarray) -> None:
@@ -187,7 +187,7 @@ def test_very_quiet_and_very_loud(music: np.ndarray, name: str, level: float) ->
     assert np.isfinite(found).all()
 
 
-def test_what_silence_is() -> None:
+def test_definition_of_silence() -> None:
     quiet = CONFIG.spectrum(np.zeros(RATE, np.float32))
     assert not chroma(quiet, CONFIG).any()
     np.testing.assert_allclose(spectral_shape(quiet, CONFIG), np.tile([0, 0, 0, 1], (len(quiet), 1)), atol=1e-5)
@@ -231,18 +231,18 @@ def test_segments_are_read(tmp_path: Path) -> None:
     assert (found.track_id, found.duration) == (None, None)
 
 
-def test_seconds_weigh_segments_by_their_share() -> None:
+def test_segments_are_weighted_by_their_share_of_the_second() -> None:
     starts = np.array([0.0, 0.25, 1.0, 1.9, 2.1])
     timbre = _timbre(5)
     found = timbre_per_second(Segments(starts, timbre), offset=0.0, seconds=np.array([1.0, 2.0, 3.0, 9.0]))
     np.testing.assert_allclose(found[0], 0.25 * timbre[0] + 0.75 * timbre[1])
     np.testing.assert_allclose(found[1], 0.9 * timbre[2] + 0.1 * timbre[3])
     np.testing.assert_allclose(found[2], 0.1 * timbre[3] + 0.9 * timbre[4])
-    # The last segment lasts.
+    # The last segment continues to the end.
     np.testing.assert_allclose(found[3], timbre[4])
 
 
-def test_a_clip_begins_within_its_song() -> None:
+def test_a_clip_that_starts_within_its_song() -> None:
     starts = np.array([0.0, 30.0, 30.5, 31.25])
     timbre = _timbre(4)
     found = timbre_per_second(Segments(starts, timbre), offset=29.5, seconds=np.array([1.0, 2.0]))
@@ -250,7 +250,7 @@ def test_a_clip_begins_within_its_song() -> None:
     np.testing.assert_allclose(found[1], 0.75 * timbre[2] + 0.25 * timbre[3])
 
 
-def test_before_the_first_segment_its_value_holds() -> None:
+def test_the_first_segment_extends_to_the_start() -> None:
     timbre = _timbre(2)
     found = timbre_per_second(Segments(np.array([1.4, 1.8]), timbre), offset=0.0, seconds=np.array([1.0, 2.0]))
     np.testing.assert_allclose(found[0], timbre[0])
@@ -284,7 +284,7 @@ def test_missing_analysis(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no HDF5 at all", b"\x89HDF\r\n\x1a\n" + bytes(200)])
-def test_no_hdf5(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_hdf5(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "song.h5"
     path.write_bytes(content)
     _refused(path, "segments_start", "segments_timbre")
@@ -341,7 +341,7 @@ def test_a_group_in_place_of_an_array(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("starts", [[0.0, 2.0, 1.0], [3.0, 2.0, 1.0]])
-def test_segments_that_do_not_rise(tmp_path: Path, starts: list[float]) -> None:
+def test_segments_that_are_not_in_order(tmp_path: Path, starts: list[float]) -> None:
     _refused(_msd(tmp_path / "song.h5", starts, _timbre(3)), "segments_start")
 
 

@@ -1,4 +1,4 @@
-"""Standard features of real music against librosa's: the largest difference is at most 1e-4 of the range."""
+"""Standard features of real music agree with librosa's to 1e-4 of the range."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ RATE = 22050
 CONFIG = FrameConfig()
 
 
-def _close(found: np.ndarray, wanted: np.ndarray, name: str) -> None:
-    assert found.shape == wanted.shape, name
-    assert np.abs(found - wanted).max() <= 1e-4 * np.ptp(wanted), name
+def _close(found: np.ndarray, expected: np.ndarray, name: str) -> None:
+    assert found.shape == expected.shape, name
+    assert np.abs(found - expected).max() <= 1e-4 * np.ptp(expected), name
 
 
 def test_all_pieces(real_data: Path) -> None:
@@ -34,15 +34,15 @@ def test_all_pieces(real_data: Path) -> None:
         shape = spectral_shape(spectrum, CONFIG)
         _close(shape[:, 0], feature.spectral_centroid(y=samples, sr=RATE)[0], path.name)
         _close(shape[:, 3], feature.spectral_flatness(y=samples)[0], path.name)
-        # A bin's centre; where rounding decides between two neighbours, one of them.
+        # The centre of a bin; rounding may decide between two neighbours.
         apart = np.abs(shape[:, 2] - feature.spectral_rolloff(y=samples, sr=RATE)[0])
         assert apart.max() <= 1.01 * RATE / 2048
         assert (apart > 0.01).mean() < 0.005
-        # From the same spectrum: the decibels of the deepest valleys are those of the transforms' rounding.
+        # From the same spectrum: the deepest valleys consist of rounding errors of the transform.
         assert np.abs(spectrum - np.abs(librosa.stft(samples)).T).max() <= 1e-6 * spectrum.max()
         contrast = spectral_contrast(spectrum, CONFIG)
-        wanted = feature.spectral_contrast(S=spectrum.T, sr=RATE).T
-        # librosa cuts peaks and valleys at 80 dB below the loudest of each; louder frames are not touched by that.
+        expected = feature.spectral_contrast(S=spectrum.T, sr=RATE).T
+        # librosa limits peaks and valleys to 80 dB below the maximum; louder frames are not affected.
         heard = contrast[:, 7:].min(axis=1) > contrast[:, 7:].max() - 79
         assert heard.mean() > 0.75
-        _close(contrast[heard, :7], wanted[heard], path.name)
+        _close(contrast[heard, :7], expected[heard], path.name)

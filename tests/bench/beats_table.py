@@ -1,7 +1,7 @@
 """F-measure of beat trackers on rendered music with known beats: ``python beats_table.py results.json``.
 
-Every style at 60 to 180 beats a minute, with and without drums; ``mir_eval.beat.f_measure`` (70 ms) after
-the first five seconds, and over the whole excerpt. Every tempo and seed is another piece.
+Every style at 60 to 180 beats per minute, with and without drums; ``mir_eval.beat.f_measure`` (70 ms) after the first
+five seconds, and over the whole excerpt. Every tempo and seed gives another piece.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ TRACKERS: dict[str, Tracker] = {
 
 
 def measure(*, seeds: int, duration: float, step: int) -> list[dict[str, Any]]:
-    """F-measures of every tracker on every excerpt, one row each."""
+    """Return the F-measures of every tracker on every excerpt, one row each."""
     rows = []
     for seed in range(seeds):
         for tempo in range(60, 181, step):
@@ -65,7 +65,7 @@ def measure(*, seeds: int, duration: float, step: int) -> list[dict[str, Any]]:
 
 
 def table(rows: list[dict[str, Any]]) -> str:
-    """Markdown table of mean F-measures: a line a tracker and group, a column a tempo band."""
+    """Render a Markdown table of mean F-measures, with a row per tracker and group and a column per tempo band."""
     heads = [f"{low}-{high} BPM" for low, high in BANDS]
     lines = [
         f"| tracker | drums | all | untrimmed | {' | '.join(heads)} |",
@@ -82,14 +82,14 @@ def table(rows: list[dict[str, Any]]) -> str:
 
 
 def main() -> None:
-    """Measure, print the table, write the rows."""
+    """Measure, print the table and write the rows."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("results", type=Path, help="JSON file to write")
     parser.add_argument("--seeds", type=int, default=1, help="pieces of every tempo, style and group")
     parser.add_argument("--duration", type=float, default=24.0, help="seconds of an excerpt")
     parser.add_argument("--step", type=int, default=5, help="beats a minute between two tempi")
     options = parser.parse_args()
-    # An excerpt in which a tracker finds nothing scores 0; mir_eval also warns.
+    # An excerpt without detected beats scores 0, and mir_eval warns.
     warnings.filterwarnings("ignore", message="Estimated beats are empty")
     rows = measure(seeds=options.seeds, duration=options.duration, step=options.step)
     print(table(rows))

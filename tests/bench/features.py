@@ -1,7 +1,7 @@
-"""Speed of the features, ours, plain and the floor side by side: ``python features.py --results features.json``.
+"""Speed of the features beside plain code and a lower bound: ``python features.py --results features.json``.
 
-One thread. Times drift by a third on shared machines, so what is compared is measured in turn, round after
-round of one run, and the goals are ratios of medians.
+One thread. Times vary by a third on shared machines, so the variants are measured in turn, over several rounds of one
+run, and the goals are ratios of medians.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def make_clip(path: Path, seconds: float) -> None:
         for style, drums in (("rock", True), ("folk", False))
     )
     audio = np.stack([0.8 * left + 0.2 * right, 0.2 * left + 0.8 * right], axis=1)
-    # Of the bit rates from 320 down to 32 kbit/s, two thirds of the way.
+    # Two thirds of the way from 320 down to 32 kbit/s.
     soundfile.write(
         path,
         audio,
@@ -74,7 +74,7 @@ def make_clip(path: Path, seconds: float) -> None:
 
 
 class Watch:
-    """Seconds of what is done under a name, once a round."""
+    """Seconds spent under each name, once per round."""
 
     def __init__(self) -> None:
         self.times: Times = defaultdict(list)
@@ -82,12 +82,12 @@ class Watch:
     @contextmanager
     def __call__(self, name: str) -> Iterator[None]:
         """Time a block."""
-        began = time.perf_counter()
+        start = time.perf_counter()
         yield
-        self.times[name].append(time.perf_counter() - began)
+        self.times[name].append(time.perf_counter() - start)
 
     def __getitem__(self, name: str) -> float:
-        """Median of a name."""
+        """Return the median of a name."""
         return float(np.median(self.times[name]))
 
 
@@ -95,7 +95,7 @@ class Watch:
 
 
 def staged(path: Path, watch: Any) -> None:
-    """Our chain, stage by stage."""
+    """Run our chain stage by stage."""
     with watch("ours decode"):
         samples = decode(path, sample_rate=RATE)
     with watch("ours beats"):
@@ -111,19 +111,19 @@ def staged(path: Path, watch: Any) -> None:
 
 
 def whole(path: Path) -> None:
-    """Our chain as it is used, without the cache."""
+    """Run our chain as it is used, without the cache."""
     PITCH_2D.rows(analyse(decode(path, sample_rate=RATE), CONFIG).pitch)
 
 
 def floor(path: Path) -> None:
-    """What no chain can do without: decoding and three plain magnitude spectrograms."""
+    """Run what every chain needs: decoding and three magnitude spectrograms."""
     samples = decode(path, sample_rate=RATE)
     for part in (CONFIG.beats, CONFIG.timbre, CONFIG.pitch):
         magnitude(samples, n_fft=part.n_fft, hop=part.hop)
 
 
 def baselines(samples: np.ndarray) -> None:
-    """The four standard features that are computed from audio, from one spectrogram."""
+    """Compute the four standard features that need audio from one spectrogram."""
     config = FrameConfig()
     spectrum = config.spectrum(samples)
     for family in (mfcc, chroma, spectral_shape, spectral_contrast):
@@ -131,7 +131,7 @@ def baselines(samples: np.ndarray) -> None:
 
 
 def measure_one_thread(clip: Path, short: Path, *, rounds: int, plain_rounds: int) -> Watch:
-    """Everything that runs on one thread, by turns."""
+    """Measure everything that runs on one thread, in turn."""
     import plain
 
     bank = plain.whole_bank()
@@ -169,7 +169,9 @@ def measure_one_thread(clip: Path, short: Path, *, rounds: int, plain_rounds: in
                     scipy.ndimage.median_filter(spectrum, size=(KERNEL, 1) if axis == 0 else (1, KERNEL))
     for axis in (0, 1):
         for kind in ("median", "plain median"):
-            watch.times[f"{kind} {axis}, ns"] = [1e9 * took / spectrum.size for took in watch.times[f"{kind} {axis}"]]
+            watch.times[f"{kind} {axis}, ns"] = [
+                1e9 * seconds / spectrum.size for seconds in watch.times[f"{kind} {axis}"]
+            ]
     return watch
 
 
@@ -182,12 +184,12 @@ def _start(clip: Path, ready: Any) -> None:
 
 
 def _spin(_: Path) -> None:
-    """Work that shares nothing: what two processes can give on this machine, as busy as it is."""
+    """Run work that shares nothing, to see what two processes achieve on this machine under its present load."""
     sum(range(4_000_000))
 
 
 def measure_workers(clip: Path, *, clips: int, rounds: int) -> dict[str, float]:
-    """Clips a second of one and of two worker processes, by turns, and empty loops beside them."""
+    """Measure clips per second of one and two worker processes in turn, and empty loops for comparison."""
     context = multiprocessing.get_context("spawn")
     times: Times = defaultdict(list)
     pools = {}
@@ -198,9 +200,9 @@ def measure_workers(clip: Path, *, clips: int, rounds: int) -> dict[str, float]:
     for _ in range(rounds):
         for workers, pool in pools.items():
             for work, name in ((whole, "clips"), (_spin, "loops")):
-                began = time.perf_counter()
+                start = time.perf_counter()
                 pool.map(work, [clip] * clips, chunksize=1)
-                times[f"{workers} {name}/s"].append(clips / (time.perf_counter() - began))
+                times[f"{workers} {name}/s"].append(clips / (time.perf_counter() - start))
     for pool in pools.values():
         pool.terminate()
         pool.join()
@@ -212,7 +214,7 @@ def measure_workers(clip: Path, *, clips: int, rounds: int) -> dict[str, float]:
 
 
 def _peak_mb() -> float:
-    """Most memory this process ever held. ``getrusage`` would tell that of the parent, if it was more."""
+    """Return the peak memory of this process; ``getrusage`` would include the peak of the parent."""
     line = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
     return int(line.split()[1]) / 1024
 
@@ -227,7 +229,7 @@ def _peaks(clip: Path, counts: tuple[int, ...]) -> list[float]:
 
 
 def measure_memory(clip: Path) -> dict[str, float]:
-    """Peak memory of a worker after 5 and after 40 clips."""
+    """Measure the peak memory of a worker after 5 and after 40 clips."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         few, many = pool.apply(_peaks, (clip, (5, 40)))
     return {"after 5 clips, MB": few, "after 40 clips, MB": many, "growth, MB": many - few}
@@ -242,24 +244,24 @@ analyse_file(Path(sys.argv[1]), start=0.0, duration=None, config=AnalysisConfig(
 
 
 def measure_cold_start(clip: Path, folder: Path) -> dict[str, float]:
-    """Seconds from the start of the interpreter to the end of the first analysis."""
+    """Measure the seconds from the start of the interpreter to the end of the first analysis."""
     environment = {**os.environ, "EMOBENCH_CACHE": str(folder)}
     environment.pop("NUMBA_CACHE_DIR", None)
-    took = []
+    seconds = []
     for _ in range(4):
-        began = time.perf_counter()
+        start = time.perf_counter()
         subprocess.run([sys.executable, "-c", FIRST, str(clip)], env=environment, check=True)
-        took.append(time.perf_counter() - began)
+        seconds.append(time.perf_counter() - start)
         for entry in (folder / "analysis").rglob("*.npz"):
             entry.unlink()
-    return {"empty cache, s": took[0], "kernels cached, s": float(np.median(took[1:]))}
+    return {"empty cache, s": seconds[0], "kernels cached, s": float(np.median(seconds[1:]))}
 
 
 # Results
 
 
 def goals(watch: Watch, workers: dict[str, float], memory: dict[str, float], cold: dict[str, float]) -> list[Any]:
-    """What was promised, what was measured, and whether it is kept."""
+    """Return the goals, the measurements and whether each goal is met."""
     median = np.mean([watch["median 0, ns"], watch["median 1, ns"]])
     plain_median = np.mean([watch["plain median 0, ns"], watch["plain median 1, ns"]])
     loops = workers["ratio of loops"]
@@ -288,7 +290,7 @@ def goals(watch: Watch, workers: dict[str, float], memory: dict[str, float], col
 
 
 def tables(watch: Watch, rows: list[Any]) -> str:
-    """Two tables in Markdown: the stages, and the goals."""
+    """Render two Markdown tables: the stages and the goals."""
     lines = ["| stage | plain, ms | ours, ms | times |", "|---|---|---|---|"]
     for stage in (*STAGES, "all"):
         ours, plain = (watch[kind if stage == "all" else f"{kind} {stage}"] for kind in ("ours", "plain"))
@@ -304,14 +306,14 @@ def tables(watch: Watch, rows: list[Any]) -> str:
 
 
 def processor() -> str:
-    """Name of the processor."""
+    """Return the name of the processor."""
     facts = Path("/proc/cpuinfo")
     names = [line for line in facts.read_text().splitlines() if line.startswith("model name")] if facts.exists() else []
     return names[0].partition(":")[2].strip() if names else platform.processor()
 
 
 def main() -> None:
-    """Measure, print the tables, write the numbers."""
+    """Measure, print the tables and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--seconds", type=float, default=45.0, help="length of the clip")

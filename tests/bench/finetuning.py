@@ -1,7 +1,7 @@
-"""Seconds of a whole Table 3 once features and pre-training are there: ``python finetuning.py --results fine.json``.
+"""Time Table 3, given features and pre-trained networks: ``python finetuning.py --results fine.json``.
 
-Fifteen rows (three layers of five combinations of domains), both phases, five folds, three networks fine-tuned. The
-goal is for 240 clips of 15 seconds on two processors. Features and pre-training come first and are not timed.
+Its fifteen entries (three layers of five combinations of domains) in both phases take five folds of three fine-tuned
+networks. The goal applies to 240 clips of 15 seconds on two processors. Features and pre-training are not timed.
 """
 
 from __future__ import annotations
@@ -26,24 +26,24 @@ GOAL = 240.0
 
 
 def build(folder: Path, workers: int) -> Path:
-    """The synthetic dataset of the default size, with its pre-training set beside it."""
+    """Build the synthetic dataset of the default size and its pre-training set."""
     with executor(workers) as pool:
         build_dataset("synthetic", out=folder / "synthetic", pool=pool)
     return folder / "synthetic"
 
 
 def table3(places: runs.Places, workers: int, phases: tuple[str, ...]) -> tuple[float, runs.Outcome]:
-    """Make the rows of the five combinations; seconds and what was made."""
-    began = time.perf_counter()
+    """Score the five combinations; return the seconds and the outcome."""
+    start = time.perf_counter()
     with executor(workers) as pool:
         outcome = runs.run(
             SPECS, places, runs.RunConfig(phases=phases), NetworkConfig(), device="cpu", pool=pool, force=True
         )
-    return time.perf_counter() - began, outcome
+    return time.perf_counter() - start, outcome
 
 
 def measure(dataset: Path, work: Path, *, workers: int, rounds: int) -> dict[str, Any]:
-    """Prepare what is not timed, then make the table ``rounds`` times, with nothing fine-tuned before."""
+    """Prepare what is not timed, then compute the table ``rounds`` times without cached fine-tuning."""
     beside = dataset.with_name(f"{dataset.name}-pretrain")
     places = runs.Places(
         dataset=dataset,
@@ -53,12 +53,12 @@ def measure(dataset: Path, work: Path, *, workers: int, rounds: int) -> dict[str
     )
     prepared, _ = table3(places, workers, ("pre-trained",))
     print(f"features and pre-training, not timed: {prepared:.1f} s")
-    took: list[float] = []
+    durations: list[float] = []
     seconds: list[float] = []
     for _ in range(rounds):
         shutil.rmtree(work / "cache" / "finetuned", ignore_errors=True)
         each, outcome = table3(places, workers, ("pre-trained", "fine-tuned"))
-        took.append(each)
+        durations.append(each)
         alone = [
             result
             for result in outcome.results
@@ -75,16 +75,16 @@ def measure(dataset: Path, work: Path, *, workers: int, rounds: int) -> dict[str
         "clips": read_json(dataset / "manifest.json", "manifest")["counts"]["clips"],
         "workers": workers,
         "processors": processors(),
-        "seconds": took,
+        "seconds": durations,
         "seconds_of_the_folds": seconds,
         "goal": GOAL,
-        "met": max(took) < GOAL,
+        "met": max(durations) < GOAL,
         "versions": package_versions(),
     }
 
 
 def main() -> None:
-    """Measure, print the seconds, write them."""
+    """Measure, print and write the seconds."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, required=True, help="JSON file to write")
     parser.add_argument("--dataset", type=Path, help="labelled dataset with audio; default: synthetic, built first")

@@ -1,8 +1,8 @@
-"""How the cost of a pre-training set grows with its clips: time and memory, and what that means for large sets.
+"""Growth of the cost of a pre-training set with its number of clips: time and memory.
 
-Measures builds of 100, 1,000 and 10,000 short clips, and one of clips like those of the paper (30-second stereo
-MP3), each twice: the second time all shards are finished, which is what one process does alone. Writes
-JSON; ``docs/scale.py`` makes the table, the plot and the estimates of ``docs/scale.md`` from it.
+Measures builds of 100, 1,000 and 10,000 short clips, and one of clips like those of the paper (30-second stereo MP3),
+each twice: the second time all shards are finished, so only the work of the main process remains. Writes JSON, from
+which ``docs/scale.py`` makes the table, the plot and the estimates of ``docs/scale.md``.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ def make_clips(folder: Path, *, seconds: float, mp3: bool) -> None:
 
 
 def build(source: Path, audio: Path, out: Path, *, count: int, workers: int) -> dict[str, float]:
-    """Build a set of ``count`` clips, each a link to one of those rendered; in a process of its own."""
+    """Build a set of ``count`` clips, each a link to a rendered one, in a separate process."""
     audio.mkdir(exist_ok=True)
     originals = sorted(source.iterdir())
     names = [f"{number:06}{originals[0].suffix}" for number in range(count)]
@@ -73,11 +73,11 @@ def build(source: Path, audio: Path, out: Path, *, count: int, workers: int) -> 
     )
     about = About("Growth", "Made by a benchmark.", "cc0-1.0", "@misc{growth}", "None.")
     config = pretraining.PretrainConfig(quality=QualityConfig(min_duration=4.0, min_bit_rate=0))
-    began = time.perf_counter()
+    start = time.perf_counter()
     with executor(workers) as pool:
         corpus = PretrainCorpus(clips, about, {"type": "growth"}, audio)
         tally = pretraining.build(corpus, out, name="growth", version="1.0.0", config=config, pool=pool)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     assert tally
     size = sum(path.stat().st_size for path in out.rglob("*.parquet"))
     return {
@@ -94,7 +94,7 @@ def build(source: Path, audio: Path, out: Path, *, count: int, workers: int) -> 
 
 
 def measure(folder: Path, source: Path, *, count: int, workers: int) -> list[dict[str, float]]:
-    """Build a set from nothing, and again with all shards finished."""
+    """Build a set from scratch, and again with all shards finished."""
     found = []
     for attempt in ("first", "again"):
         call = [__file__, "--one", str(source), str(folder / "audio"), str(folder / attempt), str(count), str(workers)]
@@ -118,7 +118,7 @@ def main() -> None:
         return
     workers = len(os.sched_getaffinity(0))
     results: dict[str, list[dict[str, float]]] = {"short": [], "real": []}
-    # Links want the same file system.
+    # Hard links need the same file system.
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         make_clips(folder / "short", seconds=5.0, mp3=False)

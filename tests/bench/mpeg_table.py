@@ -1,7 +1,7 @@
-"""Verdicts of the frame walk beside ffmpeg's and mpg123's opinion, as Markdown: ``python mpeg_table.py FOLDER..``.
+"""Verdicts of the frame walk beside those of ffmpeg and mpg123, in Markdown: ``python mpeg_table.py FOLDER..``.
 
-ffmpeg: frames that ``ffprobe -count_frames`` decodes, and lines of ``ffmpeg -v error -i FILE -f null -``.
-mpg123: frames' worth of samples that it writes without gapless trimming, and lines of complaint.
+ffmpeg: number of frames that ``ffprobe -count_frames`` decodes, and lines of ``ffmpeg -v error -i FILE -f null -``.
+mpg123: number of frames that it writes without gapless trimming, and lines of complaint.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""A million tracks of the Million Song Dataset, read and sampled from each form of its metadata: time and memory.
+"""Time and memory to read and sample a million tracks from each form of metadata of the Million Song Dataset.
 
 Makes ``track_metadata.db``, ``msd_summary_file.h5`` and ``unique_tracks.txt`` with a list of 7digital ids, with the
-columns, compression and chunks of the dataset's own files; reads each in a process of its own, and draws 50,000.
-Prints a table, and writes JSON.
+columns, compression and chunks of the original files; reads each in a separate process and draws 50,000 tracks.
+Prints a table and writes JSON.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ CHUNKS = {"metadata/songs": 12, "analysis/songs": 148}
 
 
 def tracks(count: int) -> pl.DataFrame:
-    """Tracks with texts that do not repeat, some of them long and in other scripts."""
+    """Make tracks with texts that do not repeat, some of them long or in other scripts."""
     number = pl.int_range(count, dtype=pl.UInt64, eager=True)
     mixed = number.hash(1)
     word = mixed.cast(pl.String)
@@ -80,7 +80,7 @@ def tracks(count: int) -> pl.DataFrame:
 
 
 def write_database(path: Path, rows: pl.DataFrame) -> Path:
-    """The table ``songs``, with indices like those of the dataset's own."""
+    """Write the table ``songs``, with indices like those of the original."""
     with sqlite3.connect(path) as connection:
         connection.execute(
             "CREATE TABLE songs (track_id text PRIMARY KEY, title text, song_id text, release text, artist_id text, "
@@ -97,7 +97,7 @@ def write_database(path: Path, rows: pl.DataFrame) -> Path:
 
 
 def write_summary(path: Path, rows: pl.DataFrame) -> Path:
-    """The tables ``/metadata/songs`` and ``/analysis/songs``."""
+    """Write the tables ``/metadata/songs`` and ``/analysis/songs``."""
     block = 12 * 148 * 8
     with h5py.File(path, "w") as file:
         made = {
@@ -127,7 +127,7 @@ def write_summary(path: Path, rows: pl.DataFrame) -> Path:
 
 
 def write_lines(folder: Path, rows: pl.DataFrame) -> Path:
-    """``unique_tracks.txt``, and the list of 7digital ids beside it, line by line in another order."""
+    """Write ``unique_tracks.txt`` and the list of 7digital ids beside it, in another order."""
     folder.mkdir()
     path = folder / "unique_tracks.txt"
     line = pl.concat_str("track_id", "song_id", "artist_name", "title", separator="<SEP>")
@@ -139,20 +139,20 @@ def write_lines(folder: Path, rows: pl.DataFrame) -> Path:
 
 
 def one(place: Path, sample: int) -> None:
-    """Read and draw, and tell what it took."""
-    began = time.perf_counter()
+    """Read and draw; print the time and memory."""
+    start = time.perf_counter()
     problems: list[str] = []
     found = read(place, problems)
     assert found is not None
     assert not problems, problems
     drawn = draw_order(found.tracks, PretrainConfig(sample=sample)).head(sample)
-    seconds = time.perf_counter() - began
+    seconds = time.perf_counter() - start
     known = found.tracks["seven_digital_id"].count()
     print(json.dumps([seconds, peak_memory_mb(), len(found.tracks), known, drawn["track_id"].n_unique()]))
 
 
 def measure(places: dict[str, Path], sample: int, rounds: int) -> Iterator[dict[str, float | str | bool]]:
-    """Measure each form, the slowest and largest of some rounds."""
+    """Measure each form: the maximum of several rounds."""
     for form, place in places.items():
         runs = []
         for _ in range(rounds):
@@ -172,7 +172,7 @@ def measure(places: dict[str, Path], sample: int, rounds: int) -> Iterator[dict[
 
 
 def main() -> None:
-    """Measure, print the table, write the numbers."""
+    """Measure, print the table and write the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, help="JSON file to write")
     parser.add_argument("--tracks", type=int, default=TRACKS)

@@ -1,6 +1,6 @@
-"""The chain and the standard features as anyone would write them: functions of librosa, scipy and numpy in turn.
+"""Plain implementation of the chain and the standard features with functions of librosa, scipy and numpy.
 
-With exactly our parameters and order. ``watch(name)`` times the block under it.
+Parameters and order are ours. ``watch(name)`` times the block below it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Watch = Callable[[str], AbstractContextManager[None]]
 
 
 def load(path: Path) -> np.ndarray:
-    """Mono samples."""
+    """Load mono samples."""
     return librosa.load(path, sr=RATE, mono=True)[0]
 
 
@@ -31,7 +31,7 @@ def _spectrum(samples: np.ndarray, part: Any) -> np.ndarray:
 
 
 def onsets(samples: np.ndarray) -> np.ndarray:
-    """Onset profile ``flux``."""
+    """Compute the onset profile ``flux``."""
     config = CONFIG.beats
     power = _spectrum(samples, config) ** 2
     mel = np.sqrt(librosa.feature.melspectrogram(S=power, sr=RATE, n_fft=config.n_fft, n_mels=config.n_mels))
@@ -41,7 +41,7 @@ def onsets(samples: np.ndarray) -> np.ndarray:
 
 
 def beats(samples: np.ndarray) -> np.ndarray:
-    """Frames of the beats, at the hop of the onset profile."""
+    """Return the frames of the beats, at the hop of the onset profile."""
     config = CONFIG.beats
     _, found = librosa.beat.beat_track(
         onset_envelope=onsets(samples), sr=RATE, hop_length=config.hop, tightness=config.tightness
@@ -50,7 +50,7 @@ def beats(samples: np.ndarray) -> np.ndarray:
 
 
 def timbre(samples: np.ndarray) -> np.ndarray:
-    """MFCC of the percussive part, shape (20, frames)."""
+    """Compute MFCC of the percussive part, shape (20, frames)."""
     config = CONFIG.timbre
     hits = librosa.decompose.hpss(_spectrum(samples, config), kernel_size=config.separation.kernel)[1]
     mel = librosa.feature.melspectrogram(S=hits**2, sr=RATE, n_fft=config.n_fft, n_mels=config.n_mels)
@@ -58,21 +58,21 @@ def timbre(samples: np.ndarray) -> np.ndarray:
 
 
 def pitch(samples: np.ndarray, bank: np.ndarray) -> np.ndarray:
-    """Semitone bands of the harmonic part, shape (48, frames)."""
+    """Compute semitone bands of the harmonic part, shape (48, frames)."""
     config = CONFIG.pitch
     tones = librosa.decompose.hpss(_spectrum(samples, config), kernel_size=config.separation.kernel)[0]
     return bank.T @ tones
 
 
 def whole_bank() -> np.ndarray:
-    """The semitone bank for all bins, shape (2049, 48)."""
+    """Make the semitone bank for all bins, shape (2049, 48)."""
     config = CONFIG.pitch
     used = semitone_bank(RATE, config.n_fft, f_min=config.f_min, n_bands=config.n_bands, overlap=config.overlap)
     return np.vstack([used, np.zeros((config.n_fft // 2 + 1 - len(used), config.n_bands), used.dtype)])
 
 
 def chain(path: Path, bank: np.ndarray, watch: Watch) -> None:
-    """Everything from the file to the 2-d FFT."""
+    """Compute everything from the file to the 2-d FFT."""
     with watch("decode"):
         samples = load(path)
     with watch("beats"):
@@ -89,13 +89,13 @@ def chain(path: Path, bank: np.ndarray, watch: Watch) -> None:
 
 
 def spectra(samples: np.ndarray) -> None:
-    """The three spectrograms of the chain."""
+    """Compute the three spectrograms of the chain."""
     for part in (CONFIG.beats, CONFIG.timbre, CONFIG.pitch):
         _spectrum(samples, part)
 
 
 def baselines(samples: np.ndarray) -> None:
-    """The four standard features that are computed from audio, each from the samples."""
+    """Compute the four standard features that need audio, each from the samples."""
     feature = librosa.feature
     feature.mfcc(y=samples, sr=RATE)
     feature.chroma_stft(y=samples, sr=RATE, tuning=0.0)

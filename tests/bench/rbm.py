@@ -1,7 +1,7 @@
-"""Contrastive divergence against scikit-learn, a plain torch loop, and its matrix products alone; scale and memory.
+"""Speed of contrastive divergence beside scikit-learn, a plain torch loop and its matrix products; scale and memory.
 
-All in one run, one thread unless said. Ends with a training of the paper's 4,645,595 examples of each domain on
-generated beat matrices: rate, peak memory, and the time that 50 epochs of all layers will take.
+One thread unless stated. Ends with a training on the paper's 4,645,595 examples of each domain, with generated beat
+matrices: rate, peak memory, and the estimated time of 50 epochs of all layers.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ CASES = ((80, 75, 100), (80, 75, 1024), (384, 75, 100))
 
 
 def rate_of(step: Callable[[int, int], object], count: int, batch: int, seconds: float = 2.0) -> float:
-    """Examples a second of ``step(first, last)`` over batches of the data, warm."""
+    """Return examples per second of ``step(first, last)`` over batches of the data, after a warm-up."""
     places = [(first, first + batch) for first in range(0, count - batch + 1, batch)]
     for first, last in places[:5]:
         step(first, last)
-    done, began = 0, time.perf_counter()
-    while time.perf_counter() - began < seconds:
+    done, start = 0, time.perf_counter()
+    while time.perf_counter() - start < seconds:
         for first, last in places[:200]:
             step(first, last)
         done += batch * len(places[:200])
-    return done / (time.perf_counter() - began)
+    return done / (time.perf_counter() - start)
 
 
 def ours(data: np.ndarray, hidden: int, threads: int) -> Callable[[int, int], object]:
-    """A step of ours, as training takes it: examples gathered in random order and normalised."""
+    """Make a step of our training: examples gathered in random order and normalised."""
     rbm = RBM(hidden, visible="gaussian", n_threads=threads).initialize(data.shape[1])
     batches = Batches.of_array(data, CPU)
     order = np.random.default_rng(0).permutation(len(data))
@@ -60,7 +60,7 @@ def ours(data: np.ndarray, hidden: int, threads: int) -> Callable[[int, int], ob
 
 
 def steps(rbm: RBM, batches: Batches, order: np.ndarray) -> Callable[[int, int], object]:
-    """The step of an epoch of an RBM, from one position of the order to another."""
+    """Make the step of an epoch of an RBM, from one position of the order to another."""
     rbm._begin_epoch(1)
     return lambda first, last: rbm._step(
         lambda low, high: batches(order[low:high]), first, last, learning_rate=rbm.learning_rate
@@ -68,7 +68,7 @@ def steps(rbm: RBM, batches: Batches, order: np.ndarray) -> Callable[[int, int],
 
 
 def products(data: np.ndarray, hidden: int) -> Callable[[int, int], object]:
-    """The five matrix products of a step alone."""
+    """Make a step that only computes the five matrix products."""
     from scipy.linalg.blas import sgemm  # pyright: ignore[reportAttributeAccessIssue]
 
     weights = np.full((data.shape[1], hidden), 0.01, np.float32)
@@ -90,18 +90,18 @@ def products(data: np.ndarray, hidden: int) -> Callable[[int, int], object]:
 
 
 def scikit(data: np.ndarray, hidden: int, batch: int) -> float:
-    """Examples a second of an epoch of scikit-learn's BernoulliRBM, in float32 on data scaled to [0, 1] as it wants."""
+    """Return examples per second of scikit-learn's BernoulliRBM, in float32 on data scaled to [0, 1] as it requires."""
     from sklearn.neural_network import BernoulliRBM
 
     scaled = ((data - data.min()) / np.ptp(data)).astype(np.float32)
     rbm = BernoulliRBM(n_components=hidden, learning_rate=1e-3, batch_size=batch, n_iter=3, random_state=0)
-    began = time.perf_counter()
+    start = time.perf_counter()
     rbm.fit(scaled)
-    return 3 * len(data) / (time.perf_counter() - began)
+    return 3 * len(data) / (time.perf_counter() - start)
 
 
 def plain_torch(data: np.ndarray, hidden: int, batch: int, seconds: float = 2.0) -> float:
-    """Examples a second of the loop anyone would write: a DataLoader, and tensors for everything."""
+    """Return examples per second of a plain loop with a DataLoader and tensors."""
     from torch.utils.data import DataLoader, TensorDataset
 
     weights, visible, biases = (
@@ -110,29 +110,29 @@ def plain_torch(data: np.ndarray, hidden: int, batch: int, seconds: float = 2.0)
         torch.zeros(hidden),
     )
     loader = DataLoader(TensorDataset(torch.from_numpy(data)), batch_size=batch, shuffle=True)
-    done, began = 0, 0.0
+    done, start = 0, 0.0
     while True:
         for number, (v,) in enumerate(loader):
-            if number == 5 and not began:
-                began = time.perf_counter()
+            if number == 5 and not start:
+                start = time.perf_counter()
             positive = torch.sigmoid(v @ weights + biases)
             model = torch.bernoulli(positive) @ weights.T + visible
             negative = torch.sigmoid(model @ weights + biases)
             weights += 1e-5 * (v.T @ positive - model.T @ negative)
             visible += 1e-5 * (v - model).sum(0)
             biases += 1e-5 * (positive - negative).sum(0)
-            done += len(v) if began else 0
-            if began and time.perf_counter() - began > seconds:
-                return done / (time.perf_counter() - began)
+            done += len(v) if start else 0
+            if start and time.perf_counter() - start > seconds:
+                return done / (time.perf_counter() - start)
 
 
 def speed() -> list[dict[str, Any]]:
-    """Rates of all, in examples a second."""
+    """Return the rates of all variants, in examples per second."""
     found = []
     for visible, hidden, batch in CASES:
         data = np.random.default_rng(0).normal(size=(50_000, visible)).astype(np.float32)
         rates: dict[str, list[float]] = {}
-        # Interleaved, so that a slow moment hits all.
+        # Interleaved, so that a slow moment affects all variants.
         for _ in range(3):
             with threadpool_limits(1):
                 rates.setdefault("ours", []).append(rate_of(ours(data, hidden, 1), len(data), batch, 1.0))
@@ -150,7 +150,7 @@ def speed() -> list[dict[str, Any]]:
 
 
 def write_set(folder: Path, table: str) -> Segments:
-    """Generated beat matrices of the paper's size as a pre-training set has them: files of 250,000 rows."""
+    """Write generated beat matrices of the paper's size as in a pre-training set: files of 250,000 rows."""
     bands = 20 if table == "rhythm" else 48
     total = PAPER_EXAMPLES + 3 * PAPER_CLIPS
     lengths = np.full(PAPER_CLIPS, total // PAPER_CLIPS)
@@ -174,14 +174,14 @@ def write_set(folder: Path, table: str) -> Segments:
 
 
 def full_size(name: str, folder: Path, seconds: float) -> dict[str, Any]:
-    """Read and train the paper's number of examples for some seconds a layer; in a process of its own."""
+    """Read and train on the paper's number of examples for some seconds per layer, in a separate process."""
     domain = Domain(name)
     segments = Segments(sorted((folder / domain.table).iterdir()), json.loads((folder / "lengths.json").read_text()))
-    began = time.perf_counter()
+    start = time.perf_counter()
     data = examples(domain, segments, lengths=segments.lengths)
-    reading = time.perf_counter() - began
+    reading = time.perf_counter() - start
     mean, scale = (torch.from_numpy(part) for part in input_statistics(data))
-    statistics = time.perf_counter() - began - reading
+    statistics = time.perf_counter() - start - reading
     layers, rates = [], []
     widths = [data.dims, 75, 50, 25]
     with threadpool_limits(1):
@@ -190,11 +190,11 @@ def full_size(name: str, folder: Path, seconds: float) -> dict[str, Any]:
             rbm = RBM(widths[number + 1], visible="binary" if number else "gaussian").initialize(widths[number])
             step = steps(rbm, Batches(data, mean, scale, layers), order)
             step(0, 100)
-            done, began = 0, time.perf_counter()
-            while time.perf_counter() - began < seconds and done + 100 <= len(order):
+            done, start = 0, time.perf_counter()
+            while time.perf_counter() - start < seconds and done + 100 <= len(order):
                 step(done, done + 100)
                 done += 100
-            rates.append(done / (time.perf_counter() - began))
+            rates.append(done / (time.perf_counter() - start))
             layers.append(Layer(rbm.weight_, rbm.hidden_bias_))
     hours = 50 * len(data) * sum(1 / rate for rate in rates) / 3600
     return {
@@ -210,7 +210,7 @@ def full_size(name: str, folder: Path, seconds: float) -> dict[str, Any]:
 
 
 def goals(rows: list[dict[str, Any]], sizes: list[dict[str, Any]]) -> list[tuple[str, str, float, bool]]:
-    """What is promised, what was measured, and whether it is kept."""
+    """Return the goals, the measurements and whether each goal is met."""
     small, large, wide = rows
     found = [
         ("80/75, batch 100, against scikit-learn", ">= 2.5", small["ours"] / small["scikit-learn"], 2.5),
@@ -218,7 +218,7 @@ def goals(rows: list[dict[str, Any]], sizes: list[dict[str, Any]]) -> list[tuple
         (
             "80/75, batch 1,024, two threads, against the products on one or two",
             ">= 0.6",
-            # On a busy machine two threads of BLAS wait for each other and are slower than one.
+            # On a busy machine, two BLAS threads wait for each other and are slower than one.
             large["ours, two threads"] / max(large["products"], large["products, two threads"]),
             0.6,
         ),

@@ -106,12 +106,13 @@ def test_new_things_appear_everywhere(extended: None, tmp_path: Path, monkeypatc
     board = eb.leaderboard("results")
     result = board.store.find("crossings|median")
     assert result.feature_metadata == {"crossings": {"title": "Zero Crossings", "licence": "Apache-2.0"}}
-    square = ((result.predictions["arousal"] - result.predictions["true_arousal"]) ** 2).mean()
-    square += ((result.predictions["valence"] - result.predictions["true_valence"]) ** 2).mean()
+    table = result.predictions
+    errors = [(table[axis] - table[f"true_{axis}"]).to_numpy() for axis in ("arousal", "valence")]
+    square = float(np.mean(errors[0] ** 2 + errors[1] ** 2))
     assert result.scores["mean_square"].mean == pytest.approx(square, rel=0.1)
     text = "\n".join(map(to_markdown, board.tables))
     assert "Mean Square" in text and "Zero Crossings \\[median\\]" in text
-    card = results_card("ann/results", board.tables, rows=1, predictions={}, predicted=1)
+    card = results_card("ann/results", board.tables, entries=1, predictions={}, predicted=1)
     assert "Mean Square" in card and "Zero Crossings" in card
     assert "Zero Crossings [median]" in board.to_html("page.html").read_text()
     assert "mean_square_std" in board.rendered("csv")

@@ -246,7 +246,7 @@ def test_a_tag_that_was_moved_is_told_to_its_publisher(ann: Any, tiny: Tiny) -> 
     repo.tags["v1.0.0"] = new = ann.hub.add(repo, {"LICENSE": b"another one"})
     ran = ann.run("publish", "dataset", folder, "ann/movedtag")
     assert ran.status == 0
-    assert f"warning: tag v1.0.0 was on commit {old[:12]} and has been moved to {new[:12]}" in ran.out
+    assert f"warning: the tag v1.0.0 has been moved from commit {old[:12]} to {new[:12]}" in ran.out
     # On other content it is refused, also where no tag is asked for.
     repo.tags["v1.0.0"] = ann.hub.add(repo, {"manifest.json": b"{}"})
     for options in ((), ("--no-tag",), ("--create-pr",)):

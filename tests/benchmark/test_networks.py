@@ -18,10 +18,10 @@ from emobench.benchmark import runs
 from emobench.benchmark.features import tuning
 from emobench.benchmark.features.networks import NetworkConfig
 from emobench.benchmark.features.tuning import FoldWork, arrays_of, network_of, tune_carried, tune_fold, tune_folds
+from emobench.dbn.config import FinetuningConfig, PretrainingConfig
 from emobench.dbn.domains import Domain, Examples, examples
-from emobench.dbn.finetuning import FinetuningConfig, finetune
+from emobench.dbn.finetuning import finetune
 from emobench.dbn.network import Layer, Network
-from emobench.dbn.pretraining import PretrainingConfig
 from emobench.runtime import executor as parallel
 from emobench.runtime.executor import executor
 

@@ -1,4 +1,4 @@
-"""What the page is made of: the numbers of results and predictions, packed small, and files that are no results."""
+"""Data of the page: numbers of results and predictions, packed small, and files that are not results."""
 
 from __future__ import annotations
 
@@ -22,18 +22,21 @@ from emobench.benchmark.report.page_clips import (
     chosen,
     ellipses,
     packed,
-    row_data,
+    panel_of,
     unpacked,
 )
 from emobench.benchmark.results.model import Result
 from emobench.benchmark.results.store import ResultStore
 from emobench.benchmark.scoring.gaussians import covariances
 from emobench.cards.page import Page
+from emobench.cards.page_panels import Panel
 from emobench.errors import InputError
+from emobench.protocols import Feature, features
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 GetRow = Callable[[str], Path]
+HOW = ("better", "worse")
 
 
 def _read(path: Path) -> Result:
@@ -81,12 +84,12 @@ def test_chosen_clips(clips: int, most: int) -> None:
 
 @settings(max_examples=30)
 @given(st.integers(1, 3000), st.integers(1, 2000))
-def test_limits_keep_a_page_small(rows: int, seconds: int) -> None:
-    limits = Limits.of(rows, seconds)
+def test_limits_keep_a_page_small(entries: int, seconds: int) -> None:
+    limits = Limits.of(entries, seconds)
     assert 2 <= limits.clips <= 12
-    if rows <= 500:
-        assert rows * limits.clips * min(seconds, 120) <= 150_000
-        assert rows * limits.points <= 200_000
+    if entries <= 500:
+        assert entries * limits.clips * min(seconds, 120) <= 150_000
+        assert entries * limits.points <= 200_000
 
 
 def test_entries_have_the_numbers_of_the_records(ran: Path, tmp_path: Path) -> None:
@@ -102,18 +105,49 @@ def test_entries_have_the_numbers_of_the_records(ran: Path, tmp_path: Path) -> N
             assert (score.std, score.low, score.high) == tuple(
                 record[f"{name}_{part}"] for part in ("std", "low", "high")
             )
-        assert entry.order == (record["rank"], record["kl_rank"])
-        assert entry.differs == (None if entry.order[0] is None else (record["better_than"], record["worse_than"]))
-        assert entry.ranks[0] == ("–" if record["rank"] is None else str(record["rank"]))
+        assert entry.ranks == (record["rank"], record["kl_rank"])
+        assert entry.differs == (None if entry.ranks[0] is None else (record["better_than"], record["worse_than"]))
+        counts = [record["better_than"] or 0, record["worse_than"] or 0]
+        said = [
+            sum(map(int, re.findall(f"{how} than (\\d+)", entry.facts.get("Rank by mean distance", "")))) for how in HOW
+        ]
+        assert said == counts
+        assert entry.reference == (record["features"] in ("constant", "oracle"))
         assert (entry.dims, entry.clips) == (record["dims"], record["n_clips"])
     assert [entry.beats_constant for entry in section.entries].count("yes") == 2
-    assert any("1 plus the number of entries that are significantly better" in note for note in section.notes)
+    assert any(note.startswith("No rank for oracle") for note in section.notes)
+    assert "Regressor: mlr (multiple linear regression)." in section.notes
+    assert not any("1 plus the number" in note for note in section.notes)
     means = [entry.distance.mean for entry in section.entries]
     assert means == sorted(means, key=lambda mean: (mean is None, mean))
     assert page.csv == rendered(load(ran).tables, "csv")
     assert section.baseline == next(
-        (entry.distance.mean, entry.divergence.mean) for entry in section.entries if entry.name.startswith("constant")
+        (entry.distance.mean, entry.divergence.mean) for entry in section.entries if entry.label.startswith("constant")
     )
+
+
+def test_references_are_the_features_that_say_so(row: GetRow) -> None:
+    result = _read(row("mine"))
+
+    def reference(name: str) -> bool:
+        return result.model_copy(update={"features": name}).reference
+
+    assert [
+        name for name in ("constant", "oracle", "human", "ceiling", "mfcc", "mfcc+constant") if reference(name)
+    ] == [
+        "constant",
+        "oracle",
+        "human",
+        "ceiling",
+    ]
+    feature = Feature()
+    feature.name, feature.reference = "chance", True  # pyright: ignore[reportAttributeAccessIssue]
+    features.register(feature)
+    try:
+        assert reference("chance")
+    finally:
+        features.unregister("chance")
+    assert not reference("chance")
 
 
 def _distances(table: pl.DataFrame) -> pl.DataFrame:
@@ -124,84 +158,85 @@ def _distances(table: pl.DataFrame) -> pl.DataFrame:
 
 def test_panels_have_the_numbers_of_the_predictions(results: Path, row: GetRow, tmp_path: Path) -> None:
     result = json.loads(row("mine").read_text())
-    data = _page(results, tmp_path).sections[0].data
-    found = data["rows"][result["signature"]]
+    data = _page(results, tmp_path).sections[0].panels
+    found = data.entries[result["signature"]]
+    assert isinstance(found, Panel)
     table = _distances(pl.read_parquet(row("mine").with_suffix(".predictions.parquet")))
     first = table.filter(pl.col("repeat") == pl.col("repeat").min().over("clip_id"))
     means = ("arousal", "valence", "distance", "true_arousal", "true_valence")
     clips = first.group_by("clip_id").agg(pl.col(means).mean()).sort("distance")
-    ids = [data["clips"][place]["id"] for place in data["sets"][found["set"]]]
+    ids = [data.clips[place].id for place in data.sets[found.set]]
     assert sorted(ids) == sorted(clips["clip_id"])
-    assert found["tested"] == len(clips)
-    points = dict(zip(ids, unpacked(found["points"], MEAN).reshape(-1, 3), strict=True))
+    assert found.tested == len(clips)
+    points = dict(zip(ids, unpacked(found.points, MEAN).reshape(-1, 3), strict=True))
     for clip, arousal, valence, distance, *target in clips.select("clip_id", *means).iter_rows():
         assert np.allclose(points[clip], (arousal, valence, distance), atol=6e-4)
-        assert np.allclose(next(each["mean"] for each in data["clips"] if each["id"] == clip), target, atol=6e-4)
-    shown = [ids[place] for place in found["shown"]]
+        assert np.allclose(next(each.mean for each in data.clips if each.id == clip), target, atol=6e-4)
+    shown = [ids[place] for place in found.shown]
     order = clips["clip_id"].to_list()
-    assert shown[: found["best"]] == order[: found["best"]]
-    assert shown[-found["worst"] :] == order[-found["worst"] :]
-    for clip, path in zip(shown, found["paths"], strict=True):
+    assert shown[: found.best] == order[: found.best]
+    assert shown[-found.worst :] == order[-found.worst :]
+    for clip, path in zip(shown, found.paths, strict=True):
         own = first.filter(pl.col("clip_id") == clip).sort("time")
-        known = next(each for each in data["clips"] if each["id"] == clip)
-        assert data["times"][known["times"]] == own["time"].to_list()
-        for prefix, packs in (("", path), ("true_", known)):
+        known = next(each for each in data.clips if each.id == clip)
+        assert known.times is not None
+        assert known.target is not None
+        assert data.times[known.times] == own["time"].to_list()
+        for prefix, packs in (("", path), ("true_", known.target)):
             wanted = own.select(f"{prefix}arousal", f"{prefix}valence").to_numpy()
-            assert np.allclose(unpacked(packs["means"], MEAN).reshape(-1, 2), wanted, atol=6e-4)
-            spreads = unpacked(packs["spreads"], SPREAD).reshape(-1, 3)
+            assert np.allclose(unpacked(packs.means, MEAN).reshape(-1, 2), wanted, atol=6e-4)
+            spreads = unpacked(packs.spreads, SPREAD).reshape(-1, 3)
             assert np.allclose(spreads[:, 0] ** 2, own[f"{prefix}arousal_var"], atol=3e-4)
             covariance = spreads.prod(axis=1)
             assert np.allclose(covariance, own[f"{prefix}covariance"], atol=3e-4)
     seconds = table.group_by("time").agg(pl.col("distance").mean()).sort("time")
-    assert data["times"][found["second"]["times"]] == seconds["time"].to_list()
-    assert np.allclose(unpacked(found["second"]["distance"], MEAN), seconds["distance"], atol=6e-4)
+    assert data.times[found.second.times] == seconds["time"].to_list()
+    assert np.allclose(unpacked(found.second.distance, MEAN), seconds["distance"], atol=6e-4)
     signs = [(True, True), (True, False), (False, False), (False, True)]
-    for (high, positive), each in zip(signs, found["quadrant"], strict=True):
+    for (high, positive), each in zip(signs, found.quadrant, strict=True):
         own = table.filter(((pl.col("true_arousal") >= 0) == high) & ((pl.col("true_valence") >= 0) == positive))
-        assert each["seconds"] == len(own)
-        assert each["distance"] == (round(own["distance"].mean(), 3) if len(own) else None)  # pyright: ignore
+        assert each.seconds == len(own)
+        assert each.distance == (round(own["distance"].mean(), 3) if len(own) else None)  # pyright: ignore
 
 
-def test_a_row_is_thinned_to_its_limits(row: GetRow) -> None:
+def test_an_entry_is_thinned_to_its_limits(row: GetRow) -> None:
     store, result = ResultStore(row("mine").parents[1]), _read(row("mine"))
     stored, pool = store.predictions(result), Pool({})
-    found = row_data(stored, list(result.albums), pool, Limits(clips=2, points=4))
-    assert (len(found["paths"]), found["best"], found["worst"]) == (2, 1, 1)
-    assert len(pool.sets[found["set"]]) <= 6 < found["tested"]
-    everything = row_data(stored, list(result.albums), Pool({}), Limits(clips=12, points=1000))
-    assert everything["paths"][0] == found["paths"][0]
-    assert everything["paths"][-1] == found["paths"][-1]
+    found = panel_of(stored, list(result.albums), pool, Limits(clips=2, points=4))
+    assert (len(found.paths), found.best, found.worst) == (2, 1, 1)
+    assert len(pool.panels.sets[found.set]) <= 6 < found.tested
+    everything = panel_of(stored, list(result.albums), Pool({}), Limits(clips=12, points=1000))
+    assert everything.paths[0] == found.paths[0]
+    assert everything.paths[-1] == found.paths[-1]
 
 
-def test_rows_share_targets_where_these_are_the_same(results: Path, tmp_path: Path) -> None:
-    data = _page(results, tmp_path).sections[0].data
-    assert len(data["rows"]) == 3
-    assert len(data["sets"]) == 1
-    ids = [clip["id"] for clip in data["clips"]]
+def test_entries_share_equal_targets(results: Path, tmp_path: Path) -> None:
+    data = _page(results, tmp_path).sections[0].panels
+    assert len(data.entries) == 3
+    assert len(data.sets) == 1
+    ids = [clip.id for clip in data.clips]
     assert len(ids) == len(set(ids))
 
 
-def test_artists_and_titles_where_the_dataset_is_at_hand(results: Path, row: GetRow, finished_run: Path) -> None:
+def test_artists_and_titles_of_a_dataset_that_is_found(results: Path, row: GetRow, finished_run: Path) -> None:
     result = _read(row("mine"))
     names, remark = clip_names(result, finished_run / "data")
     assert names["c003"] == ("Artist 3", "c003")
-    assert remark == "Artists and titles are the dataset's."
+    assert remark == "Artists and titles are those of the dataset."
     page = _page(results, finished_run / "data")
-    assert {clip["artist"] for clip in page.sections[0].data["clips"]} <= {f"Artist {album}" for album in range(12)}
+    assert {clip.artist for clip in page.sections[0].panels.clips} <= {f"Artist {album}" for album in range(12)}
     assert remark in page.sections[0].notes
 
 
-def test_clips_go_by_their_ids_where_the_dataset_is_not_at_hand(
-    row: GetRow, finished_run: Path, tmp_path: Path
-) -> None:
+def test_clips_are_shown_by_id_without_the_dataset(row: GetRow, finished_run: Path, tmp_path: Path) -> None:
     result = _read(row("mine"))
     assert clip_names(result, tmp_path) == (
         {},
-        "Clips go by their ids, without artist and title: the dataset is not at hand.",
+        "Clips are shown by id, without artist and title: the dataset was not found.",
     )
     dataset = result.dataset.model_copy(update={"manifest_sha256": "0" * 64})
     other = result.model_copy(update={"dataset": dataset})
-    assert clip_names(other, finished_run / "data")[1].endswith("the dataset is not at hand.")
+    assert clip_names(other, finished_run / "data")[1].endswith("the dataset was not found.")
     shutil.copytree(finished_run / "data", tmp_path / "data")
     path = tmp_path / "data" / "tiny" / "clips" / "train-00000.parquet"
     pl.read_parquet(path).with_columns(artist=pl.lit("Someone else")).write_parquet(path)
@@ -210,7 +245,7 @@ def test_clips_go_by_their_ids_where_the_dataset_is_not_at_hand(
     assert remark.endswith("were changed after it was built.")
 
 
-def test_files_that_are_no_results_and_rows_without_predictions(results: Path, row: GetRow, tmp_path: Path) -> None:
+def test_files_that_are_not_results_and_entries_without_predictions(results: Path, row: GetRow, tmp_path: Path) -> None:
     folder = results / "tiny@1.0.0"
     (folder / "cut.json").write_text(row("mine").read_text()[:300])
     (folder / "foreign.json").write_text('{"name": "<b>x</b>"}')
@@ -224,9 +259,11 @@ def test_files_that_are_no_results_and_rows_without_predictions(results: Path, r
     (section,) = page.sections
     assert len(section.entries) == 3
     signature = json.loads(row("mine").read_text())["signature"]
-    assert "has another SHA-256" in section.data["rows"][signature]["reason"]
+    reason = section.panels.entries[signature]
+    assert isinstance(reason, str)
+    assert "has another SHA-256" in reason
     (entry,) = [entry for entry in section.entries if entry.signature == signature]
-    assert entry.ranks == ("–", "–")
+    assert entry.ranks == (None, None)
     assert "SHA-256" in entry.facts["No rank"]
     text = load(results).page(tmp_path)
     assert str(tmp_path) not in text
@@ -273,4 +310,4 @@ def test_odd_values_are_rendered(results: Path, row: GetRow, change: dict[str, A
     row("mine").write_text(json.dumps(json.loads(row("mine").read_text()) | change))
     text = load(results).page(tmp_path)
     text.encode("utf-8")
-    assert text.count("<script>") == 6
+    assert text.count("<script>") == 7

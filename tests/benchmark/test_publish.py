@@ -101,7 +101,7 @@ def test_another_dataset_or_another_use_of_the_repository(ann: Any, tiny: Tiny) 
     ann.hub.add(ann.hub.repos["dataset", "ann/notes"], {"thesis.md": b"years of work"})
     ran = ann.run("publish", "dataset", tiny(), "ann/notes")
     assert ran.status == 2
-    assert "ann/notes: holds something else (thesis.md, and no manifest.json); name another repository." in ran.err
+    assert "ann/notes: contains other files (thesis.md, but no manifest.json); choose another one." in ran.err
 
 
 def test_dry_run_sends_nothing_and_lists_all(ann: Any, tiny: Tiny) -> None:
@@ -126,7 +126,7 @@ def test_dry_run_sends_nothing_and_lists_all(ann: Any, tiny: Tiny) -> None:
 def test_a_proposal(ann: Any, tiny: Tiny) -> None:
     ran = ann.run("publish", "dataset", tiny(), "ann/proposed", "--create-pr")
     assert ran.status == 2
-    assert "there is no such dataset repository to propose to" in ran.err
+    assert "no such dataset repository; a pull request requires one" in ran.err
     assert ann.run("publish", "dataset", tiny(), "ann/proposed").status == 0
     repo = ann.hub.repos["dataset", "ann/proposed"]
     head = repo.branches["main"]

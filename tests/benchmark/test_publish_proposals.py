@@ -26,7 +26,7 @@ def _refused(ran: Any, name: str) -> None:
     assert ran.status == 2, ran.err
     assert ran.err.startswith(f"emobench: {name}: this ")
     assert "repository is public" in ran.err
-    assert "add --public" in ran.err
+    assert "pass --public to confirm" in ran.err
     assert len(ran.err.splitlines()) == 1
     assert ran.out == ""
 
@@ -145,6 +145,6 @@ def test_rows_that_are_proposed_already(ann: Any, ran: Path, tmp_path: Path) -> 
     command = ("publish", "leaderboard", "ann/rows", "--results", ran, "--create-pr")
     proposed = ann.run(*command)
     assert proposed.out.startswith("proposed")
-    assert "ann/rows is public: everyone can see this proposal." in proposed.out
+    assert "ann/rows is public: everyone can see this pull request." in proposed.out
     assert ann.run(*command).out.startswith("nothing was sent: an open proposal has the same content")
     assert len(ann.hub.repos["dataset", "ann/rows"].pulls) == 1

@@ -21,8 +21,9 @@ from emobench.benchmark.results.model import predictions_path
 from emobench.benchmark.results.store import ResultStore
 from emobench.benchmark.results.verify_data import Datasets
 from emobench.cards.hub_pages import scored_card
+from emobench.dbn.config import PretrainingConfig
 from emobench.dbn.domains import Domain
-from emobench.dbn.pretraining import PretrainingConfig, pretrain
+from emobench.dbn.pretraining import pretrain
 from emobench.errors import InputError
 from emobench.runtime.files import sha256_file
 
@@ -118,7 +119,7 @@ def test_only_new_rows_are_proposed(ann: Any, results: Path, tmp_path: Path) -> 
     bob = {"HF_TOKEN": "hf_" + "bob" * 8}
     ran = ann.run("publish", "leaderboard", "bob/none", "--results", results, "--create-pr")
     assert ran.status == 2
-    assert "there is no such dataset repository to propose to" in ran.err
+    assert "no such dataset repository; a pull request requires one" in ran.err
     (first,), (second,) = (_names(results, f"mine{number}") for number in (1, 2))
     shutil.copytree(results, tmp_path / "results")
     for path in (tmp_path / "results").glob("*/mine2*"):

@@ -18,8 +18,7 @@ from emobench.builders import labelled_dataset as labelled
 from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.cards.tables import Table, to_csv
 from emobench.cli.main import app
-from emobench.dbn.finetuning import FinetuningConfig
-from emobench.dbn.pretraining import PretrainingConfig
+from emobench.dbn.config import FinetuningConfig, PretrainingConfig
 from emobench.errors import InputError
 from typer.testing import CliRunner
 

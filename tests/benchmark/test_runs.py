@@ -22,8 +22,7 @@ from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.synthesis import SynthesisConfig
 from emobench.builders.synthesis import corpus as synthetic
 from emobench.cli.main import app
-from emobench.dbn.finetuning import FinetuningConfig
-from emobench.dbn.pretraining import PretrainingConfig
+from emobench.dbn.config import FinetuningConfig, PretrainingConfig
 from emobench.errors import EmobenchWarning, InputError
 from emobench.runtime.executor import executor
 from typer.testing import CliRunner

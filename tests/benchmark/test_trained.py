@@ -20,10 +20,10 @@ from emobench.builders import labelled_dataset as labelled
 from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.synthesis import SynthesisConfig
 from emobench.builders.synthesis import corpus as synthetic
+from emobench.dbn.config import FinetuningConfig, PretrainingConfig
 from emobench.dbn.domains import Domain
-from emobench.dbn.finetuning import FinetuningConfig
-from emobench.dbn.network import load_model
-from emobench.dbn.pretraining import PretrainingConfig, pretrain
+from emobench.dbn.model import load_model
+from emobench.dbn.pretraining import pretrain
 from emobench.errors import InputError
 from emobench.runtime.files import plain, sha256_file
 from safetensors.numpy import load_file, save_file
@@ -66,14 +66,14 @@ def masters(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _check(*folders: Path, domains: tuple[str, ...] = ("rhythm",), window: int = 4, control: bool = False) -> Any:
-    return trained_models(folders, domains, analysis=AnalysisConfig(), window=window, control=control, device=CPU)
+    return trained_models(folders, domains, analysis=AnalysisConfig(), window=window, control=control, device="cpu")
 
 
 @pytest.mark.parametrize("name", list(DIMS))
 def test_a_model_that_fits(masters: Path, name: str) -> None:
     (model,) = _check(masters / name, domains=(name, "rhythm"), control=True).values()
     assert model.domain == Domain(name)
-    assert model.sha256 == load_model(masters / name, device=CPU).sha256
+    assert model.sha256 == load_model(masters / name).sha256
     assert len(model.networks[1].mean) == DIMS[name]
 
 

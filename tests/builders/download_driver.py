@@ -1,4 +1,4 @@
-"""Downloads in a process of its own: folder, address of the server, number of clips."""
+"""Download in a separate process; arguments: folder, URL of the server, number of clips."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-# As in the dataset's own files, with the columns that matter to nobody here left out.
+# As in the dataset's own files, without the columns that are not used.
 SONGS = np.dtype(
     [
         ("artist_name", "S1024"),
@@ -34,7 +34,7 @@ TRACKS: list[Track] = [
 
 
 def track_of(number: int) -> str:
-    """A track id for a number."""
+    """Make a track id from a number."""
     return f"TRAAAAA128F{number:07X}"
 
 
@@ -50,7 +50,7 @@ def write_database(path: Path, tracks: Sequence[Track] = tuple(TRACKS), *, leave
 
 
 def write_h5(path: Path, tracks: Sequence[Track], **more: Any) -> Path:
-    """A summary file, or with one track a file of that track; ``more`` are datasets of ``/analysis``."""
+    """Write a summary file, or a per-track file if there is one track; ``more`` are datasets of ``/analysis``."""
     path.parent.mkdir(parents=True, exist_ok=True)
     songs, analysis = np.zeros(len(tracks), SONGS), np.zeros(len(tracks), ANALYSIS)
     for row, (track, seven, artist, release, title) in enumerate(tracks):
@@ -65,7 +65,7 @@ def write_h5(path: Path, tracks: Sequence[Track], **more: Any) -> Path:
 
 
 def write_lines(folder: Path, tracks: Sequence[Track] = tuple(TRACKS), *, ids: str = "lines") -> Path:
-    """``unique_tracks.txt``, and the 7digital ids beside it as ``lines``, a ``table``, or not at all."""
+    """Write ``unique_tracks.txt`` and the 7digital ids as ``lines``, as a ``table``, or not at all."""
     folder.mkdir(parents=True, exist_ok=True)
     lines = [
         f"{track}<SEP>SO{number:016}<SEP>{artist}<SEP>{title}"

@@ -1,4 +1,4 @@
-"""A stand-in for 7digital's clip endpoint: it verifies signatures with oauthlib, and misbehaves as it is told."""
+"""A fake of 7digital's clip endpoint that verifies signatures with oauthlib, and misbehaves on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ KEY, SECRET = "keyofatest", "secretofatest"
 
 
 class Validator(RequestValidator):
-    """One client; no nonce twice."""
+    """Accept one client, and each nonce once."""
 
     enforce_ssl = False  # pyright: ignore[reportAssignmentType]
     client_key_length = (3, 60)  # pyright: ignore[reportAssignmentType]
@@ -50,11 +50,11 @@ class Validator(RequestValidator):
 
 
 class PreviewServer:
-    """Answers ``/clip/<id>``; ``behave[id]`` is a list of manners, one a request, the last of which stays.
+    """Responds to ``/clip/<id>``; ``behave[id]`` lists a behaviour for each request, of which the last one repeats.
 
-    Manners: ``ok``, a status such as ``404`` or ``500``, ``429:2`` and ``429:date`` (with ``Retry-After``), ``drip``,
-    ``slow``, ``truncated``, ``whole`` and ``cut`` (without a length), ``html``, ``refused`` (XML with status 200),
-    ``reset``, ``huge``, ``empty``, ``damaged``, ``loop``, ``again`` (a redirect within the host), ``away``
+    Behaviours: ``ok``, a status such as ``404`` or ``500``, ``429:2`` and ``429:date`` (with ``Retry-After``),
+    ``drip``, ``slow``, ``truncated``, ``whole`` and ``cut`` (without a length), ``html``, ``refused`` (XML with
+    status 200), ``reset``, ``huge``, ``empty``, ``damaged``, ``loop``, ``again`` (a redirect within the host), ``away``
     (to ``other``), ``file``, and ``to`` with an address.
     """
 
@@ -110,7 +110,7 @@ class _Handler(BaseHTTPRequestHandler):
         owner.busiest = max(owner.busiest, owner.busy)
         try:
             clip = parts.path.rsplit("/", 1)[-1]
-            # Any other path is handed out to whoever asks, as a content network does.
+            # Other paths need no signature, as on a content delivery network.
             if parts.path.startswith("/clip/") and not owner.signed(self):
                 owner.refused += 1
                 self._send(401, b"no")

@@ -1,4 +1,4 @@
-"""How often 7digital may be asked, what is written down of it, and settings that are refused."""
+"""The rate limit of requests to 7digital, their log, and invalid settings."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def test_no_more_requests_a_day_than_allowed(tmp_path: Path) -> None:
 
     made = []
     for _run in range(4):
-        # Each run is a new one that knows only what was written down.
+        # Each run only knows what was recorded.
         record = Record(tmp_path)
         with record.open():
             pace = Pace(record, 10, wait=wait, now=lambda: now[0])
@@ -30,11 +30,11 @@ def test_no_more_requests_a_day_than_allowed(tmp_path: Path) -> None:
     assert len(made) == 36
     for moment in made:
         assert sum(moment <= other < moment + 86_400 for other in made) <= 10
-    # And no slower than it must be: 36 requests are 10 on each of four days.
+    # And no slower than necessary: 36 requests are at most 10 on each of four days.
     assert made[-1] - made[0] < 3 * 86_400 + 3600
 
 
-def test_a_cut_record_is_read_as_far_as_it_is_sound(tmp_path: Path) -> None:
+def test_a_truncated_record_is_read_as_far_as_possible(tmp_path: Path) -> None:
     (tmp_path / RECORD).write_text("1000.0 request 5\n1001.0 missing 5\n1002.0 miss")
     record = Record(tmp_path)
     with record.open():
@@ -44,8 +44,8 @@ def test_a_cut_record_is_read_as_far_as_it_is_sound(tmp_path: Path) -> None:
     assert list(again.requests) == [1000.0]
 
 
-def test_what_is_missing_is_missing_in_a_catalogue(tmp_path: Path) -> None:
-    # Lines of earlier versions name none, and are of any.
+def test_clips_are_missing_from_one_catalogue(tmp_path: Path) -> None:
+    # Lines without a catalogue apply to all of them.
     (tmp_path / RECORD).write_text("1000.0 missing 5\n")
     record = Record(tmp_path, "http://x/clip ä?country=US")
     with record.open():

@@ -1,4 +1,4 @@
-"""Several processes that build at once, some of which are killed."""
+"""Simultaneous builds in several processes, some of which are killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.errors import EmobenchError
 from emobench.runtime.files import locked
 
-# Runs the command line; the card is not written before the file `go` exists, which `waiting` tells.
+# Runs the command line; writing the card waits for the file `go`, which the file `waiting` indicates.
 _DRIVER = """
 import sys, time
 from pathlib import Path
@@ -39,7 +39,7 @@ main()
 
 
 class _Builds:
-    """Builds of one small corpus, each in a process of its own."""
+    """Builds of one small corpus in separate processes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.out = folder, folder / "data" / "mine"
@@ -55,7 +55,7 @@ class _Builds:
         self.started: list[subprocess.Popen[str]] = []
 
     def start(self, name: str, *more: str, go: bool = False) -> subprocess.Popen[str]:
-        """Start a build; unless it may go, wait until it is in the middle."""
+        """Start a build; without ``go``, wait until it is about to write the card."""
         waiting, leave = self.folder / f"{name}.waiting", self.folder / f"{name}.go"
         if go:
             leave.touch()
@@ -91,13 +91,13 @@ def builds(tmp_path: Path) -> Any:
         process.communicate()
 
 
-def test_the_second_of_two_builds_says_that_the_first_is_running(builds: _Builds) -> None:
+def test_a_second_build_reports_that_the_first_is_running(builds: _Builds) -> None:
     first = builds.start("first")
     second = builds.start("second", go=True)
-    said, told = second.communicate(timeout=120)
-    assert (second.returncode, said) == (1, "")
+    out, err = second.communicate(timeout=120)
+    assert (second.returncode, out) == (1, "")
     running = f"another process is building this dataset (process {first.pid}); wait until it ends and rerun the"
-    assert told == f"emobench: {builds.out}: {running} command.\n"
+    assert err == f"emobench: {builds.out}: {running} command.\n"
     builds.go("first")
     assert "built" in first.communicate(timeout=120)[0]
     assert (first.returncode, builds.left()) == (0, ["mine"])
@@ -106,7 +106,7 @@ def test_the_second_of_two_builds_says_that_the_first_is_running(builds: _Builds
     assert again.returncode == 0
 
 
-def test_another_dataset_in_the_same_place_disturbs_nobody(builds: _Builds) -> None:
+def test_builds_of_different_datasets_in_one_folder(builds: _Builds) -> None:
     first = builds.start("first")
     second = builds.start("second", "--seed", "1", go=True)
     assert f"process {first.pid}" in second.communicate(timeout=120)[1]
@@ -115,13 +115,13 @@ def test_another_dataset_in_the_same_place_disturbs_nobody(builds: _Builds) -> N
     first.communicate(timeout=120)
     assert (first.returncode, builds.left()) == (0, ["mine"])
     second = builds.start("again", "--seed", "1", go=True)
-    assert "exists with other content (config differ)" in second.communicate(timeout=120)[1]
+    assert "exists with other content (different config)" in second.communicate(timeout=120)[1]
     assert (second.returncode, builds.left()) == (2, ["mine"])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
-def test_after_an_end_in_the_middle_the_next_build_goes_on(builds: _Builds, number: int) -> None:
+def test_an_interrupted_build_resumes(builds: _Builds, number: int) -> None:
     first = builds.start("first")
     os.kill(first.pid, number)
     first.communicate(timeout=120)
@@ -135,18 +135,18 @@ def test_after_an_end_in_the_middle_the_next_build_goes_on(builds: _Builds, numb
 
 
 @pytest.mark.slow
-def test_many_at_once_make_one_dataset(builds: _Builds) -> None:
+def test_simultaneous_builds_make_one_dataset(builds: _Builds) -> None:
     several = [builds.start("all", go=True) for _ in range(4)]
     ends = [(*process.communicate(timeout=240), process.returncode) for process in several]
     assert {status for *_, status in ends} <= {0, 1}
-    assert sum(said.startswith("built") for said, *_ in ends) == 1
-    for said, told, status in ends:
-        assert said.startswith(("built", "is there already")) if status == 0 else "another process is building" in told
+    assert sum(out.startswith("built") for out, *_ in ends) == 1
+    for out, err, status in ends:
+        assert out.startswith(("built", "is there already")) if status == 0 else "another process is building" in err
     assert builds.left() == ["mine"]
     labelled.load(builds.out)
 
 
-# What happens between two steps of a build
+# Changes between two steps of a build
 
 
 Make = Callable[[], bool]
@@ -159,7 +159,7 @@ def make(make_corpus: Any, tmp_path: Path, pool: Executor) -> Make:
     return lambda: labelled.build(corpus, out, name="tiny", version="1.0.0", config=LabelledConfig(), pool=pool)
 
 
-def test_what_another_process_has_finished_meanwhile_counts(
+def test_a_dataset_completed_by_another_process_meanwhile(
     make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     compute = labelled._targets
@@ -174,9 +174,7 @@ def test_what_another_process_has_finished_meanwhile_counts(
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
-def test_what_somebody_else_puts_in_the_place_stays(
-    make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_created_meanwhile_is_kept(make: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write = release.write_card
 
     def meanwhile(folder: Path, text: str) -> None:
@@ -186,7 +184,7 @@ def test_what_somebody_else_puts_in_the_place_stays(
 
     with monkeypatch.context() as patched:
         patched.setattr(release, "write_card", meanwhile)
-        with pytest.raises(EmobenchError, match=r"tiny: something else was put there during the build"):
+        with pytest.raises(EmobenchError, match=r"tiny: created by something else during the build"):
             make()
     assert (tmp_path / "tiny" / "notes.txt").read_text() == "mine"
     (tmp_path / "tiny" / "notes.txt").unlink()
@@ -194,7 +192,7 @@ def test_what_somebody_else_puts_in_the_place_stays(
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
-def test_a_lock_left_behind_is_no_lock(tmp_path: Path) -> None:
+def test_a_leftover_lock_file_is_ignored(tmp_path: Path) -> None:
     (tmp_path / "lock").write_text("1")
     refused = pytest.raises(EmobenchError, match=rf"^busy \(process {os.getpid()}\); ")
     with locked(tmp_path / "lock", "busy"), refused, locked(tmp_path / "lock", "busy"):

@@ -1,4 +1,4 @@
-"""The simulated crowd of the synthetic corpus, beside the real one."""
+"""Simulated annotators of the synthetic corpus, compared with real ones."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def columns(plans: list[ClipPlan], config: SynthesisConfig) -> dict[str, np.ndar
     return _columns(plans, config)
 
 
-def test_traces_lie_on_the_board(plans: list[ClipPlan], config: SynthesisConfig) -> None:
+def test_traces_are_in_range(plans: list[ClipPlan], config: SynthesisConfig) -> None:
     for plan in plans[:40]:
         traces = simulate_workers(plan, config)
         assert 7 <= len(traces) <= 23
@@ -54,7 +54,7 @@ def test_traces_lie_on_the_board(plans: list[ClipPlan], config: SynthesisConfig)
             assert np.array_equal(np.rint(both * 400) / 400, both)
 
 
-def test_the_crowd_is_like_the_real_one(columns: dict[str, np.ndarray]) -> None:
+def test_statistics_are_close_to_the_real_ones(columns: dict[str, np.ndarray]) -> None:
     ours, real = label_statistics(**columns), REAL_LABEL_STATISTICS
     assert ours.clips == real.clips
     assert ours.traces_mean == pytest.approx(real.traces_mean, abs=0.6)
@@ -71,7 +71,7 @@ def test_the_crowd_is_like_the_real_one(columns: dict[str, np.ndarray]) -> None:
     assert ours.quadrant_shares == pytest.approx(real.quadrant_shares, abs=0.1)
 
 
-def test_the_crowd_hears_the_music(plans: list[ClipPlan], columns: dict[str, np.ndarray]) -> None:
+def test_ratings_follow_the_true_emotion(plans: list[ClipPlan], columns: dict[str, np.ndarray]) -> None:
     truth = np.array([(np.mean(plan.arousal), np.mean(plan.valence)) for plan in plans])
     for axis, name in enumerate(("arousal", "valence")):
         crowd = np.bincount(columns["clip"].astype(int), columns[name]) / np.bincount(columns["clip"].astype(int))
@@ -142,7 +142,7 @@ def test_label_statistics_against_plain_loops(columns: dict[str, np.ndarray]) ->
         ({"trace": [0, 0], "second": [1, 2]}, "two traces"),
     ],
 )
-def test_label_statistics_refuses_what_it_cannot_describe(change: dict[str, list], message: str) -> None:
+def test_invalid_annotations(change: dict[str, list], message: str) -> None:
     rows: dict[str, list] = {
         "clip": [0, 0],
         "trace": [0, 1],
@@ -154,7 +154,7 @@ def test_label_statistics_refuses_what_it_cannot_describe(change: dict[str, list
         label_statistics(**(rows | change))
 
 
-def test_real_numbers_are_those_of_the_published_file(real_data: Path) -> None:
+def test_real_statistics_are_those_of_the_published_file(real_data: Path) -> None:
     from scipy.io import loadmat
 
     fields = loadmat(str(real_data / "moodswings_turk" / "msLiteTurk.mat"))["msLiteTurk"][0, 0]

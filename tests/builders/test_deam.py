@@ -1,4 +1,4 @@
-"""DEAM: its folder as published, ratings of workers and means, folds by album or artist, and what may be wrong."""
+"""DEAM: its folder as published, ratings of workers and means, and folds by album or artist."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_ratings_of_workers(folder: Path) -> None:
         assert (found["arousal_var"], found["covariance"]) == pytest.approx((covariance[0, 0], covariance[0, 1]))
 
 
-def test_workers_are_told_by_name_or_by_row(folder: Path) -> None:
+def test_workers_are_matched_by_name_or_by_row(folder: Path) -> None:
     table = ratings("valence", "2")
     rows = [["WorkerId", *SAMPLES], *([f"w{worker}", *table[worker]] for worker in (3, 1, 4, 0))]
     write_table(folder / RATERS / "valence" / "2.csv", [*rows, ["another", *table[2]]])
@@ -93,7 +93,7 @@ def test_half_a_second_at_the_end_is_dropped(
         rows = csv.reader(path.read_text(encoding="utf-8").splitlines())
         write_table(path, [[cell for place, cell in enumerate(row) if place not in left_out] for row in rows])
     if not seconds:
-        with pytest.raises(InputError, match="songs have neither two workers"):
+        with pytest.raises(InputError, match="songs with neither two workers"):
             deam.load(folder, None)
         return
     corpus = deam.load(folder, None)
@@ -127,14 +127,14 @@ def test_means_have_variances_and_no_covariance(folder: Path) -> None:
     assert by_half_second["arousal_var"].to_list() == pytest.approx([0.1**2] * 4)
     expected = ratings("arousal", "1002").mean(axis=0).reshape(4, 2).mean(axis=1) / 2
     assert by_half_second["arousal"].to_list() == pytest.approx(expected.tolist(), abs=1e-6)
-    # 1.6 of the 8 points from 1 to 9 are 0.2 of the width of 1.
+    # 1.6 on a scale from 1 to 9 is 0.2 on a scale of width 1.
     by_song = corpus.targets.filter(pl.col("clip_id") == "2001")
     assert by_song["arousal_var"].to_list() == pytest.approx([0.2**2] * 4)
     assert by_song["valence_var"].to_list() == pytest.approx([0.15**2] * 4)
-    assert "2 songs carry means only" in corpus.about.notes
+    assert "2 songs have means only" in corpus.about.notes
 
 
-def test_unknown_deviations_are_null(folder: Path, audio: Path, tmp_path: Path, pool: Executor) -> None:
+def test_unknown_variances_are_null(folder: Path, audio: Path, tmp_path: Path, pool: Executor) -> None:
     (folder / STATIC).unlink()
     std = folder / DYNAMIC / "valence_std.csv"
     rows = [["song_id", *SAMPLES], ["1002", *[0.2] * 4, "", *[0.2] * 3], ["2001", *[0.4] * 8]]
@@ -156,7 +156,7 @@ def test_unknown_deviations_are_null(folder: Path, audio: Path, tmp_path: Path, 
     assert dataset.targets.select(pl.col(pl.Float64).is_nan().any()).row(0) == (False,) * 6
     assert dataset.beats.filter(pl.col("clip_id") == "2001")["arousal"].is_finite().all()
     note = (
-        "2 songs have no known deviation of some or all labels (1002, 2001); the variances of their targets are null."
+        "2 songs with labels without a known standard deviation (1002, 2001); the variances of these targets are null."
     )
     assert built.manifest.remarks == [note]
     card = (out / "README.md").read_text(encoding="utf-8")
@@ -165,7 +165,7 @@ def test_unknown_deviations_are_null(folder: Path, audio: Path, tmp_path: Path, 
     assert "nan" not in card.lower().replace("finance", "")
 
 
-def test_a_corpus_without_any_deviation(folder: Path, tmp_path: Path, pool: Executor) -> None:
+def test_a_corpus_without_variances(folder: Path, tmp_path: Path, pool: Executor) -> None:
     shutil.rmtree(folder / RATERS)
     for name in ("arousal_std.csv", "valence_std.csv"):
         (folder / DYNAMIC / name).unlink()
@@ -217,7 +217,7 @@ def test_builds_a_dataset(folder: Path, audio: Path, tmp_path: Path, pool: Execu
     }
     assert set(dataset.clips["start"]) == {15.0}
     assert set(dataset.clips["duration"]) == {4.0}
-    # The rock of 120 beats a minute: those of the rated part, counted from its start.
+    # Beats of the rated part, at 120 beats per minute, from its start.
     beats = dataset.beats.filter(pl.col("clip_id") == "2")["time"].to_numpy()
     assert beats.min() >= 0
     assert beats.max() <= 4
@@ -230,9 +230,9 @@ def test_builds_a_dataset(folder: Path, audio: Path, tmp_path: Path, pool: Execu
     assert (albums["1001"], albums["2001"]) == ("helene/ete", "song2001/")
     card = (out / "README.md").read_text(encoding="utf-8")
     assert "1 by their album, 3 by their artist" in card
-    assert "Whole albums are dealt" not in card
-    assert "their covariance is null because it is not published" in card
-    assert "Null, because the source does not give it: `covariance` in 2 clips." in card
+    assert "Whole albums are assigned" not in card
+    assert "Their covariance is null because it is not published" in card
+    assert "Null, because the source does not provide it: `covariance` in 2 clips." in card
     assert "20 seconds have a target. A second has 5 ratings." in card
 
 
@@ -244,11 +244,11 @@ def test_labels_that_outlast_the_audio_are_cut(folder: Path, audio: Path, pool: 
     assert dict(corpus.clips.select("clip_id", "duration").iter_rows())["2"] == 3
     assert corpus.annotations.filter(pl.col("clip_id") == "2")["time"].max() == 3
     labelled.build(corpus, folder / "out", name="d", version="1.0.0", config=LabelledConfig(), pool=pool)
-    # Two seconds of music too little; the other has too few beats in what is left.
+    # Two seconds too short; the other clip has too few beats in the rest.
     assert labelled.load(folder / "out").manifest.excluded == {"2": "too_few_beats", "3": "too_short"}
 
 
-def test_dry_run_says_what_it_would_build(folder: Path, audio: Path, tmp_path: Path) -> None:
+def test_dry_run(folder: Path, audio: Path, tmp_path: Path) -> None:
     place = tmp_path / "out"
     given = ["--annotations", str(folder), "--audio", str(audio), "--out", str(place)]
     ran = CliRunner().invoke(app, ["build-data", "deam", *given, "--dry-run"])
@@ -258,7 +258,7 @@ def test_dry_run_says_what_it_would_build(folder: Path, audio: Path, tmp_path: P
     assert not place.exists()
 
 
-def test_a_damaged_file_has_no_audio_and_says_nothing_of_its_own(
+def test_decoders_print_nothing_for_a_damaged_file(
     folder: Path, audio: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     broken = next(audio.glob("1001.*"))
@@ -269,7 +269,7 @@ def test_a_damaged_file_has_no_audio_and_says_nothing_of_its_own(
 
 
 @pytest.mark.parametrize("name", ["DEAM", "another"])
-def test_the_same_folder_elsewhere_is_the_same_corpus(
+def test_the_location_of_the_folder_does_not_matter(
     folder: Path, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.copytree(folder, tmp_path / "elsewhere" / name)
@@ -280,7 +280,7 @@ def test_the_same_folder_elsewhere_is_the_same_corpus(
     assert deam.load(Path(), None).source == first.source
 
 
-def test_metadata_beside_the_annotations_wherever_one_stands(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_metadata_beside_or_among_the_annotations(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = deam.load(folder / "annotations", None).source
     assert first["files"] == 14
     monkeypatch.chdir(folder / "annotations")

@@ -1,4 +1,4 @@
-"""DEAM's metadata: broken lines, repaired where they can be, and never an artist on two sides of a fold."""
+"""Metadata of DEAM: malformed lines are repaired if possible, and no artist is in two parts of a fold."""
 
 from __future__ import annotations
 
@@ -93,8 +93,8 @@ def test_the_artist_of_an_unclear_line_is_one_that_is_known(tmp_path: Path) -> N
     songs = _read(tmp_path, f'{HEAD_2014}{line}10,"Earth, Wind & Fire",Second,Song,Rock,0:10,0:55\n')
     assert songs["9"].artist == "Earth, Wind & Fire"
     assert repairs(songs, ["9", "10"]) == [
-        "metadata: the line of 1 song can be read in several ways because of unquoted commas or missing cells; kept "
-        "together in the folds with every artist that it may name, and without an album."
+        "metadata: the lines of 1 song are ambiguous because of unquoted commas or missing cells; folds keep these "
+        "songs together with every artist that may be meant, and their albums are unknown."
     ]
 
 

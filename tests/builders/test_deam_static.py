@@ -1,4 +1,4 @@
-"""DEAM's whole-song ratings: axes that are exchanged in some years, corrected, reported, or refused."""
+"""Whole-song ratings of DEAM: exchanged axes in some years are corrected, reported or refused."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ RIGHT = (pytest.approx(0.2**2), pytest.approx(0.15**2))
 
 
 @pytest.mark.parametrize("year", [2013, 2014, 2015])
-def test_any_year_that_is_exchanged_is_corrected(folder: Path, year: int) -> None:
+def test_exchanged_axes_of_any_year_are_corrected(folder: Path, year: int) -> None:
     years = {2013: _levels(range(1, 13)), 2014: _levels(range(1001, 1013)), 2015: _levels(range(2001, 2013))}
     _dynamic(folder, {song: level for levels in years.values() for song, level in levels.items()})
     write_text(
@@ -76,11 +76,11 @@ def test_any_year_that_is_exchanged_is_corrected(folder: Path, year: int) -> Non
     assert all(found == RIGHT for found in _variances(folder).values())
     corpus = deam.load(folder, None)
     note = next(remark for remark in corpus.remarks if "exchanged" in remark)
-    assert note.startswith(f"the static annotations have arousal and valence exchanged in {year} (12 songs; mean")
+    assert note.startswith(f"in the static annotations, arousal and valence were exchanged in {year} (12 songs; mean")
     assert note in corpus.about.notes
 
 
-def test_nothing_is_said_where_nothing_is_exchanged(folder: Path) -> None:
+def test_no_remark_without_exchanged_axes(folder: Path) -> None:
     levels = _levels(range(1, 40))
     _dynamic(folder, levels)
     write_text(folder / STATIC, HEADER + _static(levels, exchanged=False))
@@ -94,7 +94,7 @@ def test_too_few_songs_are_used_as_labelled_and_reported(folder: Path) -> None:
     write_text(folder / STATIC, HEADER + _static(levels, exchanged=True))
     assert all(found == RIGHT[::-1] for found in _variances(folder).values())
     assert deam.load(folder, None).remarks == (
-        "the static annotations have only 9 of the songs of 2013, too few to check which axis is which; "
+        "the static annotations contain only 9 of the songs of 2013, too few to check whether the axes are exchanged; "
         "used as labelled.",
     )
 
@@ -109,7 +109,7 @@ def test_the_note_is_printed(folder: Path, tmp_path: Path) -> None:
     for more in (["--dry-run"], [], []):
         ran = CliRunner().invoke(app, [*given, *more])
         assert ran.exit_code == 0, ran.output
-        assert "  note: the static annotations have arousal and valence exchanged in 2013 (20 songs;" in ran.output
+        assert "  note: in the static annotations, arousal and valence were exchanged in 2013 (20 songs;" in ran.output
     assert "exchanged in 2013 (20 songs;" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     quiet = CliRunner().invoke(app, [*given, "--json"])
     assert '"remarks": [' in quiet.output
@@ -124,7 +124,7 @@ def test_dynamic_files_that_are_swapped_are_refused(folder: Path) -> None:
         folder / STATIC,
         HEADER + _static(years[0], exchanged=True) + "".join(_static(each, exchanged=False) for each in years[1:]),
     )
-    with pytest.raises(InputError, match=r"most years \(2014 \(12 songs; .*, 2015 .*valence\.csv are probably swapped"):
+    with pytest.raises(InputError, match=r"most years, .* \(2014 \(12 songs; .*, 2015 .*are probably swapped"):
         deam.load(folder, None)
 
 
@@ -140,7 +140,7 @@ def test_ratings_of_other_songs_are_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("text", [HEADER, "song_id, valence_mean\n1, 2\n", None])
-def test_a_file_that_is_not_needed_does_not_stop_the_build(folder: Path, text: str | None) -> None:
+def test_a_file_that_is_not_needed_is_not_read(folder: Path, text: str | None) -> None:
     levels = _levels(range(1, 41))
     _dynamic(folder, levels)
     for axis, spread in (("arousal", 0.4), ("valence", 0.3)):

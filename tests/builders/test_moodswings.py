@@ -1,4 +1,4 @@
-"""MoodSwings: the published file, a small file of the same form made here, and every wrong one."""
+"""MoodSwings Turk: the published file, a small file of the same format, and invalid files."""
 
 from __future__ import annotations
 
@@ -183,14 +183,14 @@ def test_wrong_audio_folders(mat: Callable[[Cells], Path], tmp_path: Path) -> No
         moodswings.load(path, tmp_path / "nowhere", config)
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(InputError, match="holds no audio"):
+    with pytest.raises(InputError, match="contains no audio"):
         moodswings.load(path, empty, config)
     _song(empty / "unknown.wav", 15)
-    with pytest.raises(InputError, match="none of its audio files answers to a clip"):
+    with pytest.raises(InputError, match="none of its audio files matches a clip"):
         moodswings.load(path, empty, config)
     _song(empty / "100.wav", 15)
     _song(empty / "again" / "100.flac", 15)
-    with pytest.raises(InputError, match=r"2 files answer to clip 100 .*100\.wav"):
+    with pytest.raises(InputError, match=r"2 files match clip 100: .*100\.wav"):
         moodswings.load(path, empty, config)
 
 
@@ -219,15 +219,15 @@ WRONG = {
         ]
         for name, values in _cells().items()
     },
-    r"clip 3 \(song 102\): labels of unequal length": _changed("valence", lambda values: values[:-15]),
+    r"clip 3 \(song 102\): the fields differ in length": _changed("valence", lambda values: values[:-15]),
     r"clip 3 \(song 102\), trace 2, second 45: valence 201; expected a number from -200 to 200": _changed(
         "valence", _beyond
     ),
     r"arousal nan; expected": _changed("arousal", lambda values: np.where(values == values[0], np.nan, values)),
-    "clip 4: song id 102 stands twice": _changed("songid", lambda _: np.array([[102]], np.uint16), clip=3),
+    "clip 4: duplicate song id 102": _changed("songid", lambda _: np.array([[102]], np.uint16), clip=3),
     "expected 15 consecutive seconds": _changed("time", lambda values: values * 2),
-    "trace 1: not 15 rows of one worker": _changed("userid", lambda values: np.roll(values, 1)),
-    "holds no clip": {name: [] for name in _cells()},
+    "trace 1: expected 15 rows of one worker": _changed("userid", lambda values: np.roll(values, 1)),
+    "contains no clips": {name: [] for name in _cells()},
     "the fields differ in their number of clips": {**_cells(), "song": ["one"]},
 }
 
@@ -238,7 +238,7 @@ def test_wrong_files(mat: Callable[[Cells], Path], message: str) -> None:
         moodswings.load(mat(WRONG[message]), None, moodswings.MoodSwingsConfig())
 
 
-def test_foreign_files(tmp_path: Path) -> None:
+def test_other_files(tmp_path: Path) -> None:
     config = moodswings.MoodSwingsConfig()
     with pytest.raises(InputError, match="no such file"):
         moodswings.load(tmp_path / "none.mat", None, config)
@@ -249,7 +249,7 @@ def test_foreign_files(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="has no variable 'msLiteTurk'"):
         moodswings.load(_write(tmp_path / "other.mat", _cells(), "other"), None, config)
     scipy.io.savemat(tmp_path / "flat.mat", {"msLiteTurk": np.zeros((2, 2))})
-    with pytest.raises(InputError, match="is no 1x1 struct"):
+    with pytest.raises(InputError, match="is not a 1x1 struct"):
         moodswings.load(tmp_path / "flat.mat", None, config)
     whole = _write(tmp_path / "whole.mat", _cells()).read_bytes()
     (tmp_path / "cut.mat").write_bytes(whole[: len(whole) // 2])

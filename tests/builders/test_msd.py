@@ -48,7 +48,7 @@ def test_every_layout(tmp_path: Path, name: str) -> None:
     corpus = msd.load(write_database(tmp_path / "t.db"), _clips(tmp_path / "clips", name, "3/4/3400270.clip.mp3"))
     found = dict(corpus.clips.select("track_id", "audio").iter_rows())
     assert found == {FIRST: name, SECOND: None, THIRD: "3/4/3400270.clip.mp3", TRACKS[3][0]: None}
-    assert corpus.found == {"with a 7digital id": 3, "clips of no track": 0}
+    assert corpus.found == {"with a 7digital id": 3, "clips without a track": 0}
 
 
 def test_one_clip_of_two_tracks_and_clips_of_none(tmp_path: Path) -> None:
@@ -56,49 +56,49 @@ def test_one_clip_of_two_tracks_and_clips_of_none(tmp_path: Path) -> None:
     clips = _clips(tmp_path / "clips", "5504670.clip.mp3", "77.clip.mp3", "TRZZZZZ128F0000000.mp3")
     corpus = msd.load(write_database(tmp_path / "t.db", tracks), clips)
     assert corpus.clips["audio"].to_list() == ["5504670.clip.mp3", "5504670.clip.mp3", None, None]
-    assert corpus.found == {"with a 7digital id": 3, "clips of no track": 2}
+    assert corpus.found == {"with a 7digital id": 3, "clips without a track": 2}
 
 
 @pytest.mark.parametrize(
     ("names", "wanted"),
     [
-        ([], ["holds no clip"]),
-        (["readme.txt"], ["holds no clip"]),
+        ([], ["contains no clips"]),
+        (["readme.txt"], ["contains no clips"]),
         (
             ["song.mp3", "x/03 - 音楽.mp3", "5504670.clip.mp3"],
-            ["2 files are named neither", "song.mp3, x/03 - 音楽.mp3"],
+            ["files named neither", ": song.mp3, x/03 - 音楽.mp3"],
         ),
-        (["1٣.clip.mp3"], ["1 files are named neither"]),
-        (["77.clip.mp3"], ["none of its 1 clips is of one of the 4 tracks", "77.clip.mp3"]),
+        (["1٣.clip.mp3"], ["files named neither"]),
+        (["77.clip.mp3"], ["none of its 1 clips (such as 77.clip.mp3) belongs to one of the 4 tracks"]),
         (
             [f"{FIRST}.mp3", "5/5/5504670.clip.mp3"],
-            [f"more than one clip ({FIRST}: 5/5/5504670.clip.mp3 and {FIRST}.mp3)"],
+            [f"more than one clip: {FIRST}: 5/5/5504670.clip.mp3 and {FIRST}.mp3"],
         ),
-        (["a/5504670.clip.mp3", "b/5504670.clip.mp3"], ["1 tracks have more than one clip"]),
+        (["a/5504670.clip.mp3", "b/5504670.clip.mp3"], ["tracks with more than one clip"]),
     ],
     ids=str,
 )
 def test_wrong_folders(tmp_path: Path, names: list[str], wanted: list[str]) -> None:
     clips = _clips(tmp_path / "clips", *names)
     clips.mkdir(exist_ok=True)
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as caught:
         msd.load(write_database(tmp_path / "t.db"), clips)
     for part in wanted:
-        assert part in str(told.value)
+        assert part in str(caught.value)
 
 
 def test_every_problem_at_once(tmp_path: Path) -> None:
     path = write_database(tmp_path / "t.db", [("TRX", 1, "a", "b", "c"), *TRACKS, TRACKS[0]])
-    with pytest.raises(InputError, match="3 problems") as told:
+    with pytest.raises(InputError, match="3 problems") as caught:
         msd.load(path, tmp_path / "nowhere")
-    for part in ("1 track ids are none", "stand more than once", "nowhere: no such folder"):
-        assert part in str(told.value)
+    for part in ("invalid track ids", "duplicate track ids", "nowhere: no such folder"):
+        assert part in str(caught.value)
 
 
-def test_a_track_that_stands_twice_is_one_problem(tmp_path: Path) -> None:
+def test_a_duplicate_track_is_one_problem(tmp_path: Path) -> None:
     for folder in ("a", "b"):
         write_h5(tmp_path / folder / f"{FIRST}.h5", TRACKS[:1])
-    with pytest.raises(InputError, match=r"1 problem: .* 1 track ids stand more than once"):
+    with pytest.raises(InputError, match=r"1 problem: .* duplicate track ids"):
         msd.load(tmp_path, _clips(tmp_path / "clips", f"{FIRST}.mp3"))
 
 
@@ -107,7 +107,7 @@ def test_a_track_that_stands_twice_is_one_problem(tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def music(tmp_path_factory: pytest.TempPathFactory) -> PretrainCorpus:
-    """A hundred and twenty tracks of six seconds: every third without audio, some silent, some cut."""
+    """Make 120 tracks of six seconds: every third without audio, some silent, some truncated."""
     folder = tmp_path_factory.mktemp("music")
     styles = itertools.cycle(sorted(STYLES))
     sounds = [
@@ -141,18 +141,18 @@ def _table(out: Path, name: str = "clips") -> pl.DataFrame:
     return pl.read_parquet(sorted((out / name).glob("*.parquet")))
 
 
-def test_a_sample_is_what_filtering_all_first_would_give(
+def test_a_sample_equals_a_sample_of_the_filtered_tracks(
     tmp_path: Path, music: PretrainCorpus, pool: Executor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     everything = _built(music, tmp_path / "all", pool, None)
     passing = set(_table(tmp_path / "all").filter("kept")["track_id"])
     assert everything.counts["clips"] == 120
     assert len(passing) == everything.counts["kept"]
-    # Sorted ids in numpy's own order of the seed.
+    # Sorted ids in the order of numpy's permutation.
     ids = np.array(sorted(music.clips["track_id"]))
     ranked = ids[np.random.default_rng(5).permutation(120)].tolist()
     wanted = [track for track in ranked if track in passing][:20]
-    # Few at a time, so that it takes several rounds.
+    # A few at a time, so that several rounds are needed.
     monkeypatch.setattr(pretraining, "_LEAST", 7)
     monkeypatch.setattr(pretraining, "_MORE", 0.5)
     shuffled = music.clips.sample(fraction=1.0, shuffle=True, seed=3)
@@ -163,7 +163,7 @@ def test_a_sample_is_what_filtering_all_first_would_give(
     assert clips["track_id"].to_list() == ranked[: ranked.index(wanted[-1]) + 1]
     assert manifest.counts["clips"] == len(clips)
     assert manifest.counts["not examined"] == 120 - len(clips)
-    # Every track up to there has its verdict, the same as in the whole.
+    # Every track up to there has the same verdict as in the whole.
     both = clips.join(_table(tmp_path / "all"), on="track_id", suffix="_all")
     assert both["rejected"].equals(both["rejected_all"].alias("rejected"))
     assert manifest.counts["rejected"] == dict(
@@ -175,11 +175,11 @@ def test_a_sample_is_what_filtering_all_first_would_give(
         rows = _table(tmp_path / "all", name).filter(pl.col("track_id") == wanted[7])["features"]
         assert _table(tmp_path / "few", name).filter(pl.col("track_id") == wanted[7])["features"].equals(rows)
     assert len(load_segments(tmp_path / "few", "pitch")) == 20
-    # The rounds leave no mark: the same bytes in one.
+    # A single round gives the same bytes.
     monkeypatch.undo()
     monkeypatch.setenv("EMOBENCH_CACHE", str(tmp_path / "cache"))
     assert _built(music, tmp_path / "again", pool, 20, seed=5) == manifest
-    # And the command once more has nothing to do.
+    # Building again does nothing.
     config = pretraining.PretrainConfig(quality=QUALITY, sample=20, seed=5)
     assert pretraining.build(music, tmp_path / "few", name="t", version="1.0.0", config=config, pool=pool) is None
 
@@ -210,7 +210,7 @@ def test_a_changed_clip_is_noticed(tmp_path: Path, music: PretrainCorpus, pool: 
         path.write_bytes(content)
 
 
-def test_fewer_pass_than_wanted(tmp_path: Path, music: PretrainCorpus, pool: Executor) -> None:
+def test_fewer_clips_pass_than_the_sample_needs(tmp_path: Path, music: PretrainCorpus, pool: Executor) -> None:
     manifest = _built(music, tmp_path / "out", pool, 1000)
     counts = manifest.counts
     assert counts["clips"] == 120
@@ -278,9 +278,9 @@ GIVEN = ("--metadata", "x", "--clips", "y")
     ("arguments", "line"),
     [
         ([], "Missing option '--metadata'"),
-        (["--metadata", "x"], "--clips: required unless clips are downloaded with --download"),
+        (["--metadata", "x"], "--clips: required without --download; pass the folder of the clips"),
         (["--metadata", "x", "--clips", "y"], "2 problems"),
-        ([*GIVEN, "--min-bit-rate", "128"], "--min-bit-rate 128: expected bits a second, such as 128000"),
+        ([*GIVEN, "--min-bit-rate", "128"], "--min-bit-rate 128: expected bits per second, such as 128000"),
         ([*GIVEN, "--min-sample-rate", "-1"], "--min-sample-rate -1: expected hertz"),
         ([*GIVEN, "--min-duration", "nan"], "--min-duration nan: expected seconds"),
         ([*GIVEN, "--silence-db", "3"], "--silence-db 3: expected decibels"),

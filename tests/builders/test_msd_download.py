@@ -53,14 +53,14 @@ def test_from_nothing_to_a_dataset(tmp_path: Path, server: PreviewServer) -> Non
     server.behave = {str(TRACKS[1][1]): ["404"], str(TRACKS[2][1]): ["400"]}
     survey = _run(tmp_path, server, "--dry-run", keys=False)
     assert survey.exit_code == 0, survey.output
-    assert "3 clips that could be fetched" in survey.output
+    assert "3 clips to download at most" in survey.output
     assert not server.requests
     assert not (tmp_path / "data").exists()
-    # What fails for now leaves nothing that looks whole, and keeps what came.
+    # A failed download leaves no dataset, and keeps the clips.
     broken = _run(tmp_path, server)
     assert broken.exit_code == 1
-    assert "1 of 3 clips could not be fetched (1 × HTTP status 400; 3400270)" in broken.output
-    assert "3 clips to fetch: done today" in broken.output
+    assert "1 of 3 clips could not be downloaded (1 × HTTP status 400; 3400270)" in broken.output
+    assert "downloading 3 clips, which takes less than a day" in broken.output
     assert not (tmp_path / "data" / "msd").exists()
     assert (tmp_path / "data" / "msd-clips" / "5/5/5504670.clip.mp3").is_file()
     server.behave = {}
@@ -79,7 +79,7 @@ def test_from_nothing_to_a_dataset(tmp_path: Path, server: PreviewServer) -> Non
     assert load_manifest(tmp_path / "data" / "msd").counts["kept"] == 2
     for path in (tmp_path / "data").rglob("*"):
         assert not path.is_file() or SECRET.encode() not in path.read_bytes()
-    # All is there: nothing is asked, and no keys are wanted.
+    # With all clips there, nothing is requested, and no keys are needed.
     before = len(server.requests)
     again = _run(tmp_path, server, keys=False)
     assert again.exit_code == 0, again.output
@@ -87,7 +87,9 @@ def test_from_nothing_to_a_dataset(tmp_path: Path, server: PreviewServer) -> Non
     assert len(server.requests) == before
 
 
-def test_a_sample_fetches_what_it_needs(tmp_path: Path, server: PreviewServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_sample_downloads_only_the_clips_it_needs(
+    tmp_path: Path, server: PreviewServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
     server.requests.clear()
     server.behave = {}
     monkeypatch.setattr("emobench.builders.pretraining._LEAST", 1)
@@ -104,7 +106,7 @@ def test_no_keys(tmp_path: Path, server: PreviewServer) -> None:
     assert len(done.output.strip().splitlines()) == 1
 
 
-def test_nothing_that_could_be_fetched(tmp_path: Path, server: PreviewServer) -> None:
+def test_tracks_without_7digital_ids(tmp_path: Path, server: PreviewServer) -> None:
     nameless = [(track, 0, *names) for track, _, *names in TRACKS]
     write_database(tmp_path / "track_metadata.db", nameless)  # pyright: ignore[reportArgumentType]
     given = ["--metadata", str(tmp_path / "track_metadata.db"), "--clips", str(tmp_path / "clips"), "--download"]

@@ -1,4 +1,4 @@
-"""The quality filter on real files: each rule, and the reasons that the manifest counts."""
+"""The quality filter: each rule, and the numbers of rejected files in the manifest."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_every_reason_is_found_and_counted(tmp_path: Path, pool: Executor) -> No
     counts = load_manifest(out).counts
     assert counts["rejected"] == dict.fromkeys(sorted(set(found) - {"good"}), 1)
     good = clips.row(by_predicate=pl.col("track_id") == "good", named=True)
-    # 31 seconds, the encoder's delay and padding, in frames of 1,152 samples; its bits by its header.
+    # 31 seconds with the encoder's delay and padding, in frames of 1,152 samples.
     assert good["duration"] == pytest.approx(31, abs=0.1)
     assert good["duration"] * 44_100 / 1152 == pytest.approx(round(good["duration"] * 44_100 / 1152), abs=1e-6)
     assert good["bit_rate"] == 128_000

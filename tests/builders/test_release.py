@@ -1,4 +1,4 @@
-"""A dataset on disk: all or nothing, the same bytes, noticed changes, read back by ``datasets``."""
+"""Datasets on disk: all or nothing, identical bytes, detected changes, readable by ``datasets``."""
 
 from __future__ import annotations
 
@@ -86,7 +86,7 @@ def test_schema(corpus: Any, tmp_path: Path) -> None:
     assert {"name", "version", "source", "config", "packages", "files"} <= set(manifest)
 
 
-def test_same_bytes_twice_and_nothing_done_a_second_time(corpus: Any, tmp_path: Path) -> None:
+def test_same_bytes_and_no_second_build(corpus: Any, tmp_path: Path) -> None:
     assert _build(corpus, tmp_path / "one")
     assert _build(corpus, tmp_path / "two")
     assert _bytes(tmp_path / "one") == _bytes(tmp_path / "two")
@@ -119,9 +119,9 @@ def test_other_content_is_never_overwritten(corpus: Any, make_corpus: Any, tmp_p
     out = tmp_path / "tiny"
     _build(corpus, out)
     before = _bytes(out)
-    with pytest.raises(InputError, match=r"tiny 1\.0\.0 exists with other content .config differ"):
+    with pytest.raises(InputError, match=r"tiny 1\.0\.0 exists with other content .different config"):
         _build(corpus, out, config=LabelledConfig(folds=FoldConfig(seed=1)))
-    with pytest.raises(InputError, match=r"exists with other content .source differ"):
+    with pytest.raises(InputError, match=r"exists with other content .different source"):
         _build(make_corpus([1] * 9, seed=5), out)
     with pytest.raises(InputError, match=r"contains tiny 1\.0\.0, which is not overwritten; write tiny 1\.1\.0 to"):
         _build(corpus, out, version="1.1.0")
@@ -140,7 +140,7 @@ def test_wrong_version(corpus: Any, tmp_path: Path, version: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["targets/train-00000.parquet", "folds/train-00000.parquet", "README.md"])
-def test_a_change_by_hand_is_noticed(corpus: Any, tmp_path: Path, name: str) -> None:
+def test_changed_and_missing_files_are_detected(corpus: Any, tmp_path: Path, name: str) -> None:
     out = tmp_path / "tiny"
     _build(corpus, out)
     with (out / name).open("ab") as handle:
@@ -148,7 +148,7 @@ def test_a_change_by_hand_is_noticed(corpus: Any, tmp_path: Path, name: str) -> 
     with pytest.raises(InputError, match=f"{name}: changed after it was built"):
         labelled.load(out)
     (out / name).unlink()
-    with pytest.raises(InputError, match=f"{name}: missing though the manifest lists it"):
+    with pytest.raises(InputError, match=f"{name}: missing, although the manifest lists it"):
         labelled.load(out)
 
 
@@ -172,7 +172,7 @@ def test_wrong_folders(tmp_path: Path) -> None:
         ("version", "1.0.0/../../x"),
     ],
 )
-def test_a_manifest_cannot_name_a_place(corpus: Any, tmp_path: Path, field: str, value: object) -> None:
+def test_names_and_versions_that_are_paths_are_refused(corpus: Any, tmp_path: Path, field: str, value: object) -> None:
     _build(corpus, tmp_path / "tiny")
     place = tmp_path / "tiny" / "manifest.json"
     place.write_text(json.dumps(json.loads(place.read_text()) | {field: value}))
@@ -189,7 +189,7 @@ def test_a_manifest_cannot_name_a_place(corpus: Any, tmp_path: Path, field: str,
 @pytest.mark.parametrize(
     "name", ["../x.parquet", "/etc/passwd", "a/../../x", "a\\..\\x", "", ".", "local.json", "manifest.json"]
 )
-def test_a_manifest_lists_files_of_its_folder_alone(corpus: Any, tmp_path: Path, name: str) -> None:
+def test_files_outside_the_folder_are_refused(corpus: Any, tmp_path: Path, name: str) -> None:
     _build(corpus, tmp_path / "tiny")
     place = tmp_path / "tiny" / "manifest.json"
     manifest = json.loads(place.read_text())
@@ -199,12 +199,12 @@ def test_a_manifest_lists_files_of_its_folder_alone(corpus: Any, tmp_path: Path,
         release.load_manifest(tmp_path / "tiny")
 
 
-def test_links_lead_nowhere_else(corpus: Any, tmp_path: Path) -> None:
+def test_links_to_other_folders_are_refused(corpus: Any, tmp_path: Path) -> None:
     _build(corpus, tmp_path / "tiny")
     card = tmp_path / "tiny" / "README.md"
     card.rename(tmp_path / "elsewhere.md")
     card.symlink_to(tmp_path / "elsewhere.md")
-    with pytest.raises(InputError, match=r"README\.md: a link leads out of the dataset's folder"):
+    with pytest.raises(InputError, match=r"README\.md: a link to a file outside the dataset's folder"):
         release.load_manifest(tmp_path / "tiny")
     # A dataset may be reached through a link, and in the Hub's cache its files are links to blobs.
     card.unlink()
@@ -219,12 +219,12 @@ def test_links_lead_nowhere_else(corpus: Any, tmp_path: Path) -> None:
     release.load_manifest(snapshot)
     (snapshot / "README.md").unlink()
     (snapshot / "README.md").symlink_to(card)
-    with pytest.raises(InputError, match="a link leads out"):
+    with pytest.raises(InputError, match="a link to a file outside"):
         release.load_manifest(snapshot)
 
 
 @pytest.mark.parametrize("name", ["my corpus", ".hidden", "ümlaut"])
-def test_a_dataset_is_not_built_under_such_a_name(corpus: Any, tmp_path: Path, name: str) -> None:
+def test_invalid_names_of_datasets(corpus: Any, tmp_path: Path, name: str) -> None:
     with pytest.raises(InputError, match=r"dataset name .*: expected letters, digits"):
         _build(corpus, tmp_path / name, name=name)
     assert not any(tmp_path.iterdir())
@@ -252,7 +252,7 @@ def test_an_interrupted_build_leaves_no_dataset(
     assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
 
 
-def test_ratings_outside_the_space_are_refused(corpus: Any) -> None:
+def test_ratings_outside_the_scale_are_refused(corpus: Any) -> None:
     with pytest.raises(InputError, match=r"arousal 0\.7 is outside \[-0\.5, 0\.5\]"):
         replace(corpus, annotations=corpus.annotations.with_columns(arousal=pl.lit(0.7)))
 

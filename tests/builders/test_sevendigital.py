@@ -49,13 +49,13 @@ def _download(server: PreviewServer, folder: Path, **changes: Any) -> Download:
 
 def _failure(server: PreviewServer, folder: Path, *manners: str, **changes: Any) -> str:
     server.behave["5504670"] = list(manners)
-    with pytest.raises(EmobenchError, match="1 of 1 clips could not be fetched") as told:
+    with pytest.raises(EmobenchError, match="1 of 1 clips could not be downloaded") as caught:
         _download(server, folder, **changes)(["5504670"])
     assert [path.name for path in folder.rglob("*") if path.is_file()] == [RECORD]
-    return str(told.value)
+    return str(caught.value)
 
 
-# What comes well
+# Successful downloads
 
 
 def test_clips_are_signed_fetched_and_kept(tmp_path: Path, server: PreviewServer, clip: bytes) -> None:
@@ -81,17 +81,19 @@ def test_several_at_a_time(tmp_path: Path, server: PreviewServer) -> None:
     assert server.busiest == 3
 
 
-def test_404_is_written_down_and_not_asked_again(
-    tmp_path: Path, server: PreviewServer, capfd: pytest.CaptureFixture[str]
+def test_404_is_recorded_and_not_requested_again(
+    tmp_path: Path, server: PreviewServer, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO, "emobench")
     server.behave["6"] = ["404"]
     assert _download(server, tmp_path)(["5", "6"]) == {"5": "5/0/5.clip.mp3"}
     assert _download(server, tmp_path)(["5", "6"]) == {"5": "5/0/5.clip.mp3"}
     assert server.asked("6") == 1
-    assert f"1 clips are missing and not asked for again, as {tmp_path / RECORD} says" in capfd.readouterr().err
+    skipped = f"skipping 1 clip missing from {server.url}/clip?country=US, as recorded in {tmp_path / RECORD}"
+    assert skipped in caplog.messages
 
 
-def test_a_404_of_one_country_or_address_is_not_another_s(tmp_path: Path, server: PreviewServer) -> None:
+def test_a_404_applies_to_one_country_and_address(tmp_path: Path, server: PreviewServer) -> None:
     server.behave["6"] = ["404", "404", "ok"]
     assert _download(server, tmp_path)(["6"]) == {}
     assert _download(server, tmp_path, country="us")(["6"]) == {}
@@ -102,7 +104,7 @@ def test_a_404_of_one_country_or_address_is_not_another_s(tmp_path: Path, server
     assert Download(tmp_path, config, KEYS)(["6"]) == {"6": "6/0/6.clip.mp3"}
 
 
-def test_what_a_killed_download_left_is_removed(tmp_path: Path, server: PreviewServer) -> None:
+def test_temporary_files_of_a_killed_download_are_removed(tmp_path: Path, server: PreviewServer) -> None:
     (tmp_path / "1" / "0").mkdir(parents=True)
     orphan, other = tmp_path / "1/0/.1001.clip.mp3.0a1b2c3d.tmp", tmp_path / "1/0/notes.tmp"
     for path in (orphan, other):
@@ -124,14 +126,14 @@ def test_what_a_killed_download_left_is_removed(tmp_path: Path, server: PreviewS
         ("empty", True),
     ],
 )
-def test_passing_trouble(tmp_path: Path, server: PreviewServer, clip: bytes, manner: str, kept: bool) -> None:
+def test_transient_failures(tmp_path: Path, server: PreviewServer, clip: bytes, manner: str, kept: bool) -> None:
     server.behave["5504670"] = [manner, manner, "ok"]
     found = _download(server, tmp_path)(["5504670"])
     assert (tmp_path / found["5504670"]).read_bytes() == clip
     assert server.asked("5504670") == 3
 
 
-def test_a_clip_that_is_damaged_at_the_server_is_kept_for_the_filter(tmp_path: Path, server: PreviewServer) -> None:
+def test_a_clip_that_is_damaged_on_the_server_is_kept_for_the_filter(tmp_path: Path, server: PreviewServer) -> None:
     server.behave["5"] = ["damaged"]
     assert _download(server, tmp_path)(["5"])
     assert server.asked("5") == 1
@@ -143,7 +145,7 @@ def test_a_body_without_a_length(tmp_path: Path, server: PreviewServer, clip: by
 
 
 @pytest.mark.parametrize("manner", ["429:1", "503:1"])
-def test_retry_after_holds_everyone_back(tmp_path: Path, server: PreviewServer, manner: str) -> None:
+def test_retry_after_pauses_all_threads(tmp_path: Path, server: PreviewServer, manner: str) -> None:
     server.behave["100"] = [manner, "ok"]
     waited: list[float] = []
     began = time.time()
@@ -160,7 +162,7 @@ def test_retry_after_holds_everyone_back(tmp_path: Path, server: PreviewServer, 
 
 
 @pytest.mark.parametrize("after", ["99999999999999", "10000000000", "9" * 5000, "²", "Wed, 21 Oct 9999 07:28:00 GMT"])
-def test_a_retry_after_beyond_reason(tmp_path: Path, server: PreviewServer, after: str) -> None:
+def test_an_unreasonable_retry_after(tmp_path: Path, server: PreviewServer, after: str) -> None:
     server.behave["100"] = [f"429:{after}", "ok"]
     waited: list[float] = []
     now = [time.time()]
@@ -187,12 +189,12 @@ def test_429_without_retry_after_backs_off(tmp_path: Path, server: PreviewServer
     waited: list[float] = []
     config = DownloadConfig(clip_url=f"{server.url}/clip", backoff=10.0)
     Download(tmp_path, config, KEYS, wait=waited.append)(["100"])
-    # 10, 20 and 40 seconds, give or take a half.
+    # 10, 20 and 40 seconds, with a jitter of 50 %.
     assert [round(np.log2(seconds / 10)) for seconds in waited] == pytest.approx([0, 1, 2], abs=1)
     assert all(5 * 2**place <= seconds <= 15 * 2**place for place, seconds in enumerate(waited))
 
 
-# What does not
+# Failures
 
 
 @pytest.mark.parametrize(
@@ -201,29 +203,29 @@ def test_429_without_retry_after_backs_off(tmp_path: Path, server: PreviewServer
         ("500", "HTTP status 500", 5),
         ("403", "HTTP status 403", 1),
         ("400", "HTTP status 400", 1),
-        ("html", "an answer that is no MPEG audio", 5),
-        ("empty", "an answer that is no MPEG audio", 5),
-        ("cut", "an answer that was cut short", 5),
+        ("html", "a response that is not MPEG audio", 5),
+        ("empty", "a response that is not MPEG audio", 5),
+        ("cut", "a truncated response", 5),
         ("truncated", "IncompleteRead", 5),
         ("reset", "ConnectionError", 5),
         ("huge", "more than 100000 bytes", 1),
         ("loop", "too many redirects", 1),
-        ("file", "redirect to no web address", 1),
-        ("to http://127.0.0.1:99999/x", "redirect to no web address", 1),
-        ("to http://127.0.0.1:abc/x", "redirect to no web address", 1),
-        ("to http://[::1", "redirect to no web address", 1),
+        ("file", "redirect to an invalid URL", 1),
+        ("to http://127.0.0.1:99999/x", "redirect to an invalid URL", 1),
+        ("to http://127.0.0.1:abc/x", "redirect to an invalid URL", 1),
+        ("to http://[::1", "redirect to an invalid URL", 1),
     ],
 )
-def test_lasting_trouble(tmp_path: Path, server: PreviewServer, manner: str, kind: str, asked: int) -> None:
-    told = _failure(server, tmp_path, manner)
-    assert f"1 × {kind}" in told or ("Protocol" in told and kind == "IncompleteRead")
+def test_permanent_failures(tmp_path: Path, server: PreviewServer, manner: str, kind: str, asked: int) -> None:
+    message = _failure(server, tmp_path, manner)
+    assert f"1 × {kind}" in message or ("Protocol" in message and kind == "IncompleteRead")
     assert server.asked("5504670") == (6 if manner == "loop" else asked)
-    assert "downloaded clips are kept" in told
+    assert "downloaded clips are kept" in message
 
 
 def test_the_others_are_fetched_whatever_one_redirects_to(tmp_path: Path, server: PreviewServer) -> None:
     server.behave = {"101": ["to http://[::1"], "102": ["to http://x:99999"]}
-    with pytest.raises(EmobenchError, match="2 of 5 clips could not be fetched"):
+    with pytest.raises(EmobenchError, match="2 of 5 clips could not be downloaded"):
         _download(server, tmp_path)(["100", "101", "102", "103", "104"])
     assert len(list(tmp_path.rglob("*.mp3"))) == 3
 
@@ -234,7 +236,7 @@ def test_a_slow_drip_is_given_up(tmp_path: Path, server: PreviewServer) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_nobody_answers(tmp_path: Path, server: PreviewServer) -> None:
+def test_a_server_that_is_down(tmp_path: Path, server: PreviewServer) -> None:
     server.close()
     assert "ConnectionError" in _failure(server, tmp_path, "ok")
 
@@ -242,7 +244,7 @@ def test_nobody_answers(tmp_path: Path, server: PreviewServer) -> None:
 def test_too_many_failures_in_a_row_end_the_run(tmp_path: Path, server: PreviewServer) -> None:
     clips = [str(number) for number in range(100, 400)]
     server.behave = {name: ["400"] for name in clips}
-    with pytest.raises(EmobenchError, match="20 of 300 clips could not be fetched"):
+    with pytest.raises(EmobenchError, match="20 of 300 clips could not be downloaded"):
         _download(server, tmp_path, connections=1)(clips)
     assert len(server.requests) < 40
 
@@ -251,9 +253,9 @@ def test_too_many_failures_in_a_row_end_the_run(tmp_path: Path, server: PreviewS
 def test_refused_keys_end_the_run(tmp_path: Path, server: PreviewServer, manner: str) -> None:
     clips = [str(number) for number in range(100, 150)]
     server.behave["103"] = [manner]
-    with pytest.raises(RefusedError, match="SEVENDIGITAL_KEY and SEVENDIGITAL_SECRET") as told:
+    with pytest.raises(RefusedError, match="SEVENDIGITAL_KEY and SEVENDIGITAL_SECRET") as caught:
         _download(server, tmp_path, connections=1)(clips)
-    assert "\n" not in str(told.value)
+    assert "\n" not in str(caught.value)
     assert len(server.requests) == 4
     assert len(list(tmp_path.rglob("*.mp3"))) == 3
 
@@ -288,18 +290,18 @@ def test_a_redirect_to_another_host_carries_no_signature(tmp_path: Path, server:
     assert not {"authorization", "cookie", "referer"} & set(headers)
 
 
-def test_no_secret_is_told_logged_or_written(
+def test_no_secret_is_shown_logged_or_written(
     tmp_path: Path, server: PreviewServer, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     caplog.set_level(logging.DEBUG)
     server.behave = {"5": ["ok"], "6": ["reset"], "7": ["500"], "8": ["404"], "9": ["away"]}
     download = _download(server, tmp_path, attempts=2)
-    with pytest.raises(EmobenchError) as told:
+    with pytest.raises(EmobenchError) as caught:
         download(["5", "6", "7", "8", "9"])
     written = b"".join(path.read_bytes() for path in tmp_path.rglob("*") if path.is_file())
     out = "".join(capfd.readouterr())
     chain = []
-    error: BaseException | None = told.value
+    error: BaseException | None = caught.value
     while error:
         chain.append(repr(error))
         error = error.__cause__ or error.__context__
@@ -309,18 +311,19 @@ def test_no_secret_is_told_logged_or_written(
         assert "oauth" not in text
 
 
-# The limit of a day
+# The limit per day
 
 
-def test_the_days_are_told(tmp_path: Path, server: PreviewServer, capfd: pytest.CaptureFixture[str]) -> None:
+def test_the_duration_is_logged(tmp_path: Path, server: PreviewServer, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "emobench")
     download = _download(server, tmp_path, per_day=4000)
     assert download.plan([str(number) for number in range(50_000)]).days == pytest.approx(11.5)
     download(["5", "6"])
-    assert "2 clips to fetch: done today, at most 4000 requests in 24 hours" in capfd.readouterr().err
+    assert "downloading 2 clips, which takes less than a day with at most 4000 requests in 24 hours" in caplog.text
     assert _download(server, tmp_path, per_day=2).plan(["5", "6", "7", "8", "9"]).days == 1.5
 
 
-# Runs that end
+# Interrupted downloads
 
 
 def _start(folder: Path, server: PreviewServer, count: int) -> subprocess.Popen[str]:
@@ -331,7 +334,7 @@ def _start(folder: Path, server: PreviewServer, count: int) -> subprocess.Popen[
     )
 
 
-def test_killed_and_gone_on(tmp_path: Path, server: PreviewServer, clip: bytes) -> None:
+def test_a_killed_download_resumes(tmp_path: Path, server: PreviewServer, clip: bytes) -> None:
     server.behave = {str(number): ["drip", "ok"] for number in range(120, 140)}
     process = _start(tmp_path, server, 40)
     until = time.monotonic() + 60
@@ -348,16 +351,16 @@ def test_killed_and_gone_on(tmp_path: Path, server: PreviewServer, clip: bytes) 
         assert (tmp_path / clip_path(str(number))).read_bytes() == clip
 
 
-def test_two_runs_in_one_folder(tmp_path: Path, server: PreviewServer) -> None:
+def test_two_downloads_to_one_folder(tmp_path: Path, server: PreviewServer) -> None:
     server.behave = {str(number): ["drip"] for number in range(100, 140)}
     process = _start(tmp_path, server, 40)
     try:
         until = time.monotonic() + 60
         while not server.requests and time.monotonic() < until:
             time.sleep(0.02)
-        with pytest.raises(InputError, match="another run downloads to this folder"):
+        with pytest.raises(InputError, match="another process downloads to this folder"):
             _download(server, tmp_path)(["5"])
-        # An interrupt waits for nobody.
+        # An interrupt does not wait for the threads.
         process.send_signal(signal.SIGINT)
         began = time.monotonic()
         process.communicate(timeout=30)
@@ -368,15 +371,15 @@ def test_two_runs_in_one_folder(tmp_path: Path, server: PreviewServer) -> None:
 
 
 @pytest.mark.parametrize("present", [(), ("SEVENDIGITAL_KEY",), ("SEVENDIGITAL_SECRET",)], ids=str)
-def test_without_keys_nothing_is_asked(
+def test_without_keys_nothing_is_requested(
     tmp_path: Path, server: PreviewServer, monkeypatch: pytest.MonkeyPatch, present: tuple[str, ...]
 ) -> None:
     for name in present:
         monkeypatch.setenv(name, "hush")
     lacking = {"SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET"} - set(present)
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as caught:
         Download(tmp_path, DownloadConfig(clip_url=f"{server.url}/clip"))(["5"])
-    first = str(told.value).split(" not set")[0]
+    first = str(caught.value).split(" not set")[0]
     assert all(name in first for name in lacking)
-    assert "hush" not in str(told.value)
+    assert "hush" not in str(caught.value)
     assert not server.requests

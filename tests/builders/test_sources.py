@@ -1,4 +1,4 @@
-"""Sources: found in the registry, made into commands and called from Python."""
+"""Sources: the registry, their commands, and calls from Python."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HEAVY = {"numpy", "polars", "requests", "h5py", "scipy", "pyarrow", "librosa", "
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
-    """Options of the source that is defined here."""
+    """Options of the source defined in this file."""
 
     albums: str = option(REQUIRED, "Number of clips on each album.", metavar="N,N,…")
     seconds: int = option(5, "Seconds of each clip.")
@@ -40,7 +40,7 @@ class Options:
 
 @pytest.fixture
 def random_source(make_corpus: MakeCorpus) -> Iterator[Source]:
-    """A source that is defined in this file alone."""
+    """Register a source that is defined in this file only."""
 
     def load(options: Options, *, out: Path, seed: int) -> Any:
         return make_corpus([int(each) for each in options.albums.split(",")], seconds=options.seconds, seed=seed)
@@ -58,9 +58,9 @@ def _run(*arguments: object, code: int = 0) -> str:
 def test_a_source_defined_in_one_file(random_source: Source, tmp_path: Path, pool: Executor) -> None:
     assert "random" in sources.names()
     assert "Random ratings." in _run("--help")
-    told = _run("random", "--help")
-    assert "Number of clips on each album." in told
-    assert "emobench build-data random --albums 2,2,2" in told
+    text = _run("random", "--help")
+    assert "Number of clips on each album." in text
+    assert "emobench build-data random --albums 2,2,2" in text
     out = tmp_path / "mine"
     assert f"built {out}" in _run("random", "--albums", "2,2,2", "--seconds", 3, "--out", out, "--workers", 1)
     [built] = build_dataset("random", albums="2,2,2", seconds=3, out=str(out), pool=pool)
@@ -69,7 +69,7 @@ def test_a_source_defined_in_one_file(random_source: Source, tmp_path: Path, poo
 
 
 def test_wrong_options_of_a_source(random_source: Source, tmp_path: Path, pool: Executor) -> None:
-    with pytest.raises(InputError, match=r"random has no option 'album'; expected albums, seconds\."):
+    with pytest.raises(InputError, match=r"random has no option 'album'; expected albums, seconds, group\."):
         build_dataset("random", album="2,2,2", out=tmp_path / "a", pool=pool)
     with pytest.raises(InputError, match="`albums`: required by the source random"):
         survey("random", out=tmp_path / "a")
@@ -83,21 +83,21 @@ def test_wrong_options_of_a_source(random_source: Source, tmp_path: Path, pool: 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_each_source_has_its_own_help(name: str) -> None:
-    told = _run(name, "--help")
-    listed = {line.split()[1 + line.startswith("│ *")] for line in told.splitlines() if " --" in line and "│" in line}
+    text = _run(name, "--help")
+    listed = {line.split()[1 + line.startswith("│ *")] for line in text.splitlines() if " --" in line and "│" in line}
     own = {"--" + each.name.replace("_", "-") for each in options_of(sources[name])}
     shared = {"--out", "--version", "--seed", "--workers", "--scheduler", "--dry-run", "--json"}
     assert own | shared | {"--quiet", "--verbose", "--debug", "--help"} == listed
-    assert f"emobench build-data {name}" in told
-    assert "For example:" in told
+    assert f"emobench build-data {name}" in text
+    assert "For example:" in text
 
 
 def test_the_default_source(tmp_path: Path) -> None:
     assert default_folder("synthetic", tmp_path) == tmp_path / "synthetic"
     for arguments in ([], ["synthetic"], ["-v"], ["-v", "synthetic"]):
-        told = _run(*arguments, "--dry-run", "--size", 3, "--pretrain-size", 1, "--out", tmp_path / "a")
-        assert f"would build {tmp_path / 'a'} (labelled; 3 clips" in told
-        assert f"would build {tmp_path / 'a-pretrain'} (pre-training; 1 clips" in told
+        text = _run(*arguments, "--dry-run", "--size", 3, "--pretrain-size", 1, "--out", tmp_path / "a")
+        assert f"would build {tmp_path / 'a'} (labelled; 3 clips" in text
+        assert f"would build {tmp_path / 'a-pretrain'} (pre-training; 1 clips" in text
     assert "no source is called 'spotify'; expected one of deam, fma" in _run("spotify", code=2)
     assert "--size 2: expected at least 3 clips" in _run("--size", 2, code=2)
 
@@ -109,10 +109,10 @@ def test_paths_and_scales_from_python(tmp_path: Path, pool: Executor) -> None:
     (tmp_path / "labels.csv").write_text(f"clip_id,annotator_id,time,arousal,valence\n{rows}", encoding="utf-8")
     given = {"clips": str(tmp_path / "clips.csv"), "labels": tmp_path / "labels.csv"}
     [built] = build_dataset("table", **given, scale=(1, 9), out=str(tmp_path / "mine"), pool=pool)
-    told = _run(
+    text = _run(
         "table", "--clips", given["clips"], "--labels", given["labels"], "--scale", "1,9", "--out", built.folder
     )
-    assert "is there already, whole and the same" in told
+    assert "is there already, whole and the same" in text
 
 
 def test_listing_sources_imports_nothing_heavy() -> None:

@@ -1,4 +1,4 @@
-"""Synthetic corpus: determinism, what the audio owes to emotion, beats, and the simulated crowd."""
+"""Synthetic corpus: determinism, dependence on emotion, and beats."""
 
 from __future__ import annotations
 
@@ -83,10 +83,10 @@ def test_excerpt_names_the_wrong_argument(name: str, value: object) -> None:
 # Determinism
 
 
-def test_rendering_depends_on_the_plan_alone(config: SynthesisConfig) -> None:
+def test_rendering_depends_on_the_plan_only(config: SynthesisConfig) -> None:
     small = dataclasses.replace(config, clip_seconds=4, n_clips=6)
     forward = [render(plan) for plan in plan_labelled(small)]
-    # Another order, freshly planned, and through pickle as to another process.
+    # Another order, planned again, and pickled as for another process.
     backward = [render(pickle.loads(pickle.dumps(plan))) for plan in reversed(plan_labelled(small))][::-1]
     for one, other in zip(forward, backward, strict=True):
         assert one.audio.tobytes() == other.audio.tobytes()
@@ -110,7 +110,7 @@ def test_workers_are_deterministic(plans: list[ClipPlan], config: SynthesisConfi
 # Plans
 
 
-def test_albums_and_artists_are_dealt_as_in_the_real_clips(plans: list[ClipPlan]) -> None:
+def test_albums_and_artists_are_distributed_as_in_the_real_clips(plans: list[ClipPlan]) -> None:
     albums: dict[tuple[str, str], list[ClipPlan]] = {}
     for plan in plans:
         albums.setdefault((plan.artist, plan.album), []).append(plan)
@@ -139,7 +139,7 @@ def test_pretraining_shares_no_album_with_the_labelled_clips(config: SynthesisCo
         assert not {getattr(p, field) for p in pretrain} & {getattr(p, field) for p in plans}
 
 
-def test_emotion_fills_the_quadrants_and_stays_on_the_board(plans: list[ClipPlan]) -> None:
+def test_emotion_fills_the_quadrants_and_is_in_range(plans: list[ClipPlan]) -> None:
     curves = np.array([(plan.arousal, plan.valence) for plan in plans])
     assert np.abs(curves).max() <= 0.5
     above = curves.mean(axis=2) > 0
@@ -163,7 +163,7 @@ def test_clips_of_an_album_are_alike_in_emotion(plans: list[ClipPlan]) -> None:
 
 
 @pytest.mark.parametrize("stereo", [False, True])
-def test_audio_has_the_promised_shape_and_range(stereo: bool) -> None:
+def test_shape_and_range_of_audio(stereo: bool) -> None:
     config = SynthesisConfig(n_clips=12, clip_seconds=5, sample_rate=16000, stereo=stereo)
     for plan in plan_labelled(config):
         rendered = render(plan)
@@ -180,7 +180,7 @@ def test_audio_has_the_promised_shape_and_range(stereo: bool) -> None:
 
 
 @pytest.mark.parametrize("sample_rate", [8000, 44100, 96000])
-def test_other_sample_rates_sound_alike(sample_rate: int) -> None:
+def test_other_sample_rates_sound_similar(sample_rate: int) -> None:
     def excerpt(drums: bool, rate: int) -> Rendered:
         return render_excerpt(tempo=120.0, style="rock", drums=drums, duration=3.0, seed=1, sample_rate=rate)
 
@@ -188,7 +188,7 @@ def test_other_sample_rates_sound_alike(sample_rate: int) -> None:
     assert other.audio.shape == drummed.audio.shape == (3 * sample_rate,)
     assert np.isfinite(drummed.audio).all()
     assert np.array_equal(other.beats, usual.beats)
-    # The same notes at the same times, though noise and the room are drawn by the sample.
+    # The same notes at the same times, although noise and room depend on the sample rate.
     curves = [np.log(np.mean(x.audio.reshape(30, -1) ** 2, axis=1)) for x in (usual, other)]
     assert np.corrcoef(*curves)[0, 1] > 0.85
 
@@ -209,7 +209,7 @@ def test_notes_begin_on_the_beats_of_an_excerpt(style: str, drums: bool) -> None
         rendered = render_excerpt(tempo=tempo, style=style, drums=drums, duration=12.0, seed=seed)
         assert np.allclose(np.diff(rendered.beats), 60.0 / tempo, atol=1e-9)
         assert abs(len(rendered.beats) - 12.0 * tempo / 60.0) <= 1
-        # Rise of the log energy over 12 ms, and where it is by more than in most of the piece.
+        # Increase of the log energy over 12 ms, near beats and elsewhere.
         energy = np.log(1e-6 + np.mean(rendered.audio[: 12 * 22050 // 256 * 256].reshape(-1, 256) ** 2, axis=1))
         rise = np.maximum(0.0, np.diff(energy))
         near = np.zeros(len(rise), dtype=bool)
@@ -234,7 +234,7 @@ def test_voices_are_in_tune(name: str) -> None:
     noise = np.random.default_rng(0).standard_normal(22050).astype(np.float32)
     frequency = hertz(45, cents=20.0)
     sound = tone(VOICES[name], frequency, 2.0, sample_rate=22050, brightness=0.5, noise=noise)
-    # A spectrum may peak at any harmonic: compare the comb at the pitch with one a quarter tone off.
+    # Any harmonic may be strongest, so compare a comb at the pitch with one a quarter tone higher.
     power = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
 
     def comb(pitch: float) -> float:
@@ -265,7 +265,7 @@ def test_plans_respond_to_emotion(config: SynthesisConfig) -> None:
     assert r(valence, "mode") > 0.4
     assert r(valence, "register") > 0.3
     assert r(valence, "dissonance") < -0.3
-    # Noisy enough that no single knob gives emotion away, and the modes do not say arousal.
+    # No single property determines emotion, and mode does not depend on arousal.
     assert r(arousal, "tempo") < 0.85
     assert r(valence, "mode") < 0.85
     assert abs(r(arousal, "mode")) < 0.15
@@ -281,7 +281,7 @@ def test_audio_responds_to_emotion(config: SynthesisConfig) -> None:
         loud.append(np.log(np.mean(audio**2)))
         bright.append(np.mean(magnitude @ np.arange(magnitude.shape[1]) / (1e-9 + magnitude.sum(axis=1))))
     arousal = [float(np.mean(plan.arousal)) for plan in plans]
-    # Upper bounds too: a corpus in which loudness gives emotion away would be no benchmark.
+    # Upper bounds too: a corpus in which loudness determines emotion would not be a benchmark.
     assert 0.3 < np.corrcoef(arousal, loud)[0, 1] < 0.9
     assert 0.2 < np.corrcoef(arousal, bright)[0, 1] < 0.9
 

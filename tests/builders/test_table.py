@@ -1,4 +1,4 @@
-"""Your own corpus: good tables, and every wrong one with the line it gets."""
+"""Corpora in two CSV tables: valid tables, and the messages for invalid ones."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_any_script_quotes_and_scale(music: Path, pool: Executor) -> None:
     assert set(dataset.folds["split"]) == {"train", "verification", "test"}
 
 
-def test_whole_clip_ratings_stand_for_every_second(music: Path) -> None:
+def test_whole_clip_ratings_apply_to_every_second(music: Path) -> None:
     labels = "clip_id,annotator_id,arousal,valence\n" + "".join(
         f"{clip},{worker},0.{worker},-0.{worker}\n" for clip in "abc" for worker in range(4)
     )
@@ -87,9 +87,9 @@ def test_byte_order_mark(music: Path) -> None:
 WRONG_CLIPS = {
     r"clips\.csv: lacks the column album": "clip_id,audio,artist\na,a.wav,x\n",
     r"clips\.csv: has no rows": "clip_id,audio,artist,album\n",
-    r"clips\.csv, row 3: clip_id a stands twice": "clip_id,audio,artist,album\na,a.wav,x,1\na,b.wav,x,2\n",
-    r"clips\.csv, row 2: audio '\.\./a\.wav' leaves the audio folder": "clip_id,audio,artist,album\na,../a.wav,x,1\n",
-    r"clips\.csv, row 2: audio '/etc/passwd' leaves": "clip_id,audio,artist,album\na,/etc/passwd,x,1\n",
+    r"clips\.csv, row 3: duplicate clip_id a": "clip_id,audio,artist,album\na,a.wav,x,1\na,b.wav,x,2\n",
+    r"clips\.csv, row 2: audio '\.\./a\.wav' is outside the audio": "clip_id,audio,artist,album\na,../a.wav,x,1\n",
+    r"clips\.csv, row 2: audio '/etc/passwd' is outside": "clip_id,audio,artist,album\na,/etc/passwd,x,1\n",
     r"clips\.csv, row 2: start is 'soon'": "clip_id,audio,artist,album,start\na,a.wav,x,1,soon\n",
     r"clips\.csv, row 2: start is -1; expected at least 0": "clip_id,audio,artist,album,start\na,a.wav,x,1,-1\n",
     r"clips\.csv, row 2: duration is 0; expected at least 1": "clip_id,audio,artist,album,duration\na,a.wav,x,1,0\n",
@@ -113,18 +113,18 @@ WRONG_LABELS = {
     r"labels\.csv, row 2: valence is 'inf'; expected a finite number": f"{HEAD}a,w,1,2,inf\n",
     r"labels\.csv, row 2: arousal is empty": f"{HEAD}a,w,1,,3\n",
     r"labels\.csv, row 2: time 4\.5 is outside the clip a \(0 to 4 s\)": f"{HEAD}a,w,4.5,2,3\n",
-    r"labels\.csv, row 2: time 0 is outside the clip a .*end of the second": f"{HEAD}a,w,0,2,3\n",
+    r"labels\.csv, row 2: time 0 is outside the clip a .*end of the rated second": f"{HEAD}a,w,0,2,3\n",
     r"labels\.csv, row 2: time is 'one'": f"{HEAD}a,w,one,2,3\n",
-    r"labels\.csv, row 2: clip_id 'z' is not among the clips": f"{HEAD}z,w,1,2,3\n",
-    r"labels\.csv, row 2: arousal 11 is outside the scale 1,9; give": f"{HEAD}a,w,1,11,3\n",
+    r"labels\.csv, row 2: clip_id 'z' is not in the table of clips": f"{HEAD}z,w,1,2,3\n",
+    r"labels\.csv, row 2: arousal 11 is outside the scale 1,9; pass": f"{HEAD}a,w,1,11,3\n",
     r"labels\.csv, row 3: annotator_id is empty": f"{HEAD}a,w,1,2,3\na,,1,2,3\n",
     r"labels\.csv, rows 2 and 4: clip 'a' and annotator 'w' appear twice for time 1; expected one rating\. Remove": (
         f"{HEAD}a,w,1,2,3\na,v,1,2,3\na,w,1.0,4,5\n"
     ),
-    r"labels\.csv, rows 3 and 4: clip 'a' and annotator 'w' appear twice for the whole clip; .*another annotator_id": (
+    r"labels\.csv, rows 3 and 4: clip 'a' and annotator 'w' appear twice for the whole clip; .*change annotator_id": (
         f"{HEAD}b,w,,2,3\na,w,,2,3\na,w,,2,3\n"
     ),
-    r"labels\.csv, rows 3 and 2: clip 'a' and annotator 'w' have a rating of the whole clip .* and one at a time": (
+    r"labels\.csv, rows 3 and 2: clip 'a' .* have a rating of the whole clip .* and a rating of a second": (
         f"{HEAD}a,w,1,2,3\na,w,,2,3\n"
     ),
 }
@@ -143,7 +143,7 @@ def test_repeated_ratings_without_a_column_for_the_time(music: Path) -> None:
 
 
 def test_ratings_that_repeat_nothing(music: Path) -> None:
-    # Two ratings within a second, one moment in two clips, equal numbers, and a second pass under an id of its own.
+    # Two ratings within a second, one time in two clips, equal values, and a second pass under another id.
     labels = f"{HEAD}a,w,0.5,2,3\na,w,1,2,3\nb,w,0.5,2,3\na,w-2,0.5,2,3\nc,w,,2,3\n"
     corpus = _load(music, labels=labels)
     assert corpus.annotations.group_by("clip_id", "trace", maintain_order=True).len().rows() == [
@@ -174,7 +174,7 @@ def test_one_album_only(music: Path, pool: Executor) -> None:
     clips = "clip_id,audio,artist,album,duration\n" + "".join(f"{c},{c}.wav,x,one,4\n" for c in "abc")
     corpus = _load(music, clips=clips)
     out = music / "out"
-    with pytest.raises(InputError, match="3 usable clips on 1 albums: folds need at least 3"):
+    with pytest.raises(InputError, match="3 usable clips on 1 album: folds need at least 3"):
         labelled.build(corpus, out, name="own", version="1.0.0", config=LabelledConfig(), pool=pool)
     assert not out.exists()
 
@@ -197,7 +197,7 @@ def test_tables_of_a_spreadsheet_and_absolute_paths(music: Path) -> None:
 
 
 def test_an_absolute_path_outside_the_audio_folder(music: Path) -> None:
-    with pytest.raises(InputError, match=r"row 2: audio '/etc/a\.wav' leaves the audio folder"):
+    with pytest.raises(InputError, match=r"row 2: audio '/etc/a\.wav' is outside the audio folder"):
         _load(music, CLIPS.replace(",a.wav", ",/etc/a.wav"))
 
 

@@ -1,4 +1,4 @@
-"""Targets against plain numpy, pandas-free and by hand."""
+"""Targets against numpy, and by hand."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_equals_numpy_cov_and_keeps_the_order_of_clips() -> None:
         assert found == pytest.approx([expected[0, 0], expected[1, 1], expected[0, 1]], abs=1e-15)
 
 
-def test_ratings_within_a_second_count_once_a_trace() -> None:
+def test_ratings_of_a_trace_within_a_second_are_averaged() -> None:
     rows = [("x", 0, 0.5, 0.0, 0.0), ("x", 0, 1.0, 0.2, 0.0), ("x", 1, 0.75, 0.3, 0.1)]
     row = target_table(_annotations(rows), TargetConfig()).row(0, named=True)
     assert (row["n"], row["arousal"]) == (2, pytest.approx(0.2))
@@ -56,11 +56,11 @@ def test_ddof_and_lag() -> None:
     biased = target_table(_annotations(rows), TargetConfig(ddof=0))
     assert biased["arousal_var"][0] == pytest.approx(0.02 / 3)
     lagged = target_table(_annotations(rows), TargetConfig(lag=1.0))
-    assert lagged["time"].to_list() == [1, 2]  # what was rated at 2 s was heard in second 1
+    assert lagged["time"].to_list() == [1, 2]  # ratings at 2 s apply to second 1
 
 
 def test_one_rating_has_no_covariance() -> None:
-    with pytest.raises(InputError, match="clip x, second 1: 1 rating; a covariance needs at least 2"):
+    with pytest.raises(InputError, match="clip x, second 1: has 1 rating; a covariance requires at least 2"):
         target_table(_annotations([("x", 0, 1.0, 0.1, 0.2)]), TargetConfig())
 
 
@@ -70,7 +70,7 @@ def test_config_is_checked(settings: dict[str, float]) -> None:
         TargetConfig(**settings)  # pyright: ignore[reportArgumentType]
 
 
-def test_interpolation_holds_the_ends() -> None:
+def test_interpolation_is_constant_beyond_the_ends() -> None:
     values = np.array([[0.0, 1.0], [1.0, 0.0], [1.0, -1.0]])
     found = targets_at(np.array([0.2, 1.5, 2.25, 9.0]), np.array([1.0, 2.0, 3.0]), values)
     assert found == pytest.approx(np.array([[0.0, 1.0], [0.5, 0.5], [1.0, -0.25], [1.0, -1.0]]))

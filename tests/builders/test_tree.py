@@ -1,4 +1,4 @@
-"""The files below a folder: links, names that are no text, and every source that looks for them."""
+"""Search for files in a folder: links, names that are not UTF-8, and all sources that search."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_suffixes_in_any_case(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert _found(Path(), ".flac") == ["c.flac"]
 
 
-def test_links_are_followed_and_may_go_in_circles(tmp_path: Path) -> None:
+def test_links_are_followed_and_may_be_circular(tmp_path: Path) -> None:
     folder = _put(tmp_path / "here", "z/1.mp3")
     _put(tmp_path / "elsewhere", "x/2.mp3")
     (folder / "z" / "up").symlink_to(folder)
@@ -55,12 +55,13 @@ def test_links_are_followed_and_may_go_in_circles(tmp_path: Path) -> None:
     assert _found(tmp_path / "link", ".mp3") == ["far/x/2.mp3", "file.mp3", "z/1.mp3"]
 
 
-def test_names_that_are_no_text(tmp_path: Path) -> None:
+def test_names_that_are_not_utf8(tmp_path: Path) -> None:
     problems: list[str] = []
     _put(tmp_path, "1.mp3", f"{LATIN}/2.mp3", f"{LATIN}.mp3", f"{LATIN}.jpg")
     assert files_below(tmp_path, (".mp3",), problems) == ["1.mp3"]
-    [told] = problems
-    assert r": 2 files, or folders that hold them, have names that are no text in UTF-8 (caf\xe9.mp3, caf\xe9/2" in told
+    assert problems == [
+        rf"{tmp_path}: names of files or folders that are not valid UTF-8: caf\xe9.mp3, caf\xe9/2.mp3. Rename them"
+    ]
 
 
 def _songs(folder: Path) -> object:
@@ -80,22 +81,22 @@ SOURCES: dict[str, tuple[str, Callable[[Path], object]]] = {
 
 
 @pytest.mark.parametrize("source", SOURCES)
-def test_every_source_names_them(tmp_path: Path, source: str) -> None:
+def test_every_source_reports_them(tmp_path: Path, source: str) -> None:
     name, load = SOURCES[source]
-    with pytest.raises(InputError, match="no text in UTF-8") as told:
+    with pytest.raises(InputError, match="not valid UTF-8") as caught:
         load(_put(tmp_path / "given", f"{LATIN}/{name}"))
-    assert rf"caf\xe9/{name}" in str(told.value)
-    assert ("given: holds" in str(told.value)) == (source == "deam, annotations")
-    str(told.value).encode()
+    assert rf"caf\xe9/{name}" in str(caught.value)
+    assert ("given: contains" in str(caught.value)) == (source == "deam, annotations")
+    str(caught.value).encode()
 
 
 @pytest.mark.parametrize(
     ("source", "option"),
     [("moodswings", "labels"), ("fma", "clips"), ("moodswings", "audio"), ("fma", "metadata"), ("deam", "annotations")],
 )
-def test_what_is_given_has_a_name_that_is_no_text(tmp_path: Path, source: str, option: str) -> None:
+def test_paths_of_options_that_are_not_utf8(tmp_path: Path, source: str, option: str) -> None:
     given = {each.name: tmp_path for each in options_of(sources[source]) if each.required}
-    with pytest.raises(InputError, match=r"/caf\\xe9/x: a name in it is not UTF-8"):
+    with pytest.raises(InputError, match=r"/caf\\xe9/x: the path is not valid UTF-8"):
         make_options(sources[source], {**given, option: tmp_path / LATIN / "x"})
 
 

@@ -81,10 +81,11 @@ def test_the_head_of_every_card_is_yaml(name: str) -> None:
     called = re.search(r"load_dataset\((.*?), \"targets\"", card)
     assert called is not None
     assert ast.literal_eval(called[1]) == name
-    results = results_card("ann/x", [], rows=1, predictions={name: {"row": f"results/{name}.parquet"}}, predicted=1)
+    results = results_card("ann/x", [], entries=1, predictions={name: {"row": f"results/{name}.parquet"}}, predicted=1)
     config = yaml.safe_load(results.split("---\n")[1])["configs"][1]
     assert config["config_name"] == name
     assert config["data_files"] == [{"split": "row", "path": f"results/{name}.parquet"}]
+    assert "1 leaderboard entry on 1 dataset." in results
     _harmless(results)
     model = ModelFacts(name, "rhythm", 2, (3,), (1,), 1, name, {"rate": name}, {"rbms": {}}, synthetic=False)
     card = model_card(model)

@@ -167,7 +167,7 @@ def test_a_machine_without_weights_is_drawn_too(tmp_path: Path) -> None:
         draw_rows(layer, tmp_path / "rows.png", title="nothing learned yet")
 
 
-def _machines() -> dict[str, list[dict[str, Any]]]:
+def _rbms() -> dict[str, list[dict[str, Any]]]:
     def epochs(count: int, first: float) -> list[dict[str, Any]]:
         return [
             {
@@ -187,33 +187,33 @@ def _machines() -> dict[str, list[dict[str, Any]]]:
 
 
 def test_curves_are_the_log(tmp_path: Path, figures: list[Figure]) -> None:
-    machines = _machines()
-    draw_curves(machines, tmp_path / "curves.png", title="a model")
+    rbms = _rbms()
+    draw_curves(rbms, tmp_path / "curves.png", title="a model")
     panels = _visible(figures[0])
     assert len(panels) == 6
     for panel, key in zip(panels, model_plots._CURVES, strict=True):
         lines = [line for line in panel.get_lines() if len(line.get_xdata()) > 2]
         assert len(lines) == 3
-        for line, epochs in zip(lines, machines.values(), strict=True):
+        for line, epochs in zip(lines, rbms.values(), strict=True):
             np.testing.assert_allclose(line.get_xdata(), [epoch["epoch"] for epoch in epochs])
             np.testing.assert_allclose(line.get_ydata(), [epoch[key] for epoch in epochs])
-    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == list(machines)
+    assert [text.get_text() for text in figures[0].legends[0].get_texts()] == list(rbms)
     assert len({tuple(line.get_color()) for line in panels[0].get_lines()}) == 3
 
 
 def test_what_was_not_measured_is_left_out(tmp_path: Path, figures: list[Figure]) -> None:
-    machines = _machines()
-    for epochs in machines.values():
+    rbms = _rbms()
+    for epochs in rbms.values():
         for epoch in epochs:
             for key in ("hidden_mean", "hidden_std", "weight_norm", "examples_per_second"):
                 del epoch[key]
-    del machines["layer 0"][3]["free_energy_gap"]
-    machines["layer 1 on 5 epochs"] = [{"epoch": 1, "free_energy_gap": None}]
-    draw_curves(machines, tmp_path / "curves.png", title="a model")
+    del rbms["layer 0"][3]["free_energy_gap"]
+    rbms["layer 1 on 5 epochs"] = [{"epoch": 1, "free_energy_gap": None}]
+    draw_curves(rbms, tmp_path / "curves.png", title="a model")
     errors, gaps = _visible(figures[0])
     assert [len(line.get_xdata()) for line in errors.get_lines()] == [20, 20]
     assert 4 not in gaps.get_lines()[0].get_xdata()
-    with pytest.raises(InputError, match="some model: its training log has no curve"):
+    with pytest.raises(InputError, match="some model: the training log is empty"):
         draw_curves({"layer 0": [{"epoch": 1}], "layer 1": []}, tmp_path / "none.png", title="some model")
     assert not (tmp_path / "none.png").exists()
 
@@ -221,7 +221,7 @@ def test_what_was_not_measured_is_left_out(tmp_path: Path, figures: list[Figure]
 def test_the_same_input_gives_the_same_bytes_whatever_the_users_style(tmp_path: Path) -> None:
     def drawn(name: str) -> list[bytes]:
         draw_rows(_layer("pitch2d"), tmp_path / name / "rows.png", title="m")
-        draw_curves(_machines(), tmp_path / name / "curves.png", title="m")
+        draw_curves(_rbms(), tmp_path / name / "curves.png", title="m")
         return [(tmp_path / name / kind).read_bytes() for kind in ("rows.png", "curves.png")]
 
     first = drawn("a")
@@ -235,7 +235,7 @@ def test_the_same_input_gives_the_same_bytes_whatever_the_users_style(tmp_path: 
 
 @pytest.mark.parametrize("title", ["50 $ and $x^{2", "音楽", "_a^b\\frac{"])
 def test_titles_are_shown_as_they_stand(title: str, tmp_path: Path) -> None:
-    draw_curves({title: _machines()["layer 0"]}, tmp_path / "curves.png", title=title)
+    draw_curves({title: _rbms()["layer 0"]}, tmp_path / "curves.png", title=title)
     draw_rows(_layer("rhythm", hidden=2), tmp_path / "rows.png", title=title)
 
 

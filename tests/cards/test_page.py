@@ -1,4 +1,4 @@
-"""The page as text: escaped, self-contained, legible in both themes; its vendored libraries as they were released."""
+"""The page as text: escaped, self-contained and legible in both themes; the vendored libraries are unmodified."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from emobench.cards.page import Entry, Page, Score, Section, asset, axis, compressed, embedded, render
+from emobench.cards.page_panels import Clip, Panels
 
 VENDORED = Path(__file__).parents[2] / "cards" / "static" / "vendored"
 NASTY = "</script><script>alert(1)</script>&amp;<!--\u2028\u2029\"'"
@@ -42,39 +43,39 @@ class Parsed(HTMLParser):
 def _entry(signature: str = "0a", name: str = "MFCC", **changes: object) -> Entry:
     values: dict[str, object] = {
         "signature": signature,
-        "name": name,
-        "marks": "",
+        "label": name,
+        "reference": False,
         "layer": None,
         "phase": None,
         "regressor": "mlr",
-        "ranks": ("1=", "2"),
-        "order": (1, 2),
+        "ranks": (1, 2),
         "differs": (3, 0),
         "beats_constant": "yes",
         "distance": Score(0.14, 0.004, 0.13, 0.15),
         "divergence": Score(0.64, None, None, None),
         "dims": 20,
         "clips": 60,
-        "cost": {"seconds_per_clip": 0.1, "train_seconds": None, "processor": "P"},
-        "label": name,
+        "seconds_per_clip": 0.1,
+        "train_seconds": None,
+        "processor": "P",
         "facts": {"Signature": signature},
     }
     return Entry(**(values | changes))  # pyright: ignore[reportArgumentType]
 
 
 def _page(*entries: Entry, title: str = "d@1.0.0", problems: tuple[str, ...] = (), warning: str = "") -> Page:
-    data = {"clips": [{"id": NASTY, "artist": NASTY, "title": NASTY}]}
-    section = Section(title, warning, entries, (0.19, 0.9), ["A note."], data)
-    return Page([section], problems, csv=NASTY, json="[]", version="1", updated="2026-01-01")
+    panels = Panels(clips=[Clip(NASTY, NASTY, NASTY, (0.0, 0.0))])
+    section = Section(title, warning, entries, (0.19, 0.9), ["A note."], panels)
+    return Page([section], problems, csv=NASTY, json="[]", level=0.05, version="1", updated="2026-01-01")
 
 
 def test_names_are_shown_and_run_nothing() -> None:
-    page = _page(_entry(NASTY, NASTY, marks=NASTY, regressor=NASTY, label=NASTY), title=NASTY, problems=(NASTY,))
+    page = _page(_entry(NASTY, NASTY, regressor=NASTY), title=NASTY, problems=(NASTY,))
     parsed = Parsed(render(page))
     kinds = [attributes.get("type") for tag, attributes in parsed.elements if tag == "script"]
-    assert kinds == ["application/json"] * 2 + [None] * 6
-    # In heading, caption, name, its marks, the regressor's line and the file that was left out.
-    assert parsed.text.count(NASTY) == 6
+    assert kinds == ["application/json"] * 2 + [None] * 7
+    # In the heading, the summary, the label and caption of the table, the table, and the list of files left out.
+    assert parsed.text.count(NASTY) == 5
     assert json.loads(parsed.scripts[1])["clips"][0]["artist"] == NASTY
     assert not {name for _, attributes in parsed.elements for name in attributes if name.startswith("on")}
 
@@ -113,35 +114,75 @@ def test_compressed_text_is_the_same_text_and_the_same_each_time() -> None:
 
 @pytest.mark.parametrize(
     ("ends", "labels"),
-    [((0.13, 0.21), ["0.1", "0.15", "0.2", "0.25"]), ((0.055, 8.5), ["0.01", "0.1", "1", "10"]), ((2.0, 2.0), None)],
+    [
+        ((0.13, 0.21), ["0.15", "0.2"]),
+        ((0.135, 0.186), ["0.14", "0.16", "0.18"]),
+        ((0.055, 8.5), ["0.1", "1"]),
+        ((0.2, 5.0), ["0.3", "1", "3"]),
+        ((2.0, 2.0), None),
+    ],
 )
-def test_an_axis_holds_what_is_drawn_on_it(ends: tuple[float, float], labels: list[str] | None) -> None:
+def test_an_axis_starts_and_ends_where_the_data_do(ends: tuple[float, float], labels: list[str] | None) -> None:
     found = axis([Score(ends[0], None, None, None), Score(ends[0], 0.1, *ends), Score(None, None, None, None)])
     assert found is not None
-    assert found.low <= ends[0] <= ends[1] <= found.high
-    assert 4 <= found.place(ends[0]) <= found.place(ends[1]) <= 116
+    if ends[0] < ends[1]:
+        assert (found.low, found.high) == ends
+        assert (found.place(ends[0]), found.place(ends[1])) == (5, 115)
+    assert (found.beyond(0.01), found.beyond(ends[0]), found.beyond(9.0)) == (-1, 0, 1)
     places = [place for place, _ in found.ticks]
     assert places == sorted(places)
     if labels:
         assert [label for _, label in found.ticks] == labels
 
 
-def test_an_axis_of_nothing_and_of_what_is_beyond_all_measure() -> None:
+def test_an_axis_of_nothing_and_of_huge_values() -> None:
     assert axis([Score(None, None, None, None)]) is None
     found = axis([Score(0.1, None, -1e308, 1e308), Score(0.2, None, None, None)])
     assert found is not None
-    assert (found.place(-1e308), found.place(1e308)) == (4, 116)
+    assert (found.place(-1e308), found.place(1e308)) == (5, 115)
     assert render(_page(_entry(distance=Score(None, None, None, None)))).count('<span class="none">–</span>') > 0
 
 
-def test_columns_in_which_all_rows_are_alike_are_a_line() -> None:
+def test_columns_without_differences_are_left_out() -> None:
     alike = render(_page(_entry("a"), _entry("b")))
-    assert "The regressor of all rows is mlr." in alike
     assert 'data-key="regressor"' not in alike
     other = render(_page(_entry("a"), _entry("b", regressor="ridge", clips=61)))
     assert 'data-key="regressor"' in other
     assert 'data-key="clips"' in other
     assert 'data-key="processor"' not in other
+
+
+def test_references_are_apart_and_outside_the_axis() -> None:
+    worse = {"ranks": (2, 2), "distance": Score(0.16, 0.004, 0.15, 0.17)}
+    oracle = {"reference": True, "ranks": (None, None), "distance": Score(0.02, 0.001, 0.019, 0.021)}
+    page = _page(
+        _entry("o", "oracle", **oracle), _entry("a", "rhythm+pitch, layer 1, fine-tuned"), _entry("b", **worse)
+    )
+    assert page.sections[0].best == page.sections[0].entries[1]
+    text = render(page)
+    assert "2 leaderboard entries and 1 reference entry on 1 dataset" in text
+    ranked, references = text.split('<tbody class="references">')
+    assert [ranked.count(f'<tr data-entry="{name}"') for name in "oab"] == [0, 1, 1]
+    assert references.count('<tr data-entry="o"') == 1
+    assert 'class="beyond"' in references
+    assert 'class="beyond"' not in ranked
+    assert ranked.count('<span class="badge">best</span>') == 1
+    assert render(_page(_entry(ranks=(None, None)))).count("Best entry") == 0
+
+
+def test_the_axis_holds_the_interval_of_a_ranked_reference() -> None:
+    constant = _entry("c", "constant", reference=True, ranks=(2, 2), distance=Score(0.19, 0.01, 0.18, 0.3))
+    text = render(_page(_entry("a"), constant))
+    low, high = re.findall(r'<path d="M([\d.]+) 8H([\d.]+)"/>', text.split('<tbody class="references">')[1])[0]
+    assert 5 < float(low) < float(high) == 115
+
+
+def test_ranks_are_explained_once_by_the_names_of_columns() -> None:
+    text = render(_page(_entry("a", layer=1, phase="random"), _entry("b")))
+    assert text.count("1 plus the number of entries") == 1
+    headings = set(re.findall(r"<th scope=.col.[^>]*>([^<]+)", text))
+    terms = {term for terms in re.findall("<dt>([^<]+)</dt>", text) for term in terms.split(", ")}
+    assert terms - headings == {"95&nbsp;% interval", "Reference entries"}
 
 
 def test_half_of_a_surrogate_pair_can_be_written() -> None:

@@ -1,4 +1,4 @@
-"""What several tests of networks share."""
+"""Shared fixtures of the tests of networks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""RBMs with chosen parameters, trained step by step in compiled code or in tensors."""
+"""RBMs with given parameters, trained step by step in compiled code or in tensors."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ NAMES = ("weight_", "visible_bias_", "hidden_bias_")
 
 
 class TensorRBM(RBM):
-    """An RBM that is trained in tensors on the CPU too."""
+    """An RBM that uses tensors for training on the CPU too."""
 
     def _new_phases(self) -> Any:
         return tensor_phases
 
 
 def given(weight: Tensor, visible_bias: Tensor, hidden_bias: Tensor, *, compiled: bool = True, **settings: Any) -> RBM:
-    """An RBM with these parameters."""
+    """Make an RBM with these parameters."""
     kind = RBM if compiled else TensorRBM
     rbm = kind(weight.shape[1], **settings).initialize(weight.shape[0])
     for name, values in zip(NAMES, (weight, visible_bias, hidden_bias), strict=True):
@@ -38,5 +38,5 @@ def step(rbm: RBM, data: np.ndarray, first: int = 0, last: int | None = None) ->
 
 
 def parameters(rbm: RBM) -> list[np.ndarray]:
-    """Copies of W, b and c in float64."""
+    """Return copies of W, b and c in float64."""
     return [getattr(rbm, name).numpy().astype(np.float64) for name in NAMES]

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from emobench.dbn.config import PretrainingConfig
 from emobench.dbn.domains import Domain
-from emobench.dbn.pretraining import PretrainingConfig, pretrain
+from emobench.dbn.pretraining import pretrain
 from safetensors.numpy import load_file
 
 CPU = torch.device("cpu")
@@ -20,7 +21,7 @@ WEIGHTS = "weights.safetensors"
 
 
 def small_clips(count: int = 12, *, bands: int = 3, seed: int = 0) -> list[np.ndarray]:
-    """Clips whose bands follow one hidden switch, so that there is something to learn."""
+    """Make clips whose bands follow one hidden switch, so that there is something to learn."""
     rng = np.random.default_rng(seed)
     found = []
     for _ in range(count):
@@ -57,7 +58,7 @@ def small_pretrain(
 
 @dataclass
 class Run:
-    """A finished run."""
+    """A finished training."""
 
     folder: Path
     config: PretrainingConfig

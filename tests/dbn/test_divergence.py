@@ -1,4 +1,4 @@
-"""Contrastive divergence, compiled and in tensors, against formulas, enumeration and each other."""
+"""Contrastive divergence, compiled and in tensors, compared with formulas, enumeration and each other."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def _rbm(n_visible: int, n_hidden: int, *, visible: str, seed: int = 0, scale: f
 
 
 def _moved(rbm: RBM, data: np.ndarray) -> list[np.ndarray]:
-    """Changes of weights and biases by one step."""
+    """Return the changes of weights and biases in one step."""
     before = parameters(rbm)
     step(rbm, data)
     return [after - kept for after, kept in zip(parameters(rbm), before, strict=True)]
@@ -46,7 +46,7 @@ def _states(count: int) -> np.ndarray:
 @VISIBLE
 @pytest.mark.parametrize("steps", [1, 3])
 def test_a_step_by_the_formula(compiled: bool, visible: str, steps: int) -> None:
-    """Every matrix by numpy in float64, with the same uniforms."""
+    """Compute every matrix with numpy in float64, with the same uniform random numbers."""
     rng = np.random.default_rng(1)
     data = (
         rng.normal(size=(33, 7)).astype(np.float32)
@@ -69,8 +69,8 @@ def test_a_step_by_the_formula(compiled: bool, visible: str, steps: int) -> None
         model = model if visible == "gaussian" else _sigmoid(model)
         negative = _sigmoid(model @ w + c)
     error = step(rbm, data)
-    wanted = (data.T @ positive - model.T @ negative, (data - model).sum(0), (positive - negative).sum(0))
-    for name, before, change in zip(NAMES, (w, b, c), wanted, strict=True):
+    expected = (data.T @ positive - model.T @ negative, (data - model).sum(0), (positive - negative).sum(0))
+    for name, before, change in zip(NAMES, (w, b, c), expected, strict=True):
         np.testing.assert_allclose(getattr(rbm, name).numpy(), before + 0.25 * change, atol=2e-5, err_msg=name)
     assert error == pytest.approx(((data - model) ** 2).sum(), rel=1e-5)
 
@@ -88,18 +88,18 @@ def test_negative_phase_is_one_gibbs_step_on_average(compiled: bool, sample_visi
     def chance(state: np.ndarray, p: np.ndarray) -> float:
         return float(np.prod(np.where(state == 1, p, 1 - p)))
 
-    wanted = np.outer(start, _sigmoid(c + start @ w))
+    expected = np.outer(start, _sigmoid(c + start @ w))
     for h in _states(2):
         mean = _sigmoid(b + w @ h)
         if sample_visible:
             again = sum((chance(v, mean) * np.outer(v, _sigmoid(c + v @ w)) for v in _states(3)), np.zeros((3, 2)))
         else:
             again = np.outer(mean, _sigmoid(c + mean @ w))
-        wanted = wanted - chance(h, _sigmoid(c + start @ w)) * again
+        expected = expected - chance(h, _sigmoid(c + start @ w)) * again
     data = np.tile(start, (count, 1)).astype(np.float32)
     found = _moved(rbm, data)[0]
     # A mean of numbers in [0, 1] has a standard deviation of at most 0.5 / sqrt(n).
-    np.testing.assert_allclose(found, wanted, atol=5 * 0.5 / np.sqrt(count))
+    np.testing.assert_allclose(found, expected, atol=5 * 0.5 / np.sqrt(count))
 
 
 @BOTH
@@ -140,7 +140,7 @@ def test_many_steps_raise_the_exact_likelihood(compiled: bool, visible: str, set
         rbm._begin_epoch(epoch)
         step(rbm, batch)
     after = likelihood()
-    # The best that units without any dependence between them can do, fitted to the data in closed form.
+    # The best likelihood of independent units, fitted to the data in closed form.
     if visible == "gaussian":
         independent = -0.5 * (((data - data.mean(axis=0)) ** 2).sum(axis=1).mean() + 4 * np.log(2 * np.pi))
     else:
@@ -164,8 +164,8 @@ def test_momentum_decay_and_sparsity_by_hand(compiled: bool) -> None:
     change = _moved(plain, data)
     change[0] = change[0] - 0.01 * 20 * 0.01 * weight
     change[2] = change[2] + 0.01 * 0.3 * (20 * 0.1 - active)
-    for found, wanted in zip(_moved(other, data), change, strict=True):
-        np.testing.assert_allclose(found, wanted, atol=1e-5)
+    for found, expected in zip(_moved(other, data), change, strict=True):
+        np.testing.assert_allclose(found, expected, atol=1e-5)
     # The next step adds half of the last change.
     twin = _rbm(6, 4, **common, **penalties)
     twin.weight_, twin.visible_bias_, twin.hidden_bias_ = (part.clone() for part in other._parameters())
@@ -182,12 +182,12 @@ def test_the_sparsity_target_is_reached() -> None:
 
 
 @BOTH
-def test_persistent_chains_go_on(compiled: bool) -> None:
+def test_persistent_chains_continue(compiled: bool) -> None:
     data = np.random.default_rng(3).normal(size=(14, 6)).astype(np.float32)
     rbm = _rbm(6, 4, visible="gaussian", compiled=compiled, persistent=True, learning_rate=1e-3)
     step(rbm, data, 0, 10)
     first = rbm.state()["chains"].clone()
-    # The last batch of an epoch is smaller: the other chains wait.
+    # The last batch of an epoch is smaller: the other chains stay as they are.
     step(rbm, data, 10, 14)
     chains = rbm.state()["chains"]
     assert set(chains.unique().tolist()) <= {0.0, 1.0}
@@ -221,7 +221,7 @@ def test_settings_out_of_range(settings: dict[str, Any]) -> None:
         RBM(**settings).fit(np.zeros((3, 2)))
 
 
-# The same whatever computes it
+# Independence of the implementation
 
 
 SETTINGS = [
@@ -269,14 +269,14 @@ def test_a_gpu_agrees(settings: dict[str, Any]) -> None:
 
 
 @BOTH
-def test_the_seed_decides(compiled: bool) -> None:
+def test_the_seed_determines_the_result(compiled: bool) -> None:
     first, again, other = (_trained("gaussian", {}, compiled=compiled, seed=seed) for seed in (3, 3, 4))
     for name in NAMES:
         assert torch.equal(getattr(first, name), getattr(again, name))
         assert not torch.equal(getattr(first, name), getattr(other, name))
 
 
-def test_global_generators_are_neither_used_nor_moved() -> None:
+def test_global_generators_are_not_used() -> None:
     torch.manual_seed(1)
     before = torch.get_rng_state()
     _trained("gaussian", {"sample_visible": True}, compiled=False)
@@ -288,11 +288,11 @@ def test_global_generators_are_neither_used_nor_moved() -> None:
 
 @BOTH
 @VISIBLE
-def test_half_batches_add_up_to_the_whole(compiled: bool, visible: str) -> None:
+def test_half_batches_add_up_to_the_whole_batch(compiled: bool, visible: str) -> None:
     data = np.random.default_rng(13).normal(size=(10, 3)).astype(np.float32)
 
     def saturated() -> RBM:
-        # Hidden units that are always on or off, so that a step is deterministic.
+        # Hidden units are always on or off, so that a step is deterministic.
         rbm = _rbm(3, 4, visible=visible, seed=12, compiled=compiled, learning_rate=1e-2)
         rbm.hidden_bias_[:] = torch.tensor([90.0, -90.0, 90.0, -90.0])
         return rbm
@@ -324,7 +324,7 @@ def test_data_of_another_width_are_refused(compiled: bool) -> None:
 
 @pytest.mark.parametrize("schedule", ["constant", "linear", "cosine"])
 def test_fit_is_a_loop_over_batches(schedule: str) -> None:
-    """The epochs of ``fit`` written out: the order of the examples, the batches and the learning rate."""
+    """Write out the epochs of ``fit``: the order of the examples, the batches and the learning rate."""
     data = np.random.default_rng(2).normal(size=(23, 5)).astype(np.float32)
     settings: dict[str, Any] = {"visible": "gaussian", "batch_size": 10, "learning_rate": 0.01, "momentum": 0.5}
     fitted = RBM(4, **settings, n_iter=3, schedule=schedule, random_state=8, name="a").fit(data)
@@ -340,8 +340,8 @@ def test_fit_is_a_loop_over_batches(schedule: str) -> None:
         for first, last in ((0, 10), (10, 20), (20, 23)):
             rate = 0.01 * decay((epoch - 1 + first / 23) / 3)
             rbm._step(lambda low, high, order=order: data[order[low:high]], first, last, learning_rate=rate)
-    for found, wanted in zip(parameters(fitted), parameters(rbm), strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    for found, expected in zip(parameters(fitted), parameters(rbm), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
 def test_divergence_is_reported() -> None:

@@ -1,4 +1,4 @@
-"""Domains: Table 1's dimensions and counts, windows copied by hand, and the 2-d FFT against numpy's."""
+"""Domains: dimensions and counts of Table 1, windows copied by hand, and the 2-d FFT compared with numpy's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _clip(segments: int, bands: int, seed: int = 0) -> np.ndarray:
 
 
 def _by_hand(name: str, clip: np.ndarray, window: int) -> np.ndarray:
-    """Examples of one clip with loops; a pitch2d example is ``window`` patches of ``window`` segments."""
+    """Make the examples of one clip with loops; a pitch2d example is ``window`` patches of ``window`` segments."""
     bands = clip.shape[1]
     if name == "pitch2d":
         rows = []
@@ -47,7 +47,7 @@ def test_dimensions_and_counts_of_table_1(name: str, dims: int, lost: int) -> No
 
 
 def test_the_papers_difference_of_150_000() -> None:
-    # Three examples a clip fewer, over 50,000 clips: 4,645,526 - 4,495,526.
+    # Three examples per clip fewer, for 50,000 clips: 4,645,526 - 4,495,526.
     clips = [_clip(segments, 48) for segments in (40, 93, 120)]
     pitch, pitch2d = (len(examples(Domain(name), clips)) for name in ("pitch", "pitch2d"))
     assert (pitch - pitch2d) * 50_000 / len(clips) == 4_645_526 - 4_495_526
@@ -62,14 +62,14 @@ def test_table(name: str, table: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["rhythm", "pitch"])
-def test_an_example_is_four_segments_in_the_order_of_time(name: str) -> None:
+def test_an_example_is_four_segments_in_order_of_time(name: str) -> None:
     bands = BANDS[name]
-    # Every number tells its segment and band.
+    # Every number encodes its segment and band.
     clip = (100 * np.arange(7)[:, None] + np.arange(bands)).astype(np.float32)
     made = examples(Domain(name), [clip])
     for number, example in enumerate(made.matrix()):
-        wanted = [100 * segment + band for segment in range(number, number + 4) for band in range(bands)]
-        assert example.tolist() == wanted
+        expected = [100 * segment + band for segment in range(number, number + 4) for band in range(bands)]
+        assert example.tolist() == expected
     assert made.beats.tolist() == [3, 4, 5, 6]
 
 
@@ -83,12 +83,12 @@ def test_an_example_is_four_segments_in_the_order_of_time(name: str) -> None:
 def test_against_loops(name: str, window: int, lengths: list[int], bands: int) -> None:
     clips = [_clip(segments, bands, seed=1) for segments in lengths]
     made = examples(Domain(name, window), clips)
-    wanted = [_by_hand(name, clip, window) for clip in clips]
-    assert made.counts.tolist() == [len(each) for each in wanted]
+    expected = [_by_hand(name, clip, window) for clip in clips]
+    assert made.counts.tolist() == [len(each) for each in expected]
     if len(made):
-        np.testing.assert_allclose(made.matrix(), np.concatenate(wanted), rtol=1e-4, atol=1e-4)
-    # The last example of a clip is closed by its last beat, each before it by the beat before.
-    closing = [np.arange(len(clip) - len(own), len(clip)) for clip, own in zip(clips, wanted, strict=True)]
+        np.testing.assert_allclose(made.matrix(), np.concatenate(expected), rtol=1e-4, atol=1e-4)
+    # The last example of a clip ends with its last beat, the one before with the beat before, and so on.
+    closing = [np.arange(len(clip) - len(own), len(clip)) for clip, own in zip(clips, expected, strict=True)]
     assert made.beats.tolist() == np.concatenate(closing).tolist()
 
 
@@ -126,7 +126,7 @@ def test_the_dropped_half_follows_from_the_kept_one() -> None:
 
 @settings(max_examples=15, deadline=None)
 @given(semitones=st.integers(-47, 47), beats=st.integers(0, 3))
-def test_shifts_of_pitch_and_time_leave_magnitudes_alone(semitones: int, beats: int) -> None:
+def test_magnitudes_do_not_change_with_shifts_of_pitch_and_time(semitones: int, beats: int) -> None:
     clip = _clip(4, 48, seed=3)
     moved = np.ascontiguousarray(np.roll(clip, (beats, semitones), axis=(0, 1)))
     rows = [Domain("pitch2d").rows(part) for part in (clip, moved)]
@@ -139,7 +139,7 @@ def test_example_of_2d_fft_is_four_successive_patches() -> None:
     patches = [np.abs(np.fft.fft2(clip[start : start + 4].T.astype(np.float64)))[:24].reshape(-1) for start in range(6)]
     for number, example in enumerate(made.matrix()):
         np.testing.assert_allclose(example, np.concatenate(patches[number : number + 4]), rtol=1e-4, atol=1e-4)
-    # Patch 0 covers beats 0 to 3; four of them end with beat 6.
+    # Patch 0 covers beats 0 to 3; four patches end with beat 6.
     assert made.beats.tolist() == [6, 7, 8]
 
 
@@ -164,15 +164,15 @@ def test_padding_repeats_the_first_segment(name: str, window: int, segments: int
     covered = window if name != "pitch2d" else 2 * window - 1
     made = examples(domain, [clip], pad=True)
     lacking = max(covered - segments, 0)
-    wanted = _by_hand(name, np.concatenate([clip[:1]] * lacking + [clip]), window)
-    np.testing.assert_allclose(made.matrix(), wanted, rtol=1e-4, atol=1e-4)
+    expected = _by_hand(name, np.concatenate([clip[:1]] * lacking + [clip]), window)
+    np.testing.assert_allclose(made.matrix(), expected, rtol=1e-4, atol=1e-4)
     assert made.counts.tolist() == [max(segments - covered + 1, 1)]
-    # Beats count in the clip itself, not in what was put before it.
-    assert made.beats.tolist() == list(range(segments - len(wanted), segments))
+    # Beats are counted in the clip itself, without the padding.
+    assert made.beats.tolist() == list(range(segments - len(expected), segments))
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_padding_leaves_long_clips_alone(name: str) -> None:
+def test_padding_does_not_change_long_clips(name: str) -> None:
     clips = [_clip(segments, BANDS[name]) for segments in (7, 20)]
     padded, plain = (examples(Domain(name), clips, pad=pad) for pad in (True, False))
     np.testing.assert_array_equal(padded.matrix(), plain.matrix())

@@ -1,4 +1,4 @@
-"""Fine-tuning against back-propagation written out in numpy: gradients, early stopping, best weights."""
+"""Fine-tuning compared with back-propagation in numpy: gradients, early stopping, best weights."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from emobench.dbn.finetuning import FinetuningConfig, Regressor, Tuned, finetune
+from emobench.dbn.config import FinetuningConfig
+from emobench.dbn.finetuning import Regressor, Tuned, finetune
 from emobench.dbn.network import Layer, Network
 
 Part = tuple[np.ndarray, np.ndarray]
@@ -36,7 +37,7 @@ def _network(*widths: int, seed: int = 0) -> Network:
 
 
 def _part(count: int, *, seed: int, dims: int = 4, noise: float = 0.0) -> Part:
-    """A smooth function of the inputs, in [-0.5, 0.5]."""
+    """Make inputs and a smooth function of them, in [-0.5, 0.5]."""
     rng = np.random.default_rng(seed)
     inputs = rng.normal(size=(count, dims))
     targets = 0.4 * np.tanh(np.column_stack([inputs[:, 0] - inputs[:, 1], inputs[:, 2]]))
@@ -55,7 +56,7 @@ def _weights(network: Network) -> list[np.ndarray]:
 
 @dataclass
 class Epoch:
-    """Weights after an epoch, without and with the linear layer, and the error on the verification part."""
+    """Weights after an epoch, with and without the linear layer, and the error on the verification part."""
 
     weights: list[np.ndarray]
     error: float
@@ -64,10 +65,10 @@ class Epoch:
 def _by_hand(
     network: Network, training: Part, verification: Part, *, rate: float, momentum: float, epochs: int
 ) -> list[Epoch]:
-    """Gradient descent with the whole training part as one batch, in float64, derivatives by hand."""
+    """Run gradient descent in float64 with the whole training part as one batch and explicit derivatives."""
     mean, scale = (part.numpy().astype(np.float64) for part in (network.mean, network.scale))
     inputs, checked = ((part[0] - mean) / scale for part in (training, verification))
-    targets, wanted = (part[1].astype(np.float64) for part in (training, verification))
+    targets, expected = (part[1].astype(np.float64) for part in (training, verification))
     weights = [part.astype(np.float64) for part in _weights(network)]
     weights += [np.zeros((weights[-1].shape[0], 2)), targets.mean(axis=0)]
     speed = [np.zeros_like(part) for part in weights]
@@ -79,7 +80,7 @@ def _by_hand(
         return [*values, values[-1] @ weights[-2] + weights[-1]]
 
     def state() -> Epoch:
-        error = float(np.mean((forward(checked)[-1] - wanted) ** 2))
+        error = float(np.mean((forward(checked)[-1] - expected) ** 2))
         return Epoch([part.copy() for part in weights[:-2]], error)
 
     history = [state()]
@@ -100,7 +101,7 @@ def _by_hand(
 
 
 def _stop(errors: list[float], patience: int) -> int:
-    """Epoch whose weights are kept: the best one before ``patience`` epochs brought nothing better."""
+    """Return the epoch whose weights are kept: the best one before ``patience`` epochs without improvement."""
     best = 0
     for epoch in range(1, len(errors)):
         if errors[epoch] < errors[best]:
@@ -123,9 +124,9 @@ def test_back_propagation_by_hand(widths: tuple[int, ...], momentum: float) -> N
     best = _stop([epoch.error for epoch in history], 40)
     assert tuned.epoch == best > 3
     assert tuned.error == pytest.approx(history[best].error, rel=1e-3)
-    for found, wanted in zip(_weights(tuned.network), history[best].weights, strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-4)
-    # All layers learn, not the top alone.
+    for found, expected in zip(_weights(tuned.network), history[best].weights, strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    # All layers learn, not only the top one.
     for before, after in zip(_weights(network)[::2], _weights(tuned.network)[::2], strict=True):
         assert np.abs(after - before).max() > 1e-4
 
@@ -144,7 +145,7 @@ def test_gradient_is_that_of_automatic_differentiation(widths: tuple[int, ...]) 
     model = Regressor([parameter.detach() for parameter in parameters])
     assert model.error(inputs, targets) == pytest.approx(loss.item(), rel=1e-6)
     kept = targets.clone()
-    for _ in range(2):  # gradients are set, not summed up
+    for _ in range(2):  # gradients are replaced, not accumulated
         model.differentiate(inputs, targets)
     assert torch.equal(targets, kept)
     for found, parameter in zip(model.split(model.gradient), parameters, strict=True):
@@ -178,12 +179,12 @@ def test_batches_are_those_of_a_plain_torch_loop(momentum: float) -> None:
         network, training, verification, rate=0.3, momentum=momentum, batch=10, epochs=6, patience=6, seed=7, repeat=2
     )
     assert tuned.epoch > 1
-    for found, wanted in zip(_weights(tuned.network), history[tuned.epoch - 1][:-2], strict=True):
-        np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6)
+    for found, expected in zip(_weights(tuned.network), history[tuned.epoch - 1][:-2], strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-6)
 
 
 def test_early_stopping_restores_the_best_weights() -> None:
-    # Few noisy examples are soon learnt by heart: the verification error falls and rises again.
+    # A few noisy examples are soon memorised: the verification error falls and rises again.
     network = _network(4, 20, seed=3)
     training, verification = _part(12, seed=3, noise=0.3), _part(40, seed=4, noise=0.05)
     settings: dict[str, Any] = {"rate": 0.5, "momentum": 0.9}
@@ -194,13 +195,13 @@ def test_early_stopping_restores_the_best_weights() -> None:
     tuned = _tune(network, training, verification, batch=12, epochs=150, patience=5, **settings)
     assert tuned.epoch == best
     assert tuned.error == pytest.approx(errors[best], rel=1e-3)
-    # The same weights as a run that is told to end there.
+    # The same weights as a run that ends at this epoch.
     short = _tune(network, training, verification, batch=12, epochs=best, patience=5, **settings)
-    for found, wanted in zip(_weights(tuned.network), _weights(short.network), strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    for found, expected in zip(_weights(tuned.network), _weights(short.network), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
-def test_patience_reaches_over_a_hump() -> None:
+def test_patience_bridges_a_temporary_increase() -> None:
     network = _network(4, 20, seed=3)
     training, verification = _part(12, seed=3, noise=0.3), _part(40, seed=4, noise=0.05)
     settings: dict[str, Any] = {"rate": 0.5, "momentum": 0.9}
@@ -229,19 +230,19 @@ def test_error_is_not_below_what_any_linear_layer_reaches() -> None:
     assert lower <= tuned.error < constant
 
 
-def test_epoch_0_where_nothing_helps() -> None:
+def test_epoch_0_if_nothing_helps() -> None:
     network = _network(4, 5)
     training, (inputs, targets) = _part(50, seed=7), _part(30, seed=8)
-    # Verification targets are all the training mean: no step can better that.
+    # All verification targets are the training mean, which no step can improve on.
     flat = np.tile(training[1].mean(axis=0), (len(targets), 1)).astype(np.float32)
     tuned = _tune(network, training, (inputs, flat), epochs=20, patience=3)
     assert tuned.epoch == 0
     assert tuned.error == pytest.approx(0.0, abs=1e-12)
-    for found, wanted in zip(_weights(tuned.network), _weights(network), strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    for found, expected in zip(_weights(tuned.network), _weights(network), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
-def test_divergence_falls_back_on_the_start() -> None:
+def test_divergence_falls_back_to_epoch_0() -> None:
     network = _network(4, 5)
     training, verification = _part(50, seed=7), _part(30, seed=8)
     tuned = _tune(network, training, verification, rate=1e30, epochs=10)
@@ -250,7 +251,7 @@ def test_divergence_falls_back_on_the_start() -> None:
     assert tuned.error == pytest.approx(constant, rel=1e-5)
 
 
-def test_verification_only_chooses() -> None:
+def test_verification_part_is_not_trained_on() -> None:
     network, training = _network(4, 5), _part(60, seed=9)
     fits = [_tune(network, training, _part(30, seed=seed), epochs=3, patience=9) for seed in (10, 11)]
     assert [fit.epoch for fit in fits] == [3, 3]
@@ -288,20 +289,20 @@ def test_every_fold_starts_from_the_pretrained_weights() -> None:
     training, verification = _part(60, seed=14), _part(30, seed=15)
     copies = [part.copy() for part in (*training, *verification)]
     first = _tune(network, training, verification, epochs=5)
-    for found, wanted in zip(_weights(network), before, strict=True):
-        np.testing.assert_array_equal(found, wanted)
-    for found, wanted in zip((*training, *verification), copies, strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    for found, expected in zip(_weights(network), before, strict=True):
+        np.testing.assert_array_equal(found, expected)
+    for found, expected in zip((*training, *verification), copies, strict=True):
+        np.testing.assert_array_equal(found, expected)
     assert not any(part.requires_grad for layer in first.network.layers for part in (layer.weight, layer.bias))
-    # Another fold in between leaves no trace.
+    # Another fold in between has no effect.
     _tune(network, _part(60, seed=16), verification, epochs=5, repeat=1)
     again = _tune(network, training, verification, epochs=5)
     assert (again.epoch, again.error) == (first.epoch, first.error)
-    for found, wanted in zip(_weights(again.network), _weights(first.network), strict=True):
-        np.testing.assert_array_equal(found, wanted)
+    for found, expected in zip(_weights(again.network), _weights(first.network), strict=True):
+        np.testing.assert_array_equal(found, expected)
 
 
-def test_the_result_shares_no_memory_with_the_start() -> None:
+def test_the_result_shares_no_memory_with_the_initial_network() -> None:
     network = _network(4, 5)
     part = _part(20, seed=7)
     flat = (part[0], np.tile(part[1].mean(axis=0), (20, 1)).astype(np.float32))
@@ -319,7 +320,7 @@ def test_normalisation_is_kept() -> None:
 
 
 @pytest.mark.parametrize("change", [{"seed": 1}, {"repeat": 1}])
-def test_seed_and_repeat_decide_the_order(change: dict[str, int]) -> None:
+def test_seed_and_repeat_determine_the_order(change: dict[str, int]) -> None:
     network, training, verification = _network(4, 5), _part(60, seed=17), _part(30, seed=18)
     torch.manual_seed(0)
     first = _tune(network, training, verification, batch=7, epochs=3)

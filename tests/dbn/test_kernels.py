@@ -1,4 +1,4 @@
-"""Random numbers that depend on their place alone, and the passes of a training step, against scipy and numpy."""
+"""Random numbers that only depend on their position, and passes of a training step, compared with scipy and numpy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_uniforms_are_uniform_and_independent() -> None:
         assert abs(((bits >> bit) & 1).mean() - 0.5) < 5 * 0.5 / np.sqrt(bits.size)
 
 
-def test_a_uniform_depends_on_its_place_alone_and_is_the_same_in_tensors() -> None:
+def test_a_uniform_depends_only_on_its_position_and_is_the_same_in_tensors() -> None:
     start = kernels.stream("seed", 3)
     whole, part = np.empty((50, 9), np.float32), np.empty((20, 9), np.float32)
     kernels.fill_uniforms(start, 7, whole)
@@ -60,10 +60,10 @@ def test_sigmoid_everywhere() -> None:
     found = np.empty_like(values)
     kernels.sigmoid(values, np.zeros(values.shape[1], np.float32), found)
     with np.errstate(over="ignore"):
-        wanted = _sigmoid(values.astype(np.float64))
-    np.testing.assert_allclose(found, wanted, atol=2e-7)
+        expected = _sigmoid(values.astype(np.float64))
+    np.testing.assert_allclose(found, expected, atol=2e-7)
     inside = np.abs(values) < 80
-    np.testing.assert_allclose(found[inside], wanted[inside], rtol=1e-5)
+    np.testing.assert_allclose(found[inside], expected[inside], rtol=1e-5)
 
 
 def test_gather_and_moments() -> None:
@@ -73,5 +73,5 @@ def test_gather_and_moments() -> None:
     mean, rate = rng.normal(size=(2, 20)).astype(np.float32)
     found = np.empty((11, 20), np.float32)
     kernels.gather(rows.reshape(-1), starts, chosen, mean, rate, found)
-    wanted = np.stack([(rows[place : place + 4].ravel() - mean) * rate for place in chosen])
-    np.testing.assert_allclose(found, wanted, rtol=1e-6)
+    expected = np.stack([(rows[place : place + 4].ravel() - mean) * rate for place in chosen])
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""Models on disk: what is kept, what is read back, and what is refused."""
+"""Models on disk: writing, reading and invalid files."""
 
 from __future__ import annotations
 
@@ -13,13 +13,12 @@ import pytest
 import torch
 from emobench.dbn.checkpoint import write_tensors
 from emobench.dbn.domains import Domain, examples
-from emobench.dbn.network import load_model
-from emobench.dbn.pretraining import model_folder
+from emobench.dbn.model import load_model, model_folder
 from emobench.errors import InputError
 from emobench.runtime.files import sha256_file
 from safetensors.numpy import save_file
 
-from .small_models import CPU, DOMAIN, WEIGHTS, Run, small_clips, small_config, small_pretrain
+from .small_models import DOMAIN, WEIGHTS, Run, small_clips, small_config, small_pretrain
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -33,12 +32,12 @@ def test_an_existing_model_is_kept(tmp_path: Path) -> None:
     assert sorted(kept) == ["README.md", "config.json", "training.json", WEIGHTS]
 
 
-def test_whoever_may_read_the_folder_may_read_the_weights(run: Run) -> None:
+def test_weights_have_the_permissions_of_the_folder(run: Run) -> None:
     modes = {path.name: path.stat().st_mode & 0o777 for path in run.folder.iterdir()}
     assert len(set(modes.values())) == 1, modes
 
 
-def test_weights_that_the_disk_refuses(tmp_path: Path) -> None:
+def test_weights_that_cannot_be_written(tmp_path: Path) -> None:
     (tmp_path / "full").write_text("no folder")
     with pytest.raises(OSError, match="full"):
         write_tensors(tmp_path / "full" / WEIGHTS, {"mean": torch.zeros(3)})
@@ -51,10 +50,10 @@ def test_a_model_without_weights_is_trained_again(tmp_path: Path) -> None:
     (folder / "config.json").write_text("{")
     for name, tensor in small_pretrain(folder, small_config()).items():
         np.testing.assert_array_equal(tensor, whole[name])
-    load_model(folder, device=CPU)
+    load_model(folder)
 
 
-def test_folder_names_tell_models_apart(tmp_path: Path) -> None:
+def test_folder_names_distinguish_models(tmp_path: Path) -> None:
     config = small_config()
     folders = [
         model_folder(tmp_path, DOMAIN, config, "a"),
@@ -70,8 +69,8 @@ def test_folder_names_tell_models_apart(tmp_path: Path) -> None:
     assert folders[0].name.startswith("rhythm-")
 
 
-def test_load_model_gives_back_what_was_written(run: Run) -> None:
-    model = load_model(run.folder, device=CPU)
+def test_load_model_returns_what_was_written(run: Run) -> None:
+    model = load_model(run.folder)
     assert sorted(model.networks) == [0, 5, 10, 20, 50]
     assert model.domain == DOMAIN
     assert model.config["data"] == "made up"
@@ -85,10 +84,10 @@ def test_load_model_gives_back_what_was_written(run: Run) -> None:
             np.testing.assert_array_equal(layer.bias.numpy(), run.tensors[f"epochs{epochs}.layer{number}.bias"])
 
 
-def test_features_are_sigmoids_one_on_another(run: Run) -> None:
-    # More examples than one block has.
+def test_features_are_stacked_sigmoid_layers(run: Run) -> None:
+    # More examples than one block.
     clip = np.random.default_rng(1).normal(5, 3, size=(8200, 3)).astype(np.float32)
-    found = load_model(run.folder, device=CPU).networks[10].features(examples(DOMAIN, [clip]))
+    found = load_model(run.folder).networks[10].features(examples(DOMAIN, [clip]))
     hidden = (np.hstack([clip[:-1], clip[1:]]).astype(np.float64) - run.tensors["mean"]) / run.tensors["scale"]
     assert len(found) == 3
     for number, values in enumerate(found):
@@ -116,11 +115,11 @@ def _save(folder: Path, tensors: dict[str, np.ndarray]) -> None:
 def test_a_flipped_bit_of_the_weights(run: Run, tmp_path: Path) -> None:
     folder = _copy(run, tmp_path)
     content = bytearray((folder / WEIGHTS).read_bytes())
-    # The last byte belongs to a number: the file stays readable.
+    # The last byte belongs to a number, so the file stays readable.
     content[-1] ^= 1
     (folder / WEIGHTS).write_bytes(content)
     with pytest.raises(InputError, match=rf"{folder}.*{WEIGHTS} is damaged or was replaced: its SHA-256"):
-        load_model(folder, device=CPU)
+        load_model(folder)
 
 
 def test_the_hash_of_the_weights_is_recorded(run: Run) -> None:
@@ -131,7 +130,7 @@ def test_the_hash_of_the_weights_is_recorded(run: Run) -> None:
 def test_no_model(tmp_path: Path) -> None:
     for folder in (tmp_path / "nowhere", tmp_path):
         with pytest.raises(InputError, match=rf"{folder}.*{WEIGHTS}.*pretrain"):
-            load_model(folder, device=CPU)
+            load_model(folder)
 
 
 @pytest.mark.parametrize("name", ["config.json", "training.json"])
@@ -143,7 +142,7 @@ def test_missing_or_damaged_description(run: Run, tmp_path: Path, name: str, tex
     else:
         (folder / name).write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=str(folder)):
-        load_model(folder, device=CPU)
+        load_model(folder)
 
 
 @pytest.mark.parametrize("damage", ["empty", "cut", "header", "text"])
@@ -158,7 +157,7 @@ def test_damaged_weights(run: Run, tmp_path: Path, damage: str) -> None:
     }[damage]
     (folder / WEIGHTS).write_bytes(changed)
     with pytest.raises(InputError, match=str(folder)):
-        load_model(folder, device=CPU)
+        load_model(folder)
 
 
 @pytest.mark.parametrize(
@@ -177,7 +176,7 @@ def test_foreign_configuration(run: Run, tmp_path: Path, changes: dict[str, Any]
     folder = _copy(run, tmp_path)
     _edit(folder, "config.json", **changes)
     with pytest.raises(InputError, match=str(folder)):
-        load_model(folder, device=CPU)
+        load_model(folder)
 
 
 @pytest.mark.parametrize(
@@ -193,15 +192,15 @@ def test_foreign_training_log(run: Run, tmp_path: Path, rbms: object) -> None:
     folder = _copy(run, tmp_path)
     _edit(folder, "training.json", rbms=rbms)
     with pytest.raises(InputError, match=str(folder)):
-        load_model(folder, device=CPU)
+        load_model(folder)
 
 
 @pytest.mark.parametrize("lacking", ["mean", "scale", "epochs5.layer1.bias", "epochs50.layer0.weight"])
-def test_weights_that_lack_a_tensor(run: Run, tmp_path: Path, lacking: str) -> None:
+def test_weights_without_a_tensor(run: Run, tmp_path: Path, lacking: str) -> None:
     folder = _copy(run, tmp_path)
     _save(folder, {name: tensor for name, tensor in run.tensors.items() if name != lacking})
     with pytest.raises(InputError, match=str(folder)):
-        load_model(folder, device=CPU)
+        load_model(folder)
 
 
 @pytest.mark.parametrize(
@@ -218,11 +217,11 @@ def test_weights_whose_shapes_do_not_fit(run: Run, tmp_path: Path, changes: dict
     folder = _copy(run, tmp_path)
     _save(folder, run.tensors | changes)
     with pytest.raises(InputError, match=str(folder)):
-        load_model(folder, device=CPU)
+        load_model(folder)
 
 
 def test_weights_without_any_network(run: Run, tmp_path: Path) -> None:
     folder = _copy(run, tmp_path)
     _save(folder, {name: run.tensors[name] for name in ("mean", "scale")})
     with pytest.raises(InputError, match=str(folder)):
-        load_model(folder, device=CPU)
+        load_model(folder)

@@ -1,4 +1,4 @@
-"""Greedy pre-training: statistics, checkpoints, bytes, and what is never trained on."""
+"""Greedy pre-training: statistics, checkpoints, reproducible bytes, and held-out clips."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 import torch
 from emobench.dbn.batches import input_statistics
+from emobench.dbn.config import PretrainingConfig
 from emobench.dbn.domains import Domain, examples
-from emobench.dbn.network import load_model
-from emobench.dbn.pretraining import PretrainingConfig
+from emobench.dbn.model import load_model
 from emobench.errors import EmobenchError, InputError
 
-from .small_models import CPU, DOMAIN, WEIGHTS, Run, small_clips, small_config, small_pretrain
+from .small_models import DOMAIN, WEIGHTS, Run, small_clips, small_config, small_pretrain
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -36,8 +36,8 @@ def test_statistics_of_the_stacked_matrix(name: str, window: int) -> None:
     np.testing.assert_allclose(scale, stacked.std(axis=0), rtol=1e-4)
 
 
-def test_edges_of_clips_count_only_where_they_stand() -> None:
-    # Segments 0, 1, 2: the first place of a window never sees 2, the second never 0.
+def test_edges_of_clips_count_only_at_their_positions() -> None:
+    # Segments 0, 1, 2: the first position of a window never contains 2, the second never 0.
     data = examples(DOMAIN, [np.array([[0.0], [1.0], [2.0]], np.float32)])
     mean, scale = input_statistics(data)
     assert mean.tolist() == [0.5, 1.5]
@@ -58,7 +58,7 @@ def test_one_example_only() -> None:
 
 
 def test_inputs_are_normalised(tmp_path: Path) -> None:
-    # Weights of nearly nothing reconstruct the mean, so the error is the variance of what comes in: 1.
+    # Weights close to 0 reconstruct the mean, so the error is the variance of the inputs: 1.
     folder = tmp_path / "model"
     small_pretrain(folder, small_config(init_scale=1e-7, rate=1e-12, epochs=(1,), layers=(4,)))
     assert Run(folder, small_config(), {}).errors("layer 0")[0] == pytest.approx(1.0, rel=1e-4)
@@ -70,10 +70,10 @@ def test_inputs_are_normalised(tmp_path: Path) -> None:
 def test_weights_after_each_number_of_epochs(run: Run) -> None:
     shapes = {"layer0.weight": (6, 5), "layer1.weight": (5, 4), "layer2.weight": (4, 3)}
     biases = {"layer0.bias": (5,), "layer1.bias": (4,), "layer2.bias": (3,)}
-    wanted: dict[str, tuple[int, ...]] = {"mean": (6,), "scale": (6,)}
+    expected: dict[str, tuple[int, ...]] = {"mean": (6,), "scale": (6,)}
     for epochs in (0, 5, 10, 20, 50):
-        wanted |= {f"epochs{epochs}.{name}": shape for name, shape in (shapes | biases).items()}
-    assert {name: tensor.shape for name, tensor in run.tensors.items()} == wanted
+        expected |= {f"epochs{epochs}.{name}": shape for name, shape in (shapes | biases).items()}
+    assert {name: tensor.shape for name, tensor in run.tensors.items()} == expected
     assert all(tensor.dtype == np.float32 and np.isfinite(tensor).all() for tensor in run.tensors.values())
 
 
@@ -83,7 +83,7 @@ def test_checkpoints_differ(run: Run) -> None:
 
 
 @pytest.mark.parametrize("epochs", [5, 20])
-def test_a_checkpoint_is_what_a_shorter_run_ends_with(run: Run, tmp_path: Path, epochs: int) -> None:
+def test_a_checkpoint_equals_the_end_of_a_shorter_training(run: Run, tmp_path: Path, epochs: int) -> None:
     shorter = small_pretrain(tmp_path / "model", small_config(epochs=(epochs,), layers=(5, 4, 3), held_out=0.25))
     for part in ("weight", "bias"):
         name = f"epochs{epochs}.layer0.{part}"
@@ -93,20 +93,20 @@ def test_a_checkpoint_is_what_a_shorter_run_ends_with(run: Run, tmp_path: Path, 
 def test_upper_layers_are_trained_as_long_on_each_checkpoint(run: Run) -> None:
     logs = json.loads((run.folder / "training.json").read_text())["rbms"]
     lengths = {name: len(log) for name, log in logs.items()}
-    wanted = {"layer 0": 50}
+    expected = {"layer 0": 50}
     for epochs in (5, 10, 20, 50):
-        wanted |= {f"layer {number} on {epochs} epochs": epochs for number in (1, 2)}
-    assert lengths == wanted
+        expected |= {f"layer {number} on {epochs} epochs": epochs for number in (1, 2)}
+    assert lengths == expected
 
 
 def test_reconstruction_error_falls_on_structured_data(tmp_path: Path) -> None:
-    # One switch moves all bands of a segment: two hidden units can tell nearly all of an input.
+    # One switch moves all bands of a segment: two hidden units can represent nearly all of an input.
     folder = tmp_path / "model"
     tensors = small_pretrain(folder, small_config(epochs=(60,), rate=2e-3))
     errors = Run(folder, small_config(), tensors).errors("layer 0")
     assert errors[0] > 0.6
     assert errors[-1] < 0.25
-    # The features themselves tell the switch, which the untrained ones need not.
+    # The features represent the switch, which those of an untrained network need not.
     data = examples(DOMAIN, small_clips(6, seed=9)).matrix()
     inputs = (data - tensors["mean"]) / tensors["scale"]
     weight, bias = tensors["epochs60.layer0.weight"], tensors["epochs60.layer0.bias"]
@@ -127,7 +127,7 @@ def test_the_control_does_not_depend_on_training(run: Run, tmp_path: Path) -> No
 # Randomness and data
 
 
-def test_the_same_bytes_again(run: Run, tmp_path: Path) -> None:
+def test_training_again_gives_the_same_bytes(run: Run, tmp_path: Path) -> None:
     torch.manual_seed(12345)
     small_pretrain(tmp_path / "model", run.config)
     for name in (WEIGHTS, "config.json"):
@@ -152,22 +152,22 @@ def test_held_out_clips_are_never_trained_on(tmp_path: Path) -> None:
         small_pretrain(tmp_path / str(number), config, changed)
         if (tmp_path / str(number) / WEIGHTS).read_bytes() == plain:
             unheard.append(number)
-    # A quarter of eight clips, whichever, has no say in statistics and weights.
+    # Some quarter of the eight clips has no influence on statistics and weights.
     assert len(unheard) == 2
     log = json.loads((tmp_path / str(unheard[0]) / "training.json").read_text())["rbms"]["layer 0"]
     base = json.loads((tmp_path / "plain" / "training.json").read_text())["rbms"]["layer 0"]
-    # But they are watched.
+    # But the log covers them.
     assert log[0]["free_energy_gap"] > base[0]["free_energy_gap"] + 10
 
 
-def test_nothing_held_out(tmp_path: Path) -> None:
+def test_no_held_out_clips(tmp_path: Path) -> None:
     small_pretrain(tmp_path / "model", small_config(epochs=(1,)))
     logs = json.loads((tmp_path / "model" / "training.json").read_text())["rbms"]
     assert all("free_energy_gap" not in entry for log in logs.values() for entry in log)
     assert json.loads((tmp_path / "model" / "config.json").read_text())["examples"] == 12 * 13
 
 
-def test_clips_without_an_example_are_passed_over(tmp_path: Path) -> None:
+def test_clips_without_an_example_are_skipped(tmp_path: Path) -> None:
     clips = small_clips(5)
     first = small_pretrain(tmp_path / "plain", small_config(), clips)
     second = small_pretrain(tmp_path / "short", small_config(), [*clips[:3], clips[0][:1], *clips[3:], clips[1][:0]])
@@ -179,20 +179,20 @@ def test_clips_without_an_example_are_passed_over(tmp_path: Path) -> None:
 def test_other_domains(tmp_path: Path, name: str, dims: int) -> None:
     tensors = small_pretrain(tmp_path / "model", small_config(epochs=(1,)), small_clips(bands=12), Domain(name, 2))
     assert tensors["epochs1.layer0.weight"].shape == (dims, 5)
-    assert load_model(tmp_path / "model", device=CPU).domain == Domain(name, 2)
+    assert load_model(tmp_path / "model").domain == Domain(name, 2)
 
 
 # Failure
 
 
-def test_divergence_is_told(tmp_path: Path) -> None:
+def test_divergence_is_reported(tmp_path: Path) -> None:
     with pytest.raises(EmobenchError, match=r"layer 0: diverged in epoch \d+.*lower the learning rate") as caught:
         small_pretrain(tmp_path / "model", small_config(rate=1e6, epochs=(5,)))
     assert caught.value.exit_code == 1
     assert not (tmp_path / "model" / WEIGHTS).exists()
 
 
-def test_divergence_of_the_last_step_is_told(tmp_path: Path) -> None:
+def test_divergence_of_the_last_step_is_reported(tmp_path: Path) -> None:
     with pytest.raises(EmobenchError, match="diverged"):
         small_pretrain(tmp_path / "model", small_config(rate=1e38, epochs=(1,), layers=(5,), batch=1000))
 

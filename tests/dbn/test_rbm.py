@@ -1,4 +1,4 @@
-"""RBM against enumeration of all states, integration and the equations of the paper written out as loops."""
+"""RBM compared with enumeration of all states, integration, and the equations of the paper as loops."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _states(count: int) -> np.ndarray:
 
 
 def _energy(rbm: RBM, v: np.ndarray, h: np.ndarray) -> float:
-    """Equations (3) and (4) of the paper, term by term."""
+    """Compute equations (3) and (4) of the paper term by term."""
     w, b, c = (part.numpy() for part in (rbm.weight_, rbm.visible_bias_, rbm.hidden_bias_))
     total = 0.0
     for i in range(len(b)):
@@ -59,21 +59,21 @@ def _energy(rbm: RBM, v: np.ndarray, h: np.ndarray) -> float:
 
 
 def _joint(rbm: RBM) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """All visible states, all hidden states, and exp(-E) of each pair, for binary visibles."""
+    """Return all visible states, all hidden states, and exp(-E) of each pair, for binary visible units."""
     n_visible, n_hidden = rbm.weight_.shape
     visible, hidden = _states(n_visible), _states(n_hidden)
     return visible, hidden, np.array([[np.exp(-_energy(rbm, v, h)) for h in hidden] for v in visible])
 
 
 def _log_partition(rbm: RBM) -> float:
-    """Of a Gaussian machine: the visibles integrated by completing the square, the hiddens enumerated."""
+    """Compute it for Gaussian visible units, integrated by completing the square; hidden units are enumerated."""
     w, b, c = (part.numpy() for part in (rbm.weight_, rbm.visible_bias_, rbm.hidden_bias_))
     exponents = [h @ c + b @ w @ h + (w @ h) @ (w @ h) / 2 for h in _states(len(c))]
     return float(np.logaddexp.reduce(exponents) + len(b) / 2 * np.log(2 * np.pi))
 
 
 def _log_likelihood(rbm: RBM, data: np.ndarray) -> float:
-    """Exact, summed over the data, without the machine's own formulas."""
+    """Compute the exact log-likelihood, summed over the data, without the formulas of the RBM."""
     hidden = _states(rbm.weight_.shape[1])
     scores = np.array([np.logaddexp.reduce([-_energy(rbm, v, h) for h in hidden]) for v in data])
     normaliser = _log_partition(rbm) if rbm.visible == "gaussian" else np.log(_joint(rbm)[2].sum())
@@ -93,8 +93,8 @@ def test_energy_is_the_papers(visible: str) -> None:
     rng = np.random.default_rng(0)
     examples = rng.normal(size=(9, 4)) if visible == "gaussian" else rng.integers(0, 2, (9, 4)).astype(float)
     hidden = rng.integers(0, 2, (9, 3)).astype(float)
-    wanted = [_energy(rbm, v, h) for v, h in zip(examples, hidden, strict=True)]
-    np.testing.assert_allclose(rbm.energy(_tensor(examples), _tensor(hidden)).numpy(), wanted, rtol=1e-12)
+    expected = [_energy(rbm, v, h) for v, h in zip(examples, hidden, strict=True)]
+    np.testing.assert_allclose(rbm.energy(_tensor(examples), _tensor(hidden)).numpy(), expected, rtol=1e-12)
 
 
 def test_energy_of_a_case_by_hand() -> None:
@@ -110,8 +110,8 @@ def test_energy_of_a_case_by_hand() -> None:
 def test_free_energy_sums_over_all_hidden_states(visible: str) -> None:
     rbm = _rbm(3, 4, visible=visible, seed=1)
     examples = np.random.default_rng(1).normal(size=(6, 3)) if visible == "gaussian" else _states(3)
-    wanted = [-np.log(sum(np.exp(-_energy(rbm, v, h)) for h in _states(4))) for v in examples]
-    np.testing.assert_allclose(rbm.free_energy(_tensor(examples)).numpy(), wanted, rtol=1e-10)
+    expected = [-np.log(sum(np.exp(-_energy(rbm, v, h)) for h in _states(4))) for v in examples]
+    np.testing.assert_allclose(rbm.free_energy(_tensor(examples)).numpy(), expected, rtol=1e-10)
 
 
 def test_free_energy_does_not_overflow() -> None:
@@ -133,8 +133,8 @@ def test_hidden_conditional_from_the_joint(visible: str) -> None:
 def test_binary_visible_conditional_from_the_joint() -> None:
     rbm = _rbm(4, 2, visible="binary", seed=3)
     visible, hidden, joint = _joint(rbm)
-    wanted = (joint.T @ visible) / joint.sum(axis=0)[:, None]
-    np.testing.assert_allclose(rbm.inverse_transform(_tensor(hidden)).numpy(), wanted, rtol=1e-12)
+    expected = (joint.T @ visible) / joint.sum(axis=0)[:, None]
+    np.testing.assert_allclose(rbm.inverse_transform(_tensor(hidden)).numpy(), expected, rtol=1e-12)
 
 
 def test_gaussian_visible_conditional_by_integration() -> None:
@@ -183,7 +183,7 @@ def test_gradient_is_positive_minus_negative_phase(visible: str) -> None:
         "hidden_bias_": on_data.sum(axis=0) - len(data) * density @ on_states,
     }
     step = 1e-5
-    for name, wanted in analytic.items():
+    for name, expected in analytic.items():
         parameter = getattr(rbm, name)
         numeric = np.empty(parameter.shape)
         for place in np.ndindex(*parameter.shape):
@@ -194,10 +194,10 @@ def test_gradient_is_positive_minus_negative_phase(visible: str) -> None:
             below = _log_likelihood(rbm, data)
             parameter[place] = kept
             numeric[place] = (above - below) / (2 * step)
-        np.testing.assert_allclose(wanted, numeric, atol=1e-6, err_msg=name)
+        np.testing.assert_allclose(expected, numeric, atol=1e-6, err_msg=name)
 
 
-# Against scikit-learn
+# Compared with scikit-learn
 
 
 def test_binary_rbm_against_scikit_learn() -> None:
@@ -215,7 +215,7 @@ def test_a_pseudo_likelihood_as_good_as_that_of_scikit_learn() -> None:
     patterns = np.repeat(np.eye(4), 3, axis=1)
     data = np.abs(patterns[rng.integers(0, 4, 600)] - (rng.random((600, 12)) < 0.05))
     settings: dict[str, Any] = {"n_components": 8, "batch_size": 10, "n_iter": 40, "random_state": 0}
-    # Our learning rate is that of the sum over the batch.
+    # Our learning rate applies to the sum over the batch.
     ours, theirs = RBM(learning_rate=0.005, **settings).fit(data), BernoulliRBM(learning_rate=0.05, **settings)
     scores = [each.score_samples(data).mean() for each in (_as_bernoulli(ours), theirs.fit(data))]
     share = data.mean(axis=0)
@@ -225,7 +225,7 @@ def test_a_pseudo_likelihood_as_good_as_that_of_scikit_learn() -> None:
 
 
 def _as_bernoulli(rbm: RBM) -> BernoulliRBM:
-    """scikit-learn's RBM with the same parameters."""
+    """Make scikit-learn's RBM with the same parameters."""
     theirs = BernoulliRBM(rbm.n_components, random_state=0, n_iter=1).fit(np.zeros((2, rbm.n_features_in_)))
     theirs.components_ = rbm.weight_.numpy().T
     theirs.intercept_visible_, theirs.intercept_hidden_ = rbm.visible_bias_.numpy(), rbm.hidden_bias_.numpy()
@@ -254,8 +254,8 @@ def test_reconstruction_and_kinds_of_input(visible: str) -> None:
     data = np.random.default_rng(8).random((6, 4))
     hidden = 1 / (1 + np.exp(-(data @ rbm.weight_.numpy() + rbm.hidden_bias_.numpy())))
     mean = hidden @ rbm.weight_.numpy().T + rbm.visible_bias_.numpy()
-    wanted = mean if visible == "gaussian" else 1 / (1 + np.exp(-mean))
-    np.testing.assert_allclose(rbm.reconstruct(data), wanted, rtol=1e-12)
+    expected = mean if visible == "gaussian" else 1 / (1 + np.exp(-mean))
+    np.testing.assert_allclose(rbm.reconstruct(data), expected, rtol=1e-12)
     for method in (rbm.transform, rbm.reconstruct, rbm.free_energy):
         found = method(_tensor(data))
         assert isinstance(found, torch.Tensor)

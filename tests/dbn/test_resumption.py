@@ -1,4 +1,4 @@
-"""Interrupted training that resumes, and training in several processes, give the same weights."""
+"""Resumed training and training in several processes give the same weights as one uninterrupted process."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ import numpy as np
 import pytest
 import torch
 from emobench.dbn import checkpoint, pretraining, trainer
+from emobench.dbn.config import PretrainingConfig
 from emobench.dbn.distributed import ProcessGroup, process_group
 from emobench.dbn.domains import Domain
-from emobench.dbn.pretraining import PretrainingConfig, pretrain
+from emobench.dbn.pretraining import pretrain
 from emobench.errors import EmobenchError, InputError
 from safetensors.numpy import load_file
 
@@ -48,7 +49,7 @@ def _finish(folder: Path, settings: dict[str, Any]) -> dict[str, np.ndarray]:
     [{}, {"momentum": 0.5, "persistent": True, "steps": 2, "schedule": "linear", "sample_visible": True}],
     ids=["plain", "all options"],
 )
-def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path: Path, more: dict[str, Any]) -> None:
+def test_training_killed_at_any_moment_ends_with_the_same_bits(tmp_path: Path, more: dict[str, Any]) -> None:
     settings = {**LONG, **more}
     undisturbed = _finish(tmp_path / "undisturbed", settings)
     moments = random.Random(len(more))
@@ -57,7 +58,7 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path: Path, more: d
     for _ in range(4):
         process = _start(folder, settings)
         until = time.monotonic() + 60
-        # It has begun when it has gone on from the last state.
+        # It has resumed once it has continued from the last state.
         while not folder.exists() and time.monotonic() < until:
             time.sleep(0.01)
         time.sleep(moments.uniform(0.5, 1.2) + 1.5 * bool(lengths))
@@ -71,8 +72,8 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path: Path, more: d
     assert lengths[0] > 0
     found = _finish(folder, settings)
     assert found.keys() == undisturbed.keys()
-    for name, wanted in undisturbed.items():
-        np.testing.assert_array_equal(found[name], wanted, err_msg=name)
+    for name, expected in undisturbed.items():
+        np.testing.assert_array_equal(found[name], expected, err_msg=name)
     logs = [json.loads((place / "training.json").read_text())["rbms"] for place in (folder, tmp_path / "undisturbed")]
     for label, log in logs[1].items():
         errors = [[entry["reconstruction_error"] for entry in each] for each in (logs[0][label], log)]
@@ -81,9 +82,9 @@ def test_killed_at_any_moment_it_ends_with_the_same_bits(tmp_path: Path, more: d
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense", None])
-def test_a_damaged_state_is_begun_again(tmp_path: Path, damage: bytes | None) -> None:
+def test_training_with_a_damaged_checkpoint_starts_again(tmp_path: Path, damage: bytes | None) -> None:
     settings = {"epochs": [2], "layers": [4], "batch": 50, "rate": 1e-3}
-    wanted = _finish(tmp_path / "wanted", settings)
+    expected = _finish(tmp_path / "expected", settings)
     folder = tmp_path / "model"
     folder.mkdir()
     checkpoint.save(folder, {"training.weight": torch.zeros(12, 4)}, {"other": []})
@@ -91,13 +92,15 @@ def test_a_damaged_state_is_begun_again(tmp_path: Path, damage: bytes | None) ->
         (folder / checkpoint.NAME).write_bytes(damage)
     (folder / f".{checkpoint.NAME}.0123abcd.tmp").write_bytes(b"half a")
     found = _finish(folder, settings)
-    for name, values in wanted.items():
+    for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values)
     assert {path.name for path in folder.iterdir()} == {path.name for path in (tmp_path / "wanted").iterdir()}
 
 
-def test_all_have_read_the_state_before_one_removes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where nothing is left to train, processes meet nowhere else before the model is written."""
+def test_all_processes_read_the_checkpoint_before_one_removes_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """If nothing is left to train, processes do not meet elsewhere before the model is written."""
     order = []
 
     class Watched(ProcessGroup):
@@ -130,7 +133,7 @@ def _pretrain(folder: Path, **settings: Any) -> None:
     pretrain(_made_up(), Domain("rhythm", 2), config, folder=folder, provenance={}, device=torch.device("cpu"))
 
 
-def test_what_diverges_keeps_the_last_good_state(tmp_path: Path) -> None:
+def test_diverged_training_keeps_the_last_good_checkpoint(tmp_path: Path) -> None:
     with pytest.raises(EmobenchError, match=r"layer 0: diverged in epoch \d+ \(reconstruction error .*lower the"):
         _pretrain(tmp_path, rate=0.4, epochs=(50,), batch=10)
     state = checkpoint.load(tmp_path)
@@ -142,7 +145,7 @@ def test_what_diverges_keeps_the_last_good_state(tmp_path: Path) -> None:
     assert not (tmp_path / "weights.safetensors").exists()
 
 
-def test_what_is_watched(tmp_path: Path) -> None:
+def test_measurements_in_the_log(tmp_path: Path) -> None:
     _pretrain(tmp_path, rate=1e-3, held_out=0.34, layers=(5, 3))
     log = json.loads((tmp_path / "training.json").read_text())["rbms"]
     assert set(log) == {"layer 0", "layer 1 on 2 epochs"}
@@ -162,7 +165,7 @@ def test_what_is_watched(tmp_path: Path) -> None:
     assert entry["hidden_std"] == pytest.approx(hidden.std(), rel=1e-3)
     assert entry["weight_norm"] == pytest.approx(np.linalg.norm(weight), rel=1e-5)
     assert entry["examples_per_second"] == pytest.approx(len(seen) / entry["seconds"], rel=1e-6)
-    # Without the visible biases, which are not kept and are small, the gap follows from what is.
+    # The visible biases are not kept, but small; without them the gap follows from the kept weights.
     energies = [((v**2).sum(1) / 2 - np.log1p(np.exp(v @ weight + bias)).sum(1)).mean() for v in (inputs(held), seen)]
     assert entry["free_energy_gap"] == pytest.approx(energies[0] - energies[1], abs=0.05)
 
@@ -184,7 +187,7 @@ def test_the_reconstruction_error_with_persistent_chains(tmp_path: Path) -> None
         json.loads((tmp_path / name / "training.json").read_text())["rbms"]["layer 0"][0]["reconstruction_error"]
         for name in ("cd", "pcd")
     ]
-    # Of machines that have learned nothing: the variance of normalised data.
+    # RBMs that have learned nothing: the variance of normalised data.
     assert errors == pytest.approx([1.0, 1.0], abs=0.05)
 
 
@@ -203,7 +206,7 @@ def test_any_window_and_depth(tmp_path: Path, window: int, layers: tuple[int, ..
 
 
 @pytest.mark.slow
-def test_two_ranks_give_the_weights_of_one(tmp_path: Path) -> None:
+def test_two_processes_give_the_weights_of_one(tmp_path: Path) -> None:
     settings = {
         "epochs": [2, 4],
         "layers": [10, 6],
@@ -227,13 +230,13 @@ def test_two_ranks_give_the_weights_of_one(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     two = _weights(tmp_path / "two")
     moved = 0.0
-    for name, wanted in one.items():
-        np.testing.assert_allclose(two[name], wanted, atol=1e-5, err_msg=name)
-        moved = max(moved, float(np.abs(wanted).max()))
+    for name, expected in one.items():
+        np.testing.assert_allclose(two[name], expected, atol=1e-5, err_msg=name)
+        moved = max(moved, float(np.abs(expected).max()))
     assert moved > 0.05
 
 
-def test_persistent_chains_belong_to_one_process(tmp_path: Path) -> None:
+def test_persistent_chains_need_a_single_process(tmp_path: Path) -> None:
     config = PretrainingConfig(persistent=True, window=2)
     place = tmp_path / "model"
     with pytest.raises(InputError, match="`persistent` chains need a single process"):
@@ -248,7 +251,7 @@ def test_persistent_chains_belong_to_one_process(tmp_path: Path) -> None:
         )
 
 
-def test_alone_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_single_process_without_torchrun(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WORLD_SIZE", raising=False)
     with process_group(torch.device("cpu")) as group:
         assert group == ProcessGroup(0, 1)

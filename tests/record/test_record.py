@@ -51,5 +51,5 @@ def _check_scores(found: dict[str, Any], tolerance: float) -> None:
         assert list(found[entry]) == list(scores)
         for name, score in scores.items():
             for part, value in score.items():
-                wanted = None if value is None else pytest.approx(value, rel=tolerance, abs=tolerance)
-                assert found[entry][name][part] == wanted, (entry, name, part)
+                expected = None if value is None else pytest.approx(value, rel=tolerance, abs=tolerance)
+                assert found[entry][name][part] == expected, (entry, name, part)

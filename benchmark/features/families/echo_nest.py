@@ -17,10 +17,10 @@ from ....protocols import features
 from ....runtime.files import digest, sha256_file
 from ....runtime.progress import progress
 from ....runtime.text import few
-from ...scoring.task import Task
 from ..columns import Columns, TaskFeature, UnavailableError
 
 if TYPE_CHECKING:
+    from ...scoring.task import Task
     from ..extraction import Extraction
     from ..spec import Entry
 

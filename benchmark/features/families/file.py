@@ -9,7 +9,6 @@ from ....errors import InputError
 from ....protocols import features
 from ....runtime.files import sha256_file
 from ..columns import Columns, TaskFeature
-from ..files import read_columns
 
 if TYPE_CHECKING:
     from ..extraction import Extraction
@@ -50,6 +49,8 @@ class FileFeature(TaskFeature):
 
     def columns(self, extraction: Extraction, entry: Entry) -> Columns:
         """Read the file."""
+        from ..files import read_columns
+
         names, values = extraction.once(self.name, lambda: read_columns(self.path, extraction.task))
         return Columns(lambda fold: values, ["file", sha256_file(self.path)], names=names)
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from ....dbn.domains import NAMES
+from ....dbn.model import WEIGHTS
 from ....protocols import features
 from ..columns import Columns, ModelFile, TaskFeature
 
 if TYPE_CHECKING:
-    from ....dbn.network import Model
+    from ....dbn.model import Model
     from ..extraction import Extraction
     from ..networks import Networks
     from ..spec import Entry
@@ -28,8 +29,6 @@ class NetworkFeature(TaskFeature):
 
     def columns(self, extraction: Extraction, entry: Entry) -> Columns:
         """Return the activations of the entry's layer in its phase."""
-        from ....dbn.network import WEIGHTS
-
         name, layer, phase = self.name, entry.layer, entry.phase
         assert layer is not None and phase is not None
         networks = _networks(extraction)
@@ -55,7 +54,7 @@ class NetworkFeature(TaskFeature):
 
 def _networks(extraction: Extraction) -> Networks:
     """Return the networks of the task, which all domains share."""
-    from ..networks import Networks, choose_device
+    from ..networks import Networks
 
     return extraction.once(
         "networks",
@@ -66,7 +65,7 @@ def _networks(extraction: Extraction) -> Networks:
             config=extraction.networks,
             data=extraction.places.pretrain_data,
             models=extraction.places.models,
-            device=choose_device(extraction.device),
+            device=extraction.device,
             pool=extraction.pool,
             trained=extraction.external,
         ),

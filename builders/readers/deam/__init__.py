@@ -1,4 +1,4 @@
-"""Files of DEAM."""
+"""Reader of DEAM."""
 
 from .reading import load
 

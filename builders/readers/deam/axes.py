@@ -1,8 +1,8 @@
-"""Which file of DEAM holds which axis: the labels of all songs, compared with the other files year by year.
+"""Detection of exchanged axes in the files of DEAM, by comparing them with each other year by year.
 
 DEAM's file of whole-song ratings, ``static_annotations_averaged_songs_1_2000.csv``, has arousal and valence exchanged
-for the 744 songs of 2013. Nothing in it says so, but the dynamic labels do: the average of a song's half seconds is
-close to its whole-song rating on the same axis.
+for the 744 songs of 2013. The dynamic labels show it: the average of a song's half seconds is close to its whole-song
+rating on the same axis.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from .files import AXES, Grid
 # Song ids of each year of the task, whose ratings were collected and published separately.
 YEARS = {2013: (1, 1000), 2014: (1001, 2000), 2015: (2001, 2058)}
 
-# A year's axes are exchanged if its songs are, on average, closer to the other axis by this factor, and are as named
-# if the songs are closer to their own axis by it. On the 744 songs of 2013 the mean distances are 0.229 on the axis
-# named and 0.103 on the other, a ratio of 0.45 (0.407 and 0.117 on the 38 songs of an excerpt as published; 0.074 and
-# 0.377, the right way round, on seven songs of 2015). In 10,000 random draws of ten of the 744 songs, 0.6 % lay between
-# the two bounds and none beyond the wrong one; in draws of 58 songs, as many as 2015 has, no ratio was above 0.65.
-# Below ten songs the ratio can favour the wrong axis.
+# A year's axes count as exchanged if its songs are, on average, closer to the other axis by this factor, and as
+# correct if the songs are closer to their own axis by it. On the 744 songs of 2013, the mean distances are 0.229 to the
+# axis named and 0.103 to the other, a ratio of 0.45 (0.407 and 0.117 on the 38 songs of an excerpt; 0.074 and 0.377,
+# correctly named, on seven songs of 2015). Of 10,000 random draws of ten of the 744 songs, 0.6 % were between the two
+# bounds and none beyond the wrong one; in draws of 58 songs, as many as 2015 has, no ratio was above 0.65. With fewer
+# than ten songs, the ratio can favour the wrong axis.
 _FEWEST, _MARGIN = 10, 0.8
 
 Levels = Mapping[str, Mapping[str, float]]
@@ -30,16 +30,16 @@ Levels = Mapping[str, Mapping[str, float]]
 
 @dataclass(frozen=True)
 class Agreement:
-    """How the whole-song ratings of one year agree with the dynamic labels.
+    """Agreement of the whole-song ratings of one year with the dynamic labels.
 
     Attributes
     ----------
     year : int
         The year.
     songs : tuple of str
-        Songs with both.
+        Songs that have both.
     named, other : float
-        Mean absolute difference from the dynamic labels of the same axis and of the other one, on -1 to 1.
+        Mean absolute difference from the dynamic labels of the same axis and of the other axis, on -1 to 1.
     """
 
     year: int
@@ -59,7 +59,7 @@ class Agreement:
 
     @property
     def unclear(self) -> bool:
-        """Whether the ratings agree with neither axis better than with the other."""
+        """Whether the ratings agree with neither axis clearly better than with the other."""
         return not (self.few or self.exchanged or self.named < _MARGIN * self.other)
 
     def __str__(self) -> str:
@@ -70,7 +70,7 @@ class Agreement:
 
 
 def averages(means: Mapping[str, Grid]) -> dict[str, dict[str, float]]:
-    """Average label of each song on each axis, on -1 to 1."""
+    """Average the labels of each song on each axis, on -1 to 1."""
     return {
         axis: {
             song: float(np.nanmean(row))
@@ -82,7 +82,7 @@ def averages(means: Mapping[str, Grid]) -> dict[str, dict[str, float]]:
 
 
 def worker_averages(workers: Mapping[str, Mapping[str, Grid]]) -> dict[str, dict[str, float]]:
-    """Average rating of each song on each axis, on -1 to 1."""
+    """Average the workers' ratings of each song on each axis, on -1 to 1."""
     return {
         axis: {song: float(np.nanmean(grid.values)) for song, grid in songs.items() if np.isfinite(grid.values).any()}
         for axis, songs in workers.items()
@@ -90,7 +90,7 @@ def worker_averages(workers: Mapping[str, Mapping[str, Grid]]) -> dict[str, dict
 
 
 def swapped(means: Levels, workers: Levels) -> bool:
-    """Whether the means of three songs or more are much closer to what the workers say of the other axis."""
+    """Whether the means of at least three songs are much closer to the workers' ratings of the other axis."""
     songs = _common(means, workers)
     if len(songs) < 3:
         return False
@@ -99,7 +99,7 @@ def swapped(means: Levels, workers: Levels) -> bool:
 
 
 def compare_years(dynamic: Levels, static: Mapping[str, Mapping[str, float]]) -> list[Agreement]:
-    """Compare the whole-song ratings, 1 to 9, with the dynamic labels of each year that has both."""
+    """Compare the whole-song ratings, on 1 to 9, with the dynamic labels of each year that has both."""
     levels = {axis: {song: (row[f"{axis}_mean"] - 5) / 4 for song, row in static.items()} for axis in AXES}
     common = _common(dynamic, levels)
     found = []
@@ -111,9 +111,9 @@ def compare_years(dynamic: Levels, static: Mapping[str, Mapping[str, float]]) ->
 
 
 def disagree(years: list[Agreement]) -> bool:
-    """Whether most of the years that can be compared are exchanged, and there are at least two.
+    """Whether at least two years can be compared, and most of them are exchanged.
 
-    Then it is more likely that the dynamic files are swapped than that each year's whole-song ratings are.
+    Then the dynamic files are more likely to be swapped than the whole-song ratings of each year.
     """
     compared = [year for year in years if not (year.few or year.unclear)]
     return len(compared) >= 2 and 2 * sum(year.exchanged for year in compared) > len(compared)
@@ -137,6 +137,6 @@ def _common(*levels: Levels) -> list[str]:
 
 
 def _distances(songs: list[str], first: Levels, second: Levels) -> tuple[float, float]:
-    """Mean absolute difference on the same axis and on the other one."""
+    """Compute the mean absolute difference on the same axis and on the other axis."""
     ours, theirs = (np.array([[each[axis][song] for song in songs] for axis in AXES]) for each in (first, second))
     return float(np.abs(ours - theirs).mean()), float(np.abs(ours - theirs[::-1]).mean())

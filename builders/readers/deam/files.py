@@ -1,4 +1,4 @@
-"""The files of DEAM: found by their names, read, and checked; what is wrong is collected, not raised."""
+"""Find the files of DEAM by their names, read and check them. Problems are collected in a list, not raised."""
 
 from __future__ import annotations
 
@@ -14,8 +14,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from ....errors import InputError
+from ....runtime.csv_files import find_separator
 from ....runtime.files import sha256_file
 from ....runtime.text import few
+from ...corpus import as_problem
 from ...folds import normalised
 from ...tree import files_below
 
@@ -26,23 +29,23 @@ _SAMPLE = re.compile(r"sample_([0-9]{1,7})ms")
 _SONG = re.compile(r"0*([0-9]{1,9})(\.0*)?")
 _WORKER = ("workerid", "worker")
 
-# Problems of one file that are told one by one.
-TOLD = 3
+# Number of problems of one file that a message lists.
+LISTED = 3
 
-# The wider scale of some versions of the workers' files; the published means are on -1 to 1.
+# Scale of the workers' files in some versions; the published means are on -1 to 1.
 WIDE = 10.0
 
 
 @dataclass
 class Found:
-    """Where the files lie; by axis, and the workers' by song.
+    """Paths of the files.
 
     Attributes
     ----------
     means, deviations : dict
-        Tables of all songs: ``arousal.csv``, and ``arousal_std.csv`` or ``arousal_cont_std.csv``.
+        Axis to table of all songs: ``arousal.csv``, and ``arousal_std.csv`` or ``arousal_cont_std.csv``.
     workers : dict
-        Tables of one song each, in a folder called ``arousal`` or ``valence``.
+        Axis and song id to table of one song, in a folder named ``arousal`` or ``valence``.
     static : list of Path
         ``static_annotations_averaged_songs_*.csv``.
     metadata : list of Path
@@ -56,10 +59,10 @@ class Found:
     metadata: list[Path] = field(default_factory=list)
 
     def hashes(self, folder: Path) -> list[tuple[str, str]]:
-        """Name and SHA-256 of all of them, by their places in the folder, wherever it lies."""
+        """Compute the SHA-256 of each file; returns pairs of relative path and hash."""
         owned = [path for songs in self.workers.values() for path in songs.values()]
         paths = [*self.means.values(), *self.deviations.values(), *owned, *self.static, *self.metadata]
-        # A folder of metadata is the same one beside the annotations and among them.
+        # Metadata beside the annotations get the same relative path as metadata among them.
         beside = _metadata_beside(folder).parent
         places = {path: path.relative_to(folder if path.is_relative_to(folder) else beside) for path in paths}
         return sorted((place.as_posix(), sha256_file(path)) for path, place in places.items())
@@ -72,11 +75,11 @@ class Grid:
     Attributes
     ----------
     names : list of str
-        Of the rows: songs or workers; empty where the workers have no names.
+        Names of the rows, song ids or workers; empty if the workers are anonymous.
     stamps : ndarray of int, shape (s,)
-        Milliseconds in the excerpt, rising.
+        Times in the excerpt in milliseconds, increasing.
     values : ndarray, shape (r, s)
-        On the scale of the file; NaN where there is none.
+        Labels on the scale of the file; NaN for missing ones.
     """
 
     names: list[str]
@@ -85,13 +88,13 @@ class Grid:
 
 
 def song_id(text: str) -> str | None:
-    """Song id as a number without zeros before it; None where it is none, and could be part of a path."""
+    """Parse a song id, removing leading zeros; None if it is not a number, since ids become parts of paths."""
     match = _SONG.fullmatch(text.strip())
     return match[1] if match else None
 
 
 def find_files(folder: Path, problems: list[str]) -> Found:
-    """Find the files below a folder; the metadata also in the folder ``metadata`` beside it."""
+    """Find the files in a folder and its subfolders, and the metadata also in the folder ``metadata`` beside it."""
     found = Found()
     for path in [folder / below for below in files_below(folder, (".csv",), problems)]:
         name, above = path.stem.lower(), path.parent.name.lower()
@@ -107,7 +110,7 @@ def find_files(folder: Path, problems: list[str]) -> Found:
         elif above in AXES:
             song = song_id(path.stem)
             if song is None:
-                problems.append(f"{path}: expected the song's number as the file's name")
+                problems.append(f"{path}: expected a song id as file name")
             else:
                 _only(found.workers[above], song, path, problems)
     if not found.metadata:
@@ -127,46 +130,51 @@ def _only(places: dict[str, Path], key: str, path: Path, problems: list[str]) ->
     places.setdefault(key, path)
 
 
-def read_rows(path: Path, problems: list[str], prepare: Callable[[str], str] = lambda text: text) -> list[list[str]]:
-    """Rows of a CSV file without padding; in UTF-8, or in Windows-1252 where it cannot be UTF-8.
+def read_rows(path: Path, problems: list[str], prepare: Callable[[str], str] | None = None) -> list[list[str]]:
+    """Read the rows of a CSV file in UTF-8, or else in Windows-1252, with cells stripped of surrounding spaces.
 
-    The metadata were written by hand in spreadsheets, which save in the code page of their machine. ``prepare``
-    changes the text before it is split into cells.
+    The metadata were written by hand in spreadsheets, which save in the code page of the machine. ``prepare`` changes
+    the text of a file separated by commas before it is split into cells.
     """
     try:
+        separator = find_separator(path)
         content = path.read_bytes()
         try:
             text = content.decode("utf-8-sig")
         except UnicodeDecodeError:
             text = content.decode("cp1252")
-        lines = csv.reader(StringIO(prepare(text), newline=""), skipinitialspace=True)
+        text = prepare(text) if prepare and separator == "," else text
+        lines = csv.reader(StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
         rows = [[cell.strip() for cell in row] for row in lines]
+    except InputError as error:
+        problems.append(as_problem(error))
+        return []
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         problems.append(f"{path}: not readable as CSV ({error})")
         return []
     rows = [row for row in rows if any(row)]
     if len(rows) < 2:
-        problems.append(f"{path}: has no rows; expected a header and at least one")
+        problems.append(f"{path}: has no rows; expected a header and at least one row")
         return []
     return rows
 
 
 def read_songs(path: Path, problems: list[str], *, low: float = -1.0) -> Grid | None:
-    """Read a table with a row a song and columns such as ``sample_15000ms``.
+    """Read a table with one row per song and columns such as ``sample_15000ms``.
 
     Parameters
     ----------
     path : Path
         The table.
     problems : list of str
-        Takes what is wrong.
+        List to which problems are added.
     low : float
-        Lowest value; the highest is 1.
+        Lowest possible value; the highest is 1.
 
     Returns
     -------
     Grid or None
-        None where the table cannot be used.
+        None if the table is invalid.
     """
     rows = read_rows(path, problems)
     grid = _grid(path, rows, ("songid",), (low, 1.0), problems) if rows else None
@@ -179,16 +187,16 @@ def read_songs(path: Path, problems: list[str], *, low: float = -1.0) -> Grid | 
     wrong = [repr(name[:40]) for name, song in zip(grid.names, songs, strict=True) if song is None]
     doubled = [song for song, count in Counter(songs).items() if song and count > 1]
     if wrong:
-        problems.append(f"{path}: {len(wrong)} song_id are no number ({few(wrong)})")
+        problems.append(f"{path}: invalid song_id: {few(wrong)}; expected numbers")
     if doubled:
-        problems.append(f"{path}: {len(doubled)} songs stand more than once ({few(doubled)})")
+        problems.append(f"{path}: duplicate song_id: {few(doubled)}")
     return None if wrong or doubled else Grid([song or "" for song in songs], grid.stamps, grid.values)
 
 
 def read_workers(path: Path, problems: list[str]) -> Grid | None:
-    """Read the table of one song, with a row a worker, and perhaps a column ``WorkerId``; None if it is of no use.
+    """Read the table of one song, with one row per worker and an optional column ``WorkerId``; None if invalid.
 
-    Values are given as they are, at most from -10 to 10.
+    Values may be on the scale -1 to 1 or -10 to 10 and are returned unchanged.
     """
     rows = read_rows(path, problems)
     return _grid(path, rows, _WORKER, (-WIDE, WIDE), problems) if rows else None
@@ -213,28 +221,28 @@ def _grid(
     wrong: list[str] = []
     for number, row in enumerate(body):
         if any(row[len(header) :]):
-            wrong.append(f"row {number + 2}: {len(row)} cells, and {len(header)} columns")
+            wrong.append(f"row {number + 2}: {len(row)} cells, but {len(header)} columns")
         for column, place in enumerate(places):
             cell = row[place] if place < len(row) else ""
             if not cell or cell.lower() == "nan":
                 continue
             value = _number(cell)
-            # Averages may pass the ends of the scale by a rounding.
+            # Averages may exceed the scale by a rounding error.
             if low - 1e-6 <= value <= high + 1e-6:
                 values[number, column] = min(max(value, low), high)
             else:
                 wrong.append(f"row {number + 2}, {header[place]}: {cell!r}")
     if wrong:
-        problems.append(f"{path}: expected numbers from {low:g} to {high:g}, one a column ({few(wrong, TOLD)})")
+        problems.append(f"{path}: expected numbers from {low:g} to {high:g}, one per column ({few(wrong, LISTED)})")
         return None
     names = [row[named] if named < len(row) else "" for row in body] if named is not None else []
-    # A column without a name in it tells nobody apart.
+    # An empty column does not identify workers.
     names = names if any(names) else []
     return Grid(names, np.array([samples[place] for place in places], np.int64), values)
 
 
 def read_static(paths: Sequence[Path], problems: list[str]) -> dict[str, dict[str, float]]:
-    """Means and deviations of whole songs, 1 to 9: ``arousal_mean, arousal_std, valence_mean, valence_std``."""
+    """Read whole-song ratings, on 1 to 9: ``arousal_mean, arousal_std, valence_mean, valence_std``."""
     wanted = [f"{axis}_{what}" for axis in AXES for what in ("mean", "std")]
     columns = {name: (normalised(name),) for name in ("song_id", *wanted)}
     songs: dict[str, dict[str, float]] = {}
@@ -244,18 +252,18 @@ def read_static(paths: Sequence[Path], problems: list[str]) -> dict[str, dict[st
             song = song_id(cells["song_id"])
             values = {name: _number(cells[name]) for name in wanted}
             if song is None or song in songs:
-                wrong.append(f"row {number}: song_id {cells['song_id'][:40]!r} is no number, or stands twice")
+                wrong.append(f"row {number}: song_id {cells['song_id'][:40]!r} is not a number, or a duplicate")
             elif not all(1 <= values[f"{axis}_mean"] <= 9 and 0 <= values[f"{axis}_std"] <= 8 for axis in AXES):
                 wrong.append(f"row {number}: song {song}: expected means from 1 to 9, deviations from 0 to 8")
             else:
                 songs[song] = values
         if wrong:
-            problems.append(f"{path}: {few(wrong, TOLD)}")
+            problems.append(f"{path}: {few(wrong, LISTED)}")
     return songs
 
 
 def _records(path: Path, columns: dict[str, tuple[str, ...]], problems: list[str]) -> list[tuple[int, dict[str, str]]]:
-    """Number of each row, and its cells by the names wanted; empty where a row is too short."""
+    """Read a table as pairs of row number and cells by column; cells missing in short rows are empty."""
     rows = read_rows(path, problems)
     if not rows:
         return []
@@ -278,7 +286,7 @@ def _records(path: Path, columns: dict[str, tuple[str, ...]], problems: list[str
 
 
 def _number(text: str) -> float:
-    """The number; NaN, which lies within no bounds, where it is none."""
+    """Parse a number; returns NaN, which is outside all bounds, for other text."""
     try:
         return float(text)
     except ValueError:

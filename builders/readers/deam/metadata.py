@@ -1,17 +1,17 @@
 """Artists, albums and titles of DEAM's songs, from three tables that were written by hand.
 
-Two kinds of broken line would give a song to an artist that does not exist, and so separate it from its artist's other
-songs when folds are dealt:
+Two kinds of malformed lines would assign a song to an artist that does not exist, so that folds could separate it from
+the artist's other songs:
 
-- An unquoted comma in a name moves the cells behind it. A separator of these tables has no space behind it, a comma in
-  a name has, and the number of surplus cells is known: from the two times of the segment where the table has them, from
-  the header otherwise. Where both agree, the line is repaired. Where they do not, the artist is uncertain.
-- ``metadata_2013.csv`` was split at the last hyphen of ``<artist>-<title>``, so the artist of a hyphenated title holds
-  the beginning of that title. It is cut off where the rest is the artist of another song and the whole name appears
-  once. Other names with a hyphen, such as "Cooper-Moore", cannot be distinguished from such a line.
+- An unquoted comma in a name shifts the cells after it. In these tables, separators are not followed by a space but
+  commas in names are. The number of surplus cells is known too, from the two times of the segment if the table has
+  them, and from the header otherwise. If both agree, the line is repaired. Otherwise the artist is uncertain.
+- ``metadata_2013.csv`` was split at the last hyphen of ``<artist>-<title>``, so that the artist of a hyphenated title
+  contains the beginning of the title. It is removed if the rest is the artist of another song and the whole name
+  appears only once. Other names with a hyphen, such as "Cooper-Moore", cannot be distinguished from such lines.
 
-Songs of uncertain artists keep the name that the line gives, and list every other artist that it may mean, so that
-folds keep them together with all of these.
+Songs with an uncertain artist keep the name in the line and list all other artists that it may mean. Folds keep them
+together with all of these.
 """
 
 from __future__ import annotations
@@ -24,34 +24,34 @@ from pathlib import Path
 
 import polars as pl
 
-from ....runtime.text import few
-from ...folds import normalised
-from .files import TOLD, read_rows, song_id
+from ....runtime.text import counted, few
+from ...folds import connected, normalised
+from .files import LISTED, read_rows, song_id
 
 _COLUMNS = {"artist": ("artist",), "album": ("album",), "title": ("songtitle", "track", "title")}
 _ID = ("songid", "id")
 
 _TIME = re.compile(r"[0-9]+([.:][0-9]+)*")
 
-# A comma outside quotes with a space and text behind it; quoted cells are matched first, and left as they are.
+# A comma outside quotes that is followed by a space and text; quoted cells match first and are left unchanged.
 _SPACED = re.compile(r'((?:^|,)[ \t]*"(?:[^"]|"")*")|,[ ]+(?=[^\s",])', re.MULTILINE)
 
-# Marks the cells that began with a space; a character for private use, which no name contains.
+# Marks cells that began with a space; a private-use character that names do not contain.
 _MARK = "\ue000"
 
 
 @dataclass(frozen=True)
 class Song:
-    """What is known about a song; empty where it is not.
+    """Metadata of a song.
 
     Attributes
     ----------
     artist, album, title : str
-        Names.
+        Names; empty if unknown.
     others : tuple of str
-        Further artists that its line may mean.
+        Further artists that the line may mean.
     repair : str
-        How its line was repaired: ``comma``, ``hyphen``, or ``unclear`` where it could not be; empty if it is whole.
+        Repair of the line: ``comma``, ``hyphen``, ``unclear`` if impossible, or empty if not needed.
     """
 
     artist: str = ""
@@ -62,23 +62,23 @@ class Song:
 
 
 def read_metadata(paths: Sequence[Path], problems: list[str]) -> dict[str, Song]:
-    """Read the songs of all tables; an artist's name in one table helps to read another."""
+    """Read the songs of all tables together, since artists in one table help to repair lines in another."""
     songs: dict[str, Song] = {}
     for path in paths:
         wrong: list[str] = []
         for number, text, read in _read_table(path, problems):
             song = song_id(text)
             if song is None or song in songs:
-                wrong.append(f"row {number}: song id {text[:40]!r} is no number, or stands twice")
+                wrong.append(f"row {number}: song id {text[:40]!r} is not a number, or a duplicate")
             else:
                 songs[song] = read
         if wrong:
-            problems.append(f"{path}: {few(wrong, TOLD)}")
+            problems.append(f"{path}: {few(wrong, LISTED)}")
     return _hyphens(_known_artists(songs))
 
 
 def _read_table(path: Path, problems: list[str]) -> Iterator[tuple[int, str, Song]]:
-    """Number, id and names of each row."""
+    """Read row number, id and names of each song."""
     rows = read_rows(path, problems, lambda text: _SPACED.sub(lambda match: match[1] or f",{_MARK}", text))
     if not rows:
         return
@@ -102,7 +102,7 @@ def _read_table(path: Path, problems: list[str]) -> Iterator[tuple[int, str, Son
 
 
 def _song(row: list[str], places: Mapping[str, int], width: int, times: int | None) -> Song:
-    """The names of a row; ``times`` is the column of the segment's start, ``width`` the number of columns."""
+    """Parse a row; ``times`` is the column of the segment's start, ``width`` the number of columns."""
     first, last = min(places.values()), max(places.values())
     found = None if times is None else _find_times(row, first, times)
     if found is None or times is None:
@@ -114,7 +114,7 @@ def _song(row: list[str], places: Mapping[str, int], width: int, times: int | No
         end, surplus = found, found - times
     pieces = row[first:end]
     if all(piece.startswith(_MARK) for piece in pieces if piece):
-        # A table with a space behind every separator.
+        # All separators of this table are followed by a space.
         pieces = [piece.removeprefix(_MARK) for piece in pieces]
     pieces[:1] = [piece.removeprefix(_MARK) for piece in pieces[:1]]
     joined: list[str] = []
@@ -133,14 +133,14 @@ def _song(row: list[str], places: Mapping[str, int], width: int, times: int | No
     place = places["artist"] - first
     others = _candidates(pieces, place, max(surplus, commas, 0))
     if place == 0 and times is not None:
-        # Album and title share what lies between the artist and the columns before the times.
+        # Album and title share the cells between the artist and the columns before the times.
         behind = times - 1 - last
         names["title"] = ", ".join(known[1 : max(len(known) - behind, 2)])
     return Song(names["artist"], "", names["title"], others, "unclear")
 
 
 def _find_times(row: list[str], first: int, expected: int) -> int | None:
-    """Where the two times of the segment are: at the column expected, or else as close to it as possible."""
+    """Find the two times of the segment, in the expected column or as close to it as possible."""
     cells = [cell.removeprefix(_MARK) for cell in row]
     found = [
         at for at in range(first + 1, len(cells) - 1) if _TIME.fullmatch(cells[at]) and _TIME.fullmatch(cells[at + 1])
@@ -149,7 +149,7 @@ def _find_times(row: list[str], first: int, expected: int) -> int | None:
 
 
 def _candidates(pieces: list[str], place: int, surplus: int) -> tuple[str, ...]:
-    """All artists that a row with surplus cells may mean: one or more cells from the artist's column on."""
+    """List the artists that a row with surplus cells may mean: one or more cells from the artist's column on."""
     plain = [piece.removeprefix(_MARK) for piece in pieces]
     starts = range(place, place + surplus + 1) if place else range(1)
     found = (
@@ -162,7 +162,7 @@ def _candidates(pieces: list[str], place: int, surplus: int) -> tuple[str, ...]:
 
 
 def _known_artists(songs: Mapping[str, Song]) -> dict[str, Song]:
-    """Name the artist of an unclear line where exactly one of its candidates has another song."""
+    """Choose the artist of an unclear line if exactly one of the candidates has another song."""
     artists = _artists(songs)
     return {
         song: replace(each, artist=known[0])
@@ -173,16 +173,16 @@ def _known_artists(songs: Mapping[str, Song]) -> dict[str, Song]:
 
 
 def _hyphens(songs: Mapping[str, Song]) -> dict[str, Song]:
-    """Cut the beginnings of titles off artists, and list the artists that other names with a hyphen may mean."""
+    """Move beginnings of titles out of artists, and list the artists that other hyphenated names may mean."""
     artists = _artists(songs)
     return {song: _without_title(each, artists) for song, each in songs.items()}
 
 
 def _without_title(song: Song, artists: Mapping[str, int]) -> Song:
     if song.album:
-        # A table with albums was not split at hyphens.
+        # Tables with albums were not split at hyphens.
         return song
-    # No two songs share a name that holds the beginning of a title.
+    # A name that contains the beginning of a title appears only once.
     if not song.repair and artists[normalised(song.artist)] == 1:
         for before, behind in reversed(_splits(song.artist)):
             if normalised(before) in artists:
@@ -192,52 +192,53 @@ def _without_title(song: Song, artists: Mapping[str, int]) -> Song:
 
 
 def _splits(name: str) -> list[tuple[str, str]]:
-    """What is before and behind each hyphen."""
+    """List the texts before and after each hyphen."""
     places = [place for place, letter in enumerate(name) if letter == "-"]
     parts = [(name[:place].strip(), name[place + 1 :].strip()) for place in places]
     return [(before, behind) for before, behind in parts if normalised(before) and normalised(behind)]
 
 
 def _artists(songs: Mapping[str, Song]) -> Counter[str]:
-    """Number of songs of each artist of the lines that are clear."""
+    """Count the songs of each artist in clear lines."""
     return Counter(normalised(each.artist) for each in songs.values() if each.repair != "unclear")
 
 
 def repairs(metadata: Mapping[str, Song], songs: Collection[str]) -> list[str]:
-    """Say how many lines of these songs were repaired, and how many could not be."""
-    how = Counter(metadata[song].repair for song in songs if song in metadata)
-    told = []
-    if how["hyphen"]:
-        told.append(f"the artist of {_count(how['hyphen'])} contained the beginning of the title; separated.")
-    if how["comma"]:
-        told.append(f"the line of {_count(how['comma'])} has unquoted commas in names; corrected.")
-    if how["unclear"]:
-        told.append(
-            f"the line of {_count(how['unclear'])} can be read in several ways because of unquoted commas or missing "
-            "cells; kept together in the folds with every artist that it may name, and without an album."
+    """Describe how many lines of these songs were repaired, and how many could not be."""
+    numbers = Counter(metadata[song].repair for song in songs if song in metadata)
+    how = {repair: counted(number, "song") for repair, number in numbers.items()}
+    remarks = []
+    if "hyphen" in how:
+        remarks.append(f"the artist of {how['hyphen']} contained the beginning of the title; separated.")
+    if "comma" in how:
+        remarks.append(f"unquoted commas in the names of {how['comma']}; corrected.")
+    if "unclear" in how:
+        remarks.append(
+            f"the lines of {how['unclear']} are ambiguous because of unquoted commas or missing cells; folds keep "
+            "these songs together with every artist that may be meant, and their albums are unknown."
         )
-    return [f"metadata: {each}" for each in told]
+    return [f"metadata: {each}" for each in remarks]
 
 
 def grouping(songs: Sequence[str], metadata: Mapping[str, Song]) -> tuple[pl.DataFrame, Counter[str]]:
-    """Artist and album by which folds keep songs together.
+    """Choose artist and album by which folds keep songs together.
 
-    Where the album of one of an artist's songs is unknown, it may be that of any other: all of them stay together, and
-    so do all artists that one line may mean. A song without an artist stands alone.
+    A song whose album is unknown may be on the album of any other song of its artist, so all songs of the artist are
+    kept together, as are all artists that one line may mean. A song without an artist is kept by itself.
 
     Parameters
     ----------
     songs : sequence of str
-        Ids, in the order of the table.
+        Ids in the order of the table.
     metadata : mapping
-        What is known about them.
+        Metadata of the songs.
 
     Returns
     -------
     table : DataFrame
         ``clip_id, artist, album``.
     how : Counter
-        Number of songs that are grouped by ``album``, by ``artist`` and as a ``song``; and of those that are
+        Number of songs that are grouped by ``album``, by ``artist`` and as a ``song``, and of those that are
         ``together`` with an artist of another name.
     """
     known = {song: metadata.get(song, Song()) for song in songs}
@@ -261,25 +262,16 @@ def grouping(songs: Sequence[str], metadata: Mapping[str, Song]) -> tuple[pl.Dat
 
 
 def _groups(known: Mapping[str, Song]) -> dict[str, str]:
-    """A name for the group of each song that has an artist: one of those of its artists, connected by common songs."""
-    parents: dict[str, str] = {}
-
-    def root(name: str) -> str:
-        while parents.setdefault(name, name) != name:
-            name = parents[name]
-        return name
-
+    """Map each song with an artist to one of the artists that are connected to its own by common songs."""
     names = {
         song: [key for name in (each.artist, *each.others) if (key := normalised(name))] for song, each in known.items()
     }
-    for own in names.values():
-        for name in own:
-            parents[root(name)] = root(own[0])
+    root = connected(names.values())
     return {song: root(own[0]) for song, own in names.items() if own}
 
 
 def folds_text(how: Mapping[str, int]) -> str:
-    """Say how songs are kept together, for the card."""
+    """Describe for the card how songs are kept together."""
     together = (
         f" ({how['together']} of them together with an artist of another name, because a line of the metadata may mean "
         "either)"
@@ -287,12 +279,8 @@ def folds_text(how: Mapping[str, int]) -> str:
         else ""
     )
     return (
-        "Songs are kept together where they are dealt to the parts: "
-        f"{how.get('album', 0)} by their album, {how.get('artist', 0)} by their artist{together}, where an album of "
-        f"the artist is not known, {how.get('song', 0)} each for itself (no artist is known). The `album` of the table "
-        "of folds ends with the slash after the artist where there is no album."
+        f"Songs are kept together in the parts: {how.get('album', 0)} by their album, {how.get('artist', 0)} by their "
+        f"artist{together}, if an album of the artist is unknown, and {how.get('song', 0)} by themselves, because "
+        "their artist is unknown. Without an album, the column `album` of the folds ends with the slash after the "
+        "artist."
     )
-
-
-def _count(number: int) -> str:
-    return "1 song" if number == 1 else f"{number} songs"

@@ -1,7 +1,7 @@
-"""The ratings of a song of DEAM: of the workers who rated arousal and valence, or their means and variances.
+"""Ratings of a song of DEAM: those of the workers who rated both arousal and valence, or means and variances.
 
-Where workers have names, those who rated both are told by them; rows without names belong together by
-their order. The covariance of means is not known, and a variance may be unknown too.
+Workers who rated both axes are matched by name, or by the order of the rows if they are anonymous. The covariance of
+means is unknown, and a variance may be unknown too.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from .metadata import Song
 
 FloatArray = npt.NDArray[np.float64]
 
-STEP = 500  # milliseconds of a label
+STEP = 500  # duration of a label in milliseconds
 
-# Milliseconds by which labels may outlast the audio; more is audio that is not the song's.
+# Milliseconds by which labels may outlast the audio, and up to which surplus labels are dropped; with a larger
+# difference, the audio is not that of the song.
 _ALLOWED, _CUT = 100, 1000
 
 
 @dataclass(frozen=True)
 class Tables:
-    """What the files say, on DEAM's scales."""
+    """Content of the files, on the scales of DEAM."""
 
     means: Mapping[str, Grid]
     deviations: Mapping[str, Grid]
@@ -36,11 +37,22 @@ class Tables:
 
 @dataclass(frozen=True)
 class Ratings:
-    """Labels of a song in [-0.5, 0.5]: of its workers, or their means with variances.
+    """Labels of a song in [-0.5, 0.5]: those of its workers, or means with variances.
 
-    ``values`` has the shape (2, workers or 1, stamps), arousal before valence; ``start`` and ``stamps`` are in
-    milliseconds of the audio file; ``counts`` (of ratings; 0 is unknown) and ``variances`` (NaN is unknown), of shape
-    (2, stamps), come with means.
+    Attributes
+    ----------
+    start : int
+        Time of the first label in the audio file in milliseconds.
+    stamps : ndarray of int, shape (s,)
+        Times of the labels in the audio file in milliseconds.
+    names : list of str
+        Names of the workers, or ``mean``.
+    values : ndarray, shape (2, workers or 1, s)
+        Arousal and valence.
+    counts : ndarray of int, shape (s,), optional
+        Numbers of ratings of means; 0 if unknown.
+    variances : ndarray, shape (2, s), optional
+        Variances of means; NaN if unknown.
     """
 
     start: int
@@ -52,21 +64,21 @@ class Ratings:
 
 
 def song_ratings(song: str, tables: Tables, limit: float | None) -> Ratings | None:
-    """Ratings of a song.
+    """Collect the ratings of a song.
 
     Parameters
     ----------
     song : str
-        Its id.
+        Id of the song.
     tables : Tables
-        What the files say.
+        Content of the files.
     limit : float, optional
-        Length of its audio in milliseconds; labels that outlast it by less than a second are left out.
+        Duration of the audio in milliseconds; labels that outlast it by less than a second are dropped.
 
     Returns
     -------
     Ratings or None
-        None where the files do not say enough.
+        None if the files contain neither enough ratings nor means.
     """
     grids = [tables.workers[axis].get(song) for axis in AXES]
     paired = None if grids[0] is None or grids[1] is None else _paired(song, grids[0], grids[1], limit)
@@ -79,7 +91,7 @@ def lacks_spread(ratings: Ratings) -> bool:
 
 
 def with_static(ratings: Ratings, static: Mapping[str, float]) -> Ratings:
-    """Take unknown variances from the ratings of the whole song, 1 to 9: eight of its units are the width of 1."""
+    """Fill in unknown variances from whole-song ratings on 1 to 9, whose range of 8 becomes a range of 1."""
     if ratings.variances is None:
         return ratings
     spread = np.array([[(static[f"{axis}_std"] / 8) ** 2] for axis in AXES])
@@ -87,21 +99,21 @@ def with_static(ratings: Ratings, static: Mapping[str, float]) -> Ratings:
 
 
 def _kept(stamps: npt.NDArray[np.int64], limit: float | None) -> npt.NDArray[np.bool_]:
-    """Labels within the audio, where it ends a little early; all where it is much too short, and will be excluded."""
+    """Select the labels within the audio if it ends a little early; a clip that is much too short is excluded later."""
     over = -1.0 if limit is None or len(stamps) == 0 else float(stamps[-1]) + STEP - limit
     return stamps + STEP <= (limit or 0.0) + _ALLOWED if _ALLOWED < over <= _CUT else np.ones(len(stamps), bool)
 
 
 def _end(start: int, stamps: npt.NDArray[np.int64]) -> int:
-    """Where the last whole second of labels ends: of the first half of a second alone there is no target."""
+    """Return the end of the last whole second of labels; half a second has no target."""
     return start + (int(stamps[-1]) + STEP - start) // (2 * STEP) * 2 * STEP
 
 
 def _paired(song: str, arousal: Grid, valence: Grid, limit: float | None) -> Ratings | None:
-    """Ratings of the workers who rated both, in seconds with two of them or more; None where there are none."""
+    """Collect the ratings of workers who rated both axes, in seconds with at least two of them; None without any."""
     keys = [_keys(grid) for grid in (arousal, valence)]
     nameless = [not grid.names for grid in (arousal, valence)]
-    # Rows without names belong together by their order; that needs as many of them.
+    # Anonymous workers are matched by row, so both tables need the same number of rows.
     if nameless[0] != nameless[1] or (nameless[0] and len(keys[0]) != len(keys[1])):
         return None
     both = [key for key in keys[0] if key in set(keys[1])]
@@ -133,7 +145,7 @@ def _paired(song: str, arousal: Grid, valence: Grid, limit: float | None) -> Rat
 
 
 def _keys(grid: Grid) -> list[tuple[str, int]]:
-    """Name of each row's worker, and how often it stood before; the row's number where there are no names."""
+    """List each row's worker and the number of earlier rows of that worker; anonymous rows are numbered."""
     if not grid.names:
         return [(str(row + 1), 0) for row in range(len(grid.values))]
     seen: Counter[str] = Counter()
@@ -145,7 +157,7 @@ def _keys(grid: Grid) -> list[tuple[str, int]]:
 
 
 def _from_means(song: str, tables: Tables, limit: float | None) -> Ratings | None:
-    """Means and variances of both axes, each from its workers or from the tables of all songs; unknown ones are NaN."""
+    """Collect means and variances of both axes, from the workers of each or from the tables of all songs."""
     found = [_statistics(song, axis, tables) for axis in AXES]
     if found[0] is None or found[1] is None:
         return None
@@ -168,7 +180,7 @@ def _from_means(song: str, tables: Tables, limit: float | None) -> Ratings | Non
 
 
 def _statistics(song: str, axis: str, tables: Tables) -> tuple[npt.NDArray[np.int64], FloatArray] | None:
-    """Stamps, and rows of means, variances and counts (0 where unknown) at them."""
+    """Return stamps, and rows of means, variances (NaN if unknown) and counts (0 if unknown) at these."""
     grid = tables.workers[axis].get(song)
     if grid is not None:
         counts = np.isfinite(grid.values).sum(axis=0)

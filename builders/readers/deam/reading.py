@@ -1,15 +1,10 @@
-"""DEAM: 1,802 excerpts and songs of free music, rated every half second by workers of Mechanical Turk.
+"""Read the labels, metadata and audio of DEAM, see :mod:`emobench.builders.sources.deam`.
 
-Citation: Aljanaki, Yang and Soleymani, "Developing a benchmark for emotional analysis of music", PLOS ONE 2017.
-Licence: as stated with the data, for research; the songs are under Creative Commons licences of their artists.
-Source: https://cvml.unige.ch/databases/DEAM/ (``DEAM_Annotations.zip``, ``metadata.zip``, ``DEAM_audio.zip``).
-
-The files are found by their names (:mod:`emobench.builders.deam_files`). The column ``sample_15000ms`` holds
-the label of the half second from 15.0 to 15.5 s of the excerpt, so the 60 labels of an excerpt of 45 seconds
-cover its end. The clip is the rated part: its ``start`` is that of its first label, 15 s as a rule, in the
-audio file, and an annotation's ``time`` is the end of its half second, counted from there. So each second of
-the clip has two labels, which its target averages, and no beat lies before the first label; half a second that is
-left over at the end is dropped.
+Files are found by their names (:mod:`emobench.builders.readers.deam.files`). The column ``sample_15000ms`` contains the
+label from 15.0 to 15.5 s of the excerpt, so the 60 labels of a 45-second excerpt reach its end. The clip is the rated
+part: it starts in the audio file with the first label, usually at 15 s, and the ``time`` of an annotation is the end of
+its half second, from the start of the clip. Each second of the clip thus has two labels, which the target averages, and
+no beat precedes the first label. Half a second that remains at the end is dropped.
 """
 
 from __future__ import annotations
@@ -40,7 +35,7 @@ from .static import fill_spreads
 
 ABOUT = About(
     title="DEAM",
-    summary="Arousal and valence of excerpts of 45 seconds and of whole songs, rated every half second by workers.",
+    summary="Arousal and valence of 45-second excerpts and whole songs, rated every half second by crowd workers.",
     license="other",
     citation="""@article{aljanaki2017developing,
   author  = {Aljanaki, Anna and Yang, Yi-Hsuan and Soleymani, Mohammad},
@@ -61,23 +56,23 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
     Parameters
     ----------
     annotations : Path
-        Folder of the annotations and the metadata, in whatever folders below it; the metadata may lie in the
-        folder ``metadata`` beside it.
+        Folder of the annotations and the metadata, in any subfolders; the metadata may also be in a folder
+        ``metadata`` beside it.
     audio : Path, optional
-        Folder of ``<song_id>.mp3``, or another encoding.
+        Folder of ``<song_id>.mp3``, or another audio format.
     split : SplitConfig, optional
-        Songs that are tested and learned from, where that is not to be dealt; others are left out.
+        Published split; songs that it does not use are left out.
 
     Returns
     -------
     LabelledCorpus
-        Songs in the order of their numbers. Where two workers or more rated both arousal and valence, their
-        own ratings; else means and variances, as far as these are known, without a covariance.
+        Songs sorted by number, with the ratings of all workers who rated both arousal and valence if there are at
+        least two. Other songs have means, and variances as far as known, without covariance.
 
     Raises
     ------
     InputError
-        Listing every problem of both folders.
+        If there are problems; the message lists all of them.
     """
     problems: list[str] = []
     found = Found()
@@ -85,22 +80,22 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
         found = find_files(annotations, problems)
         _check_found(annotations, found, problems)
     else:
-        problems.append(f"{annotations}: no such folder; expected DEAM's annotations")
+        problems.append(f"{annotations}: no such folder; expected the annotations of DEAM")
     files = {} if audio is None else _find_audio(audio, problems)
     tables = _read(found, problems)
     songs = sorted({*_songs(tables.means), *_songs(tables.workers)}, key=int)
     if audio is not None and files and songs and not set(files) & set(songs):
-        problems.append(f"{audio}: none of its files answers to a song; expected names such as {songs[0]}.mp3")
+        problems.append(f"{audio}: none of its files is named by a song id, such as {songs[0]}.mp3")
     if tables.metadata and songs and not set(tables.metadata) & set(songs):
-        problems.append(f"{annotations}: no song of the annotations stands in the metadata")
+        problems.append(f"{annotations}: the metadata contain none of the annotated songs")
     songs = split.songs(songs, problems) if split and songs else songs
     unusable, limits = _limits(audio, {song: files[song] for song in songs if song in files})
     ratings = {song: song_ratings(song, tables, limits.get(song)) for song in songs} if not problems else {}
     without = [song for song, each in ratings.items() if each is None]
     if without:
         problems.append(
-            f"{annotations}: {len(without)} songs have neither two workers for both arousal and valence, nor means "
-            f"of the half seconds ({few(without)})"
+            f"{annotations}: songs with neither two workers who rated both arousal and valence nor means of the half "
+            f"seconds: {few(without)}"
         )
     known = {song: each for song, each in ratings.items() if each is not None}
     rated, remarks = fill_spreads(known, tables, found.static, problems)
@@ -109,7 +104,7 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
         unusable.update({song: "missing" for song in songs if song not in files})
     groups, how = grouping(songs, tables.metadata)
     remarks += repairs(tables.metadata, songs)
-    read = found.hashes(annotations)
+    hashes = found.hashes(annotations)
     by_means = [song for song, each in rated.items() if each.variances is not None]
     return LabelledCorpus(
         clips=_clips(rated, tables.metadata, files),
@@ -117,12 +112,12 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
         targets=_targets(rated) if by_means else None,
         grouping=groups,
         tested=frozenset(EVALUATION) if split else None,
-        folds=f"{split.told(songs)} {folds_text(how)}" if split else folds_text(how),
+        folds=f"{split.describe(songs)} {folds_text(how)}" if split else folds_text(how),
         about=replace(ABOUT, notes=_notes(rated, remarks)),
         source={
             "type": "deam",
-            "files": len(read),
-            "sha256": digest(read),
+            "files": len(hashes),
+            "sha256": digest(hashes),
             "songs_of_workers": len(rated) - len(by_means),
             "songs_of_means": len(by_means),
             **({"songs_sha256": digest(songs)} if split else {}),
@@ -141,24 +136,26 @@ def _songs(tables: Mapping[str, Mapping[str, Grid]] | Mapping[str, Grid]) -> set
 def _check_found(folder: Path, found: Found, problems: list[str]) -> None:
     if not found.means and not any(found.workers.values()):
         problems.append(
-            f"{folder}: holds neither arousal.csv and valence.csv nor files of workers such as arousal/2.csv"
+            f"{folder}: contains neither arousal.csv and valence.csv nor files of workers such as arousal/2.csv"
         )
     for kind, places in (("", found.means), ("_std", found.deviations)):
         if len(places) == 1:
             axis = next(iter(places))
-            problems.append(f"{folder}: holds {axis}{kind}.csv only; expected one for arousal and one for valence")
+            problems.append(f"{folder}: contains only {axis}{kind}.csv; expected files for arousal and valence")
     for axis, other in (AXES, AXES[::-1]):
         lone = sorted(set(found.workers[axis]) - set(found.workers[other]), key=int)
         if lone:
-            problems.append(f"{folder}: {len(lone)} songs have files of workers for {axis} only ({few(lone)})")
+            problems.append(f"{folder}: songs with files of workers for {axis} only: {few(lone)}")
     if not found.metadata:
-        problems.append(f"{folder}: holds no metadata*.csv, nor does a folder metadata beside it; folds need artists")
+        problems.append(
+            f"{folder}: contains no metadata*.csv, nor does a folder metadata beside it; folds need the artists"
+        )
 
 
 def _find_audio(folder: Path, problems: list[str]) -> dict[str, str]:
-    """Path of each song's audio below the folder."""
+    """Find the audio of each song in the folder."""
     if not folder.is_dir():
-        problems.append(f"{folder}: no such folder; expected one with the audio, such as 2.mp3")
+        problems.append(f"{folder}: no such folder; expected the folder of the audio, such as 2.mp3")
         return {}
     before = len(problems)
     found: dict[str, list[str]] = {}
@@ -168,9 +165,9 @@ def _find_audio(folder: Path, problems: list[str]) -> dict[str, str]:
             found.setdefault(song, []).append(path)
     doubled = [f"{song}: {' and '.join(sorted(paths))}" for song, paths in sorted(found.items()) if len(paths) > 1]
     if doubled:
-        problems.append(f"{folder}: {len(doubled)} songs have more than one file ({few(doubled)})")
+        problems.append(f"{folder}: songs with more than one file: {few(doubled)}")
     if not found and len(problems) == before:
-        problems.append(f"{folder}: holds no audio named by a song's number, such as 2.mp3")
+        problems.append(f"{folder}: contains no audio named by a song id, such as 2.mp3")
     return {song: paths[0] for song, paths in found.items()}
 
 
@@ -189,23 +186,21 @@ def _read(found: Found, problems: list[str]) -> Tables:
         differing = sorted(known["arousal"] ^ known["valence"], key=int)
         if differing:
             problems.append(
-                f"{found.means['arousal']} and valence.csv: {len(differing)} songs stand in one only ({few(differing)})"
+                f"{found.means['arousal']} and valence.csv: songs that only one of them contains: {few(differing)}"
             )
         strange = sorted(_songs(workers) - known["arousal"] - known["valence"], key=int)
         if strange:
-            problems.append(
-                f"{found.means['arousal']}: lacks {len(strange)} songs that have files of workers ({few(strange)})"
-            )
+            problems.append(f"{found.means['arousal']}: lacks songs that have files of workers: {few(strange)}")
         if means["arousal"].names == means["valence"].names and np.array_equal(
             means["arousal"].values, means["valence"].values, equal_nan=True
         ):
             problems.append(
-                f"{found.means['arousal']} and valence.csv: hold the same numbers; expected those of two axes"
+                f"{found.means['arousal']} and valence.csv: contain the same numbers; expected those of two axes"
             )
         elif swapped(averages(means), worker_averages(workers)):
             problems.append(
-                f"{found.means['arousal']} and valence.csv: swapped, or else the workers' folders arousal and valence, "
-                "which say of the same songs what these say of the other axis; give each its own name"
+                f"{found.means['arousal']} and valence.csv: swapped, or the folders arousal and valence of the workers "
+                "are, because each file agrees with the workers' ratings of the other axis. Exchange their names"
             )
     return Tables(means, deviations, workers, read_metadata(found.metadata, problems))
 
@@ -213,7 +208,7 @@ def _read(found: Found, problems: list[str]) -> Tables:
 def _narrowed(
     workers: Mapping[str, Mapping[str, Grid]], found: Found, problems: list[str]
 ) -> dict[str, dict[str, Grid]]:
-    """Bring the workers' ratings to -1 to 1 where they are on -10 to 10, as a tenth of all beyond 1 shows."""
+    """Rescale the workers' ratings to -1 to 1 if they are on -10 to 10, that is, if over a tenth of them exceed 1."""
     beyond = {
         (axis, song): int((np.abs(grid.values) > 1 + 1e-6).sum())
         for axis, songs in workers.items()
@@ -221,9 +216,9 @@ def _narrowed(
     }
     ratings = sum(int(np.isfinite(grid.values).sum()) for songs in workers.values() for grid in songs.values())
     wide = sum(beyond.values()) > 0.1 * ratings
-    astray = [str(found.workers[axis][song]) for (axis, song), count in beyond.items() if count and not wide]
-    if astray:
-        problems.append(f"{len(astray)} files of workers hold ratings beyond -1 to 1 ({few(astray)})")
+    outside = [str(found.workers[axis][song]) for (axis, song), count in beyond.items() if count and not wide]
+    if outside:
+        problems.append(f"files of workers with ratings outside -1 to 1: {few(outside)}")
     scale = WIDE if wide else 1.0
     return {
         axis: {song: replace(grid, values=grid.values / scale) for song, grid in songs.items()}
@@ -232,7 +227,7 @@ def _narrowed(
 
 
 def _limits(audio: Path | None, files: Mapping[str, str]) -> tuple[dict[str, str], dict[str, float]]:
-    """Songs whose audio cannot be read, with the reason, and the length of the others in milliseconds."""
+    """Read the durations of audio files in milliseconds; returns unusable songs with the reason, and durations."""
     unusable: dict[str, str] = {}
     limits: dict[str, float] = {}
     for song, path in files.items():
@@ -275,9 +270,9 @@ def _annotations(rated: Mapping[str, Ratings]) -> pl.DataFrame:
 
 
 def _targets(rated: Mapping[str, Ratings]) -> pl.DataFrame:
-    """Targets of the songs known by means: of each second the mean of its labels, and of their variances.
+    """Compute the targets of songs with means: for each second, average its labels and their variances.
 
-    What is not known is null: the covariance, and the variance of a second with a label of unknown variance.
+    The covariance, and the variance of a second with a label of unknown variance, are null.
     """
     rows = []
     for song, each in rated.items():
@@ -299,21 +294,21 @@ def _notes(rated: Mapping[str, Ratings], remarks: Collection[str]) -> str:
     lines = [
         "## Labels of DEAM",
         "",
-        "DEAM labels every half second on a scale from -1 to 1, from the 15th second of an excerpt on; here they "
-        "are halved. (Ratings of workers on a scale from -10 to 10 are brought to that of the means first.) The clip "
-        "is the rated part, `start` the second of the audio file at which its first label begins, and the `time` of "
-        "an annotation the end of its half second. A target averages the two half seconds of each worker first.",
+        "DEAM labels every half second of an excerpt from the 15th second on, on a scale from -1 to 1, which is halved "
+        "here. (Workers' ratings on a scale from -10 to 10 are divided by 10 first.) The clip is the rated part: "
+        "`start` is the time in the audio file at which the first label begins, and the `time` of an annotation is the "
+        "end of its half second. Targets average the two half seconds of each worker first.",
         "",
-        f"- {len(rated) - len(by_means)} songs carry the ratings of the workers who rated both arousal and valence "
-        "(matched by `WorkerId`, or by the order of the rows where a file has none), and covariances computed from "
-        "them.",
+        f"- {len(rated) - len(by_means)} songs have the ratings of the workers who rated both arousal and valence, "
+        "matched by `WorkerId`, or by the order of the rows if a file has no such column. Covariances are computed "
+        "from these ratings.",
     ]
     if by_means:
         lines.append(
-            f"- {len(by_means)} songs carry means only, as the one annotator `mean`: the variances of their targets "
-            "are those of the workers of each axis, of the published deviations, or of the ratings of the whole song, "
-            "and null where none of these is known; their covariance is null because it is not published, and `n` is "
-            "null where the number of ratings is not known."
+            f"- {len(by_means)} songs have means only, as ratings of one annotator named `mean`. The variances of "
+            "their targets come from the workers of each axis, the published standard deviations or the ratings of the "
+            "whole song, and are null if none of these is known. Their covariance is null because it is not published, "
+            "and `n` is null if the number of ratings is unknown."
         )
     lines += [f"- {remark}" for remark in remarks]
     return "\n".join(lines)

@@ -1,11 +1,11 @@
-"""Deviations of whole songs, for the labels of DEAM that are published without a deviation of their own."""
+"""Standard deviations from whole-song ratings, for labels of DEAM that are published without one."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ....runtime.text import few
+from ....runtime.text import counted, few
 from .axes import Agreement, averages, compare_years, corrected, disagree, worker_averages
 from .files import read_static
 from .ratings import Ratings, Tables, lacks_spread, with_static
@@ -14,7 +14,7 @@ from .ratings import Ratings, Tables, lacks_spread, with_static
 def fill_spreads(
     rated: Mapping[str, Ratings], tables: Tables, paths: Sequence[Path], problems: list[str]
 ) -> tuple[dict[str, Ratings], list[str]]:
-    """Take unknown variances from the whole-song ratings, whose axes are checked and corrected first.
+    """Fill in unknown variances from the whole-song ratings, after checking and correcting their axes.
 
     Parameters
     ----------
@@ -23,16 +23,16 @@ def fill_spreads(
     tables : Tables
         The dynamic labels.
     paths : sequence of Path
-        The files of whole-song ratings, which are not read where every variance is known without them.
+        Files of whole-song ratings. They are not read if all variances are known.
     problems : list of str
-        Takes what is wrong with these files.
+        List to which problems are added.
 
     Returns
     -------
     rated : dict
-        Ratings of the songs, with variances where these are known.
+        Ratings of the songs, with variances as far as known.
     remarks : list of str
-        What was corrected, and what could not be checked.
+        Sentences about what was corrected and what could not be checked.
     """
     lacking = [song for song, each in rated.items() if lacks_spread(each)]
     if not lacking or not paths:
@@ -46,29 +46,29 @@ def fill_spreads(
     files = " and ".join(map(str, paths))
     if needed and disagree(years):
         problems.append(
-            f"{files}: whole-song ratings that agree with the other axis of the dynamic labels in most years "
+            f"{files}: in most years, the whole-song ratings agree with the other axis of the dynamic labels "
             f"({_listed([year for year in years if year.exchanged])}); arousal.csv and valence.csv are probably "
-            "swapped; give each its own name"
+            "swapped. Exchange their names"
         )
     used = [year for year in years if needed & set(year.songs)]
     unclear = [year for year in used if year.unclear]
     if unclear:
         problems.append(
-            f"{files}: whole-song ratings that agree with neither axis of the dynamic labels of {_listed(unclear)}; "
-            "expected ratings of the same songs. Remove the file to build without the variances that it gives"
+            f"{files}: the whole-song ratings agree with neither axis of the dynamic labels of {_listed(unclear)}; "
+            "expected ratings of the same songs. Remove the file to build the dataset without its variances"
         )
     if len(problems) > before:
         return dict(rated), []
     static = corrected(static, years)
     filled = {song: with_static(each, static[song]) if song in needed else each for song, each in rated.items()}
     remarks = [
-        f"the static annotations have arousal and valence exchanged in {year}; corrected."
+        f"in the static annotations, arousal and valence were exchanged in {year}; corrected."
         for year in used
         if year.exchanged
     ]
     remarks += [
-        f"the static annotations have only {len(year.songs)} of the songs of {year.year}, too few to check which axis "
-        "is which; used as labelled."
+        f"the static annotations contain only {len(year.songs)} of the songs of {year.year}, too few to check whether "
+        "the axes are exchanged; used as labelled."
         for year in used
         if year.few
     ]
@@ -82,7 +82,7 @@ def _listed(years: Sequence[Agreement]) -> str:
 def _unknown(songs: Sequence[str]) -> list[str]:
     if not songs:
         return []
-    count = "1 song has" if len(songs) == 1 else f"{len(songs)} songs have"
     return [
-        f"{count} no known deviation of some or all labels ({few(songs)}); the variances of their targets are null."
+        f"{counted(len(songs), 'song')} with labels without a known standard deviation ({few(songs)}); the variances "
+        "of these targets are null."
     ]

@@ -1,4 +1,4 @@
-"""Files of the Million Song Dataset, and 7digital's previews."""
+"""Reader of the Million Song Dataset, and download of 7digital's previews."""
 
 from .reading import load
 

@@ -1,4 +1,4 @@
-"""How often one may ask: what was asked is written down, and no more is asked in a day than is allowed."""
+"""Rate limit of requests: requests are recorded, and no more are made in a day than allowed."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ DAY = 86_400.0
 
 _MOMENT = re.compile(r"[0-9]{1,12}(\.[0-9]*)?")
 
-# What a download that was killed leaves of a clip.
+# Temporary files of downloads that were killed.
 _ORPHAN = re.compile(r"\.[0-9]+\.clip\.mp3\.[0-9a-f]+\.tmp")
 
 
 class Record:
-    """What was asked, and what there is not; a line for each, written before anything is sent.
+    """Log of requests and missing clips, one line each; requests are written before they are sent.
 
     Parameters
     ----------
     folder : Path
-        Of the clips.
+        Folder of the clips.
     catalogue : str
-        Address and country that are asked: what one has not, another may have.
+        URL and country, since a clip that is missing in one catalogue may be in another.
     """
 
     def __init__(self, folder: Path, catalogue: str = "") -> None:
@@ -49,7 +49,7 @@ class Record:
                 self._take(line.split())
 
     def _take(self, words: list[str]) -> None:
-        # A line that was cut by the end of a machine has no meaning; one without a catalogue may be of any.
+        # Truncated lines are ignored; lines without a catalogue apply to all catalogues.
         match words:
             case [moment, "request", _, *_] if _MOMENT.fullmatch(moment):
                 self.requests.append(float(moment))
@@ -61,19 +61,21 @@ class Record:
 
     @contextmanager
     def open(self) -> Iterator[None]:
-        """Write to it; nobody else may meanwhile.
+        """Open the log for writing and lock it.
 
         Raises
         ------
         InputError
-            If another run downloads to the same folder.
+            If another process downloads to the same folder.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("a", encoding="ascii") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError:
-                raise InputError(f"{self._path.parent}: another run downloads to this folder; wait for it.") from None
+                raise InputError(
+                    f"{self._path.parent}: another process downloads to this folder; wait until it has finished."
+                ) from None
             if file.tell():
                 file.write("\n")
             for orphan in files_below(self._path.parent, (".tmp",), []):
@@ -96,18 +98,18 @@ class Record:
 
 
 class Pace:
-    """Lets requests through: no more a day than allowed, none while the server asks to wait.
+    """Limits the rate of requests to a number per day, and pauses when the server asks for it.
 
     Parameters
     ----------
     record : Record
-        Knows of the requests of the last days.
+        Log of requests.
     per_day : int
-        Most requests in any 24 hours.
+        Maximum number of requests in any 24 hours.
     wait : callable
-        Waits for so many seconds.
+        Function that waits for a number of seconds.
     now : callable
-        Gives the time, in seconds since 1970.
+        Function that returns the time in seconds since 1970.
     """
 
     def __init__(
@@ -118,12 +120,12 @@ class Pace:
         self._resume = 0.0
 
     def pause(self, seconds: float) -> None:
-        """Let nothing through for some seconds, at most a day's."""
+        """Make no request for some seconds, at most for a day."""
         with self._lock:
             self._resume = max(self._resume, self._now() + min(seconds, DAY))
 
     def take(self, clip: str) -> None:
-        """Wait until a request may be made, and write it down."""
+        """Wait until a request may be made, and record it."""
         while (seconds := self._try(clip)) > 0:
             self._wait(seconds)
 

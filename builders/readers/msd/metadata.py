@@ -1,7 +1,7 @@
-"""The Million Song Dataset's tables of tracks, in each of the forms in which people have them.
+"""Tables of tracks of the Million Song Dataset, in each form that is distributed.
 
-``track_metadata.db`` (SQLite), ``msd_summary_file.h5``, ``unique_tracks.txt`` with a list of 7digital ids beside
-it, or a tree of per-track ``.h5`` files. A million rows go from the file to columns; none becomes an object.
+These are ``track_metadata.db`` (SQLite), ``msd_summary_file.h5``, ``unique_tracks.txt`` with a list of 7digital ids in
+the same folder, or a tree of per-track ``.h5`` files. With a million rows, files are read by columns.
 """
 
 from __future__ import annotations
@@ -19,27 +19,30 @@ import h5py
 import numpy as np
 import polars as pl
 
+from ....errors import InputError
+from ....runtime.csv_files import check_not_pointer, is_pointer
 from ....runtime.files import digest, sha256_file
 from ....runtime.progress import progress
 from ....runtime.sizes import open_dataset
 from ....runtime.text import few
+from ...corpus import as_problem
 from ...tree import files_below
-from .ids import TRACK_ID, collected, first_line, read_ids, with_ids
+from .ids import TRACK_ID, first_line, read_ids, scan_lines, with_ids
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 COLUMNS = ("track_id", "artist", "album", "title", "seven_digital_id")
 
-# Rows of the summary file that are in memory at a time; each takes 5,540 bytes.
+# Rows of the summary file read at a time; each takes 5,540 bytes.
 _BLOCK = 8192
 
-# Rows of the whole dataset, rows of one of its per-track files, which has one, and bytes of a row.
+# Limits: rows of the whole dataset, rows of a per-track file (which has one), and bytes per row.
 _MSD_ROWS = 1_000_000
 _FILE_ROWS = 10_000
 _ROW_BYTES = 8192
 
-# Per-track files whose rows are joined at a time.
+# Number of per-track files whose rows are joined at a time.
 _FILES_AT_ONCE = 1000
 
 _DATABASE = {
@@ -51,7 +54,7 @@ _DATABASE = {
 }
 _SONGS = {name: column for name, column in _DATABASE.items() if name != "track_id"}
 
-# What h5py and what follows raise at a foreign or damaged file.
+# Errors that reading another kind of file, or a damaged one, may raise.
 _UNREADABLE = (OSError, KeyError, ValueError, TypeError, RuntimeError, MemoryError)
 
 _EXPECTED = (
@@ -62,13 +65,13 @@ _EXPECTED = (
 
 @dataclass(frozen=True)
 class Metadata:
-    """Tracks as they were read.
+    """Tracks of the dataset.
 
     Attributes
     ----------
     tracks : DataFrame
-        Columns ``track_id, artist, album, title, seven_digital_id``, strings, sorted by ``track_id``;
-        ``seven_digital_id`` is null where there is none.
+        ``track_id, artist, album, title, seven_digital_id`` as strings, sorted by ``track_id``; ``seven_digital_id``
+        is null where there is none.
     source : dict
         Form of the metadata and its SHA-256.
     """
@@ -77,45 +80,57 @@ class Metadata:
     source: dict[str, Any]
 
 
+_Reader = Callable[[Path, list[str]], Metadata | None]
+
+
 def read(place: Path, problems: list[str]) -> Metadata | None:
     """Read the tracks.
 
     Parameters
     ----------
     place : Path
-        A file, or a folder with one or with a tree of per-track files. Of several forms in one folder the first
-        is read, in the order of this module's docstring.
+        A file, or a folder with one or with a tree of per-track files. If a folder has several forms, the first one
+        in the order of this module's docstring is read.
     problems : list of str
-        Every problem that is found is added.
+        List to which problems are added.
 
     Returns
     -------
     Metadata or None
-        None where nothing can be read.
+        None if nothing can be read.
     """
     if not place.exists():
         problems.append(f"{place}: no such file or folder; {_EXPECTED}")
         return None
     for reader, names in _FORMS:
         for path in [place] if place.is_file() else sorted(place.iterdir()):
-            named = any(fnmatchcase(path.name.lower(), name) for name in names)
+            named = path.is_file() and any(fnmatchcase(path.name.lower(), name) for name in names)
             if named or (path == place and reader is _form_of(path)):
                 before = len(problems)
-                metadata = reader(path, problems)
+                metadata = _read_file(reader, path, problems)
                 return None if metadata is None or len(problems) > before else _checked(path, metadata, problems)
     before = len(problems)
     paths = [place] if place.is_file() else [place / path for path in files_below(place, (".h5",), problems)]
     if len(problems) > before:
         return None
     if not paths or (place.is_file() and place.suffix.lower() != ".h5"):
-        problems.append(f"{place}: {'is none' if place.is_file() else 'holds no metadata'}; {_EXPECTED}")
+        problems.append(f"{place}: {'not metadata' if place.is_file() else 'contains no metadata'}; {_EXPECTED}")
         return None
     metadata = _read_tree(place, paths, problems)
     return None if metadata is None else _checked(place, metadata, problems)
 
 
-def _form_of(path: Path) -> Callable[..., Any] | None:
-    """Reader of a file by what it begins with or holds."""
+def _read_file(reader: _Reader, path: Path, problems: list[str]) -> Metadata | None:
+    try:
+        check_not_pointer(path)
+    except InputError as error:
+        problems.append(as_problem(error))
+        return None
+    return reader(path, problems)
+
+
+def _form_of(path: Path) -> _Reader | None:
+    """Return the reader of a file, judged by its content."""
     with path.open("rb") as file:
         start = file.read(64)
     if start.startswith(b"SQLite format 3\0"):
@@ -128,7 +143,7 @@ def _form_of(path: Path) -> Callable[..., Any] | None:
 
 
 def _checked(path: Path, metadata: Metadata, problems: list[str]) -> Metadata | None:
-    """The same without impossible ids; adds a problem for each kind."""
+    """Sort the tracks and check their ids; adds a problem for each kind of error."""
     tracks = metadata.tracks
     if tracks.is_empty():
         problems.append(f"{path}: has no tracks")
@@ -136,21 +151,15 @@ def _checked(path: Path, metadata: Metadata, problems: list[str]) -> Metadata | 
     sound = tracks["track_id"].str.contains(f"^{TRACK_ID}$").fill_null(False)
     if not sound.all():
         wrong = tracks.filter(~sound)["track_id"]
-        problems.append(
-            f"{path}: {len(wrong)} track ids are none of the Million Song Dataset ({few(map(repr, wrong.head(6)))}); "
-            "expected such as TRAAAAW128F429D538"
-        )
+        problems.append(f"{path}: invalid track ids: {few(map(repr, wrong))}; expected ids such as TRAAAAW128F429D538")
     doubled = tracks.filter(pl.col("track_id").is_duplicated())["track_id"].unique().sort()
     if len(doubled):
-        problems.append(f"{path}: {len(doubled)} track ids stand more than once ({few(doubled)})")
+        problems.append(f"{path}: duplicate track ids: {few(doubled)}")
     return Metadata(with_ids(path, tracks, problems).sort("track_id"), metadata.source)
 
 
 def _source(form: str, path: Path) -> dict[str, Any]:
     return {"type": "msd", "metadata": form, "sha256": sha256_file(path)}
-
-
-# Forms
 
 
 def _read_database(path: Path, problems: list[str]) -> Metadata | None:
@@ -172,10 +181,10 @@ def _read_database(path: Path, problems: list[str]) -> Metadata | None:
     except (Error, OSError) as error:
         problems.append(f"{path}: not readable as SQLite ({str(error).splitlines()[0]})")
         return None
-    # SQLite keeps any bytes as text, and whoever reads them next trusts that they are UTF-8.
+    # SQLite stores any bytes as text; the libraries that read them next assume UTF-8.
     if wrong := _undecodable(table):
         problems.append(
-            f"{path}: {len(wrong)} cells of the table songs are not UTF-8 text ({few(wrong)}). Correct or remove them"
+            f"{path}: cells of the table songs that are not UTF-8 text: {few(wrong)}. Correct or remove them"
         )
         return None
     tracks = pl.from_arrow(table)
@@ -184,7 +193,7 @@ def _read_database(path: Path, problems: list[str]) -> Metadata | None:
 
 
 def _undecodable(table: pa.Table) -> list[str]:
-    """Track, column and bytes of each cell that is not UTF-8."""
+    """List track, column and bytes of each cell that is not UTF-8."""
     import pyarrow as pa
 
     wrong = []
@@ -202,7 +211,7 @@ def _undecodable(table: pa.Table) -> list[str]:
 
 
 def _escaped(path: Path) -> str:
-    """A path as a part of a URI of SQLite."""
+    """Escape a path for a URI of SQLite."""
     return re.sub("[%?#]", lambda match: f"%{ord(match[0]):02x}", str(path.resolve()))
 
 
@@ -212,9 +221,12 @@ def _read_summary(path: Path, problems: list[str]) -> Metadata | None:
         with h5py.File(path) as file:
             songs, analysis = _songs(file, _MSD_ROWS)
             if len(songs) != len(analysis):
-                problems.append(f"{path}: {len(songs)} rows of metadata, {len(analysis)} of analysis; expected as many")
+                problems.append(
+                    f"{path}: {len(songs)} rows of metadata, but {len(analysis)} rows of analysis; expected the same "
+                    "number"
+                )
                 return None
-            # Text of 1,024 bytes a cell: what nobody wants is not copied.
+            # Cells have 1,024 bytes of text, so only the columns needed are copied.
             wanted = songs.fields(list(_SONGS.values()))
             starts = range(0, len(songs), _BLOCK)
             for first in progress(starts, "metadata", "block"):
@@ -231,7 +243,7 @@ def _opened(file: h5py.File, name: str, rows: int) -> h5py.Dataset:
 
 
 def _songs(file: h5py.File, rows: int) -> tuple[Any, Any]:
-    """The tables ``/metadata/songs`` and ``/analysis/songs``; KeyError where they are not as the MSD has them."""
+    """Open ``/metadata/songs`` and ``/analysis/songs``; raises KeyError if a table or column is missing."""
     songs: Any = _opened(file, "metadata/songs", rows)
     analysis: Any = _opened(file, "analysis/songs", rows)
     lacking = [name for name in _SONGS.values() if name not in (songs.dtype.names or ())]
@@ -242,7 +254,7 @@ def _songs(file: h5py.File, rows: int) -> tuple[Any, Any]:
 
 
 def _columns(songs: Any, track_ids: Any) -> pl.DataFrame:
-    """Columns of rows of the HDF5 tables; their text is UTF-8 of fixed width."""
+    """Convert rows of the HDF5 tables, whose text is UTF-8 of fixed width."""
     text = {"track_id": _text(track_ids)}
     text |= {name: _text(songs[column]) for name, column in _SONGS.items() if name != "seven_digital_id"}
     ids = pl.Series(np.ascontiguousarray(songs["track_7digitalid"])).cast(pl.String)
@@ -267,11 +279,11 @@ def _read_lines(path: Path, problems: list[str]) -> Metadata | None:
     ids, lists = read_ids(path.parent, problems)
     if ids is None:
         return Metadata(tracks.with_columns(seven_digital_id=pl.lit("")), source)
-    # The first lines of the file, under another name, may be of other tracks than the first lines of the list.
+    # A file of another name may be an excerpt, with other tracks than an excerpt of the list.
     if path.name.lower() == "unique_tracks.txt" and not ids["track_id"].is_in(tracks["track_id"].implode()).any():
         problems.append(
-            f"{lists[0]}: none of its {len(ids)} ids is of one of the tracks of {path.name} "
-            f"(such as {tracks['track_id'][0]}); give the list of these tracks, or none"
+            f"{lists[0]}: none of its {len(ids)} ids belongs to a track of {path.name} "
+            f"(such as {tracks['track_id'][0]}); use the list for these tracks, or remove it"
         )
     source["seven_digital_ids_sha256"] = digest([[path.name, sha256_file(path)] for path in lists])
     tracks = tracks.join(ids, on="track_id", how="left", maintain_order="left")
@@ -279,9 +291,9 @@ def _read_lines(path: Path, problems: list[str]) -> Metadata | None:
 
 
 def _read_parts(path: Path, problems: list[str]) -> pl.DataFrame | None:
-    """Tracks of ``unique_tracks.txt``, without 7digital ids; None where one of its lines is none."""
+    """Read the tracks of ``unique_tracks.txt``, without 7digital ids; None if a line is malformed."""
     parts = pl.col("line").str.split("<SEP>")
-    tracks = collected(
+    tracks = scan_lines(
         path,
         problems,
         track_id=parts.list.get(0),
@@ -295,38 +307,37 @@ def _read_parts(path: Path, problems: list[str]) -> pl.DataFrame | None:
     wrong = tracks.filter(pl.col("title").is_null())["number"]
     if len(wrong):
         problems.append(
-            f"{path}: {len(wrong)} lines have not four parts with <SEP> between them (line "
-            f"{few(map(str, wrong))}); expected unique_tracks.txt of the Million Song Dataset"
+            f"{path}: lines that do not have four parts separated by <SEP>: {few(map(str, wrong))}; expected "
+            "unique_tracks.txt of the Million Song Dataset"
         )
         return None
     return tracks.drop("number")
 
 
 def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metadata | None:
-    # A frame takes 40 kB besides its row, so they are joined as they come.
+    # A frame takes 40 kB more than its row, so frames are joined as they are read.
     joined, recent, damaged, misnamed = _empty(), [], [], []
     for path in progress(paths, "metadata", "file"):
         try:
             with h5py.File(path) as file:
                 songs, analysis = _songs(file, _FILE_ROWS)
                 recent.append(_columns(songs[:], analysis.fields("track_id")[:]))
-            held = recent[-1]["track_id"].to_list()
-            if re.fullmatch(TRACK_ID, path.stem) and held and held != [path.stem]:
-                misnamed.append(f"{path.name}: {few(held, 2)}")
+            content = recent[-1]["track_id"].to_list()
+            if re.fullmatch(TRACK_ID, path.stem) and content and content != [path.stem]:
+                misnamed.append(f"{path.name}: {few(content, 2)}")
             if len(recent) == _FILES_AT_ONCE:
                 joined = joined.extend(pl.concat(recent))
                 recent.clear()
         except _UNREADABLE as error:
-            damaged.append(f"{path.name}: {first_line(error)}")
+            damaged.append(f"{path.name}: {'a Git LFS pointer' if is_pointer(path) else first_line(error)}")
     if damaged:
         problems.append(
-            f"{place}: {len(damaged)} .h5 files are damaged or none of the Million Song Dataset; remove or replace "
-            f"them ({few(damaged)})"
+            f"{place}: .h5 files that are damaged or not from the Million Song Dataset: {few(damaged)}. Remove or "
+            "replace them"
         )
     if misnamed:
         problems.append(
-            f"{place}: {len(misnamed)} .h5 files hold another track than the one that they are named after; give each "
-            f"its own name ({few(misnamed)})"
+            f"{place}: .h5 files that contain another track than their names say: {few(misnamed)}. Rename them"
         )
     if len(damaged) == len(paths):
         return None
@@ -335,7 +346,7 @@ def _read_tree(place: Path, paths: Sequence[Path], problems: list[str]) -> Metad
     return Metadata(tracks, {"type": "msd", "metadata": "per-track .h5", "sha256": digested})
 
 
-_FORMS: tuple[tuple[Callable[[Path, list[str]], Metadata | None], tuple[str, ...]], ...] = (
+_FORMS: tuple[tuple[_Reader, tuple[str, ...]], ...] = (
     (_read_database, ("track_metadata.db", "subset_track_metadata.db")),
     (_read_summary, ("msd_summary_file.h5", "subset_msd_summary_file.h5")),
     (_read_lines, ("unique_tracks*.txt", "subset_unique_tracks*.txt")),

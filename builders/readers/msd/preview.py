@@ -1,7 +1,7 @@
-"""One preview over HTTP: a signed request, its redirects, and a body that is audio or is not kept.
+"""Download of one preview over HTTP: a signed request, its redirects, and a check that the body is audio.
 
-``GET <base>/{7digital id}?country=..``, OAuth 1.0a (RFC 5849) with HMAC-SHA1, two-legged, in the query. Neither keys
-nor signed addresses ever reach a message, a log or a file: what went wrong is told by the name of its kind.
+The request is ``GET <base>/{7digital id}?country=..``, signed by two-legged OAuth 1.0a (RFC 5849) with HMAC-SHA1 in the
+query. Keys and signed URLs never appear in messages, logs or files; messages name the kind of failure only.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from ....runtime.files import replacing
 _REDIRECTS = 5
 _CHUNK = 65536
 
-# How an answer in XML says that a request is not allowed, with any status.
+# Text by which an XML response refuses a request, with any status.
 _REFUSAL = b'<error code="1001"'
 
-# Packages that log what they sign and ask for.
-_TALKATIVE = ("urllib3", "oauthlib", "requests_oauthlib")
+# Packages that log signatures and URLs.
+_LOGGING = ("urllib3", "oauthlib", "requests_oauthlib")
 
 OK, NOT_FOUND, UNAUTHORIZED, TOO_MANY = 200, 404, 401, 429
 
@@ -42,26 +42,26 @@ class RefusedError(EmobenchError):
 
 
 class FailedError(Exception):
-    """A request that did not give a clip; its text is a kind of failure, never an address.
+    """A request that did not return a clip. The message is the kind of failure and contains no URL.
 
     Parameters
     ----------
-    what : str
-        The kind.
+    kind : str
+        Kind of failure.
     again : bool
-        Whether another request may do better.
-    after : float
-        Seconds that the server asks to wait, if it does.
+        Whether to try again.
+    after : float, optional
+        Seconds to wait, if the server asks for it.
     """
 
-    def __init__(self, what: str, *, again: bool = True, after: float | None = None) -> None:
-        super().__init__(what)
+    def __init__(self, kind: str, *, again: bool = True, after: float | None = None) -> None:
+        super().__init__(kind)
         self.again, self.after = again, after
 
 
 @dataclass(frozen=True)
 class Credentials:
-    """Keys of 7digital's interface; they show themselves to nobody."""
+    """Keys of 7digital's API, hidden in the representation."""
 
     key: str
     secret: str
@@ -71,29 +71,29 @@ class Credentials:
 
 
 class _Session(requests.Session):
-    """A session that leaves redirects alone: requests would read, and fail at, those that it does not follow too."""
+    """A session that ignores redirects: requests would parse, and fail at, even those that it does not follow."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         return None
 
 
 class Client:
-    """Fetches previews; may be used from several threads.
+    """Client of the preview server, for use from several threads.
 
     Parameters
     ----------
     base_url : str
-        Address to which the id of a clip is added.
+        URL to which the id of a clip is appended.
     country : str
-        Two letters of the country whose catalogue is asked.
+        Country of the catalogue, two letters.
     credentials : Credentials
-        They sign each request to the server of ``base_url``, and no other.
+        Keys that sign requests to the server of ``base_url``, and no others.
     timeout : float
-        Seconds without an answer, or without a byte of it.
+        Maximum time without data from the server in seconds.
     time_limit : float
-        Seconds for a clip in all.
+        Maximum duration of a download in seconds.
     size_limit : int
-        Bytes of a clip.
+        Maximum size of a clip in bytes.
     """
 
     def __init__(
@@ -112,34 +112,34 @@ class Client:
         self._local = threading.local()
 
     def fetch(self, clip: str, path: Path) -> bool:
-        """Fetch a clip to ``path``; False where there is no such clip.
+        """Download a clip to ``path``; returns False if there is no such clip.
 
         Raises
         ------
         RefusedError
             If the keys are not accepted.
         FailedError
-            If no clip came, or none that is audio.
+            If the download fails, or the response is not audio.
         """
         until = time.monotonic() + self._time_limit
         try:
-            with self._answer(clip) as answer:
-                if answer.status_code == NOT_FOUND:
+            with self._response(clip) as response:
+                if response.status_code == NOT_FOUND:
                     return False
-                _check_status(answer)
-                self._keep(answer, path, until)
+                _check_status(response)
+                self._keep(response, path, until)
         except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-            # Their texts hold the signed address.
+            # The messages of these errors contain the signed URL.
             raise FailedError(type(error).__name__) from None
         return True
 
     @contextmanager
-    def _answer(self, clip: str) -> Iterator[requests.Response]:
-        """The last answer of a chain of redirects."""
+    def _response(self, clip: str) -> Iterator[requests.Response]:
+        """Send a request, and follow its redirects to the last response."""
         url = f"{self._base}/{clip}?{urlencode({'country': self._country})}"
         for _ in range(_REDIRECTS + 1):
             ours = origin(url) == origin(self._base)
-            answer = self._session().get(
+            response = self._session().get(
                 url if ours else _unsigned(url),
                 auth=self._signature() if ours else None,
                 headers={"Accept-Encoding": "identity"},
@@ -147,38 +147,38 @@ class Client:
                 stream=True,
                 timeout=self._timeout,
             )
-            if not answer.is_redirect:
+            if not response.is_redirect:
                 break
-            answer.close()
+            response.close()
             try:
-                url = _unsigned(urljoin(url, answer.headers["Location"]))
+                url = _unsigned(urljoin(url, response.headers["Location"]))
                 origin(url)
             except ValueError:
-                raise FailedError("redirect to no web address", again=False) from None
+                raise FailedError("redirect to an invalid URL", again=False) from None
         else:
             raise FailedError("too many redirects", again=False)
-        with answer:
-            yield answer
+        with response:
+            yield response
 
     def _session(self) -> requests.Session:
         if not hasattr(self._local, "session"):
             self._local.session = _Session()
-            # Neither keys of a .netrc file nor cookies go anywhere.
+            # Do not send keys of a .netrc file.
             self._local.session.trust_env = False
         return self._local.session
 
     def _signature(self) -> OAuth1:
         return OAuth1(self._credentials.key, self._credentials.secret, signature_type="query")
 
-    def _keep(self, answer: requests.Response, path: Path, until: float) -> None:
-        """Write the body beside ``path``, and rename it if it is audio."""
-        promised = answer.headers.get("Content-Length")
+    def _keep(self, response: requests.Response, path: Path, until: float) -> None:
+        """Write the body to a temporary file, and rename it to ``path`` if it is audio."""
+        promised = response.headers.get("Content-Length")
         if (_whole(promised) or 0) > self._size_limit:
             raise FailedError(f"more than {self._size_limit} bytes", again=False)
         with replacing(path) as temporary:
             size = 0
             with temporary.open("wb") as file:
-                while chunk := answer.raw.read1(_CHUNK):
+                while chunk := response.raw.read1(_CHUNK):
                     size += len(chunk)
                     if size > self._size_limit:
                         raise FailedError(f"more than {self._size_limit} bytes", again=False)
@@ -188,17 +188,17 @@ class Client:
             _check_audio(temporary, whole=bool(promised))
 
 
-def _check_status(answer: requests.Response) -> None:
-    status = answer.status_code
-    if status == UNAUTHORIZED or (status != OK and _REFUSAL in answer.raw.read(_CHUNK)):
+def _check_status(response: requests.Response) -> None:
+    status = response.status_code
+    if status == UNAUTHORIZED or (status != OK and _REFUSAL in response.raw.read(_CHUNK)):
         raise RefusedError("7digital refuses these keys.")
     if status != OK:
         again = status == TOO_MANY or status >= 500
-        raise FailedError(f"HTTP status {status}", again=again, after=_retry_after(answer) if again else None)
+        raise FailedError(f"HTTP status {status}", again=again, after=_retry_after(response) if again else None)
 
 
 def _check_audio(path: Path, *, whole: bool) -> None:
-    """Raise FailedError unless a file is MPEG audio; a ``whole`` one that is damaged came so from the server."""
+    """Raise FailedError unless a file is MPEG audio. A ``whole`` file that is truncated is so on the server."""
     with path.open("rb") as file:
         if _REFUSAL in file.read(_CHUNK):
             raise RefusedError("7digital refuses these keys.")
@@ -206,14 +206,14 @@ def _check_audio(path: Path, *, whole: bool) -> None:
         walk(path)
     except AudioError as error:
         if error.reason == "undecodable":
-            raise FailedError("an answer that is no MPEG audio") from None
+            raise FailedError("a response that is not MPEG audio") from None
         if error.reason == "truncated" and not whole:
-            raise FailedError("an answer that was cut short") from None
+            raise FailedError("a truncated response") from None
 
 
-def _retry_after(answer: requests.Response) -> float | None:
-    """Seconds of a ``Retry-After`` header, which may be a number or a date (RFC 9110, section 10.2.3)."""
-    value = answer.headers.get("Retry-After", "")
+def _retry_after(response: requests.Response) -> float | None:
+    """Parse a ``Retry-After`` header, a number of seconds or a date (RFC 9110, section 10.2.3), to seconds."""
+    value = response.headers.get("Retry-After", "")
     if (seconds := _whole(value)) is not None:
         return float(seconds)
     try:
@@ -223,21 +223,21 @@ def _retry_after(answer: requests.Response) -> float | None:
 
 
 def _whole(text: str | None) -> int | None:
-    """The number that a header gives; None where it gives none, or one beyond all reason."""
+    """Parse the number in a header; None if there is none, or it is unreasonably large."""
     return int(text) if text and re.fullmatch(r"\s*[0-9]{1,18}\s*", text) else None
 
 
 def origin(url: str) -> tuple[str, str, int]:
-    """Scheme, host and port of a web address; ValueError where it is none."""
+    """Return scheme, host and port of a URL; raises ValueError if it is invalid."""
     parts = urlsplit(url)
     ports = {"http": 80, "https": 443}
     if parts.scheme not in ports or not parts.hostname:
-        raise ValueError("no web address")
+        raise ValueError("not an HTTP URL")
     return parts.scheme, parts.hostname, parts.port or ports[parts.scheme]
 
 
 def _unsigned(url: str) -> str:
-    """An address without what a server may have copied of a signature."""
+    """Remove the parts of a signature that a server may have copied into a URL."""
     parts = urlsplit(url)
     query = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if not pair[0].startswith("oauth_")]
     return urlunsplit(parts._replace(query=urlencode(query), fragment=""))
@@ -245,8 +245,8 @@ def _unsigned(url: str) -> str:
 
 @contextmanager
 def unlogged() -> Iterator[None]:
-    """Keep the logs that hold keys and signed addresses from everyone."""
-    names = [name for name in root.manager.loggerDict if name.split(".")[0] in _TALKATIVE]
+    """Disable the loggers that would log keys and signed URLs."""
+    names = [name for name in root.manager.loggerDict if name.split(".")[0] in _LOGGING]
     before = {name: getLogger(name).disabled for name in names}
     for name in names:
         getLogger(name).disabled = True

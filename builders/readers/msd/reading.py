@@ -1,14 +1,9 @@
-"""The Million Song Dataset's tracks and their 7digital previews: the paper's pre-training music.
+"""Read the tracks of the Million Song Dataset and find their clips, see :mod:`emobench.builders.sources.msd`.
 
-Citation: Bertin-Mahieux, Ellis, Whitman and Lamere, "The Million Song Dataset", ISMIR 2011.
-Licence: the metadata for research (http://millionsongdataset.com/faq); the previews are 7digital's and go nowhere.
-Source: http://millionsongdataset.com/pages/getting-dataset (``track_metadata.db``, ``msd_summary_file.h5``,
-``unique_tracks.txt``, per-track ``.h5``), https://previews.7digital.com for those who have keys.
-
-Clips lie as people keep them: ``TRxxxx.mp3``, ``A/B/C/TRABC….mp3``, ``<7digital id>.clip.mp3`` or
-``d/d/<7digital id>.clip.mp3``, also side by side. Where ``unique_tracks.txt`` is the metadata, 7digital ids are
-read from ``7digital_ids.csv`` (``track_id,seven_digital_id``) beside it, or from ``msd_id.txt`` and
-``7digital_id.txt``, line by line.
+Clips are named ``TRxxxx.mp3``, ``A/B/C/TRABC….mp3``, ``<7digital id>.clip.mp3`` or ``d/d/<7digital id>.clip.mp3``, or
+any mixture of these. With ``unique_tracks.txt``, 7digital ids are read from ``7digital_ids.csv``
+(``track_id,seven_digital_id``) in the same folder, or from ``msd_id.txt`` and ``7digital_id.txt``, whose lines
+correspond.
 """
 
 from __future__ import annotations
@@ -38,8 +33,8 @@ ABOUT = About(
   booktitle = {Proceedings of the 12th International Society for Music Information Retrieval Conference},
   year      = {2011}
 }""",
-    terms="The metadata come from the Million Song Dataset, for research. The previews are 7digital's; they are "
-    "not part of this dataset and must not be passed on. Source: http://millionsongdataset.com.",
+    terms="The metadata come from the Million Song Dataset and are for research. The previews belong to 7digital; they "
+    "are not part of this dataset and must not be passed on. Source: http://millionsongdataset.com.",
 )
 
 
@@ -49,21 +44,21 @@ def load(metadata: Path, clips: Path, download: Download | None = None) -> Pretr
     Parameters
     ----------
     metadata : Path
-        As :func:`emobench.builders.msd_metadata.read` takes it.
+        File or folder, see :func:`emobench.builders.readers.msd.metadata.read`.
     clips : Path
-        Folder of the clips, in any of the layouts.
+        Folder of the clips.
     download : Download, optional
-        Fetches to that folder what is not there and has a 7digital id, when its turn has come.
+        Download of missing clips that have a 7digital id, used when the quality filter needs them.
 
     Returns
     -------
     PretrainCorpus
-        All tracks of the metadata; those without a clip have no audio.
+        All tracks of the metadata.
 
     Raises
     ------
     InputError
-        Listing every problem of both.
+        If there are problems; the message lists all of them.
     """
     problems: list[str] = []
     found = read(metadata, problems)
@@ -73,8 +68,8 @@ def load(metadata: Path, clips: Path, download: Download | None = None) -> Pretr
         tracks = _matched(found, files, clips, problems, may_be_empty=download is not None)
     if tracks is not None and tracks["audio"].count() + tracks["seven_digital_id"].count() == 0:
         problems.append(
-            f"{metadata}: none of its {len(tracks)} tracks has a 7digital id, so nothing can be fetched; where it is "
-            "unique_tracks.txt, expected 7digital_ids.csv beside it, or msd_id.txt and 7digital_id.txt, of its tracks"
+            f"{metadata}: none of its {len(tracks)} tracks has a 7digital id, so no clip can be downloaded. For "
+            "unique_tracks.txt, add 7digital_ids.csv, or msd_id.txt and 7digital_id.txt, to its folder"
         )
     refuse("build-data msd", problems)
     assert found is not None and files is not None and tracks is not None
@@ -85,32 +80,32 @@ def load(metadata: Path, clips: Path, download: Download | None = None) -> Pretr
         audio_folder=clips,
         found={
             "with a 7digital id": tracks["seven_digital_id"].count(),
-            "clips of no track": len(files) - tracks["audio"].drop_nulls().n_unique(),
-            **_to_fetch(tracks, download),
+            "clips without a track": len(files) - tracks["audio"].drop_nulls().n_unique(),
+            **_missing(tracks, download),
         },
-        fetch=partial(_fetched, download=download) if download else None,
+        fetch=partial(_with_downloads, download=download) if download else None,
     )
 
 
-_FETCHABLE = pl.col("audio").is_null() & pl.col("seven_digital_id").is_not_null()
+_DOWNLOADABLE = pl.col("audio").is_null() & pl.col("seven_digital_id").is_not_null()
 
 
-def _to_fetch(tracks: pl.DataFrame, download: Download | None) -> dict[str, int]:
+def _missing(tracks: pl.DataFrame, download: Download | None) -> dict[str, int]:
     if download is None:
         return {}
-    plan = download.plan(tracks.filter(_FETCHABLE)["seven_digital_id"].to_list())
-    return {"clips that could be fetched": plan.left, "days for all of them": math.ceil(plan.days)}
+    plan = download.plan(tracks.filter(_DOWNLOADABLE)["seven_digital_id"].to_list())
+    return {"clips to download at most": plan.left, "days for all of them": math.ceil(plan.days)}
 
 
-def _fetched(tracks: pl.DataFrame, download: Download) -> pl.DataFrame:
-    """The tracks with the paths of what was fetched."""
-    paths = download(tracks.filter(_FETCHABLE)["seven_digital_id"].to_list())
-    fetched = pl.col("seven_digital_id").replace_strict(paths, default=None, return_dtype=pl.String)
-    return tracks.with_columns(pl.coalesce("audio", fetched))
+def _with_downloads(tracks: pl.DataFrame, download: Download) -> pl.DataFrame:
+    """Download missing clips, and add their paths to the tracks."""
+    paths = download(tracks.filter(_DOWNLOADABLE)["seven_digital_id"].to_list())
+    downloaded = pl.col("seven_digital_id").replace_strict(paths, default=None, return_dtype=pl.String)
+    return tracks.with_columns(pl.coalesce("audio", downloaded))
 
 
 def _find_clips(folder: Path, problems: list[str], *, may_be_empty: bool) -> pl.DataFrame | None:
-    """Columns ``path`` (below the folder), ``track_id`` and ``seven_digital_id``, one of them null."""
+    """Find the clips in a folder: relative ``path``, and ``track_id`` or ``seven_digital_id``; the other is null."""
     if not folder.is_dir() and not (may_be_empty and not folder.exists()):
         problems.append(f"{folder}: no such folder; expected clips such as TRAAAAW128F429D538.mp3 or 3401791.clip.mp3")
         return None
@@ -121,14 +116,12 @@ def _find_clips(folder: Path, problems: list[str], *, may_be_empty: bool) -> pl.
         seven_digital_id=pl.col("path").str.extract(rf"(?:^|/)({SEVEN_DIGITAL_ID})\.(?i:clip\.mp3)$"),
     )
     known = pl.col("track_id").is_not_null() | pl.col("seven_digital_id").is_not_null()
-    astray = listed.filter(~known)["path"].sort()
-    if len(astray):
-        problems.append(
-            f"{folder}: {len(astray)} files are named neither TR….mp3 nor <7digital id>.clip.mp3 ({few(astray)})"
-        )
-    if len(astray) == len(listed) and not may_be_empty:
+    misnamed = listed.filter(~known)["path"].sort()
+    if len(misnamed):
+        problems.append(f"{folder}: files named neither TR….mp3 nor <7digital id>.clip.mp3: {few(misnamed)}")
+    if len(misnamed) == len(listed) and not may_be_empty:
         if len(problems) == before:
-            problems.append(f"{folder}: holds no clip; expected such as TRAAAAW128F429D538.mp3 or 3401791.clip.mp3")
+            problems.append(f"{folder}: contains no clips, such as TRAAAAW128F429D538.mp3 or 3401791.clip.mp3")
         return None
     return listed.filter(known)
 
@@ -136,7 +129,7 @@ def _find_clips(folder: Path, problems: list[str], *, may_be_empty: bool) -> pl.
 def _matched(
     metadata: Metadata, files: pl.DataFrame, folder: Path, problems: list[str], *, may_be_empty: bool
 ) -> pl.DataFrame | None:
-    """The tracks with the path of their clip."""
+    """Add the path of the clip to each track."""
     tracks = metadata.tracks
     keys = ("track_id", "seven_digital_id")
     parts = [
@@ -146,15 +139,15 @@ def _matched(
     matched = pl.concat(parts)
     if matched.is_empty() and not may_be_empty:
         problems.append(
-            f"{folder}: none of its {len(files)} clips is of one of the {len(tracks)} tracks (such as "
-            f"{files['path'][0]}, and track {tracks['track_id'][0]})"
+            f"{folder}: none of its {len(files)} clips (such as {files['path'][0]}) belongs to one of the "
+            f"{len(tracks)} tracks (such as {tracks['track_id'][0]})"
         )
         return None
     by_track = matched.group_by("track_id").agg(pl.col("path").unique().sort()).sort("track_id")
     doubled = by_track.filter(pl.col("path").list.len() > 1)
     if len(doubled):
         listed = few(f"{track}: {' and '.join(paths)}" for track, paths in doubled.head(6).iter_rows())
-        problems.append(f"{folder}: {len(doubled)} tracks have more than one clip ({listed})")
+        problems.append(f"{folder}: tracks with more than one clip: {listed}")
         return None
     audio = by_track.select("track_id", audio=pl.col("path").list.first())
     return tracks.join(audio, on="track_id", how="left", maintain_order="left")

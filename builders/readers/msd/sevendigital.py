@@ -1,11 +1,12 @@
-"""7digital's previews: many clips, at the pace that the terms allow, over as many days as that takes.
+"""Download of many 7digital previews within the limit of requests per day.
 
-The terms of the interface allow 4,000 requests a day; every request is written down in ``downloads.log`` beside the
-clips before it is made, so that a run that ends goes on where it stopped, and never asks more often than it may.
+The terms of the API allow 4,000 requests a day. Every request is recorded in ``downloads.log`` in the folder of the
+clips before it is sent, so that an interrupted download resumes and never exceeds the limit.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import sys
@@ -24,46 +25,48 @@ from tqdm import tqdm
 
 from ....errors import EmobenchError, InputError
 from ....runtime.progress import progress
-from ....runtime.text import few
+from ....runtime.text import counted, few
 from .allowance import DAY, RECORD, Pace, Record
 from .preview import Client, Credentials, FailedError, RefusedError, origin, unlogged
 
 KEYS = ("SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET")
 
-# Longest wait between two attempts at a clip, unless the server asks for a longer one.
+# Longest wait in seconds between two attempts at a clip, unless the server asks for a longer one.
 _LONGEST_WAIT = 60.0
 
-# Waits that are told.
-_TOLD_FROM = 30.0
+# Shortest wait in seconds that is logged.
+_LOGGED_WAIT = 30.0
 
-# So many clips in a row that failed, and the run ends.
+# Number of consecutive failed clips after which the download stops.
 _MOST_FAILURES = 20
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class DownloadConfig:
-    """How previews are fetched.
+    """Settings of the download.
 
     Attributes
     ----------
     clip_url : str
-        Address of the clip endpoint.
+        URL of the clip endpoint.
     country : str
-        Two letters.
+        Country of the catalogue, two letters.
     per_day : int
-        Most requests in any 24 hours; the terms' by default.
+        Maximum number of requests in any 24 hours; by default that of the terms.
     connections : int
-        Clips that are fetched at a time.
+        Number of simultaneous downloads.
     attempts : int
-        Requests for a clip before it is given up.
+        Maximum number of requests per clip.
     backoff : float
-        Seconds before the second attempt; then twice as long each time, give or take a half.
+        Wait before the second attempt in seconds; it doubles each time, with a jitter of 50 %.
     timeout, time_limit : float
-        Seconds without a byte, and for a clip in all.
+        Maximum time without data, and maximum duration of a download, in seconds.
     size_limit : int
-        Bytes of a clip.
+        Maximum size of a clip in bytes.
     seed : int
-        Of the jitter.
+        Seed of the jitter.
     """
 
     clip_url: str = "https://previews.7digital.com/clip"
@@ -79,20 +82,20 @@ class DownloadConfig:
 
     def __post_init__(self) -> None:
         if not _is_plain(self.clip_url):
-            raise InputError(f"`clip_url` {self.clip_url}: expected such as https://previews.7digital.com/clip.")
+            raise InputError(f"`clip_url` {self.clip_url}: expected a URL such as https://previews.7digital.com/clip.")
         if not (len(self.country) == 2 and self.country.isascii() and self.country.isalpha()):
-            raise InputError(f"`country` {self.country}: expected two letters such as US.")
+            raise InputError(f"`country` {self.country}: expected two letters, such as US.")
         if self.per_day < 1:
-            raise InputError(f"`per_day` {self.per_day}: expected at least one request a day.")
+            raise InputError(f"`per_day` {self.per_day}: expected at least 1.")
 
     @property
     def catalogue(self) -> str:
-        """Whose clips these are: the address that is asked, with the country."""
+        """URL of the endpoint with the country."""
         return f"{self.clip_url.rstrip('/')}?country={self.country.upper()}"
 
 
 def _is_plain(url: str) -> bool:
-    """Whether it is a web address to which an id can be added."""
+    """Whether a string is a URL to which an id can be appended."""
     try:
         origin(url)
     except ValueError:
@@ -102,52 +105,47 @@ def _is_plain(url: str) -> bool:
 
 
 def credentials() -> Credentials:
-    """The keys, from the environment.
+    """Read the keys from the environment.
 
     Raises
     ------
     InputError
-        Naming the variables, if one is not set.
+        If a variable is not set.
     """
     values = [os.environ.get(name, "").strip() for name in KEYS]
     lacking = [name for name, value in zip(KEYS, values, strict=True) if not value]
     if lacking:
         raise InputError(
-            f"`download`: {' and '.join(lacking)} not set; give the keys of 7digital's interface in the environment "
-            f"({', '.join(KEYS)}). New keys are no longer issued: without keys, name a folder of clips with "
-            "`clips`, or use the source fma."
+            f"`download`: {' and '.join(lacking)} not set; set the keys of 7digital's API in the environment "
+            f"({', '.join(KEYS)}). 7digital no longer issues keys: without them, name a folder of clips with `clips`, "
+            "or use the source fma."
         )
     return Credentials(*values)
 
 
 def clip_path(clip: str) -> str:
-    """Where a clip is kept below the folder: ``5/5/5504670.clip.mp3``."""
+    """Return the path of a clip in the folder, such as ``5/5/5504670.clip.mp3``."""
     return f"{clip[0]}/{clip[1:2] or '0'}/{clip}.clip.mp3"
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is left to fetch.
+    """Remaining downloads.
 
     Attributes
     ----------
     left : int
-        Clips.
+        Number of clips.
     days : float
-        How long the limit makes that take; 0 where it is done today.
+        Time that the limit of requests requires in days; 0 if the limit is not reached today.
     """
 
     left: int
     days: float
 
-    def told(self, per_day: int) -> str:
-        """One line for people."""
-        when = "done today" if self.days == 0 else f"takes {self.days:.1f} days"
-        return f"{self.left} clips to fetch: {when}, at most {per_day} requests in 24 hours (7digital's terms: 4000)"
-
 
 def _next(outcomes: SimpleQueue[Any]) -> Any:
-    """The next outcome; wakes up for an interrupt, which the system may give to any thread."""
+    """Wait for the next outcome, with a timeout so that interrupts are handled."""
     while True:
         try:
             return outcomes.get(timeout=0.2)
@@ -155,31 +153,26 @@ def _next(outcomes: SimpleQueue[Any]) -> Any:
             continue
 
 
-def _say(line: str) -> None:
-    if "EMOBENCH_QUIET" not in os.environ:
-        tqdm.write(f"emobench: {line}", file=sys.stderr)
-
-
 class Download:
-    """Fetches the clips of tracks to a folder.
+    """Downloads clips to a folder.
 
     Parameters
     ----------
     folder : Path
-        Where they go.
+        Folder of the clips.
     config : DownloadConfig
         Settings.
     keys : Credentials, optional
-        By default those of the environment, when there is something to fetch.
+        Keys; by default those of the environment, which are read when a download is needed.
     now : callable
-        Gives the time, in seconds since 1970.
+        Function that returns the time in seconds since 1970.
     wait : callable, optional
-        Waits for so many seconds; by default until the run is interrupted.
+        Function that waits for a number of seconds; by default it can be interrupted.
     """
 
     refused: ClassVar[str] = (
-        f"7digital refuses the keys in {' and '.join(KEYS)}; check them and run the same command again: what was "
-        "fetched is kept."
+        f"7digital does not accept the keys in {' and '.join(KEYS)}. Check them and rerun the command to resume; "
+        "downloaded clips are kept."
     )
 
     def __init__(
@@ -200,10 +193,10 @@ class Download:
         self._client: Client | None = None
 
     def plan(self, clips: Sequence[str]) -> Plan:
-        """What of these clips is left to fetch."""
+        """Return how many of these clips remain, and how long they take."""
         left = self._left(clips)
-        asked = sum(moment > self._now() - DAY for moment in self.record.requests)
-        return Plan(len(left), max(0, len(left) + asked - self._config.per_day) / self._config.per_day)
+        recent = sum(moment > self._now() - DAY for moment in self.record.requests)
+        return Plan(len(left), max(0, len(left) + recent - self._config.per_day) / self._config.per_day)
 
     def _left(self, clips: Sequence[str]) -> list[str]:
         known = self.record.missing
@@ -221,15 +214,17 @@ class Download:
         )
 
     def _interruptible(self, seconds: float) -> None:
-        if seconds > _TOLD_FROM:
+        if seconds > _LOGGED_WAIT:
             until = datetime.fromtimestamp(self._now() + seconds).isoformat(" ", "minutes")
-            _say(f"waiting until {until}, for the limit of requests or because the server asks")
+            # The progress bar is on the screen.
+            with tqdm.external_write_mode(file=sys.stderr):
+                _log.info("waiting until %s because of the limit of requests or at the server's request", until)
         (self._wait or self._stop.wait)(seconds)
         if self._stop.is_set():
             raise FailedError("stopped", again=False)
 
     def __call__(self, clips: Sequence[str]) -> dict[str, str]:
-        """Fetch clips.
+        """Download clips.
 
         Parameters
         ----------
@@ -239,26 +234,31 @@ class Download:
         Returns
         -------
         dict
-            Id to path below the folder, of those that there are; what there is not stays written down.
+            Id to path in the folder, without clips that 7digital does not have.
 
         Raises
         ------
         InputError
-            If there are no keys, or another run downloads to the same folder.
+            If there are no keys, or another process downloads to the same folder.
         RefusedError
             If the keys are not accepted.
         EmobenchError
-            If some could not be fetched, with the kinds of failure. What was fetched is kept.
+            If some clips could not be downloaded, with the kinds of failure. Downloaded clips are kept.
         """
         left = self._left(clips)
         if known := len(self.record.missing.intersection(clips)):
-            _say(
-                f"{known} clips are missing and not asked for again, as {self._folder / RECORD} says of "
-                f"{self._config.catalogue}"
-            )
+            skipped = counted(known, "clip")
+            place = self._folder / RECORD
+            _log.info("skipping %s missing from %s, as recorded in %s", skipped, self._config.catalogue, place)
         if left:
             self._client = self._connect()
-            _say(self.plan(left).told(self._config.per_day))
+            days = self.plan(left).days
+            _log.info(
+                "downloading %s, which takes %s with at most %d requests in 24 hours (7digital's terms allow 4000)",
+                counted(len(left), "clip"),
+                f"{days:.1f} days" if days else "less than a day",
+                self._config.per_day,
+            )
             with self.record.open(), unlogged():
                 self._fetch_all(left)
         return {clip: clip_path(clip) for clip in clips if clip not in self.record.missing}
@@ -269,7 +269,7 @@ class Download:
         outcomes: SimpleQueue[tuple[str, Exception | None]] = SimpleQueue()
         for clip in clips:
             jobs.put(clip)
-        # Daemons, so that an interrupt waits for nobody.
+        # Daemon threads, so that an interrupt need not wait for them.
         for _ in range(min(self._config.connections, len(clips))):
             threading.Thread(target=self._work, args=(jobs, outcomes, self._stop), daemon=True).start()
         failures: dict[str, str] = {}
@@ -291,7 +291,7 @@ class Download:
         if failures:
             kinds = ", ".join(f"{count} × {kind}" for kind, count in Counter(failures.values()).most_common())
             raise EmobenchError(
-                f"{len(failures)} of {len(clips)} clips could not be fetched ({kinds}; {few(failures)}). Rerun the "
+                f"{len(failures)} of {len(clips)} clips could not be downloaded ({kinds}; {few(failures)}). Rerun the "
                 f"command to resume; downloaded clips are kept. With `clips` {self._folder} and without `download`, "
                 "these clips count as missing."
             )
@@ -309,7 +309,7 @@ class Download:
                 outcomes.put((clip, None))
             except Exception as error:  # the main thread raises it
                 if isinstance(error, RefusedError):
-                    stop.set()  # here, so that no thread asks again before the main thread has seen it
+                    stop.set()  # before the main thread sees the error, so that no thread sends another request
                 outcomes.put((clip, error))
 
     def _fetch(self, clip: str) -> None:
@@ -327,7 +327,7 @@ class Download:
                 if not error.again or attempt == self._config.attempts:
                     raise
                 if error.after is not None:
-                    # What it says to one it means for all.
+                    # The pause applies to all threads.
                     self._pace.pause(error.after)
                 else:
                     longest = min(_LONGEST_WAIT, self._config.backoff * 2.0 ** (attempt - 1))

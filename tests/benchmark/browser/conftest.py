@@ -1,4 +1,4 @@
-"""The page in a real browser: headless Chromium, driven by playwright."""
+"""Open the page in headless Chromium, driven by playwright."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .pages import ARTIST, Seen, copies
 NAMES = ("chromium", "chromium-browser", "google-chrome-stable", "google-chrome")
 CHROMIUM = next(filter(None, map(shutil.which, NAMES)), None)
 
-# Chromium as root has no sandbox, and what it would fetch for itself is none of the page's.
+# Chromium cannot use its sandbox as root, and its own requests must not count as the page's.
 FLAGS = [
     *("--no-sandbox", "--disable-gpu", "--no-first-run"),
     *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
@@ -44,7 +44,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Callable[..., Seen]]:
-    """Open a file in a context of its own; after the test nothing may have gone wrong or over the network."""
+    """Open files, each in its own context; after the test, check for errors and network requests."""
     seen: list[Seen] = []
 
     def open_file(path: Path, *, hash: str = "", **context: Any) -> Seen:
@@ -68,7 +68,7 @@ def visit(browser: Browser) -> Iterator[Callable[..., Seen]]:
 
 @pytest.fixture(scope="module")
 def made(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
-    """A folder with ``data/tiny``, whose first artist is a script, and ``results``: three rows and eight copies."""
+    """A folder with ``data/tiny``, whose first artist is a script, and ``results``: three results and eight copies."""
     folder = tmp_path_factory.mktemp("browser")
     corpus = make_corpus([1] * 40 + [2] * 10, seconds=15)
     script = pl.when(pl.col("clip_id") < "c030").then(pl.lit(ARTIST)).otherwise(pl.col("artist"))

@@ -1,4 +1,4 @@
-"""Pages that are open in a browser, and results to make them of."""
+"""Helpers of the browser tests: open pages, and results to render."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PHASES = ("pre-trained", "fine-tuned", "random", "random-fine-tuned")
 
 @dataclass
 class Seen:
-    """A page that is open, and what went wrong or over the network since."""
+    """An open page, with its errors and requests."""
 
     page: Page
     wrong: list[str] = field(default_factory=list)
@@ -33,7 +33,7 @@ def open_panel(page: Page, name: str) -> None:
 
 
 def first_predictions(made: Path, signature: str) -> pl.DataFrame:
-    """Predictions of a row in the first repeat in which each clip is tested, with distances."""
+    """Return the predictions of an entry in the first repeat that tests each clip, with distances."""
     path = next((made / "results").glob(f"*/*-{signature}.predictions.parquet"))
     apart = [(pl.col(axis) - pl.col(f"true_{axis}")) ** 2 for axis in ("arousal", "valence")]
     table = pl.read_parquet(path).with_columns(distance=(apart[0] + apart[1]).sqrt())
@@ -41,7 +41,7 @@ def first_predictions(made: Path, signature: str) -> pl.DataFrame:
 
 
 def copies(results: Path, count: int) -> None:
-    """Add rows of networks to results: predictions that are off by more and more, with the scores they give."""
+    """Add results of networks whose predictions are increasingly noisy, with the resulting scores."""
     source = next(results.glob("*/constant-*.json"))
     result, table = json.loads(source.read_text()), pl.read_parquet(source.with_suffix(".predictions.parquet"))
     generator = np.random.default_rng(1)
@@ -62,7 +62,7 @@ def copies(results: Path, count: int) -> None:
             "scores": result["scores"] | _scores(noisy),
             "files": {"predictions": sha256_file(path.with_suffix(".predictions.parquet")), "features": None},
         }
-        # The seals do not fit: tables do not check them, and those of 500 entries would take a while.
+        # The seals do not match: tables do not check them, and sealing 500 results takes long.
         write_json(path, changed)
 
 

@@ -1,4 +1,4 @@
-"""The panel of a row: by keyboard, with the numbers of its predictions, whatever the names are."""
+"""The panel of an entry: opened by keyboard, with the numbers of its predictions, whatever the names are."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_panel_opens_and_closes_by_keyboard(html: Path, visit: Callable[..., S
     dialog = page.get_by_role("dialog", name="constant (training mean)")
     expect(dialog).to_be_visible()
     assert page.evaluate("panel.contains(document.activeElement)")
-    assert page.evaluate("location.hash").startswith("#row=")
+    assert page.evaluate("location.hash").startswith("#entry=")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     expect(button).to_be_focused()
@@ -36,7 +36,7 @@ def test_a_panel_opens_and_closes_by_keyboard(html: Path, visit: Callable[..., S
 
 def test_a_panel_has_the_numbers_of_the_predictions(made: Path, html: Path, visit: Callable[..., Seen]) -> None:
     signature = "000000000003"
-    page = visit(html, hash=f"#row={signature}").page
+    page = visit(html, hash=f"#entry={signature}").page
     dialog = page.get_by_role("dialog", name="file:003.csv+Rhythm, layer 0, random-fine-tuned")
     expect(dialog).to_be_visible()
     table = first_predictions(made, signature)
@@ -68,11 +68,37 @@ def test_a_panel_has_the_numbers_of_the_predictions(made: Path, html: Path, visi
         names = ("time", "arousal", "true_arousal", "valence", "true_valence", "distance")
         assert np.allclose(numbers, [second[name] for name in names], atol=1.5e-3)
     result = json.loads(next((made / "results").glob(f"*/*-{signature}.json")).read_text())
-    for name, score in (("KL divergence", "kl_divergence"), ("CCC of arousal", "ccc_arousal")):
+    for name, score in (("KL divergence", "kl_divergence"), ("Arousal CCC", "ccc_arousal")):
         line = dialog.get_by_role("table", name="All scores").get_by_role("row", name=name, exact=False).first
         mean = result["scores"][score]["mean"]
-        assert ("–" if mean is None else f"{mean:.3f}".replace("-", "−")) in line.inner_text()
-    assert dialog.get_by_role("img").count() == 5
+        assert ("–" if mean is None else f"{mean:z.3f}".replace("-", "−")) in line.inner_text()
+    assert dialog.get_by_role("img").count() == 7
+
+
+def test_the_plots_of_all_clips(made: Path, html: Path, visit: Callable[..., Seen]) -> None:
+    signature = "000000000003"
+    page = visit(html, hash=f"#entry={signature}").page
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    count = first_predictions(made, signature)["clip_id"].n_unique()
+    for name, shape in (("targets", "circle"), ("predictions", "path"), ("errors", "path")):
+        assert dialog.locator(f'[data-mark="{name}"] {shape}').count() == count, name
+    lines = dialog.locator('[data-mark="errors"]')
+    expect(lines).to_be_hidden()
+    dialog.get_by_role("checkbox", name="errors").press("Space")
+    expect(lines).to_be_visible()
+    dialog.get_by_role("checkbox", name="targets").press("Space")
+    expect(dialog.locator('[data-mark="targets"]')).to_be_hidden()
+    assert dialog.locator('[data-mark="agreement"] circle').count() == 2 * count
+    # The points fill the plot, whose axes start where they do.
+    plot = dialog.locator(".plane svg").first
+    frame, points = plot.bounding_box(), dialog.locator('[data-mark="errors"]').bounding_box()
+    assert frame is not None
+    assert points is not None
+    assert max(points["width"] / frame["width"], points["height"] / frame["height"]) > 0.6
+    # The pointer names the nearest clip.
+    plot.hover()
+    expect(plot.get_by_text("distance")).to_be_visible()
 
 
 def test_names_are_shown_and_run_nothing(html: Path, visit: Callable[..., Seen]) -> None:
@@ -99,18 +125,18 @@ def test_light_and_dark(html: Path, visit: Callable[..., Seen]) -> None:
         assert light != dark
 
 
-def test_a_row_without_predictions_says_why(made: Path, visit: Callable[..., Seen], tmp_path: Path) -> None:
+def test_an_entry_without_predictions_says_why(made: Path, visit: Callable[..., Seen], tmp_path: Path) -> None:
     shutil.copytree(made / "results", tmp_path / "results")
     next(tmp_path.glob("results/*/constant-*.parquet")).unlink()
     (path,) = load(tmp_path / "results").save("html", str(tmp_path / "x.html"), data=tmp_path)
     page = visit(path).page
     open_panel(page, "constant (training mean)")
     dialog = page.get_by_role("dialog")
-    expect(dialog.get_by_text("Nothing can be drawn: its predictions cannot be used")).to_be_visible()
+    expect(dialog.get_by_text("No plots: its predictions cannot be used")).to_be_visible()
     expect(dialog.get_by_role("table", name="All scores")).to_be_visible()
     page.keyboard.press("Escape")
     open_panel(page, "file:003.csv+Rhythm")
-    assert "Clips go by their ids" in page.locator("ul.notes").inner_text()
+    assert "Clips are shown by id" in page.locator("ul.notes").inner_text()
     assert "c0" in page.get_by_role("combobox", name="Clip").inner_text()
 
 
