@@ -47,7 +47,7 @@ def test_first_release_and_the_same_again(ann: Any, tiny: Tiny) -> None:
     ann.asked()
     again = ann.run("publish", "dataset", folder, "ann/first")
     assert again.status == 0
-    assert again.out.startswith("is there already, whole and the same")
+    assert again.out.startswith("already there, complete and unchanged")
     assert ann.asked("POST", "PUT") == []
     assert len(repo.commits) == 2
 
@@ -74,7 +74,7 @@ def test_second_version(ann: Any, tiny: Tiny) -> None:
     ann.hub.add(repo, {"targets/train-00001.parquet": b"of an older layout", "LICENSE": b"by hand"})
     ran = ann.run("publish", "dataset", two, "ann/versions", "--public")
     assert ran.status == 0, ran.err
-    assert "1 taken away" in ran.out
+    assert "1 deleted" in ran.out
     assert repo.tags["v1.1.0"] == repo.branches["main"]
     assert _at(ann, "ann/versions", "v1.0.0") == _here(one)
     assert _at(ann, "ann/versions", "v1.1.0") == {**_here(two), "LICENSE": b"by hand"}
@@ -143,7 +143,7 @@ def test_no_tag(ann: Any, tiny: Tiny) -> None:
     repo = ann.hub.repos["dataset", "ann/untagged"]
     assert repo.tags == {}
     ran = ann.run("publish", "dataset", tiny(), "ann/untagged")
-    assert ran.out.startswith("was there already, and is tagged now:")
+    assert ran.out.startswith("already there, now tagged:")
     assert len(repo.commits) == 2
     assert repo.tags == {"v1.0.0": repo.branches["main"]}
 

@@ -82,9 +82,9 @@ def test_an_error_that_passes_is_not_even_noticed(ann: Any, tiny: Tiny, failure:
     ("pattern", "late", "again"),
     [
         ("/commit/main", False, "released"),
-        ("/commit/main", True, "was there already, and is tagged now"),
-        ("/tag/", False, "was there already, and is tagged now"),
-        ("/tag/", True, "is there already, whole and the same"),
+        ("/commit/main", True, "already there, now tagged"),
+        ("/tag/", False, "already there, now tagged"),
+        ("/tag/", True, "already there, complete and unchanged"),
     ],
 )
 def test_an_answer_that_does_not_come(ann: Any, tiny: Tiny, failure: Any, pattern: str, late: bool, again: str) -> None:

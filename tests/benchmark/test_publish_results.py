@@ -90,7 +90,7 @@ def test_a_leaderboard_and_its_space(ann: Any, results: Path) -> None:
     assert _head(ann.hub.content("space", "ann/board-space", "main", "README.md"))["sdk"] == "static"
     ann.asked()
     again = ann.run("publish", "leaderboard", "ann/board", "--results", results, "--tag")
-    assert again.out.count("is there already, whole and the same") == 2
+    assert again.out.count("already there, complete and unchanged") == 2
     assert ann.asked("POST", "PUT") == []
 
 
@@ -142,7 +142,7 @@ def test_only_new_rows_are_proposed(ann: Any, results: Path, tmp_path: Path) -> 
     assert "mine1" in page
     assert "mine2" in page
     ran = ann.run("publish", "leaderboard", "bob/board", "--results", results, "--create-pr")
-    assert ran.out == "bob/board holds all of these rows already; there is nothing to propose\n"
+    assert ran.out == "bob/board already holds all of these entries; there is nothing to propose\n"
 
 
 def test_a_row_that_comes_in_between_is_not_lost(ann: Any, results: Path) -> None:
@@ -210,7 +210,7 @@ def test_a_repository_of_another_use(ann: Any, results: Path, tiny: Tiny) -> Non
     before = dict(ann.hub.repos["dataset", "ann/corpus"].branches)
     ran = ann.run("publish", "leaderboard", "ann/corpus", "--results", results)
     assert ran.status == 2
-    assert "and no results/); name another repository" in ran.err
+    assert "but no results/); choose another one" in ran.err
     assert ann.hub.repos["dataset", "ann/corpus"].branches == before
 
 
@@ -300,7 +300,7 @@ def test_what_must_be_said_of_a_row_stands_in_the_card(model: Path, scored: Path
     named = [metric["name"] for each in head["model-index"][0]["results"] for metric in each["metrics"]]
     marked = "Rhythm, layer 1, fine-tuned, carried over (leaks) [leakage allowed]"
     assert named[0] == f"mean distance (lower is better), {marked}"
-    assert "| rhythm \\[leakage allowed\\] | 1 | fine-tuned, carried over (leaks) |" in card
+    assert "| Rhythm \\[leakage allowed\\] | 1 | fine-tuned, carried over (leaks) |" in card
 
 
 def test_names_in_a_card_are_escaped() -> None:
