@@ -1,4 +1,4 @@
-"""DEAM with a given test part, the evaluation songs of MediaEval 2015, from its files to the measures of the task."""
+"""DEAM with the evaluation songs of MediaEval 2015 as the test part, from its files to the measures of the task."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _write(path: Path, rows: list[list[object]]) -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Means of songs that wander, features that follow them, and a list of development songs with a header."""
+    """Songs whose means vary, features that follow them, and a list of development songs with a header."""
     root = tmp_path_factory.mktemp("deam")
     (root / "DEAM").mkdir()
     generator = np.random.default_rng(0)
@@ -73,7 +73,7 @@ def test_the_official_split(place: Path, tmp_path: Path, monkeypatch: pytest.Mon
     parts = _parts(tmp_path / "deam-mediaeval2015")
     assert parts["test"] == set(EVALUATION)
     assert parts["train"] | parts["verification"] == set(DEVELOPMENT)
-    # Five to two, as nearly as four songs of an artist at a time allow.
+    # Five to two, as closely as possible with four songs per artist.
     assert abs(len(parts["train"]) - 431 * 5 / 7) <= 4
     assert not {song // 4 for song in parts["train"]} & {song // 4 for song in parts["verification"]}
     card = (tmp_path / "deam-mediaeval2015" / "README.md").read_text(encoding="utf-8")
@@ -91,7 +91,7 @@ def test_a_list_with_quotes(place: Path, tmp_path: Path) -> None:
     assert parts["train"] | parts["verification"] == set(DEVELOPMENT)
 
 
-def test_without_a_list_the_split_is_called_another(place: Path, tmp_path: Path) -> None:
+def test_the_split_without_a_list_is_not_the_official_one(place: Path, tmp_path: Path) -> None:
     _build(place, "--split", "evaluation2015", "--out", str(tmp_path / "d"))
     parts = _parts(tmp_path / "d")
     assert parts["test"] == set(EVALUATION)
@@ -142,7 +142,7 @@ def test_options_that_do_not_fit(place: Path, given: list[str], said: str) -> No
     assert said in _build(place, *given)
 
 
-def test_evaluation_songs_that_are_not_there(place: Path, tmp_path: Path) -> None:
+def test_missing_evaluation_songs(place: Path, tmp_path: Path) -> None:
     (tmp_path / "DEAM").mkdir()
     for path in (place / "DEAM").iterdir():
         kept = [line for line in path.read_text().splitlines() if not line.startswith(("2001,", "2058,"))]
@@ -163,7 +163,7 @@ def test_results_of_one_repeat(place: Path, tmp_path: Path, monkeypatch: pytest.
     (path,) = results.glob("*/features-*.json")
     predictions = pl.read_parquet(path.with_suffix(".predictions.parquet"))
     assert predictions["clip_id"].n_unique() == 58
-    # Both measures as the task defines them, on its scale, from the predictions alone.
+    # Both measures as the task defines them, on its scale, computed from the predictions.
     expected = []
     for measure in ("rmse", "r"):
         for axis in ("arousal", "valence"):
@@ -191,7 +191,7 @@ def test_results_of_one_repeat(place: Path, tmp_path: Path, monkeypatch: pytest.
         ("mediaeval2015", {"2": "missing", "2001": "silent"}, ["2 songs of the split are excluded"]),
     ],
 )
-def test_what_is_no_comparison_is_said(split: str, excluded: dict[str, str], said: list[str]) -> None:
+def test_limits_of_the_comparison_are_stated(split: str, excluded: dict[str, str], said: list[str]) -> None:
     score = {"mean": 0.25, "std": None, "per_repeat": [0.25], "ci95": None}
     names = [f"{name}_{axis}_per_song" for name in ("rmse", "pearson") for axis in ("arousal", "valence")]
     scores = dict.fromkeys(("mean_distance", "kl_divergence", *names), score)
