@@ -108,9 +108,9 @@ def test_the_real_file(real_data: Path) -> None:
         folds=[],
     )
     found = read_features(path, task)
-    wanted = np.repeat([[float(cell) for cell in cells[1:]] for cells in lines[::-1]], 2, axis=0)
+    expected = np.repeat([[float(cell) for cell in cells[1:]] for cells in lines[::-1]], 2, axis=0)
     assert found.shape == (2 * len(clips), 12)
-    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_columns_in_any_order(tmp_path: Path, task: Task) -> None:

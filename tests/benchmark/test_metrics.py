@@ -223,9 +223,9 @@ def test_whole_weights_repeat_songs(case: tuple[np.ndarray, ...], weights: list[
     rows = [np.flatnonzero(songs == song) for song in chosen]
     index = np.concatenate(rows)
     copies = np.repeat(np.arange(len(chosen)), [len(own) for own in rows])
-    wanted = _by_loops(true[index], predicted[index], copies)
+    expected = _by_loops(true[index], predicted[index], copies)
     found = _scores(true, predicted, songs, np.array([weights, [1, 1, 1, 1, 1]], float))
-    for name, value in wanted.items():
+    for name, value in expected.items():
         assert found[name][0] == pytest.approx(value, rel=1e-8), name
         assert found[name].shape == (2,)
 
@@ -236,8 +236,8 @@ def test_per_song_scores_weigh_songs_not_seconds(case: tuple[np.ndarray, ...], s
     true, predicted, songs = case
     place = AXES.index(axis)
     found = _scores(true, predicted, songs, np.eye(5))[f"{score}_{axis}_per_song"]
-    wanted = [PLAIN[score](true[songs == s, place], predicted[songs == s, place]) for s in range(5)]
-    np.testing.assert_allclose(found, wanted, rtol=1e-8)
+    expected = [PLAIN[score](true[songs == s, place], predicted[songs == s, place]) for s in range(5)]
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
 
 
 def test_a_perfect_prediction(case: tuple[np.ndarray, ...]) -> None:

@@ -89,8 +89,8 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def _same(arrays: cache.Arrays, network: Network) -> bool:
-    wanted = arrays_of(network)
-    return all(np.array_equal(arrays[name], wanted[name]) for name in wanted)
+    expected = arrays_of(network)
+    return all(np.array_equal(arrays[name], expected[name]) for name in expected)
 
 
 def _tune(works: list[FoldWork], pool: Executor, *, carried: bool = False) -> list[cache.Arrays]:

@@ -64,9 +64,9 @@ def test_mlr_takes_the_smallest_solution_of_the_standardised_problem() -> None:
     # More columns than rows: of all exact fits the one with the smallest weights.
     features, targets = np.random.default_rng(5).normal(size=(6, 10)), _data(6, 10, 5)[1]
     standard = StandardScaler().fit_transform(features)
-    wanted = np.linalg.pinv(standard, rcond=1e-10) @ (targets - targets.mean(axis=0))
+    expected = np.linalg.pinv(standard, rcond=1e-10) @ (targets - targets.mean(axis=0))
     model = fit_mlr(features, targets)
-    np.testing.assert_allclose(model.weight, wanted, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(model.weight, expected, rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(model(features), targets, atol=1e-9)
 
 
@@ -130,29 +130,29 @@ def _reference(features: np.ndarray, targets: np.ndarray, strength: float, fresh
 def test_ridge_equals_scikit_learn_at_the_best_strength(seed: int) -> None:
     noise = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0)[seed]
     features, targets = _data(40, 30, 20 + seed, noise=noise)
-    checked, wanted = _data(60, 30, 40 + seed, noise=noise)
+    checked, expected = _data(60, 30, 40 + seed, noise=noise)
     fresh, _ = _data(10, 30, 60)
     distances = [
-        np.linalg.norm(_reference(features, targets, strength, checked)[:, :2] - wanted[:, :2], axis=1).mean()
+        np.linalg.norm(_reference(features, targets, strength, checked)[:, :2] - expected[:, :2], axis=1).mean()
         for strength in STRENGTHS
     ]
     best = STRENGTHS[int(np.argmin(distances))]
-    model = fit_ridge(features, targets, (checked, wanted))
+    model = fit_ridge(features, targets, (checked, expected))
     assert model.chosen["strength"] == best
     np.testing.assert_allclose(model(fresh), _reference(features, targets, best, fresh), rtol=1e-7, atol=1e-9)
 
 
 def test_strength_depends_only_on_the_verification_part() -> None:
     features, targets = _data(60, 8, 11, noise=0.01)
-    checked, wanted = _data(40, 8, 12, noise=0.0)
-    assert fit_ridge(features, targets, (checked, wanted)).chosen["strength"] in STRENGTHS[:3]
+    checked, expected = _data(40, 8, 12, noise=0.0)
+    assert fit_ridge(features, targets, (checked, expected)).chosen["strength"] in STRENGTHS[:3]
     # If all verification targets are the training mean, the largest strength is best.
     flat = np.tile(targets.mean(axis=0), (40, 1))
     assert fit_ridge(features, targets, (checked, flat)).chosen["strength"] == STRENGTHS[-1]
     # Only the means of arousal and valence are used.
-    covariances = wanted.copy()
+    covariances = expected.copy()
     covariances[:, 2:] = 1e6
-    model, other = (fit_ridge(features, targets, (checked, part)) for part in (wanted, covariances))
+    model, other = (fit_ridge(features, targets, (checked, part)) for part in (expected, covariances))
     assert model.chosen["strength"] == other.chosen["strength"]
     np.testing.assert_array_equal(model.weight, other.weight)
 

@@ -140,8 +140,8 @@ def test_axes_are_in_hertz_notes_and_cycles(tmp_path: Path, figures: list[Figure
     beats, hertz = _ticks(rhythm)
     assert beats == {"1": 0, "2": 1, "3": 2, "4": 3}
     for label, place in hertz.items():
-        wanted = float(label.replace("k", "000"))
-        assert MEL_HZ[int(place)] <= wanted <= MEL_HZ[int(place) + 1]
+        expected = float(label.replace("k", "000"))
+        assert MEL_HZ[int(place)] <= expected <= MEL_HZ[int(place) + 1]
     assert list(hertz) == ["100", "300", "1k", "2k", "4k", "8k"]
     beats, notes = _ticks(pitch)
     assert notes == {"G2": 0, "C3": 5, "C4": 17, "C5": 29, "C6": 41, "F#6": 47}
