@@ -53,6 +53,8 @@ class Outcome:
         Remarks of the check for leakage.
     pretrained_on : list of str
         Names of the data that networks were pre-trained on.
+    store : ResultStore or None
+        Store of the results.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -62,6 +64,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     pretrained_on: list[str] = field(default_factory=list)
+    store: ResultStore | None = None
 
 
 def run(
@@ -120,7 +123,7 @@ def run(
         warnings.warn(f"leakage allowed: {line}; the entries are marked.", EmobenchWarning, stacklevel=2)
     scorer = Scorer(task, config, extraction, leaks)
     store = ResultStore(places.out)
-    outcome = Outcome(remarks=leaks.remarks())
+    outcome = Outcome(remarks=leaks.remarks(), store=store)
     wanted = list(
         dict.fromkeys(
             (entry, scorer.regressor_of(entry, regressor))

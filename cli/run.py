@@ -108,6 +108,8 @@ def run(
         return
     if not State.quiet:
         print_tables(tables.tables(outcome.results))
+        if summary := results.summary():
+            say(summary)
     for note in outcome.notes:
         say(with_flags(f"no entry: {note}"))
     for line in outcome.remarks:
