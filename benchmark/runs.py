@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from ..builders.labelled_dataset import load
 from ..errors import EmobenchWarning, InputError
-from ..runtime.progress import progress
+from ..runtime.progress import progress, status
 from .features.columns import TaskFeature, UnavailableError
 from .features.extraction import Extraction, Places
 from .features.spec import Entry, entries_of, parse, resolve
@@ -114,6 +114,7 @@ def run(
         something leaks (:mod:`emobench.benchmark.scoring.leakage`).
     """
     entries, features, external = _plan(specs, places, config, networks, device, own)
+    status("reading the dataset")
     task = load_task(load(places.dataset))
     extraction = Extraction(task, places, features, networks, device, pool, external)
     leaks = _leakage(entries, extraction)

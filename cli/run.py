@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.files import data_folder
+from ..runtime.progress import status
 from .command import with_flags
 from .options import (
     AllowLeakage,
@@ -75,6 +76,7 @@ def run(
 
       emobench run --features mfcc --features ent --msd MillionSongSubset/
     """
+    status("starting")
     from .. import api
     from ..benchmark.report import tables
 
