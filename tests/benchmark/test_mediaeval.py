@@ -77,9 +77,9 @@ def test_the_official_split(place: Path, tmp_path: Path, monkeypatch: pytest.Mon
     assert abs(len(parts["train"]) - 431 * 5 / 7) <= 4
     assert not {song // 4 for song in parts["train"]} & {song // 4 for song in parts["verification"]}
     card = (tmp_path / "deam-mediaeval2015" / "README.md").read_text(encoding="utf-8")
-    assert "its 431 development songs" in card
+    assert "its 431 development songs, from a list" in card
     assert "Whole albums" not in card
-    assert "| groups of the folds |" in card
+    assert "| groups in the folds |" in card
 
 
 def test_a_list_with_quotes(place: Path, tmp_path: Path) -> None:
@@ -96,7 +96,7 @@ def test_the_split_without_a_list_is_not_the_official_one(place: Path, tmp_path:
     parts = _parts(tmp_path / "d")
     assert parts["test"] == set(EVALUATION)
     assert parts["train"] | parts["verification"] == {*DEVELOPMENT, *OTHERS}
-    assert "not the task's official split: all 451 other songs" in (tmp_path / "d" / "README.md").read_text()
+    assert "not the official split of that task: all 451 other songs" in (tmp_path / "d" / "README.md").read_text()
 
 
 def test_another_list_is_another_dataset(place: Path, tmp_path: Path) -> None:
@@ -104,42 +104,42 @@ def test_another_list_is_another_dataset(place: Path, tmp_path: Path) -> None:
     _build(place, *given, str(place / "list.csv"))
     swapped = [*DEVELOPMENT[1:], OTHERS[0]]
     (tmp_path / "other.txt").write_text("\n".join(f"{song:04}" for song in swapped))
-    assert "exists with other content (source differ)" in _build(place, *given, str(tmp_path / "other.txt"))
+    assert "exists with other content (different source)" in _build(place, *given, str(tmp_path / "other.txt"))
 
 
 WRONG = {
-    "nothing.txt: not readable as a list": None,
-    "expected a song id a line (line 2: 'x', line 3: '-5')": "song_id\nx\n-5\n7\n",
-    "1 songs stand more than once (2)": "\n".join(map(str, [*DEVELOPMENT, 2])),
-    "1 songs have no annotations, or are of the evaluation (2001)": "\n".join(map(str, [*DEVELOPMENT[1:], 2001])),
-    "1 songs have no annotations, or are of the evaluation (1999)": "\n".join(map(str, [*DEVELOPMENT[1:], 1999])),
-    "names 430 songs; expected the 431": "\n".join(map(str, DEVELOPMENT[1:])),
-    "names 0 songs; expected the 431": "",
+    "nothing.txt: no such file": None,
+    "expected one song id per line (line 2: 'x', line 3: '-5')": "song_id\nx\n-5\n7\n",
+    "duplicate songs: 2.": "\n".join(map(str, [*DEVELOPMENT, 2])),
+    "songs without annotations, or from the evaluation part: 2001.": "\n".join(map(str, [*DEVELOPMENT[1:], 2001])),
+    "songs without annotations, or from the evaluation part: 1999.": "\n".join(map(str, [*DEVELOPMENT[1:], 1999])),
+    "lists 430 songs; expected the 431": "\n".join(map(str, DEVELOPMENT[1:])),
+    "lists 0 songs; expected the 431": "",
 }
 
 
-@pytest.mark.parametrize("said", WRONG)
-def test_wrong_lists(place: Path, tmp_path: Path, said: str) -> None:
-    text = WRONG[said]
+@pytest.mark.parametrize("message", WRONG)
+def test_wrong_lists(place: Path, tmp_path: Path, message: str) -> None:
+    text = WRONG[message]
     path = tmp_path / ("nothing.txt" if text is None else "list.txt")
     if text is not None:
         path.write_text(text)
     out = _build(place, "--split", "mediaeval2015", "--development", str(path), "--out", str(tmp_path / "d"))
-    assert said in out
+    assert message in out
     assert out.count("\n") == 1
     assert not (tmp_path / "d").exists()
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
-        (["--split", "mediaeval2015"], "needs --development"),
+        (["--split", "mediaeval2015"], "requires --development"),
         (["--split", "mediaeval2014"], "expected mediaeval2015 or evaluation2015"),
-        (["--development", "list.csv"], "goes with --split mediaeval2015"),
+        (["--development", "list.csv"], "can only be used with --split mediaeval2015"),
     ],
 )
-def test_options_that_do_not_fit(place: Path, given: list[str], said: str) -> None:
-    assert said in _build(place, *given)
+def test_options_that_do_not_fit(place: Path, given: list[str], message: str) -> None:
+    assert message in _build(place, *given)
 
 
 def test_missing_evaluation_songs(place: Path, tmp_path: Path) -> None:
@@ -147,8 +147,8 @@ def test_missing_evaluation_songs(place: Path, tmp_path: Path) -> None:
     for path in (place / "DEAM").iterdir():
         kept = [line for line in path.read_text().splitlines() if not line.startswith(("2001,", "2058,"))]
         (tmp_path / "DEAM" / path.name).write_text("\n".join(kept))
-    said = "2 of the 58 evaluation songs (2001 to 2058) have no annotations (2001, 2058)"
-    assert said in _build(tmp_path, "--split", "evaluation2015")
+    message = "evaluation songs (2001 to 2058) without annotations: 2001, 2058."
+    assert message in _build(tmp_path, "--split", "evaluation2015")
 
 
 def test_results_of_one_repeat(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -210,7 +210,7 @@ def test_a_repository_of_another_use(ann: Any, results: Path, tiny: Tiny) -> Non
     before = dict(ann.hub.repos["dataset", "ann/corpus"].branches)
     ran = ann.run("publish", "leaderboard", "ann/corpus", "--results", results)
     assert ran.status == 2
-    assert "and no results/); name another repository" in ran.err
+    assert "but no results/); choose another one" in ran.err
     assert ann.hub.repos["dataset", "ann/corpus"].branches == before
 
 
