@@ -113,8 +113,8 @@ def test_a_dataset_with_a_table_of_far_too_many_rows(dataset: Path, tmp_path: Pa
         (folder / path.relative_to(dataset)).parent.mkdir(parents=True, exist_ok=True)
         (folder / path.relative_to(dataset)).write_bytes(path.read_bytes())
     path = folder / table / "train-00000.parquet"
-    rows = pl.read_parquet(path).row(0, named=True)
-    _parquet(path, 17_000_000, **{name: value if value is not None else "" for name, value in rows.items()})
+    first = pl.read_parquet(path).row(0, named=True)
+    _parquet(path, 17_000_000, **{name: value if value is not None else "" for name, value in first.items()})
     manifest = json.loads((folder / "manifest.json").read_text())
     entry = manifest["files"][f"{table}/train-00000.parquet"]
     rows = entry["rows"]
@@ -125,7 +125,7 @@ def test_a_dataset_with_a_table_of_far_too_many_rows(dataset: Path, tmp_path: Pa
     message = r"17,000,000 rows with [\d,]* values in all; expected at most 134,217,728"
     with pytest.raises(InputError, match=message):
         labelled.load(folder)
-    _parquet(path, 1_000_000, **{name: value if value is not None else "" for name, value in rows.items()})
+    _parquet(path, 1_000_000, **{name: value if value is not None else "" for name, value in first.items()})
     entry["sha256"] = sha256_file(path)
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(
