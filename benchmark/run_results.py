@@ -10,6 +10,7 @@ import polars as pl
 from ..errors import InputError
 from .results.model import Result
 from .runs import Outcome
+from .scoring.ranking import beating_constant
 
 
 class Results(Sequence[Result]):
@@ -58,9 +59,38 @@ class Results(Sequence[Result]):
             rows.append(row)
         return pl.DataFrame(rows, infer_schema_length=None)
 
+    @property
+    def best(self) -> Result | None:
+        """Result with the smallest mean distance, apart from references and entries that leak; None without one."""
+        return min(self._compared(), key=_mean_distance, default=None)
+
+    def summary(self) -> str | None:
+        """Say in one sentence which entry is best, and whether it is significantly better than the training mean.
+
+        The tests are corrected for the number of entries of this run.
+        """
+        best, store = self.best, self.outcome.store
+        if best is None:
+            return None
+        sentence = f"mean distance {_mean_distance(best):.3f}"
+        beats = beating_constant(store, self._results).get(best.signature) if store else None
+        if beats is not None:
+            sentence += f"; {'' if beats else 'not '}significantly better than predicting the training mean"
+        several = len(self._compared()) > 1
+        return f"Best entry: {best.name}, {sentence}." if several else f"{best.name}: {sentence}."
+
+    def _compared(self) -> list[Result]:
+        found = (each for each in self._results if not each.reference and each.scores["mean_distance"].mean is not None)
+        return [each for each in found if not each.config.carry_over and not each.config.leakage]
+
     def __repr__(self) -> str:
         return f"Results({', '.join(each.name for each in self._results)})"
 
     def _repr_html_(self) -> str:
         shown = self.table().select("name", "dims", "mean_distance", "mean_distance_std", "kl_divergence")
         return shown._repr_html_()
+
+
+def _mean_distance(result: Result) -> float:
+    mean = result.scores["mean_distance"].mean
+    return float("inf") if mean is None else mean

@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from ..builders.labelled_dataset import load
 from ..errors import EmobenchWarning, InputError
-from ..runtime.progress import progress
+from ..runtime.progress import progress, status
 from .features.columns import TaskFeature, UnavailableError
 from .features.extraction import Extraction, Places
 from .features.spec import Entry, entries_of, parse, resolve
@@ -53,6 +53,8 @@ class Outcome:
         Remarks of the check for leakage.
     pretrained_on : list of str
         Names of the data that networks were pre-trained on.
+    store : ResultStore or None
+        Store of the results.
     """
 
     results: list[Result] = field(default_factory=list)
@@ -62,6 +64,7 @@ class Outcome:
     notes: list[str] = field(default_factory=list)
     remarks: list[str] = field(default_factory=list)
     pretrained_on: list[str] = field(default_factory=list)
+    store: ResultStore | None = None
 
 
 def run(
@@ -111,6 +114,7 @@ def run(
         something leaks (:mod:`emobench.benchmark.scoring.leakage`).
     """
     entries, features, external = _plan(specs, places, config, networks, device, own)
+    status("reading the dataset")
     task = load_task(load(places.dataset))
     extraction = Extraction(task, places, features, networks, device, pool, external)
     leaks = _leakage(entries, extraction)
@@ -120,7 +124,7 @@ def run(
         warnings.warn(f"leakage allowed: {line}; the entries are marked.", EmobenchWarning, stacklevel=2)
     scorer = Scorer(task, config, extraction, leaks)
     store = ResultStore(places.out)
-    outcome = Outcome(remarks=leaks.remarks())
+    outcome = Outcome(remarks=leaks.remarks(), store=store)
     wanted = list(
         dict.fromkeys(
             (entry, scorer.regressor_of(entry, regressor))

@@ -14,6 +14,7 @@ from ..errors import AudioError, InputError
 from ..runtime.csv_files import check_not_pointer
 from ..runtime.files import sha256_file
 from ..runtime.isolation import CrashError, isolated
+from ..runtime.progress import progress
 from .folds import normalised
 from .tree import files_below
 
@@ -163,7 +164,7 @@ def _is_clip(path: Path, duration: float) -> bool:
 def audio_hashes(sources: list[ClipSource], sha256: Callable[[Path], str] = sha256_file) -> dict[str, str | None]:
     """Compute the SHA-256 of the audio file of each clip by ``sha256``; None if it is missing."""
     known: dict[Path, str | None] = {}
-    for item in sources:
+    for item in progress(sources, "hashing audio", "file", leave=False):
         if item.path not in known:
             if item.path.is_file():
                 check_not_pointer(item.path)

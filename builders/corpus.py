@@ -2,20 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import csv
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy.typing as npt
 import polars as pl
 
 from ..cards.dataset import About
 from ..errors import InputError
+from ..runtime.csv_files import not_utf8
 from ..runtime.text import counted
 from .quality import QualityConfig
 
 Render = Callable[[Path, Executor], None]
+
+
+# Columns of annotations.
+ANNOTATIONS = {"clip_id": pl.String, "trace": pl.Int32, "annotator_id": pl.String} | dict.fromkeys(
+    ("time", "arousal", "valence"), pl.Float64
+)
+
+
+def annotation_table(traces: Iterable[tuple[str, int, str, npt.NDArray, npt.NDArray, npt.NDArray]]) -> pl.DataFrame:
+    """Make the table of annotations.
+
+    Parameters
+    ----------
+    traces : iterable of tuple
+        Clip id, number of the trace, annotator id, and times, arousal and valence, each of shape (n,).
+    """
+    columns = zip(ANNOTATIONS.items(), zip(*traces, strict=True), strict=True)
+    return pl.DataFrame(
+        [pl.Series(name, values, pl.List(kind) if kind == pl.Float64 else kind) for (name, kind), values in columns]
+    ).explode("time", "arousal", "valence")
+
+
+@contextmanager
+def reading_csv(path: Path, problems: list[str]) -> Iterator[None]:
+    """Add the errors of reading a CSV file to a list of problems."""
+    try:
+        yield
+    except InputError as error:
+        problems.append(as_problem(error))
+    except UnicodeDecodeError as error:
+        problems.append(as_problem(not_utf8(path, error)))
+    except (OSError, csv.Error) as error:
+        problems.append(f"{path}: not readable as CSV ({error})")
 
 
 def as_problem(error: InputError) -> str:

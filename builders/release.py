@@ -182,10 +182,9 @@ def write_card(folder: Path, text: str) -> None:
     write_text(folder / "README.md", text)
 
 
-def write_local(folder: Path, audio: Path | None) -> None:
+def write_local(folder: Path, audio: Path) -> None:
     """Store the location of the audio on this machine, which is never published."""
-    if audio is not None:
-        write_json(folder / LOCAL, {"audio": str(audio)})
+    write_json(folder / LOCAL, {"audio": str(audio)})
 
 
 def read_table(folder: Path, config: str) -> pl.DataFrame:

@@ -16,6 +16,7 @@ import typer
 from ..builders.options import Option, options_of
 from ..protocols import Source, sources
 from ..runtime.files import data_folder
+from ..runtime.progress import status
 from .command import OUTPUT, SETTINGS, Group, command
 from .output import tell_built, tell_found
 
@@ -146,6 +147,7 @@ def _run(
     dry_run: bool,
     as_json: bool,
 ) -> None:
+    status("starting")
     from ..api import datasets as api
     from ..builders.build import default_folder, survey
 

@@ -22,6 +22,7 @@ from typer.models import OptionInfo
 
 from ..errors import EmobenchError, EmobenchWarning
 from ..runtime.files import WRITE_ERRORS, cache_folder
+from ..runtime.progress import clear_status
 from .output import State, remark, tell
 
 # The module in which typer defines its usage errors differs between releases.
@@ -240,3 +241,5 @@ class Commands(Group):
             line, status = failure(KeyboardInterrupt() if State.interrupted else error)
             tell(f"emobench: {line}", err=True)
             raise typer.Exit(status) from None
+        finally:
+            clear_status()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import typer
 
 from ..runtime.files import WRITE_ERRORS
+from ..runtime.progress import clear_status
 from ..runtime.text import printable_json, visible
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ class State:
 
 @contextmanager
 def _naming_output() -> Iterator[None]:
-    """Have a failure to print, as to a file on a full disk, name standard output."""
+    """Have a failure to print, as to a file on a full disk, name standard output; remove the status line first."""
+    clear_status()
     try:
         yield
     except OSError as error:
@@ -64,6 +66,12 @@ def remark(text: str) -> None:
     """Print a line to standard error, unless quiet."""
     if not State.quiet:
         tell(text, err=True)
+
+
+def print_text(text: str) -> None:
+    """Print text that ends with a line break, such as a rendered table."""
+    with _naming_output():
+        typer.echo(text, nl=False)
 
 
 def print_json(value: Any) -> None:

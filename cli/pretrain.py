@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.files import data_folder
+from ..runtime.progress import status
 from .command import settle
 from .options import AsJson, Device, Features, Models, Scheduler, Seed, Workers, whole_numbers
 from .output import print_json, say
@@ -49,12 +50,14 @@ def pretrain(
 
       torchrun --nproc-per-node 2 -m emobench pretrain --features pitch2d --batch 1000
     """
-    from ..api import running as api
     from ..dbn.distributed import started_by_torchrun
 
     # Only the first of several processes prints.
     first = not started_by_torchrun() or os.environ.get("RANK") == "0"
     settle(quiet=not first)
+    status("starting")
+    from ..api import running as api
+
     made = api.pretrain(
         [name for spec in features or [] for name in spec.split("+")],
         pretrain_data or data_folder() / "synthetic-pretrain",

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.files import data_folder
+from ..runtime.progress import status
 from .options import (
     AllowLeakage,
     AsJson,
@@ -22,7 +23,7 @@ from .options import (
     TrackFiles,
     Workers,
 )
-from .output import print_tables
+from .output import print_tables, print_text
 
 
 def reproduce(
@@ -54,6 +55,7 @@ def reproduce(
 
       emobench reproduce table3 --dataset data/moodswings --pretrain-data data/msd --format markdown
     """
+    status("starting")
     from ..api import running as api
     from ..benchmark.report.leaderboard import check_format, rendered
 
@@ -76,4 +78,4 @@ def reproduce(
     if form == "rich":
         print_tables([made])
     else:
-        typer.echo(rendered([made], form), nl=False)
+        print_text(rendered([made], form))

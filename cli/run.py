@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.files import data_folder
+from ..runtime.progress import status
 from .command import with_flags
 from .options import (
     AllowLeakage,
@@ -75,6 +76,7 @@ def run(
 
       emobench run --features mfcc --features ent --msd MillionSongSubset/
     """
+    status("starting")
     from ..api import running as api
     from ..benchmark.report import tables
 
@@ -108,6 +110,8 @@ def run(
         return
     if not State.quiet:
         print_tables(tables.tables(outcome.results))
+        if summary := results.summary():
+            say(summary)
     for note in outcome.notes:
         say(with_flags(f"no entry: {note}"))
     for line in outcome.remarks:

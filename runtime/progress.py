@@ -1,13 +1,14 @@
-"""Progress bars on standard error, in terminals and notebooks."""
+"""Progress bars on standard error, in terminals and notebooks, and a line that says what happens before them."""
 
 from __future__ import annotations
 
 import os
 import sys
 from collections.abc import Iterable
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
-from tqdm.std import tqdm
+if TYPE_CHECKING:
+    from tqdm.std import tqdm
 
 _Item = TypeVar("_Item")
 
@@ -46,10 +47,37 @@ def progress(
     tqdm
         Iterable over the items. In a notebook it is a widget if ipywidgets is installed.
     """
-    bar: Any = tqdm
+    bar: Any
     if _in_notebook():
         from tqdm.auto import tqdm as bar
+    else:
+        from tqdm.std import tqdm as bar
+    if not disable:
+        clear_status()
     return bar(items, description, total, leave, file=sys.stderr, unit=unit, disable=disable or not bars_wanted())
+
+
+class _Status:
+    shown: ClassVar[bool] = False
+
+
+def status(text: str) -> None:
+    """Say what is done before the first progress bar, in a terminal where bars are shown.
+
+    The line stays until the next status or bar, or until :func:`clear_status`.
+    """
+    if bars_wanted() and not _in_notebook():
+        sys.stderr.write(f"\r\x1b[K{text} …")
+        sys.stderr.flush()
+        _Status.shown = True
+
+
+def clear_status() -> None:
+    """Remove the line of :func:`status`, if there is one."""
+    if _Status.shown:
+        sys.stderr.write("\r\x1b[K")
+        sys.stderr.flush()
+        _Status.shown = False
 
 
 def _in_notebook() -> bool:

@@ -85,5 +85,5 @@ def test_works_from_the_wheel_alone(wheel: Path, tmp_path: Path) -> None:
     )
     assert ran.returncode == 0, ran.stderr
     card = (tmp_path / "data" / "synthetic" / "README.md").read_text()
-    assert "Synthetic and real labels side by side" in card
+    assert "Comparison with real labels" in card
     assert "How the synthetic settings were chosen" in card

@@ -7,7 +7,7 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from emobench.runtime.progress import bars_wanted, progress
+from emobench.runtime.progress import bars_wanted, clear_status, progress, status
 
 
 class Terminal(io.StringIO):
@@ -58,3 +58,33 @@ def test_notebook_shows_bars_though_standard_error_is_no_terminal(monkeypatch: p
     assert bars_wanted()
     monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: None))  # type: ignore[arg-type]
     assert not bars_wanted()
+
+
+def test_status_until_the_first_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    status("reading the dataset")
+    assert terminal.getvalue().endswith("reading the dataset …")
+    assert list(progress(range(2), "training")) == [0, 1]
+    before, _, after = terminal.getvalue().partition("reading the dataset …")
+    # The line is erased before the bar is drawn.
+    assert after.startswith("\r\x1b[K\rtraining")
+    clear_status()
+    assert terminal.getvalue() == before + "reading the dataset …" + after
+
+
+def test_a_status_is_erased_without_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = open_terminal(monkeypatch)
+    status("starting")
+    clear_status()
+    assert terminal.getvalue().endswith("starting …\r\x1b[K")
+
+
+def test_no_status_where_no_bars_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", written := io.StringIO())
+    status("starting")
+    assert written.getvalue() == ""
+    terminal = open_terminal(monkeypatch)
+    monkeypatch.setenv("EMOBENCH_QUIET", "1")
+    status("starting")
+    clear_status()
+    assert terminal.getvalue() == ""

@@ -21,6 +21,7 @@ from ...errors import AudioError, InputError
 from ...runtime.environment import code_sha256
 from ...runtime.executor import ordered_map
 from ...runtime.files import sha256_file
+from ...runtime.progress import progress
 from ...runtime.text import few
 from .regressors.mlr import fit_mlr
 from .task import Task
@@ -179,7 +180,8 @@ def _twins(
     if not sources:
         return [], ("audio: none at hand",)
     clips = [item.clip_id for item in sources]
-    items = [(item, audio_sha256(item.path)) for item in sources]
+    bar = progress(sources, "hashing audio", "file", leave=False)
+    items = [(item, audio_sha256(item.path)) for item in bar]
     apart = _apart(task, clips)
     # The hashes of the audio decide the outcome, so that a second run reads no fingerprint.
     key = [[_key(item) for item in items], sha256(apart.tobytes()).hexdigest(), code_sha256()]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
@@ -124,6 +125,42 @@ def ranking(store: ResultStore, *, flips: int = FLIPS, draws: int = DRAWS, seed:
                 made.standings[name] |= _standings(same, name, flips=flips, draws=draws, seed=seed)
             made.standings[name] |= own_standings
     return made
+
+
+def beating_constant(
+    store: ResultStore, results: Sequence[Result], *, flips: int = FLIPS, seed: int = 0
+) -> dict[str, bool | None]:
+    """Say which results of one dataset are significantly better than the training mean, by mean distance.
+
+    They are tested, and the tests corrected, as on a leaderboard of these results alone.
+
+    Parameters
+    ----------
+    store : ResultStore
+        Store of the results.
+    results : sequence of Result
+        Results of one dataset and set of folds.
+    flips, seed : int
+        As for :func:`ranking`.
+
+    Returns
+    -------
+    dict of str to (bool or None)
+        By signature; None for the training mean itself, and for all where it is missing. Results that would have no
+        rank are left out.
+    """
+    entries = []
+    for result in results:
+        if _leaks(result) is None:
+            # Damage is for the verification to report.
+            with suppress(PredictionsError):
+                entries.append(_sums(result, store))
+    same = _same_seconds(entries, {}) if entries else []
+    if not same:
+        return {}
+    shares = contributions(np.array([entry.scores["mean_distance"] for entry in same]), same[0].seconds)
+    beats = _beats_constant(same, shares, flips=flips, seed=seed)
+    return {entry.signature: each for entry, each in zip(same, beats, strict=True)}
 
 
 def _leaks(result: Result) -> str | None:

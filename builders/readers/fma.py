@@ -19,10 +19,10 @@ import polars as pl
 from ...cards.dataset import About
 from ...cards.render import markdown
 from ...errors import InputError
-from ...runtime.csv_files import find_separator, not_utf8
+from ...runtime.csv_files import find_separator
 from ...runtime.files import sha256_file
 from ...runtime.text import few
-from ..corpus import PretrainCorpus, as_problem, refuse
+from ..corpus import PretrainCorpus, reading_csv, refuse
 from ..folds import normalised
 from ..tree import files_below
 
@@ -169,38 +169,27 @@ def _tracks_path(metadata: Path, problems: list[str]) -> Path | None:
 def _read_tracks(path: Path, problems: list[str]) -> pl.DataFrame | None:
     """Read ``number, artist, album, title, licence, subset``; None if the file cannot be read."""
     wrong: list[str] = []
-    try:
-        separator = find_separator(path)
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            # Strict, so that an unclosed quote is an error and not a cell that contains the rest of the file.
-            lines = csv.reader(file, delimiter=separator, strict=True)
-            header = [[cell.strip() for cell in row] for row in islice(lines, 3)]
-            places = _places(path, header, problems)
-            if places is None:
-                return None
-            rows = []
-            for row in lines:
-                if len(row) == len(header[0]):
-                    rows.append([row[place].strip() for place in places.values()])
-                elif row:
-                    # With a surplus comma, each column would get the text of another one.
-                    wrong.append(f"{len(row)} in the row that ends in line {lines.line_num}")
-    except InputError as error:
-        problems.append(as_problem(error))
-        return None
-    except UnicodeDecodeError as error:
-        problems.append(as_problem(not_utf8(path, error)))
-        return None
-    except (OSError, csv.Error) as error:
-        problems.append(f"{path}: not readable as CSV ({error})")
-        return None
-    if wrong:
+    with reading_csv(path, problems), path.open(encoding="utf-8-sig", newline="") as file:
+        # Strict, so that an unclosed quote is an error and not a cell that contains the rest of the file.
+        lines = csv.reader(file, delimiter=find_separator(path), strict=True)
+        header = [[cell.strip() for cell in row] for row in islice(lines, 3)]
+        places = _places(path, header, problems)
+        if places is None:
+            return None
+        rows = []
+        for row in lines:
+            if len(row) == len(header[0]):
+                rows.append([row[place].strip() for place in places.values()])
+            elif row:
+                # With a surplus comma, each column would get the text of another one.
+                wrong.append(f"{len(row)} in the row that ends in line {lines.line_num}")
+        if not wrong:
+            return _checked(path, pl.DataFrame(rows, schema=dict.fromkeys(places, pl.String), orient="row"), problems)
         problems.append(
             f"{path}: rows whose number of cells is not the {len(header[0])} of the header: {few(wrong, 3)}; expected "
             "the file as published"
         )
-        return None
-    return _checked(path, pl.DataFrame(rows, schema=dict.fromkeys(places, pl.String), orient="row"), problems)
+    return None
 
 
 def _places(path: Path, header: list[list[str]], problems: list[str]) -> dict[str, int] | None:

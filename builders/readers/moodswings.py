@@ -19,7 +19,7 @@ from ...errors import InputError
 from ...runtime.csv_files import check_not_pointer
 from ...runtime.files import sha256_file
 from ..audio_files import find_audio
-from ..corpus import About, LabelledCorpus
+from ..corpus import About, LabelledCorpus, annotation_table
 from .mat_file import read_mat
 
 FIELDS = ("artist", "album", "song", "songid", "userid", "time", "valence", "arousal")
@@ -197,33 +197,15 @@ def load(labels: Path, audio: Path | None, config: MoodSwingsConfig) -> Labelled
         clips, problems = find_audio(clips, audio)
     return LabelledCorpus(
         clips=clips,
-        annotations=_annotations(entries, config.scale),
+        annotations=annotation_table(
+            (entry["songid"], trace, str(int(user)), entry["times"] - entry["times"][0] + 1, *ratings / config.scale)
+            for entry in entries
+            for trace, user in enumerate(entry["users"])
+            for ratings in [np.array([entry["arousal"][trace], entry["valence"][trace]])]
+        ),
         about=ABOUT,
         source={"type": "moodswings", "file": labels.name, "sha256": sha256_file(labels)},
         audio_folder=audio,
         problems=problems,
         settings=asdict(config),
-    )
-
-
-def _annotations(entries: list[dict[str, Any]], scale: float) -> pl.DataFrame:
-    columns: dict[str, list[Any]] = {name: [] for name in ("clip_id", "trace", "annotator_id")}
-    times, arousal, valence = [], [], []
-    for entry in entries:
-        traces = len(entry["users"])
-        columns["clip_id"] += [entry["songid"]] * (traces * SECONDS)
-        columns["trace"] += np.repeat(np.arange(traces), SECONDS).tolist()
-        columns["annotator_id"] += [str(int(user)) for user in np.repeat(entry["users"], SECONDS)]
-        times.append(np.tile(entry["times"] - entry["times"][0] + 1, traces))
-        arousal.append(entry["arousal"].ravel() / scale)
-        valence.append(entry["valence"].ravel() / scale)
-    return pl.DataFrame(
-        {
-            "clip_id": columns["clip_id"],
-            "trace": pl.Series(columns["trace"], dtype=pl.Int32),
-            "annotator_id": columns["annotator_id"],
-            "time": np.concatenate(times),
-            "arousal": np.concatenate(arousal),
-            "valence": np.concatenate(valence),
-        }
     )

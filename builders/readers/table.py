@@ -18,7 +18,7 @@ from ...errors import AudioError, InputError
 from ...runtime.csv_files import read_csv
 from ...runtime.files import sha256_file
 from ..audio_files import audio_duration
-from ..corpus import LabelledCorpus
+from ..corpus import ANNOTATIONS, LabelledCorpus
 
 ABOUT = About(
     title="Own corpus",
@@ -240,15 +240,7 @@ def _annotations(facts: pl.DataFrame, ratings: pl.DataFrame) -> pl.DataFrame:
         rows += [
             (clip, traces[clip, annotator], annotator, float(time), row["arousal"], row["valence"]) for time in times
         ]
-    schema = {
-        "clip_id": pl.String,
-        "trace": pl.Int32,
-        "annotator_id": pl.String,
-        "time": pl.Float64,
-        "arousal": pl.Float64,
-        "valence": pl.Float64,
-    }
-    table = pl.DataFrame(rows, schema=schema, orient="row")
+    table = pl.DataFrame(rows, schema=ANNOTATIONS, orient="row")
     return table.sort(
         pl.col("clip_id").replace_strict(order, return_dtype=pl.Int64), "trace", "time", maintain_order=True
     )

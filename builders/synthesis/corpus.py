@@ -17,7 +17,7 @@ from ...cards.dataset import About
 from ...cards.render import fill
 from ...runtime.executor import ordered_map
 from ...runtime.files import replacing
-from ..corpus import LabelledCorpus, PretrainCorpus, Render
+from ..corpus import LabelledCorpus, PretrainCorpus, Render, annotation_table
 from . import (
     REAL_LABEL_STATISTICS,
     ClipPlan,
@@ -77,34 +77,22 @@ def _renderer(plans: Sequence[ClipPlan], sample_rate: int, description: str) -> 
 def load(config: SynthesisConfig) -> LabelledCorpus:
     """Plan the labelled corpus, and simulate its ratings."""
     plans = plan_labelled(config)
-    columns: dict[str, list[object]] = {name: [] for name in ("clip_id", "trace", "annotator_id")}
-    times, arousal, valence = [], [], []
-    for plan in plans:
-        for number, trace in enumerate(simulate_workers(plan, config)):
-            count = len(trace.arousal)
-            columns["clip_id"] += [plan.clip_id] * count
-            columns["trace"] += [number] * count
-            columns["annotator_id"] += [str(trace.annotator_id)] * count
-            times.append(np.arange(1.0, count + 1))
-            arousal.append(trace.arousal)
-            valence.append(trace.valence)
-    annotations = pl.DataFrame(
-        {
-            "clip_id": pl.Series(columns["clip_id"], dtype=pl.String),
-            "trace": pl.Series(columns["trace"], dtype=pl.Int32),
-            "annotator_id": pl.Series(columns["annotator_id"], dtype=pl.String),
-            "time": np.concatenate(times),
-            "arousal": np.concatenate(arousal),
-            "valence": np.concatenate(valence),
-        }
+    annotations = annotation_table(
+        (
+            plan.clip_id,
+            number,
+            str(each.annotator_id),
+            np.arange(1.0, len(each.arousal) + 1),
+            each.arousal,
+            each.valence,
+        )
+        for plan in plans
+        for number, each in enumerate(simulate_workers(plan, config))
     )
-    found = label_statistics(
-        clip=annotations["clip_id"].to_numpy(),
-        trace=annotations["trace"].to_numpy(),
-        second=annotations["time"].to_numpy(),
-        arousal=annotations["arousal"].to_numpy(),
-        valence=annotations["valence"].to_numpy(),
+    clip, trace, second, arousal, valence = (
+        annotations[name].to_numpy() for name in ("clip_id", "trace", "time", "arousal", "valence")
     )
+    found = label_statistics(clip=clip, trace=trace, second=second, arousal=arousal, valence=valence)
     return LabelledCorpus(
         clips=pl.DataFrame(
             {

@@ -1,4 +1,4 @@
-"""What tests of results share: small runs on labels alone, and a Hub on loopback with a process that talks to it."""
+"""Shared fixtures: small runs on labels alone, and a Hub on loopback with a process that talks to it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from emobench.builders.synthesis import corpus as synthetic
 
 @pytest.fixture(scope="session")
 def finished_run(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
-    """A folder with ``data/tiny`` and ``results/tiny@1.0.0``, whose rows are constant, oracle and file:mine.csv."""
+    """A folder with ``data/tiny`` and ``results/tiny@1.0.0``, whose entries are constant, oracle and file:mine.csv."""
     folder = tmp_path_factory.mktemp("finished")
     dataset = folder / "data" / "tiny"
     labelled.build(
@@ -87,7 +87,7 @@ def rated(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Exec
 
 @pytest.fixture(scope="session")
 def ran(rated: Path, tmp_path_factory: pytest.TempPathFactory, pool: Executor) -> Path:
-    """Results of features that know the targets well, a little, and not at all, and of one that is another twice."""
+    """Results of features that follow the targets closely, a little and not at all, and of one that repeats another."""
     folder = tmp_path_factory.mktemp("ran")
     task = load_task(labelled.load(rated))
     means = np.array([task.targets[task.clip_index == song, :2].mean(axis=0) for song in range(len(task.clips))])
@@ -122,7 +122,7 @@ def _load(name: str) -> Any:
 
 @dataclass(frozen=True)
 class Ran:
-    """What a command said and gave."""
+    """Output and exit status of a command."""
 
     status: int
     out: str
@@ -131,7 +131,7 @@ class Ran:
 
 
 class User:
-    """A user of the Hub, ann, with her token; her commands run in one process that stays."""
+    """The user ann of the Hub with her token; her commands run in one long-lived process."""
 
     def __init__(self, hub: Any, home: Path) -> None:
         self.hub = hub
@@ -167,13 +167,13 @@ class User:
         return self._ask(arguments=[str(argument) for argument in arguments], env=env)
 
     def python(self, code: str) -> Any:
-        """The name ``value`` after these lines."""
+        """Return the variable ``value`` after running these lines."""
         ran = self._ask(python=code, env={})
         assert ran.status == 0, ran.err
         return ran.value
 
     def alone(self, *arguments: object, **env: str) -> subprocess.Popen[str]:
-        """A command in a process of its own."""
+        """Run a command in a separate process."""
         return subprocess.Popen(
             [sys.executable, "-m", "emobench", *map(str, arguments)],
             stdout=subprocess.PIPE,
@@ -184,7 +184,7 @@ class User:
         )
 
     def asked(self, *methods: str) -> list[str]:
-        """Paths of the requests since the last time, of some methods; checks of cards ask nothing of a repository."""
+        """Return the paths of requests of some methods since the last call, without checks of cards."""
         found = [path for method, path in self.hub.log if method in methods and path != "/api/validate-yaml"]
         self.hub.log.clear()
         return found
@@ -192,7 +192,7 @@ class User:
 
 @pytest.fixture(scope="session")
 def ann(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
-    """The user, before an empty Hub."""
+    """The user, with an empty Hub."""
     server = _load("hub_server")
     with server.serving() as hub:
         hub.tokens[TOKEN] = "ann"
@@ -208,7 +208,7 @@ def ann(tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
 
 @pytest.fixture(autouse=True)
 def in_order(request: pytest.FixtureRequest) -> Iterator[None]:
-    """A Hub that works, and remembers no request, before each test."""
+    """Reset the failures and the log of the Hub before each test."""
     if "ann" in request.fixturenames:
         user = request.getfixturevalue("ann")
         user.hub.failures.clear()
@@ -220,7 +220,7 @@ def in_order(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def failure() -> Callable[..., Any]:
-    """Makes a failure of the Hub: method, pattern of the path, status, times, late."""
+    """Return a function that adds a failure: method, pattern of the path, status, times, late."""
     return _load("hub_server").Failure if "hub_server" not in sys.modules else sys.modules["hub_server"].Failure
 
 

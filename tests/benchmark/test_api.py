@@ -1,4 +1,4 @@
-"""The Python API: what the contract's example does, and what wrong use says."""
+"""The Python API: a session as in the documentation, and the errors of wrong use."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_session(dataset: Any, tmp_path: Path) -> None:
     assert table.index.columns == ["clip_id", "time"]
     results = eb.run(dataset, ["mfcc", Level(), table], regressors=["ridge"], out=tmp_path / "results")
     assert [result.name for result in results] == ["mfcc|ridge", "level|ridge", "chroma|ridge", "constant", "oracle"]
-    # Values that were extracted before give what the feature itself gives.
+    # Extracted values give the same scores as the feature itself.
     (again,) = [
         each
         for each in eb.run(dataset, "chroma", regressors=["ridge"], out=tmp_path / "again")

@@ -1,4 +1,4 @@
-"""A folder of results checked as a whole: names, duplicates, strays, and one line a file."""
+"""Checks of a folder of results: names, duplicates, unexpected files, and one line per file."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def _wrong(found: Collection) -> list[str]:
     return [*failures, *found.strays]
 
 
-def test_a_folder_that_is_well(results: Path, finished_run: Path) -> None:
+def test_a_valid_folder(results: Path, finished_run: Path) -> None:
     found = _check(results, finished_run / "data")
     assert found.ok
     assert len(found.reports) == 3
     assert all(check.done for report in found.reports for check in report.checks)
-    # What a repository has beside the results is no concern.
+    # Other files of a repository are ignored.
     (results / "README.md").write_text("mine")
     (results / ".gitattributes").write_text("*.parquet")
     (results / ".github" / "workflows").mkdir(parents=True)
@@ -54,7 +54,7 @@ def test_a_folder_that_is_well(results: Path, finished_run: Path) -> None:
     assert skipped == {"dataset", "targets and folds"}
 
 
-def test_strays_are_named(results: Path, row: GetRow, finished_run: Path) -> None:
+def test_unexpected_files_are_named(results: Path, row: GetRow, finished_run: Path) -> None:
     folder = results / "tiny@1.0.0"
     strays = [results / "top.json", results / "top.parquet", folder / "alone.parquet", folder / "notes.txt"]
     strays += [folder / ".mine.json.1234.tmp"]
@@ -109,7 +109,7 @@ def test_the_same_entry_twice(results: Path, row: GetRow) -> None:
     assert not any("duplicates" in line for line in _wrong(_check(results)))
 
 
-def test_every_wrong_file_is_named_and_the_rest_checked(
+def test_every_invalid_file_is_named_and_the_others_are_checked(
     results: Path, row: GetRow, finished_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("EMOBENCH_DATA", str(finished_run / "data"))

@@ -1,4 +1,4 @@
-"""Two results side by side: differences by hand, what cannot be compared, what was named wrongly."""
+"""Comparison of two results: differences by hand, results that cannot be compared, and wrong names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from typer.testing import CliRunner
 
 @pytest.fixture
 def results(ran: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
+    """A copy of the results that a test may change."""
     return Path(shutil.copytree(ran, tmp_path / "results"))
 
 
@@ -60,7 +60,7 @@ def test_difference_interval_and_p(ran: Path) -> None:
     for name, score in found.scores.items():
         assert (score.p is None) == (name not in ("mean_distance", "kl_divergence"))
         if score.first.mean is None:
-            # Features that do not change within a clip have no correlation there.
+            # Predictions that are constant within a clip have no correlation there.
             assert name.startswith("pearson")
             assert (score.difference, score.ci95) == (None, None)
             continue
@@ -68,7 +68,7 @@ def test_difference_interval_and_p(ran: Path) -> None:
         assert low <= score.difference <= high, name
 
 
-def test_turned_round_it_says_the_same(ran: Path) -> None:
+def test_the_order_of_the_results_only_changes_signs(ran: Path) -> None:
     paths = [find(name, ran) for name in ("good", "alike")]
     one, other = compare(*paths), compare(*reversed(paths))
     for name in (name for name in metrics.names() if one.scores[name].difference is not None):
@@ -146,7 +146,7 @@ def test_scores_that_cannot_be_compared(ran: Path, results: Path, what: str) -> 
     for score in found.scores.values():
         assert (score.difference, score.ci95, score.p) == (None, None, None)
     assert found.scores["mean_distance"].first.mean > 0
-    # The other differences are told all the same.
+    # The other differences are still listed.
     assert any(each.key == "features" for each in found.differences)
     ran_command = CliRunner().invoke(app, ["compare", str(one), str(other)])
     assert ran_command.exit_code == 1
@@ -200,7 +200,7 @@ def test_wrong_names(ran: Path, tmp_path: Path) -> None:
         ("[]", "expected a JSON object"),
     ],
 )
-def test_a_file_that_is_no_result(ran: Path, tmp_path: Path, content: str, message: str) -> None:
+def test_a_file_that_is_not_a_result(ran: Path, tmp_path: Path, content: str, message: str) -> None:
     wrong = tmp_path / "wrong.json"
     wrong.write_text(content)
     with pytest.raises(InputError, match=message):
@@ -217,7 +217,7 @@ def test_an_older_schema_is_refused(ran: Path, results: Path) -> None:
         compare(find("good", ran), other)
 
 
-def test_paired_interval_is_narrower_than_the_scores_are_wide(ran: Path) -> None:
+def test_paired_interval_is_narrower_than_those_of_the_scores(ran: Path) -> None:
     found = compare(find("noise", ran), find("again", ran))
     distance = found.scores["mean_distance"]
     assert np.allclose([distance.difference, *distance.ci95], 0, atol=1e-12)

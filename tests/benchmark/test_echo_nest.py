@@ -1,4 +1,4 @@
-"""Echo Nest timbre in a run: files by track id and beside the audio, the clip's place in its song, what is missing."""
+"""Echo Nest timbre in a run: files by track id and beside the audio, position of clips in songs, missing files."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from typer.testing import CliRunner
 
 CLIPS = 12
 SECONDS = 5
-# The table of the real files, with the columns that matter to nobody here left out.
+# The table of the real files, without the columns that are not used.
 ANALYSIS = np.dtype([("analysis_sample_rate", "<i4"), ("duration", "<f8"), ("tempo", "<f8"), ("track_id", "S32")])
 
 
@@ -33,7 +33,7 @@ def _track(number: int) -> str:
 
 
 def _write(path: Path, number: int, *, track: str | None = None, duration: float = 200.0) -> Path:
-    """A song whose first coefficient is 1000 times its number, plus the second at which a segment of 0.5 s begins."""
+    """Write a song whose first coefficient is 1000 times its number plus the start of each 0.5 s segment."""
     path.parent.mkdir(parents=True, exist_ok=True)
     starts = np.arange(0, duration, 0.5)
     timbre = np.random.default_rng(number).normal(size=(len(starts), 12))
@@ -48,7 +48,7 @@ def _write(path: Path, number: int, *, track: str | None = None, duration: float
 
 
 def _corpus(make_corpus: Any) -> Any:
-    """Even clips carry their track as song_id, odd ones as clip_id; each begins 10 s later in its song."""
+    """Make a corpus: even clips have their track as song_id, odd ones as clip_id; each starts 10 s after the last."""
     corpus = make_corpus([1] * CLIPS, seconds=SECONDS)
     names = {f"c{number:03}": _track(number) if number % 2 else f"c{number:03}" for number in range(CLIPS)}
     songs = [f"song {number}" if number % 2 else _track(number) for number in range(CLIPS)]
@@ -75,7 +75,7 @@ def task(dataset: Path) -> Task:
 
 @pytest.fixture
 def msd(tmp_path: Path) -> Path:
-    """Track files, the first half flat and the others in folders by the letters of their ids."""
+    """Track files, half of them in one folder and the others in folders by the letters of their ids."""
     folder = tmp_path / "msd"
     for number in range(CLIPS):
         track = _track(number)
@@ -100,19 +100,19 @@ def test_the_track_of_a_clip() -> None:
 def test_seconds_of_the_clip_in_its_song(task: Task, msd: Path) -> None:
     found = echo_nest(task, None, msd)
     assert (found.values.shape, found.by_track) == ((CLIPS * SECONDS, 12), CLIPS)
-    # Segments of half a second at t and t + 0.5 fill the second from t on.
+    # Segments of half a second at t and t + 0.5 cover the second that starts at t.
     numbers = [int((track_of(row) or "")[-7:], 16) for row in task.dataset.clips.iter_rows(named=True)]
     expected = [1000 * number + 10 * number + second + 0.25 for number in numbers for second in range(SECONDS)]
     np.testing.assert_allclose(found.values[:, 0], expected)
 
 
-def test_files_beside_the_audio_fill_what_the_folder_lacks(task: Task, msd: Path, tmp_path: Path) -> None:
+def test_files_beside_the_audio_supply_missing_tracks(task: Task, msd: Path, tmp_path: Path) -> None:
     whole = echo_nest(task, None, msd)
     beside = tmp_path / "audio"
     beside.mkdir()
     (msd / f"{_track(2)}.h5").rename(beside / "c002.h5")
     (msd / f"{_track(3)}.h5").rename(beside / f"{_track(3)}.h5")
-    # Of another content: the folder that was asked for goes first.
+    # Other content: the folder that was named takes precedence.
     _write(beside / "c004.h5", 11)
     mixed = echo_nest(task, beside, msd)
     np.testing.assert_array_equal(mixed.values, whole.values)
@@ -171,7 +171,7 @@ def test_wrong_track_files(task: Task, msd: Path) -> None:
     _write(path, 4, track=_track(5))
     with pytest.raises(InputError, match=rf"{path.name}: holds track {_track(5)}; expected that of its name"):
         echo_nest(task, None, msd)
-    # Clip 4 lies from 40 to 45 s; a second of difference is allowed.
+    # Clip 4 spans 40 to 45 s; a second of difference is allowed.
     echo_nest(task, None, _write(path, 4, duration=44.1).parent)
     _write(path, 4, duration=43.9)
     with pytest.raises(InputError, match=r"a song of 43\.9 s; clip c004 is said to lie from 40 to 45 s"):

@@ -1,4 +1,4 @@
-"""Feature files: both forms, with and without time, and everything that may be wrong with one."""
+"""Feature files: both formats, with and without time, and invalid files."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ def task() -> Task:
 
 
 def _value(clip: str, second: float = 0) -> list[float]:
-    """A vector that tells whose it is."""
+    """Return a vector that identifies its clip and second."""
     return [int(clip) / 8, -second, 1e-3 * int(clip) + second]
 
 
 def _lines(timed: bool) -> list[str]:
-    """Rows of a CSV file, from the last to the first."""
+    """Return the rows of a CSV file in reverse order."""
     if timed:
         return [",".join([clip, str(second), *map(repr, _value(clip, second))]) for clip, second in reversed(ROWS)]
     return [",".join([clip, *map(repr, _value(clip))]) for clip in reversed(CLIPS)]
@@ -71,7 +71,7 @@ def _frame(timed: bool) -> pl.DataFrame:
     return frame if timed else frame.drop("time").unique()
 
 
-# What is read
+# Valid files
 
 
 @pytest.mark.parametrize("timed", [True, False])
@@ -108,9 +108,9 @@ def test_the_real_file(real_data: Path) -> None:
         folds=[],
     )
     found = read_features(path, task)
-    wanted = np.repeat([[float(cell) for cell in cells[1:]] for cells in lines[::-1]], 2, axis=0)
+    expected = np.repeat([[float(cell) for cell in cells[1:]] for cells in lines[::-1]], 2, axis=0)
     assert found.shape == (2 * len(clips), 12)
-    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(found, expected)
 
 
 def test_columns_in_any_order(tmp_path: Path, task: Task) -> None:
@@ -121,12 +121,12 @@ def test_columns_in_any_order(tmp_path: Path, task: Task) -> None:
     np.testing.assert_array_equal(read_features(_csv(tmp_path, *lines), task), _wanted(True)[:, [1, 0]])
 
 
-def test_other_clips_and_seconds_are_passed_over(tmp_path: Path, task: Task) -> None:
+def test_other_clips_and_seconds_are_ignored(tmp_path: Path, task: Task) -> None:
     lines = [_header(True), "999,1,0,0,0", *_lines(True), "7,3,0,0,0", "305,1,0,0,0", "0011,1,0,0,0"]
     np.testing.assert_array_equal(read_features(_csv(tmp_path, *lines), task), _wanted(True))
 
 
-def test_spreadsheets_habits(tmp_path: Path, task: Task) -> None:
+def test_csv_of_spreadsheets(tmp_path: Path, task: Task) -> None:
     path = tmp_path / "features.csv"
     quoted = [",".join(f'"{cell}"' for cell in line.split(",")) for line in [_header(True), *_lines(True)]]
     path.write_bytes(b"\xef\xbb\xbf" + "\r\n".join(quoted).encode() + b"\r\n\r\n")
@@ -139,7 +139,7 @@ def test_spaces_around_names_and_numbers(tmp_path: Path, task: Task) -> None:
 
 
 def test_a_table_whose_columns_are_numbered(tmp_path: Path, task: Task) -> None:
-    # As pandas writes a matrix.
+    # As pandas writes a matrix
     lines = ["clip_id,0,1,2", *_lines(False)]
     np.testing.assert_array_equal(read_features(_csv(tmp_path, *lines), task), _wanted(False))
 
@@ -164,7 +164,7 @@ def test_float_precision_survives(tmp_path: Path, task: Task) -> None:
     assert (found == number).all()
 
 
-# What is refused. Every message names the file; most name the line and what was expected.
+# Invalid files. Every message names the file; most name the line and what was expected.
 
 
 def _refused(path: Path, task: Task, *parts: str) -> None:
@@ -256,39 +256,39 @@ def test_ragged_rows(tmp_path: Path, task: Task, line: str, headed: bool) -> Non
     _refused(_csv(tmp_path, *lines), task, f"line {number} has {columns} columns", "expected 4")
 
 
-def test_clips_that_are_lacking(tmp_path: Path, task: Task) -> None:
+def test_missing_clips(tmp_path: Path, task: Task) -> None:
     lines = [line for line in _lines(False) if not line.startswith(("7,", "11,"))]
     _refused(_csv(tmp_path, _header(False), *lines), task, "lacks 2 of the dataset's 3 clips", "11, 7", "expected")
 
 
-def test_a_second_that_is_lacking(tmp_path: Path, task: Task) -> None:
+def test_a_missing_second(tmp_path: Path, task: Task) -> None:
     lines = [line for line in _lines(True) if not line.startswith("305,6,")]
     _refused(_csv(tmp_path, _header(True), *lines), task, "clip 305", "lacks second 6", "expected 4, 5, 6, 7")
     frame = _frame(True).filter((pl.col("clip_id") != "7") | (pl.col("time") != 1))
     _refused(_parquet(tmp_path, frame), task, "clip 7", "lacks second 1", "expected 1, 2")
 
 
-def test_times_that_miss_the_seconds(tmp_path: Path, task: Task) -> None:
+def test_times_that_are_not_the_ends_of_seconds(tmp_path: Path, task: Task) -> None:
     frame = _frame(True).with_columns(pl.col("time") - 0.5)
     _refused(_parquet(tmp_path, frame), task, "clip 11", "lacks second 1")
 
 
-def test_a_clip_that_stands_twice(tmp_path: Path, task: Task) -> None:
+def test_a_clip_that_occurs_twice(tmp_path: Path, task: Task) -> None:
     lines = _lines(False)
     _refused(_csv(tmp_path, _header(False), *lines, lines[0]), task, "line 5", "clip 305", "twice", "line 2")
-    # With and without .mat it is the same clip.
+    # Names with and without .mat denote the same clip.
     _refused(_csv(tmp_path, *lines, lines[1].replace(",", ".mat,", 1)), task, "line 4", "clip 7", "twice", "line 2")
 
 
-def test_a_second_that_stands_twice(tmp_path: Path, task: Task) -> None:
+def test_a_second_that_occurs_twice(tmp_path: Path, task: Task) -> None:
     lines = _lines(True)
     _refused(_csv(tmp_path, _header(True), *lines, lines[-1]), task, "line 11", "clip 11 at 1 s", "twice", "line 10")
     frame = _frame(True)
     _refused(_parquet(tmp_path, pl.concat([frame, frame[3:4]])), task, "line 10", "twice", "line 4")
 
 
-def test_a_timed_file_read_as_one_vector_a_clip(tmp_path: Path, task: Task) -> None:
-    # "second" is no name of the contract: then it is a feature, and clips stand many times.
+def test_a_file_with_times_read_as_one_vector_per_clip(tmp_path: Path, task: Task) -> None:
+    # "second" is not the name of the time column, so it is a feature and clips occur repeatedly.
     lines = [_header(True).replace("time", "second"), *_lines(True)]
     _refused(_csv(tmp_path, *lines), task, "twice")
 
@@ -309,7 +309,7 @@ def test_truncated_parquet(tmp_path: Path, task: Task) -> None:
 
 
 @pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"clip_id,\xe9\n11,1\n", b"PAR1\x00\x00\x80\x81"])
-def test_csv_that_is_no_utf_8(tmp_path: Path, task: Task, content: bytes) -> None:
+def test_csv_that_is_not_utf_8(tmp_path: Path, task: Task, content: bytes) -> None:
     path = tmp_path / "features.csv"
     path.write_bytes(content)
     _refused(path, task, "not readable as CSV")
@@ -320,7 +320,7 @@ def test_parquet_of_lists(tmp_path: Path, task: Task) -> None:
     _refused(_parquet(tmp_path, frame), task, "features", "expected numbers")
 
 
-def test_parquet_of_truths(tmp_path: Path, task: Task) -> None:
+def test_parquet_of_booleans(tmp_path: Path, task: Task) -> None:
     frame = pl.DataFrame({"clip_id": list(CLIPS), "loud": [True, False, True]})
     _refused(_parquet(tmp_path, frame), task, "loud", "expected numbers")
 
@@ -340,6 +340,6 @@ def test_blank_lines_do_not_shift_the_line_number(tmp_path: Path, task: Task) ->
     _refused(_csv(tmp_path, _header(False), lines[0], "", "7,1.0,x,2.0", lines[2]), task, "line 4", "'x'")
 
 
-def test_underscores_are_no_part_of_a_number(tmp_path: Path, task: Task) -> None:
+def test_underscores_are_not_part_of_a_number(tmp_path: Path, task: Task) -> None:
     lines = _lines(False)
     _refused(_csv(tmp_path, _header(False), lines[0], "7,1_0,2,2.0", lines[2]), task, "line 3", "1_0")

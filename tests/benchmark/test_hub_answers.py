@@ -1,4 +1,4 @@
-"""A Hub that does not answer, limits the rate of requests, answers what nobody expects, or moves its tags."""
+"""A Hub that does not answer, limits the rate of requests, gives unexpected answers, or has moved tags."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Tiny = Callable[..., Path]
 
 
 def _line(ran: Any, status: int) -> str:
-    """The one line of a failure."""
+    """Return the single line of an error."""
     assert ran.status == status, ran.err
     assert ran.err.startswith("emobench: ")
     assert len(ran.err.splitlines()) == 1, ran.err
@@ -52,7 +52,7 @@ def test_a_server_that_never_answers(ann: Any, tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize("stuck", ["/refs$", "/preupload/", "/storage/", "/commit/main$", "/tag/"])
-def test_it_stops_answering_on_the_way(ann: Any, tiny: Tiny, stuck: str) -> None:
+def test_a_server_that_stops_answering(ann: Any, tiny: Tiny, stuck: str) -> None:
     name, folder, released = f"ann/stuck{stuck.strip('/$')[:3]}", tiny(seed=20 + len(stuck)), threading.Event()
 
     def hold(method: str, path: str) -> None:
@@ -129,7 +129,7 @@ def test_a_rate_limit_while_reading(ann: Any, tiny: Tiny, failure: Any) -> None:
     assert "the rate limit is reached (HTTP 429); rerun the command in 11 minutes" in line
 
 
-def test_how_long_to_wait() -> None:
+def test_waiting_times() -> None:
     assert retry_after({"Retry-After": "7"}) == 7
     assert retry_after({"RateLimit": '"api";r=0;t=55'}) == 56
     assert retry_after({"RateLimit": '"api";r=3;t=55'}) is None
@@ -217,7 +217,7 @@ def test_a_download_that_lacks_a_header(ann: Any, tiny: Tiny, field: str) -> Non
     assert "was not understood" in line
 
 
-def test_a_tag_that_was_moved_is_told_to_readers(ann: Any, tiny: Tiny) -> None:
+def test_a_moved_tag_is_reported_to_readers(ann: Any, tiny: Tiny) -> None:
     assert ann.run("publish", "dataset", tiny(seed=60), "ann/moved").status == 0
     named = ("run", "-f", "constant", "--dataset", "hf://ann/moved@v1.0.0", "--json", "--out", "moved")
     first = ann.run(*named)
@@ -232,13 +232,13 @@ def test_a_tag_that_was_moved_is_told_to_readers(ann: Any, tiny: Tiny) -> None:
     assert new in ran.err
     assert len(ran.err.splitlines()) == 1
     assert f'"commit": "{new}"' in ran.out
-    # A branch moves as it should.
+    # A branch may move.
     assert ann.run("run", "-f", "constant", "--dataset", "hf://ann/moved@main").status == 0
     ann.hub.add(repo, {"LICENSE": b"a third one"})
     assert ann.run("run", "-f", "constant", "--dataset", "hf://ann/moved@main").err == ""
 
 
-def test_a_tag_that_was_moved_is_told_to_its_publisher(ann: Any, tiny: Tiny) -> None:
+def test_a_moved_tag_is_reported_to_its_publisher(ann: Any, tiny: Tiny) -> None:
     folder = tiny(seed=61)
     assert ann.run("publish", "dataset", folder, "ann/movedtag").status == 0
     repo = ann.hub.repos["dataset", "ann/movedtag"]
@@ -247,7 +247,7 @@ def test_a_tag_that_was_moved_is_told_to_its_publisher(ann: Any, tiny: Tiny) -> 
     ran = ann.run("publish", "dataset", folder, "ann/movedtag")
     assert ran.status == 0
     assert f"warning: the tag v1.0.0 has been moved from commit {old[:12]} to {new[:12]}" in ran.out
-    # On other content it is refused, also where no tag is asked for.
+    # On other content it is refused, even if no tag is requested.
     repo.tags["v1.0.0"] = ann.hub.add(repo, {"manifest.json": b"{}"})
     for options in ((), ("--no-tag",), ("--create-pr",)):
         line = _line(ann.run("publish", "dataset", folder, "ann/movedtag", *options), 2)

@@ -1,4 +1,4 @@
-"""Pictures of the models of a folder: ``emobench list models --plot``."""
+"""Plots of the models of a folder: ``emobench list models --plot``."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from safetensors.numpy import save_file
 
 
 def _write_model(folder: Path, domain: str, dims: int) -> None:
-    """A model's folder as the contract has it, of one layer of 6 units."""
+    """Write the folder of a model with one layer of 6 units."""
     draw = np.random.default_rng(0)
     folder.mkdir(parents=True)
     tensors = {"mean": np.zeros(dims), "scale": np.ones(dims)}
@@ -39,7 +39,7 @@ def _write_model(folder: Path, domain: str, dims: int) -> None:
 
 @pytest.fixture
 def models(tmp_path: Path) -> Path:
-    """Three models, and three folders that are none."""
+    """Three models, and three folders that are not models."""
     folder = tmp_path / "models"
     for domain, dims in (("pitch", 192), ("pitch2d", 384), ("rhythm", 80)):
         _write_model(folder / f"{domain}-good", domain, dims)
@@ -61,7 +61,7 @@ def test_every_model_is_drawn_and_the_others_are_named(models: Path, tmp_path: P
     for name, problem in zip(("cut", "empty", "misfit"), drawn.problems, strict=True):
         assert problem.startswith(f"{models / name}: ")
         assert "\n" not in problem
-    # Nothing is left of a model of which only one picture could be drawn.
+    # No picture remains of a model of which only one could be drawn.
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == NAMES
 
 
@@ -96,11 +96,11 @@ def test_the_command_says_where_the_pictures_are(models: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [(("features", "--plot"), "only models can be drawn"), (("models", "here"), "a folder is used with --plot")],
 )
-def test_wrong_usage_is_told(arguments: tuple[str, ...], told: str, tmp_path: Path) -> None:
+def test_wrong_usage(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
     ran = _list(*arguments, cwd=tmp_path)
     assert ran.returncode == 2
-    assert told in ran.stderr
+    assert message in ran.stderr
     assert len(ran.stderr.splitlines()) == 1

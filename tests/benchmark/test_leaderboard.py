@@ -1,4 +1,4 @@
-"""Tables in every form: the same numbers, escaped names, datasets apart."""
+"""Tables in every format: the same numbers, escaped names, separate datasets."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def _write(folder: Path, *results: dict[str, Any]) -> Path:
     return folder
 
 
-def test_every_form_has_the_same_numbers(tmp_path: Path) -> None:
+def test_every_format_has_the_same_numbers(tmp_path: Path) -> None:
     folder = _write(tmp_path, plain(), plain(features="rhythm+pitch", layer=2, phase="fine-tuned", dims=50))
     tables = load(folder).tables
     assert "| MFCC | – | 0.140 ± 0.004 | – | 0.642 ± 0.004 |" in rendered(tables, "markdown")
@@ -70,13 +70,13 @@ def test_folds_never_share_a_table(tmp_path: Path) -> None:
     assert all(len(table.rows) == 1 for table in tables)
 
 
-def test_the_latest_of_a_row_stands(tmp_path: Path) -> None:
+def test_the_latest_result_of_an_entry_is_shown(tmp_path: Path) -> None:
     later = plain(created="2026-02-01T00:00:00+00:00", signature="abcdefabcdef")
     tables = load(_write(tmp_path, later, plain())).tables
     assert [record["signature"] for record in tables[0].records] == ["abcdefabcdef"]
 
 
-def test_files_that_are_no_results_are_named(tmp_path: Path) -> None:
+def test_files_that_are_not_results_are_named(tmp_path: Path) -> None:
     folder = _write(tmp_path, plain(), plain(schema=0), {"dataset": {"name": "d", "version": "1.0.0"}})
     (folder / "d@1.0.0" / "cut.json").write_text('{"schema": 1,')
     board = load(folder)
@@ -106,7 +106,7 @@ def test_names_that_lead_out_of_the_folder(tmp_path: Path, changes: dict[str, st
     assert all(path.parent == tmp_path / "out" for path in save(tables, "csv", f"{tmp_path}/out/"))
 
 
-def test_saved_as_one_file_or_one_a_table(tmp_path: Path) -> None:
+def test_saved_as_one_file_or_one_per_table(tmp_path: Path) -> None:
     folder = _write(tmp_path / "results", plain(), plain(features="rhythm", layer=0, phase="fine-tuned"))
     tables = load(folder).tables
     assert save(tables, "markdown", str(tmp_path / "all.md")) == [tmp_path / "all.md"]
@@ -123,7 +123,7 @@ def test_no_results_yet(tmp_path: Path) -> None:
         load(tmp_path / "results")
 
 
-def test_wrong_form(tmp_path: Path) -> None:
+def test_wrong_format(tmp_path: Path) -> None:
     tables = load(_write(tmp_path, plain())).tables
     with pytest.raises(InputError, match="`form` pdf: expected rich, markdown, latex, csv, json"):
         rendered(tables, "pdf")
@@ -180,7 +180,7 @@ def test_a_name_does_not_turn_the_rest_of_its_row() -> None:
 
 
 @pytest.mark.parametrize("width", [60, 80, 100, 132])
-def test_a_narrow_terminal_goes_without_optional_columns_and_says_which(width: int) -> None:
+def test_a_narrow_terminal_omits_optional_columns_and_names_them(width: int) -> None:
     from rich.console import Console
 
     columns = ("Name", "First", "Second", "Third")
@@ -190,7 +190,7 @@ def test_a_narrow_terminal_goes_without_optional_columns_and_says_which(width: i
     with console.capture() as captured:
         console.print(to_rich(table))
     shown = captured.get()
-    # 20 of the name, then 22 a column, and two at the left.
+    # 20 for the name, 22 per column, and two on the left.
     hidden = [name for name, need in (("First", 66), ("Second", 88)) if width < need]
     assert ("Widen the terminal to see " + " and ".join(hidden) + "." in shown) == bool(hidden)
     assert ("1" * 20 in shown, "2" * 20 in shown, "3" * 20 in shown) == (width >= 66, width >= 88, True)

@@ -1,4 +1,4 @@
-"""Leakage: what makes a run fail, what marks its rows, and what is no leak."""
+"""Leakage: what makes a run fail, what marks its entries, and what is not a leak."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def task(make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Execu
 
 @pytest.fixture
 def look(task: Task, pool: Executor) -> Callable[..., Leakage]:
-    """Examine the task, with other tables or features."""
+    """Return a function that examines the task with other tables or features."""
 
     def examined(
         *, files: dict[str, Columns] | None = None, joined: list[tuple[str, ...]] | None = None, **tables: pl.DataFrame
@@ -79,7 +79,7 @@ def test_an_album_on_both_sides(look: Any, task: Task) -> None:
 
 
 def test_an_album_whose_names_are_spelt_in_two_ways(look: Any, task: Task) -> None:
-    # Two albums that the folds think apart are one by their clips' names.
+    # Two albums of the folds are one by the names in the clips.
     folds = task.dataset.folds.filter(pl.col("repeat") == 0)
     first, second = (folds.filter(pl.col("split") == part)["clip_id"][0] for part in ("train", "test"))
     names = {first: ("Sigur Rós", "Ágætis byrjun"), second: ("sigur ros", "Ágætis  Byrjun!")}
@@ -91,13 +91,13 @@ def test_an_album_whose_names_are_spelt_in_two_ways(look: Any, task: Task) -> No
     assert line == "albums on both sides of a fold: sigurros/agætisbyrjun"
 
 
-def test_a_clip_that_stands_twice(look: Any, task: Task) -> None:
+def test_a_clip_that_occurs_twice(look: Any, task: Task) -> None:
     folds = task.dataset.folds
     twice = folds.filter((pl.col("repeat") == 1) & (pl.col("clip_id") == "c003"))
     assert "clips that stand twice in a repeat: c003" in look(folds=pl.concat([folds, twice])).of([])
 
 
-def test_artists_are_counted_and_fail_where_folds_are_by_artist(look: Any, task: Task) -> None:
+def test_artists_are_counted_and_fail_if_folds_are_by_artist(look: Any, task: Task) -> None:
     clips = task.dataset.clips.with_columns(
         artist=pl.when(pl.int_range(pl.len()) < 12).then(pl.lit("One")).otherwise(pl.lit("Various Artists"))
     )
@@ -137,7 +137,7 @@ def test_a_column_that_holds_the_clips_mean(look: Any, task: Task) -> None:
     assert line == "file:mine.csv holds targets: column z is valence of the clip's mean"
 
 
-def test_columns_that_give_a_target_away_together(look: Any, task: Task) -> None:
+def test_columns_that_reveal_a_target_together(look: Any, task: Task) -> None:
     values = _noise(task)
     # Neither column alone follows the target; their difference does.
     values[:, 0] = 5 * values[:, 1] + task.targets[:, 0]
@@ -146,7 +146,7 @@ def test_columns_that_give_a_target_away_together(look: Any, task: Task) -> None
     assert "suspected to hold targets" in line
 
 
-def test_files_that_give_a_target_away_together(look: Any, task: Task) -> None:
+def test_files_that_reveal_a_target_together(look: Any, task: Task) -> None:
     noise = _noise(task)
     noise[:, 0] = 5 * noise[:, 1] + task.targets[:, 0]
     names = ("file:/home/me/one.csv", "file:two.csv")
@@ -162,7 +162,7 @@ def test_files_that_give_a_target_away_together(look: Any, task: Task) -> None:
 
 
 def test_a_column_of_the_table_that_is_scored_otherwise(task: Task, pool: Executor) -> None:
-    # Where few rated, covariances are repaired before they are scored.
+    # With few annotators, covariances are repaired before they are scored.
     changed = task.raw_targets.copy()
     changed[::3, 2] = 0.0
     repaired = replace(task, raw_targets=changed, targets_repaired=0.3)
@@ -172,7 +172,7 @@ def test_a_column_of_the_table_that_is_scored_otherwise(task: Task, pool: Execut
     assert line == "file:a.csv holds targets: column y is arousal_var"
 
 
-def test_a_good_feature_is_none_that_leaks(look: Any, task: Task) -> None:
+def test_a_good_feature_is_not_a_leak(look: Any, task: Task) -> None:
     values = _noise(task)
     values[:, 0] = task.targets[:, 0] + np.random.default_rng(1).normal(0, 0.03, len(values))
     assert look(files={"file:mine.csv": (["x", "y", "z"], values)}).of(["file:mine.csv"]) == []
@@ -186,7 +186,7 @@ def test_one_recording_under_two_ids(with_audio: Path, tmp_path: Path, monkeypat
     sounds = [soundfile.read(path) for path in sorted((with_audio / "syn" / "audio").glob("*.flac"))]
     for number, (sound, rate) in enumerate(sounds):
         soundfile.write(music / f"c{number}.wav", sound, rate)
-    # Another album's clip is the first one again, encoded and quieter.
+    # A clip of another album is the first one again, encoded and quieter.
     sound, rate = sounds[0]
     soundfile.write(music / "twin.mp3", 0.5 * sound, rate, format="MP3")
     names = [*(f"c{number}.wav" for number in range(len(sounds))), "twin.mp3"]
@@ -216,7 +216,7 @@ def test_one_recording_under_two_ids(with_audio: Path, tmp_path: Path, monkeypat
     (path,) = (tmp_path / "results").glob("*/spectral_shape-leakage-allowed-*.json")
     result = json.loads(path.read_text())
     assert result["config"]["leakage"] == result["leakage"]["found"]
-    # Marked for good: it is no row of the honest ranking, and a later run without the option fails again.
+    # The mark is permanent: the entry is not ranked, and a later run without the option fails again.
     board = CliRunner().invoke(app, ["leaderboard", "--json"])
     rows = [row for part in json.loads(board.stdout) for row in part["rows"] if "spectral_shape" in row["features"]]
     assert [row["rank"] for row in rows] == [None]

@@ -1,4 +1,4 @@
-"""DEAM with a given test part, the evaluation songs of MediaEval 2015, from its files to the measures of the task."""
+"""DEAM with the evaluation songs of MediaEval 2015 as the test part, from its files to the measures of the task."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _write(path: Path, rows: list[list[object]]) -> None:
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Means of songs that wander, features that follow them, and a list of development songs with a header."""
+    """Songs whose means vary, features that follow them, and a list of development songs with a header."""
     root = tmp_path_factory.mktemp("deam")
     (root / "DEAM").mkdir()
     generator = np.random.default_rng(0)
@@ -73,13 +73,13 @@ def test_the_official_split(place: Path, tmp_path: Path, monkeypatch: pytest.Mon
     parts = _parts(tmp_path / "deam-mediaeval2015")
     assert parts["test"] == set(EVALUATION)
     assert parts["train"] | parts["verification"] == set(DEVELOPMENT)
-    # Five to two, as nearly as four songs of an artist at a time allow.
+    # Five to two, as closely as possible with four songs per artist.
     assert abs(len(parts["train"]) - 431 * 5 / 7) <= 4
     assert not {song // 4 for song in parts["train"]} & {song // 4 for song in parts["verification"]}
     card = (tmp_path / "deam-mediaeval2015" / "README.md").read_text(encoding="utf-8")
-    assert "its 431 development songs" in card
+    assert "its 431 development songs, from a list" in card
     assert "Whole albums" not in card
-    assert "| groups of the folds |" in card
+    assert "| groups in the folds |" in card
 
 
 def test_a_list_with_quotes(place: Path, tmp_path: Path) -> None:
@@ -91,12 +91,12 @@ def test_a_list_with_quotes(place: Path, tmp_path: Path) -> None:
     assert parts["train"] | parts["verification"] == set(DEVELOPMENT)
 
 
-def test_without_a_list_the_split_is_called_another(place: Path, tmp_path: Path) -> None:
+def test_the_split_without_a_list_is_not_the_official_one(place: Path, tmp_path: Path) -> None:
     _build(place, "--split", "evaluation2015", "--out", str(tmp_path / "d"))
     parts = _parts(tmp_path / "d")
     assert parts["test"] == set(EVALUATION)
     assert parts["train"] | parts["verification"] == {*DEVELOPMENT, *OTHERS}
-    assert "not the task's official split: all 451 other songs" in (tmp_path / "d" / "README.md").read_text()
+    assert "not the official split of that task: all 451 other songs" in (tmp_path / "d" / "README.md").read_text()
 
 
 def test_another_list_is_another_dataset(place: Path, tmp_path: Path) -> None:
@@ -104,51 +104,51 @@ def test_another_list_is_another_dataset(place: Path, tmp_path: Path) -> None:
     _build(place, *given, str(place / "list.csv"))
     swapped = [*DEVELOPMENT[1:], OTHERS[0]]
     (tmp_path / "other.txt").write_text("\n".join(f"{song:04}" for song in swapped))
-    assert "exists with other content (source differ)" in _build(place, *given, str(tmp_path / "other.txt"))
+    assert "exists with other content (different source)" in _build(place, *given, str(tmp_path / "other.txt"))
 
 
 WRONG = {
-    "nothing.txt: not readable as a list": None,
-    "expected a song id a line (line 2: 'x', line 3: '-5')": "song_id\nx\n-5\n7\n",
-    "1 songs stand more than once (2)": "\n".join(map(str, [*DEVELOPMENT, 2])),
-    "1 songs have no annotations, or are of the evaluation (2001)": "\n".join(map(str, [*DEVELOPMENT[1:], 2001])),
-    "1 songs have no annotations, or are of the evaluation (1999)": "\n".join(map(str, [*DEVELOPMENT[1:], 1999])),
-    "names 430 songs; expected the 431": "\n".join(map(str, DEVELOPMENT[1:])),
-    "names 0 songs; expected the 431": "",
+    "nothing.txt: no such file": None,
+    "expected one song id per line (line 2: 'x', line 3: '-5')": "song_id\nx\n-5\n7\n",
+    "duplicate songs: 2.": "\n".join(map(str, [*DEVELOPMENT, 2])),
+    "songs without annotations, or from the evaluation part: 2001.": "\n".join(map(str, [*DEVELOPMENT[1:], 2001])),
+    "songs without annotations, or from the evaluation part: 1999.": "\n".join(map(str, [*DEVELOPMENT[1:], 1999])),
+    "lists 430 songs; expected the 431": "\n".join(map(str, DEVELOPMENT[1:])),
+    "lists 0 songs; expected the 431": "",
 }
 
 
-@pytest.mark.parametrize("said", WRONG)
-def test_wrong_lists(place: Path, tmp_path: Path, said: str) -> None:
-    text = WRONG[said]
+@pytest.mark.parametrize("message", WRONG)
+def test_wrong_lists(place: Path, tmp_path: Path, message: str) -> None:
+    text = WRONG[message]
     path = tmp_path / ("nothing.txt" if text is None else "list.txt")
     if text is not None:
         path.write_text(text)
     out = _build(place, "--split", "mediaeval2015", "--development", str(path), "--out", str(tmp_path / "d"))
-    assert said in out
+    assert message in out
     assert out.count("\n") == 1
     assert not (tmp_path / "d").exists()
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
-        (["--split", "mediaeval2015"], "needs --development"),
+        (["--split", "mediaeval2015"], "requires --development"),
         (["--split", "mediaeval2014"], "expected mediaeval2015 or evaluation2015"),
-        (["--development", "list.csv"], "goes with --split mediaeval2015"),
+        (["--development", "list.csv"], "can only be used with --split mediaeval2015"),
     ],
 )
-def test_options_that_do_not_fit(place: Path, given: list[str], said: str) -> None:
-    assert said in _build(place, *given)
+def test_options_that_do_not_fit(place: Path, given: list[str], message: str) -> None:
+    assert message in _build(place, *given)
 
 
-def test_evaluation_songs_that_are_not_there(place: Path, tmp_path: Path) -> None:
+def test_missing_evaluation_songs(place: Path, tmp_path: Path) -> None:
     (tmp_path / "DEAM").mkdir()
     for path in (place / "DEAM").iterdir():
         kept = [line for line in path.read_text().splitlines() if not line.startswith(("2001,", "2058,"))]
         (tmp_path / "DEAM" / path.name).write_text("\n".join(kept))
-    said = "2 of the 58 evaluation songs (2001 to 2058) have no annotations (2001, 2058)"
-    assert said in _build(tmp_path, "--split", "evaluation2015")
+    message = "evaluation songs (2001 to 2058) without annotations: 2001, 2058."
+    assert message in _build(tmp_path, "--split", "evaluation2015")
 
 
 def test_results_of_one_repeat(place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,7 +163,7 @@ def test_results_of_one_repeat(place: Path, tmp_path: Path, monkeypatch: pytest.
     (path,) = results.glob("*/features-*.json")
     predictions = pl.read_parquet(path.with_suffix(".predictions.parquet"))
     assert predictions["clip_id"].n_unique() == 58
-    # Both measures as the task defines them, on its scale, from the predictions alone.
+    # Both measures as the task defines them, on its scale, computed from the predictions.
     expected = []
     for measure in ("rmse", "r"):
         for axis in ("arousal", "valence"):
@@ -191,7 +191,7 @@ def test_results_of_one_repeat(place: Path, tmp_path: Path, monkeypatch: pytest.
         ("mediaeval2015", {"2": "missing", "2001": "silent"}, ["2 songs of the split are excluded"]),
     ],
 )
-def test_what_is_no_comparison_is_said(split: str, excluded: dict[str, str], said: list[str]) -> None:
+def test_limits_of_the_comparison_are_stated(split: str, excluded: dict[str, str], said: list[str]) -> None:
     score = {"mean": 0.25, "std": None, "per_repeat": [0.25], "ci95": None}
     names = [f"{name}_{axis}_per_song" for name in ("rmse", "pearson") for axis in ("arousal", "valence")]
     scores = dict.fromkeys(("mean_distance", "kl_divergence", *names), score)

@@ -1,4 +1,4 @@
-"""Scores against numbers worked out by hand, integration, scipy, scikit-learn, and loops over songs."""
+"""Scores compared with numbers computed by hand, integration, scipy, scikit-learn, and loops over songs."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from sklearn.metrics import r2_score, root_mean_squared_error
 
 
 def _rows(count: int, seed: int) -> np.ndarray:
-    """Means in [-0.5, 0.5] and positive definite covariances."""
+    """Draw means in [-0.5, 0.5] and positive definite covariances."""
     rng = np.random.default_rng(seed)
     deviations = rng.uniform(0.05, 0.3, (count, 2))
     correlation = rng.uniform(-0.9, 0.9, count)
@@ -27,7 +27,7 @@ def _rows(count: int, seed: int) -> np.ndarray:
 
 
 def _ccc(x: np.ndarray, y: np.ndarray) -> float:
-    """Lin (1989), equation (1), with the moments of the sample itself."""
+    """Compute equation (1) of Lin (1989), with the moments of the sample."""
     covariance = float(np.mean((x - x.mean()) * (y - y.mean())))
     return float(2 * covariance / (x.var() + y.var() + (x.mean() - y.mean()) ** 2))
 
@@ -48,7 +48,7 @@ PLAIN = {"rmse": _rmse, "r2": _r2, "ccc": _ccc, "pearson": _pearson}
 
 
 def _by_loops(true: np.ndarray, predicted: np.ndarray, songs: np.ndarray) -> dict[str, float]:
-    """Every score by its definition, a song at a time."""
+    """Compute every score by its definition, song by song."""
     scores = {
         "mean_distance": float(np.mean([np.linalg.norm(t[:2] - p[:2]) for t, p in zip(true, predicted, strict=True)])),
         "kl_divergence": float(np.mean([_kl(t, p) for t, p in zip(true, predicted, strict=True)])),
@@ -62,7 +62,7 @@ def _by_loops(true: np.ndarray, predicted: np.ndarray, songs: np.ndarray) -> dic
 
 
 def _kl(p: np.ndarray, q: np.ndarray) -> float:
-    """Equation (7) of the paper as it stands, with matrices."""
+    """Compute equation (7) of the paper literally, with matrices."""
     sigma_p, sigma_q = (np.array([[row[2], row[4]], [row[4], row[3]]]) for row in (p, q))
     gap = q[:2] - p[:2]
     inverse = np.linalg.inv(sigma_q)
@@ -152,7 +152,7 @@ def test_repair_by_hand() -> None:
 
 @settings(max_examples=30, deadline=None)
 @given(st.integers(0, 10_000))
-def test_repair_floors_the_eigenvalues_alone(seed: int) -> None:
+def test_repair_changes_only_the_eigenvalues(seed: int) -> None:
     rows = np.random.default_rng(seed).normal(0, 0.1, (30, 5))
     kept = rows.copy()
     fixed, share = repaired(rows)
@@ -165,12 +165,12 @@ def test_repair_floors_the_eigenvalues_alone(seed: int) -> None:
     validate(fixed, fixed)
 
 
-def test_repair_of_nothing() -> None:
+def test_repair_of_an_empty_array() -> None:
     fixed, share = repaired(np.zeros((0, 5)))
     assert (fixed.shape, share) == ((0, 5), 0.0)
 
 
-def test_an_eigenvalue_on_the_floor_stands() -> None:
+def test_an_eigenvalue_at_the_floor_is_kept() -> None:
     rows = np.array([[0.0, 0, 1e-3, 1e-3, 0]])
     fixed, share = repaired(rows)
     assert share == 0.0
@@ -182,7 +182,7 @@ def test_an_eigenvalue_on_the_floor_stands() -> None:
 
 @pytest.fixture(scope="module")
 def case() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Songs of different lengths, predictions that have to do with the truth."""
+    """Songs of different lengths, and predictions that are correlated with the truth."""
     lengths = [3, 15, 7, 15, 2]
     songs = np.repeat(np.arange(5), lengths)
     true = _rows(len(songs), 2)
@@ -217,9 +217,9 @@ def test_whole_weights_repeat_songs(case: tuple[np.ndarray, ...], weights: list[
     rows = [np.flatnonzero(songs == song) for song in chosen]
     index = np.concatenate(rows)
     copies = np.repeat(np.arange(len(chosen)), [len(own) for own in rows])
-    wanted = _by_loops(true[index], predicted[index], copies)
+    expected = _by_loops(true[index], predicted[index], copies)
     found = _scores(true, predicted, songs, np.array([weights, [1, 1, 1, 1, 1]], float))
-    for name, value in wanted.items():
+    for name, value in expected.items():
         assert found[name][0] == pytest.approx(value, rel=1e-8), name
         assert found[name].shape == (2,)
 
@@ -230,8 +230,8 @@ def test_per_song_scores_weigh_songs_not_seconds(case: tuple[np.ndarray, ...], s
     true, predicted, songs = case
     place = AXES.index(axis)
     found = _scores(true, predicted, songs, np.eye(5))[f"{score}_{axis}_per_song"]
-    wanted = [PLAIN[score](true[songs == s, place], predicted[songs == s, place]) for s in range(5)]
-    np.testing.assert_allclose(found, wanted, rtol=1e-8)
+    expected = [PLAIN[score](true[songs == s, place], predicted[songs == s, place]) for s in range(5)]
+    np.testing.assert_allclose(found, expected, rtol=1e-8)
 
 
 def test_a_perfect_prediction(case: tuple[np.ndarray, ...]) -> None:
@@ -242,7 +242,7 @@ def test_a_perfect_prediction(case: tuple[np.ndarray, ...]) -> None:
         assert value == pytest.approx(ideal, abs=1e-7), name
 
 
-def test_ccc_punishes_scale_and_place_where_pearson_does_not(case: tuple[np.ndarray, ...]) -> None:
+def test_ccc_penalises_scale_and_offset_but_pearson_does_not(case: tuple[np.ndarray, ...]) -> None:
     true, _, songs = case
     moved = true.copy()
     moved[:, :2] = 0.5 * true[:, :2] + 0.1
@@ -279,7 +279,7 @@ def test_a_constant_truth_has_no_r2(case: tuple[np.ndarray, ...], level: float) 
     assert same["rmse_arousal"][0] == pytest.approx(0, abs=1e-9)
 
 
-def test_songs_where_a_score_is_undefined_have_no_say(case: tuple[np.ndarray, ...]) -> None:
+def test_songs_without_a_defined_score_have_no_influence(case: tuple[np.ndarray, ...]) -> None:
     true, predicted, songs = case
     true = true.copy()
     true[songs == 1, 0] = 0.1
@@ -297,18 +297,18 @@ def test_one_second_only() -> None:
     assert found["rmse_arousal"][0] == pytest.approx(abs(_rows(1, 4)[0, 0] - _rows(1, 5)[0, 0]))
 
 
-def test_a_song_without_seconds_has_no_say(case: tuple[np.ndarray, ...]) -> None:
+def test_a_song_without_seconds_has_no_influence(case: tuple[np.ndarray, ...]) -> None:
     true, predicted, songs = case
     plain = _scores(true, predicted, songs, np.ones((1, 5)))
-    # Song 3 of six has no row here.
+    # Song 3 of six has no seconds here.
     moved = np.where(songs >= 3, songs + 1, songs)
     spare = _scores(true, predicted, moved, np.ones((1, 6)))
     for name in metrics.names():
         assert spare[name][0] == pytest.approx(plain[name][0], rel=1e-9)
 
 
-def test_scores_far_from_the_origin_are_as_exact() -> None:
-    # Moments about 0 would lose all digits here.
+def test_scores_far_from_the_origin_lose_no_precision() -> None:
+    # Moments about 0 would lose all their digits here.
     songs = np.repeat([0, 1], 10)
     true, predicted = _rows(20, 6), _rows(20, 7)
     near = _scores(true, predicted, songs, np.ones((1, 2)))
@@ -336,7 +336,7 @@ def test_scores_far_from_the_origin_are_as_exact() -> None:
         (lambda rows: np.where(np.isin(np.arange(5), (2, 3)), -rows, rows), "not positive definite"),
     ],
 )
-def test_validation_names_the_side_and_the_fault(spoil, complaint: str) -> None:
+def test_validation_names_the_argument_and_the_problem(spoil, complaint: str) -> None:
     good, bad = _rows(6, 8), spoil(_rows(6, 9))
     with pytest.raises(ValueError, match=f"true: .*{complaint}"):
         validate(bad, good)

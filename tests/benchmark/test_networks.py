@@ -1,4 +1,4 @@
-"""Folds of networks: the same on any number of processors, kept as they come, blind to the test part, carried over."""
+"""Folds of networks: reproducible with any number of workers, cached, independent of the test part, carried over."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NETWORKS = NetworkConfig(
     finetuning=FinetuningConfig(epochs=4, patience=4),
 )
 
-# What fine-tuning is given
+# Inputs of fine-tuning
 
 
 def _network(dims: int) -> Network:
@@ -43,7 +43,7 @@ def _network(dims: int) -> Network:
 
 
 class Folds:
-    """Five folds over beats of random clips, and what they come to without any of the machinery."""
+    """Five folds over beats of random clips, and their results computed without executors and caches."""
 
     def __init__(self, **settings: Any) -> None:
         rng = np.random.default_rng(0)
@@ -52,7 +52,7 @@ class Folds:
         self.network = _network(self.shown.dims)
         self.config = replace(FINETUNING, **settings)
         matrix = self.shown.matrix()
-        # Of the network itself, so that every fold learns something.
+        # Targets depend on the network itself, so that every fold learns something.
         top = self.network.activations(torch.from_numpy(matrix))[-1].numpy()[:, :2]
         targets = (top - 0.5 + 0.05 * rng.normal(size=top.shape)).astype(np.float32)
         self.parts = []
@@ -82,15 +82,15 @@ class Folds:
 
 @pytest.fixture(autouse=True)
 def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of the test's own, and one thread: their number would change the rounding."""
+    """A separate cache, and one thread, because the number of threads would change the rounding."""
     monkeypatch.setenv("EMOBENCH_CACHE", str(tmp_path / "cache"))
     torch.set_num_threads(1)
     return tmp_path / "cache"
 
 
 def _same(arrays: cache.Arrays, network: Network) -> bool:
-    wanted = arrays_of(network)
-    return all(np.array_equal(arrays[name], wanted[name]) for name in wanted)
+    expected = arrays_of(network)
+    return all(np.array_equal(arrays[name], expected[name]) for name in expected)
 
 
 def _tune(works: list[FoldWork], pool: Executor, *, carried: bool = False) -> list[cache.Arrays]:
@@ -117,13 +117,13 @@ def test_folds_are_the_same_bits_on_any_number_of_workers(workers: int) -> None:
         assert seconds > 0
 
 
-def test_several_folds_are_under_way_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_folds_run_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     folds = Folds()
     both = threading.Barrier(2, timeout=30)
 
     def call(function: Any, item: FoldWork, limited: bool) -> Any:
         assert not limited
-        # Broken, after its time, unless another fold comes here too.
+        # Fails after a timeout unless another fold gets here too.
         both.wait()
         return function(item)
 
@@ -149,7 +149,7 @@ def test_only_what_is_missing_is_computed(pool: Executor, empty_cache: Path) -> 
         assert np.array_equal(one["facts"][:2], other["facts"][:2])
 
 
-def test_what_is_finished_stays_when_a_later_fold_fails(pool: Executor) -> None:
+def test_finished_folds_are_kept_when_a_later_fold_fails(pool: Executor) -> None:
     folds = Folds()
     empty = folds.works[4].targets[0][:0]
     bad = replace(
@@ -163,16 +163,16 @@ def test_what_is_finished_stays_when_a_later_fold_fails(pool: Executor) -> None:
     assert _same(kept[2], folds.by_hand(2, folds.network))
 
 
-def test_nothing_is_computed_where_all_is_kept(pool: Executor) -> None:
+def test_nothing_is_computed_if_everything_is_cached(pool: Executor) -> None:
     folds = Folds()
     _tune(folds.works, pool)
-    # No executor is needed then.
+    # No executor is needed.
     made = tune_folds(folds.works, pool=None, device=CPU, description="folds")  # pyright: ignore[reportArgumentType]
     assert _same(made[3], folds.by_hand(3, folds.network))
 
 
-def test_what_another_machine_made_is_kept_here(pool: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The cache of a cluster's worker is not this one's."""
+def test_folds_of_another_machine_are_cached_here(pool: Executor, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache of a worker on a cluster is not the local one."""
     folds = Folds()
     elsewhere = [tune_fold(work) for work in folds.works]
     entries = [cache.entry(tuning.KIND, work.key) for work in folds.works]
@@ -197,14 +197,14 @@ def test_a_gpu_stays_in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     assert asked == [(repeat, "cuda") for repeat in range(5)]
 
 
-def test_no_more_is_sent_than_the_rows() -> None:
+def test_only_the_rows_are_sent() -> None:
     work = Folds().works[0]
     assert str(work) == "fine-tuning rhythm, repeat 0"
     # The rows of all clips, not their overlapping windows.
     assert work.rows.nbytes * 3 < len(Folds().shown) * work.rows.shape[1] * work.window * 4
 
 
-def test_a_network_survives_as_arrays() -> None:
+def test_a_network_can_be_rebuilt_from_arrays() -> None:
     network = _network(6)
     again = network_of(arrays_of(network), CPU)
     inputs = torch.randn(4, 6)
@@ -212,10 +212,10 @@ def test_a_network_survives_as_arrays() -> None:
         assert torch.equal(one, other)
 
 
-# Carried over
+# Weights carried over
 
 
-def test_carried_over_each_fold_starts_where_the_last_ended(pool: Executor) -> None:
+def test_carried_over_each_fold_starts_with_the_weights_of_the_last(pool: Executor) -> None:
     folds = Folds()
     made = _tune(folds.works, pool, carried=True)
     start = folds.network
@@ -230,8 +230,8 @@ def test_carried_over_each_fold_starts_where_the_last_ended(pool: Executor) -> N
     assert all(np.array_equal(one["facts"], other["facts"]) for one, other in zip(made, again, strict=True))
 
 
-def test_carried_over_weights_are_kept_by_all_folds_before(pool: Executor) -> None:
-    """Another first fold makes every later one another, though their own data are the same."""
+def test_carried_over_weights_are_cached_by_all_previous_folds(pool: Executor) -> None:
+    """A different first fold changes every later one, although their own data are the same."""
     folds = Folds()
     made = _tune(folds.works, pool, carried=True)
     other = _tune([replace(folds.works[1], key={"other": 1}), *folds.works[1:]], pool, carried=True)
@@ -242,7 +242,7 @@ def test_carried_over_weights_are_kept_by_all_folds_before(pool: Executor) -> No
 
 
 class OneRepeat:
-    """Runs on one repeat of a dataset, whose parts' targets may be replaced, everything but audio computed anew."""
+    """Runs on one repeat of a dataset; targets of its parts may be replaced, and only audio is cached."""
 
     def __init__(self, folder: Path, work: Path, monkeypatch: pytest.MonkeyPatch, pool: Executor) -> None:
         self.folder, self.work, self.monkeypatch, self.pool = folder, work, monkeypatch, pool
@@ -250,7 +250,7 @@ class OneRepeat:
         self.number = 0
 
     def __call__(self, repeat: int, *, regressor: str, replaced: str | None) -> dict[str, Any]:
-        """What a run chose, learnt and predicted."""
+        """Return the choices, weights and predictions of a run."""
 
         def load(dataset: Any) -> Any:
             task = self.load_task(dataset)
@@ -305,7 +305,7 @@ class OneRepeat:
 def test_the_test_part_is_not_touched_before_scoring(
     with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: Executor, regressor: str
 ) -> None:
-    """Its targets are shuffled and bent: choice, weights and predictions stay, bit for bit, in every repeat."""
+    """Shuffled and distorted test targets change no bit of choices, weights and predictions, in every repeat."""
     once = OneRepeat(with_audio, tmp_path / "once", monkeypatch, pool)
     for repeat in range(5):
         plain, bent = (once(repeat, regressor=regressor, replaced=part) for part in (None, "test"))
@@ -313,15 +313,15 @@ def test_the_test_part_is_not_touched_before_scoring(
             assert plain[what] == bent[what], (repeat, what)
         assert plain["training"]["epochs"][0] in (1, 2, 3)
         assert list(plain["training"]["verification_distance"][0]) == ["1", "2", "3"]
-        # The truth that they are scored against was another one.
+        # The predictions were scored against other targets.
         assert all(one != other for one, other in zip(plain["truth"], bent["truth"], strict=True))
         assert all(one != other for one, other in zip(plain["scores"], bent["scores"], strict=True))
 
 
-def test_the_other_parts_do_decide(
+def test_the_other_parts_do_have_influence(
     with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: Executor
 ) -> None:
-    """What the test above looks at would show a part that is used."""
+    """The quantities of the test above would reveal a part that is used."""
     once = OneRepeat(with_audio, tmp_path / "once", monkeypatch, pool)
     plain, verified, trained = (once(0, regressor="ridge", replaced=part) for part in (None, "verification", "train"))
     assert verified["training"]["verification_distance"] != plain["training"]["verification_distance"]
@@ -330,7 +330,7 @@ def test_the_other_parts_do_decide(
     assert trained["predictions"] != plain["predictions"]
 
 
-def test_the_choice_is_the_least_verification_distance(
+def test_the_choice_has_the_smallest_verification_distance(
     with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: Executor
 ) -> None:
     once = OneRepeat(with_audio, tmp_path / "once", monkeypatch, pool)

@@ -61,13 +61,13 @@ def test_packed_numbers_that_are_too_large_stay_at_the_end() -> None:
 def test_an_ellipse_holds_its_covariance() -> None:
     generator = np.random.default_rng(0)
     roots = generator.normal(0, 0.3, (50, 2, 2))
-    wanted = roots @ roots.transpose(0, 2, 1) + 1e-3 * np.eye(2)
-    rows = np.column_stack([np.zeros((50, 2)), wanted[:, 0, 0], wanted[:, 1, 1], wanted[:, 0, 1]])
+    expected = roots @ roots.transpose(0, 2, 1) + 1e-3 * np.eye(2)
+    rows = np.column_stack([np.zeros((50, 2)), expected[:, 0, 0], expected[:, 1, 1], expected[:, 0, 1]])
     deviation_a, deviation_v, correlation = unpacked(packed(ellipses(rows), SPREAD), SPREAD).reshape(-1, 3).T
     found = np.column_stack(
         [np.zeros((50, 2)), deviation_a**2, deviation_v**2, correlation * deviation_a * deviation_v]
     )
-    assert np.allclose(covariances(found), wanted, atol=3e-4)
+    assert np.allclose(covariances(found), expected, atol=3e-4)
 
 
 @given(st.integers(1, 60), st.integers(2, 12))
@@ -183,8 +183,8 @@ def test_panels_have_the_numbers_of_the_predictions(results: Path, row: GetRow, 
         assert known.target is not None
         assert data.times[known.times] == own["time"].to_list()
         for prefix, packs in (("", path), ("true_", known.target)):
-            wanted = own.select(f"{prefix}arousal", f"{prefix}valence").to_numpy()
-            assert np.allclose(unpacked(packs.means, MEAN).reshape(-1, 2), wanted, atol=6e-4)
+            expected = own.select(f"{prefix}arousal", f"{prefix}valence").to_numpy()
+            assert np.allclose(unpacked(packs.means, MEAN).reshape(-1, 2), expected, atol=6e-4)
             spreads = unpacked(packs.spreads, SPREAD).reshape(-1, 3)
             assert np.allclose(spreads[:, 0] ** 2, own[f"{prefix}arousal_var"], atol=3e-4)
             covariance = spreads.prod(axis=1)

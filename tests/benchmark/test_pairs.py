@@ -1,4 +1,4 @@
-"""Differences in pairs against scipy, enumeration by hand, and the rates of error that they promise."""
+"""Paired differences compared with scipy and enumeration, and the error rates of the tests."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_score_is_the_sum_of_contributions_and_its_bootstrap_that_of_the_scores(
     rows, counts = np.array([sums]), np.array(seconds)
     plain = np.mean([np.hypot(*(part.true - part.predicted)[:, :2].T).mean() for part in repeats])
     assert contributions(rows, counts).sum() == pytest.approx(plain, abs=1e-15)
-    # Album 11 may be in no test part; the other bootstrap numbers albums up to the last that is.
+    # Album 11 may be in no test part; the other bootstrap numbers albums up to the last one used.
     last = 1 + max(int(part.albums.max()) for part in repeats)
     drawn = bootstrap_scores(rows[:, :, :last], counts[:, :last], draws=300, seed=4)
     expected = album_intervals(repeats, draws=300, seed=4)["mean_distance"]
@@ -54,12 +54,12 @@ def test_paired_bootstrap_against_scipy() -> None:
     ).confidence_interval
     width = theirs.high - theirs.low
     assert ours == pytest.approx([theirs.low, theirs.high], abs=0.03 * width)
-    # What both rows share cancels: the difference is far surer than either score.
+    # What both entries share cancels out: the difference is more certain than either score.
     assert width < np.ptp(np.percentile(drawn[:, 0], [2.5, 97.5]))
 
 
 @pytest.mark.parametrize("n_albums", [2, 5, 9])
-def test_all_flips_are_gone_through_where_they_are_few(n_albums: int) -> None:
+def test_few_flips_are_enumerated(n_albums: int) -> None:
     differences = RNG(n_albums).normal(0.3, 1.0, n_albums)
     theirs = scipy.stats.permutation_test(
         (differences, np.zeros(n_albums)),
@@ -93,12 +93,12 @@ def test_random_flips_against_scipy() -> None:
 
 
 def test_a_p_value_is_never_zero() -> None:
-    # 40 albums that all agree: no random flip reaches that, and the data as they are count as one.
+    # All 40 albums agree: no random flip reaches this, and the observed data count as one.
     assert pair_p(np.ones(40) + np.arange(40), draws=99, seed=0) == pytest.approx(1 / 100)
     assert corrected_p(np.array([np.zeros(40), np.ones(40)]), draws=99, seed=0)[0, 1] == pytest.approx(1 / 100)
 
 
-def test_equal_rows_have_p_one_even_to_the_last_bit() -> None:
+def test_equal_entries_have_p_of_exactly_one() -> None:
     row = RNG(4).uniform(0, 1e-3, 30)
     assert pair_p(row - row, draws=99, seed=0) == 1.0
     found = corrected_p(np.array([row, row, row * (1 + 1e-16) + 1e-19]), draws=99, seed=0)
@@ -112,7 +112,7 @@ def test_one_pair_needs_no_correction() -> None:
 
 
 def _stepwise(rows: np.ndarray) -> dict[tuple[int, int], bool]:
-    """Which pairs differ significantly, by loops over all flips and over what is left."""
+    """Return the pairs that differ significantly, by loops over all flips and the remaining pairs."""
     pairs = list(combinations(range(len(rows)), 2))
     spread = {(i, j): np.sqrt(((rows[i] - rows[j]) ** 2).sum()) for i, j in pairs}
     under = []
@@ -147,7 +147,7 @@ def test_a_correction_only_raises_p() -> None:
         assert found[i, j] >= pair_p(rows[i] - rows[j], draws=2000, seed=0) - 1e-12
 
 
-def test_equal_rows_are_told_apart_in_a_twentieth_of_the_tables() -> None:
+def test_equal_entries_differ_significantly_in_a_twentieth_of_the_tables() -> None:
     generator = RNG(8)
     singly = several = 0
     for trial in range(400):
@@ -160,7 +160,7 @@ def test_equal_rows_are_told_apart_in_a_twentieth_of_the_tables() -> None:
     assert 7 <= several <= 35
 
 
-def test_equal_rows_beside_a_better_one_are_not_told_apart_more_often() -> None:
+def test_equal_entries_beside_a_better_one_do_not_differ_more_often() -> None:
     generator = RNG(9)
     false = found = 0
     for trial in range(200):
@@ -174,8 +174,8 @@ def test_equal_rows_beside_a_better_one_are_not_told_apart_more_often() -> None:
     assert false <= 22
 
 
-def test_many_rows_can_still_be_told_apart() -> None:
-    # 4,950 pairs: Holm's correction would ask of the first for p < 1e-5, which 999 random flips cannot give.
+def test_many_entries_can_still_differ_significantly() -> None:
+    # With 4,950 pairs, Holm's correction would require p < 1e-5 first, which 999 random flips cannot give.
     rows = RNG(10).normal(0.2, 0.01, (100, 80)) / 80
     rows[:50] -= 0.05 / 80
     apart = corrected_p(rows, draws=999, seed=0) < LEVEL
@@ -183,18 +183,18 @@ def test_many_rows_can_still_be_told_apart() -> None:
     assert not apart[:50, :50].any()
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_determines_the_result() -> None:
     rows = RNG(11).normal(np.linspace(0, 0.5, 3)[:, None], 1.0, (3, 40))
     first = corrected_p(rows, draws=99, seed=1)
     assert (corrected_p(rows, draws=99, seed=1) == first).all()
     assert (corrected_p(rows, draws=99, seed=2) != first).any()
 
 
-def test_flips_are_signs_and_the_first_of_all_flips_nothing() -> None:
+def test_flips_are_signs_and_the_first_changes_nothing() -> None:
     signs, every = sign_flips(4, draws=100, seed=0)
     assert every
     assert signs[0].tolist() == [1, 1, 1, 1]
-    # With their reverses they are all sixteen.
+    # With their negatives, these are all sixteen.
     assert len({tuple(row) for row in np.vstack([signs, -signs])}) == 16
     signs, every = sign_flips(30, draws=100, seed=0)
     assert not every
@@ -202,7 +202,7 @@ def test_flips_are_signs_and_the_first_of_all_flips_nothing() -> None:
     assert set(np.unique(signs)) == {-1.0, 1.0}
 
 
-def test_a_family_of_pairs_is_corrected_for_itself_alone() -> None:
+def test_a_family_of_pairs_is_corrected_separately() -> None:
     rows = RNG(12).normal(np.linspace(0, 0.5, 5)[:, None], 1.0, (5, 40)) / 40
     family = np.zeros((5, 5), bool)
     family[0, 1:] = family[1:, 0] = True

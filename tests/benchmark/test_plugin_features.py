@@ -1,4 +1,4 @@
-"""Features of other packages: what they may return, and that changed code gives a new result."""
+"""Features of other packages: valid and invalid return values, and changed code."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def _run(specs: list[str], folder: Path, out: Path) -> Any:
         return runs.run(specs, places, runs.RunConfig(), NetworkConfig(), device="cpu", pool=pool)
 
 
-def test_joined_with_a_standard_feature(with_audio: Path, tmp_path: Path, plug_in: Any) -> None:
+def test_concatenation_with_a_standard_feature(with_audio: Path, tmp_path: Path, plug_in: Any) -> None:
     plug_in(FRAMES, "level")
     outcome = _run(["level+mfcc"], with_audio, tmp_path)
     assert outcome.results[0].dims == 21
@@ -70,7 +70,7 @@ def test_changed_code_gives_a_new_result(with_audio: Path, tmp_path: Path, plug_
     assert changed.computed == 1
     assert changed.results[0].signature != first.results[0].signature
     assert changed.results[0].scores != first.results[0].scores
-    # Both stand on the board, and the folder passes its check.
+    # Both are on the leaderboard, and the folder passes its checks.
     shown = rendered(load(tmp_path / "results").tables, "rich")
     assert all(f"level [{result.signature[:6]}" in shown for result in (first.results[0], changed.results[0]))
     found = verify_all(tmp_path / "results", Datasets([with_audio / "syn"], with_audio, only=False), tmp_path)
@@ -95,7 +95,7 @@ def test_a_changed_standard_feature_gives_a_new_signature(
 def test_the_regressor_sees_float32(with_audio: Path, tmp_path: Path, plug_in: Any) -> None:
     offset = "return times, np.tile(1.0 + np.arange(len(times))[:, None] % 3 * {step}, (1, 1))"
     code = "import numpy as np\ndef fine(samples, rate=22050):\n    times = np.arange(len(samples) // rate) + 0.5\n    "
-    # Steps below the resolution of float32 at 1 make a constant: nothing to learn from.
+    # Steps below the resolution of float32 at 1 give a constant feature.
     plug_in(code + offset.format(step=1e-9), "fine")
     outcome = _run(["fine"], with_audio, tmp_path)
     means = {result.features: result.scores["mean_distance"].mean for result in outcome.results}
@@ -121,7 +121,7 @@ def test_the_regressor_sees_float32(with_audio: Path, tmp_path: Path, plug_in: A
         ("return None", "clip s0001: 'NoneType' object is not iterable"),
     ],
 )
-def test_what_a_feature_must_return(with_audio: Path, tmp_path: Path, plug_in: Any, body: str, message: str) -> None:
+def test_invalid_return_values(with_audio: Path, tmp_path: Path, plug_in: Any, body: str, message: str) -> None:
     plug_in(f"import numpy as np\ndef odd(samples):\n    {body}\n", "odd")
     with pytest.raises(InputError, match=message) as caught:
         _run(["odd"], with_audio, tmp_path)

@@ -1,4 +1,4 @@
-"""Datasets released to a Hub on loopback, through huggingface_hub and datasets in a process of their own."""
+"""Datasets released to a Hub on loopback, with huggingface_hub and datasets in a separate process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _here(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-def test_first_release_and_the_same_again(ann: Any, tiny: Tiny) -> None:
+def test_first_release_and_its_repetition(ann: Any, tiny: Tiny) -> None:
     folder = tiny()
     release.write_local(folder, Path("/somewhere"))
     ran = ann.run("publish", "dataset", folder, "ann/first")
@@ -52,7 +52,7 @@ def test_first_release_and_the_same_again(ann: Any, tiny: Tiny) -> None:
     assert len(repo.commits) == 2
 
 
-def test_datasets_loads_what_was_released(ann: Any, tiny: Tiny) -> None:
+def test_datasets_loads_a_release(ann: Any, tiny: Tiny) -> None:
     folder = tiny()
     assert ann.run("publish", "dataset", folder, "ann/loaded").status == 0
     found = ann.python(
@@ -78,7 +78,7 @@ def test_second_version(ann: Any, tiny: Tiny) -> None:
     assert repo.tags["v1.1.0"] == repo.branches["main"]
     assert _at(ann, "ann/versions", "v1.0.0") == _here(one)
     assert _at(ann, "ann/versions", "v1.1.0") == {**_here(two), "LICENSE": b"by hand"}
-    # Released once, an old version is done, whatever main is now.
+    # A version that was released stays released, whatever main contains.
     assert ann.run("publish", "dataset", one, "ann/versions").out.startswith("is there already")
 
 
@@ -119,7 +119,7 @@ def test_dry_run_sends_nothing_and_lists_all(ann: Any, tiny: Tiny) -> None:
     lines = ann.run("publish", "dataset", folder, "ann/dry", "--dry-run", HF_TOKEN="").out.splitlines()
     assert lines[0].startswith(f"would go to the dataset ann/dry, tag v1.0.0: {len(found)} files")
     assert len(lines) == 1 + len(found)
-    # It looks up once each time whether the repository is public.
+    # Each run looks up once whether the repository is public.
     assert ann.hub.log == [("GET", "/api/datasets/ann/dry")] * 2
 
 
@@ -149,12 +149,12 @@ def test_no_tag(ann: Any, tiny: Tiny) -> None:
 
 
 @pytest.mark.parametrize("name", ["first", "ann/", "ann/a/b", "../x", "ann/a b", "ann/x.git", "https://hf.co/ann/x"])
-def test_names_that_are_none(tiny: Tiny, name: str) -> None:
+def test_invalid_names(tiny: Tiny, name: str) -> None:
     with pytest.raises(InputError, match="not a repository name; expected user/name"):
         dataset_release(tiny(), name)
 
 
-def test_what_was_changed_by_hand_does_not_go(tiny: Tiny, tmp_path: Path) -> None:
+def test_a_changed_dataset_is_not_published(tiny: Tiny, tmp_path: Path) -> None:
     folder = tmp_path / "tiny"
     shutil.copytree(tiny(), folder)
     (folder / "notes.txt").write_text("not in the manifest")
@@ -196,7 +196,7 @@ def _with_audio(folder: Path, **facts: Any) -> Manifest:
     return release.load_manifest(folder)
 
 
-def test_audio_goes_only_where_its_licence_allows(tmp_path: Path, tiny: Tiny) -> None:
+def test_audio_is_published_only_if_its_licence_allows(tmp_path: Path, tiny: Tiny) -> None:
     manifest = _with_audio(tmp_path)
     assert [upload.path for upload in audio_uploads(tmp_path, manifest)] == ["audio/000/2.mp3"]
     closed = manifest.model_copy(update={"source": {**manifest.source, "redistributable": 1}})
@@ -208,7 +208,7 @@ def test_audio_goes_only_where_its_licence_allows(tmp_path: Path, tiny: Tiny) ->
         dataset_release(tiny(), "ann/x", with_audio=True)
 
 
-def test_audio_goes_through_no_link_out_of_its_folder(tmp_path: Path) -> None:
+def test_audio_behind_links_out_of_its_folder_is_refused(tmp_path: Path) -> None:
     manifest = _with_audio(tmp_path / "data")
     music = tmp_path / "data" / "audio" / "000"
     (tmp_path / "secret").write_bytes(b"secret")

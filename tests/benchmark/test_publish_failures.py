@@ -1,4 +1,4 @@
-"""Releases that fail on the way, each told in one line, and the same command again."""
+"""Releases that fail, each with one line, and rerunning the command."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Tiny = Callable[..., Path]
 
 
 def _line(ran: Any, status: int) -> str:
-    """The one line of a failure."""
+    """Return the single line of an error."""
     assert ran.status == status, ran.err
     assert ran.err.startswith("emobench: ")
     assert len(ran.err.splitlines()) == 1, ran.err
@@ -26,7 +26,7 @@ def _line(ran: Any, status: int) -> str:
 
 
 def _released(ann: Any, name: str, folder: Path) -> None:
-    """The same command again ends well, with all of the release under its tag."""
+    """Rerun the command; it succeeds, with the complete release under its tag."""
     ran = ann.run("publish", "dataset", folder, name)
     assert ran.status == 0, ran.err
     repo = ann.hub.repos["dataset", name]
@@ -72,7 +72,7 @@ def test_server_error_in_the_middle_of_an_upload(ann: Any, tiny: Tiny, failure: 
     assert not sent & arrived
 
 
-def test_an_error_that_passes_is_not_even_noticed(ann: Any, tiny: Tiny, failure: Any) -> None:
+def test_a_temporary_error_is_retried(ann: Any, tiny: Tiny, failure: Any) -> None:
     ann.hub.failures.append(failure("PUT", "/storage/", 503))
     _released(ann, "ann/passing", tiny(seed=12))
     assert ann.hub.failures[0].times == 0
@@ -103,7 +103,7 @@ def test_killed_in_the_middle(ann: Any, tiny: Tiny) -> None:
     first, gone = threading.Event(), threading.Event()
 
     def hold(method: str, path: str) -> None:
-        # The first large file arrives; the others wait until their sender is gone.
+        # The first large file arrives; the others wait until the sender has been killed.
         if method == "PUT":
             if first.is_set():
                 gone.wait(30)
@@ -142,14 +142,14 @@ def test_repositories_of_others(ann: Any, tiny: Tiny) -> None:
     bob = {"HF_TOKEN": "hf_" + "bob" * 8}
     assert ann.run("publish", "dataset", tiny(), "bob/open", "--public", **bob).status == 0
     assert ann.run("publish", "dataset", tiny(), "bob/closed", **bob).status == 0
-    # Neither an open nor a closed repository of another, nor a new one under another's name.
+    # Neither a public nor a private repository of another user, nor a new one under their name.
     for name in ("bob/open", "bob/closed", "bob/new"):
         before = dict(ann.hub.repos)
         line = _line(ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), name, "--public"), 2)
         assert f"datasets/{name}: forbidden" in line
         assert "Name a repository of your own" in line
         assert ann.hub.repos == before
-    # Anyone may propose to the open one.
+    # Anyone may open a proposal to the public one.
     ran = ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), "bob/open", "--create-pr", "--public")
     assert ran.out.startswith("proposed"), ran.err
 

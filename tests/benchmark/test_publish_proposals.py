@@ -1,4 +1,4 @@
-"""What may become public, and proposals that are made once."""
+"""Publishing to public repositories, and proposals, which are made only once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BOB = {"HF_TOKEN": "hf_" + "bob" * 8}
 
 
 def _public(ann: Any, tiny: Tiny, name: str) -> Any:
-    """A public repository of a first version."""
+    """Create a public repository with a first version."""
     assert ann.run("publish", "dataset", tiny(), name, "--public").status == 0
     ann.asked()
     return ann.hub.repos["dataset", name]
@@ -31,14 +31,14 @@ def _refused(ran: Any, name: str) -> None:
     assert ran.out == ""
 
 
-def test_nothing_goes_to_a_public_repository_by_default(ann: Any, tiny: Tiny) -> None:
+def test_nothing_is_sent_to_a_public_repository_by_default(ann: Any, tiny: Tiny) -> None:
     repo = _public(ann, tiny, "ann/seen")
     before = dict(repo.branches), dict(repo.tags)
     for options in ((), ("--no-tag",)):
         _refused(ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), "ann/seen", *options), "ann/seen")
     assert ann.asked("POST", "PUT") == []
     assert (repo.branches, repo.tags, repo.pulls) == (*before, {})
-    # What is public already may be looked up as before.
+    # A public version may still be looked up.
     assert ann.run("publish", "dataset", tiny(), "ann/seen").out.startswith("is there already")
     assert ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), "ann/seen", "--public").status == 0
 
@@ -89,7 +89,7 @@ def test_a_public_space_of_a_private_board(ann: Any, ran: Path) -> None:
     ann.asked()
     said = ann.run("publish", "leaderboard", "ann/hidden", "--results", ran, "--space", "ann/shown")
     _refused(said, "ann/shown")
-    # Found out before the results went.
+    # Detected before the results are sent.
     assert ("dataset", "ann/hidden") not in ann.hub.repos
     assert ann.asked("POST", "PUT") == []
 
@@ -104,7 +104,7 @@ def bob(ann: Any) -> dict[str, str]:
 def test_the_same_proposal_is_made_once(ann: Any, tiny: Tiny, bob: dict[str, str]) -> None:
     repo = _public(ann, tiny, "ann/once")
     command = ("publish", "dataset", tiny(version="1.1.0", seed=1), "ann/once", "--create-pr", "--public")
-    # Proposals of others and other ones of bob lie before and after his.
+    # There are proposals of others, and others of bob, before and after this one.
     assert ann.run("publish", "dataset", tiny(version="1.2.0", seed=2), *command[3:], **bob).status == 0
     assert ann.run(*command, **bob).out.startswith("proposed")
     for seed in (3, 4, 5):
@@ -118,8 +118,8 @@ def test_the_same_proposal_is_made_once(ann: Any, tiny: Tiny, bob: dict[str, str
     assert again.out.startswith(f"nothing was sent: an open proposal has the same content, {address} ")
     assert ann.asked("POST", "PUT") == []
     assert len(repo.pulls) == 6
-    (told,) = json.loads(ann.run(*command, "--json", **bob).out)
-    assert (told["state"], told["pull_request"], told["commit"]) == ("pending", address, repo.pulls[2])
+    (message,) = json.loads(ann.run(*command, "--json", **bob).out)
+    assert (message["state"], message["pull_request"], message["commit"]) == ("pending", address, repo.pulls[2])
     # Once it is closed, the same content may be proposed again.
     repo.proposed[2]["status"] = "closed"
     assert ann.run(*command, **bob).out.startswith("proposed")
@@ -135,13 +135,13 @@ def test_a_proposal_whose_answer_was_lost(ann: Any, tiny: Tiny, failure: Any) ->
     assert len(repo.pulls) == 1
 
 
-def test_rows_that_are_proposed_already(ann: Any, ran: Path, tmp_path: Path) -> None:
+def test_entries_that_are_proposed_already(ann: Any, ran: Path, tmp_path: Path) -> None:
     shutil.copytree(ran, tmp_path / "results")
     for path in (tmp_path / "results").glob("*/good*"):
         path.unlink()
     first = ann.run("publish", "leaderboard", "ann/rows", "--results", tmp_path / "results", "--public", "--space", "")
     assert first.status == 0, first.err
-    # A proposal to a public repository is made on purpose: it is remarked on, not refused.
+    # A proposal to a public repository is deliberate: it is reported, not refused.
     command = ("publish", "leaderboard", "ann/rows", "--results", ran, "--create-pr")
     proposed = ann.run(*command)
     assert proposed.out.startswith("proposed")

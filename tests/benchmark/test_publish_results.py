@@ -1,4 +1,4 @@
-"""Leaderboards and models released to a Hub on loopback; rows proposed to the results of others."""
+"""Leaderboards and models released to a Hub on loopback; entries proposed to the results of others."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ from .made import rewrite, signature
 
 Tiny = Callable[..., Path]
 
-# No datasets at hand.
+# No local datasets.
 NONE = Datasets([], Path("none"), only=False)
 
 
 def _features(folder: Path, path: Path, seed: int) -> Path:
-    """A feature of random numbers, one vector a clip."""
+    """Write a feature of random numbers, one vector per clip."""
     clips = pl.read_parquet(folder / "clips" / "*.parquet")["clip_id"]
     lines = [f"{clip},{zlib.crc32(f'{clip} {seed}'.encode()) % 1000 / 1000}" for clip in clips]
     path.write_text("\n".join(["clip_id,x", *lines]) + "\n")
@@ -45,7 +45,7 @@ def _features(folder: Path, path: Path, seed: int) -> Path:
 
 @pytest.fixture(scope="module")
 def results(ann: Any, tiny: Tiny, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Results of two features and the rows beside them."""
+    """Results of two features and the reference entries."""
     folder = tmp_path_factory.mktemp("results")
     for number in (1, 2):
         feature = _features(tiny(), folder / f"mine{number}.csv", number)
@@ -114,7 +114,7 @@ def test_datasets_loads_scores_and_predictions(ann: Any, results: Path) -> None:
         assert splits[split] == pl.read_parquet(path).to_dict(as_series=False)
 
 
-def test_only_new_rows_are_proposed(ann: Any, results: Path, tmp_path: Path) -> None:
+def test_only_new_entries_are_proposed(ann: Any, results: Path, tmp_path: Path) -> None:
     ann.hub.tokens["hf_" + "bob" * 8] = "bob"
     bob = {"HF_TOKEN": "hf_" + "bob" * 8}
     ran = ann.run("publish", "leaderboard", "bob/none", "--results", results, "--create-pr")
@@ -132,7 +132,7 @@ def test_only_new_rows_are_proposed(ann: Any, results: Path, tmp_path: Path) -> 
     head, proposal = repo.commits[repo.branches["main"]], repo.commits[repo.pulls[1]]
     changed = {path for path in proposal if proposal[path] != head.get(path)}
     assert changed == {f"results/tiny@1.0.0/{second}{ending}" for ending in (".json", ".predictions.parquet")}
-    # Bob accepts; his own folder knows the first row alone, and what is there stays.
+    # Bob accepts; his own folder has only the first entry, and the existing entries are kept.
     repo.branches["main"] = repo.pulls[1]
     ran = ann.run("publish", "leaderboard", "bob/board", "--results", tmp_path / "results", "--public", **bob)
     assert ran.status == 0, ran.err
@@ -145,13 +145,13 @@ def test_only_new_rows_are_proposed(ann: Any, results: Path, tmp_path: Path) -> 
     assert ran.out == "bob/board already holds all of these entries; there is nothing to propose\n"
 
 
-def test_a_row_that_comes_in_between_is_not_lost(ann: Any, results: Path) -> None:
+def test_an_entry_added_in_between_is_not_lost(ann: Any, results: Path) -> None:
     assert ann.run("publish", "leaderboard", "ann/between", "--results", results, "--space", "").status == 0
     repo = ann.hub.repos["dataset", "ann/between"]
     ann.hub.add(repo, {"README.md": b"rendered long ago"})
 
     def sneak(method: str, path: str) -> None:
-        # After what is there was read, and before the commit's parent could be taken from what is there then.
+        # After the repository was read, and before the parent of the commit is determined.
         if method == "POST" and path.endswith("/preupload/main"):
             ann.hub.before = None
             ann.hub.add(repo, {"results/tiny@1.0.0/theirs-0.json": b"{}"})
@@ -163,7 +163,7 @@ def test_a_row_that_comes_in_between_is_not_lost(ann: Any, results: Path) -> Non
     assert "results/tiny@1.0.0/theirs-0.json" in repo.commits[repo.branches["main"]]
 
 
-def test_rows_that_are_not_whole_are_named(ann: Any, results: Path, tmp_path: Path) -> None:
+def test_incomplete_entries_are_named(ann: Any, results: Path, tmp_path: Path) -> None:
     shutil.copytree(results, tmp_path / "results")
     folder = tmp_path / "results" / "tiny@1.0.0"
     changed, cut = (folder / f"{_names(results, f'mine{number}')[0]}.json" for number in (1, 2))
@@ -181,7 +181,7 @@ def test_rows_that_are_not_whole_are_named(ann: Any, results: Path, tmp_path: Pa
     assert "no results yet. Make some with 'emobench run --features mfcc'" in ran.err
 
 
-def test_a_row_of_the_same_signature_with_other_scores(ann: Any, results: Path, tmp_path: Path) -> None:
+def test_an_entry_of_the_same_signature_with_other_scores(ann: Any, results: Path, tmp_path: Path) -> None:
     assert ann.run("publish", "leaderboard", "ann/cheated", "--results", results, "--space", "").status == 0
     shutil.copytree(results, tmp_path / "results")
     path = next((tmp_path / "results").glob("*/mine1*.json"))
@@ -193,7 +193,7 @@ def test_a_row_of_the_same_signature_with_other_scores(ann: Any, results: Path, 
     assert f"{path}: ann/cheated has an entry of the same signature with other scores" in ran.err
 
 
-def test_a_new_row_that_fails_its_check_does_not_go(ann: Any, results: Path, tmp_path: Path) -> None:
+def test_a_new_entry_that_fails_its_check_is_not_published(ann: Any, results: Path, tmp_path: Path) -> None:
     shutil.copytree(results, tmp_path / "results")
     path = next((tmp_path / "results").glob("*/mine1*.json"))
     result = json.loads(path.read_text())
@@ -214,7 +214,7 @@ def test_a_repository_of_another_use(ann: Any, results: Path, tiny: Tiny) -> Non
     assert ann.hub.repos["dataset", "ann/corpus"].branches == before
 
 
-def test_no_path_of_this_machine_goes(results: Path, tmp_path: Path) -> None:
+def test_no_path_of_this_machine_is_published(results: Path, tmp_path: Path) -> None:
     from emobench.cards.hub_release import listing
 
     made = _board(results)
@@ -241,7 +241,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def scored(results: Path, model: Path, tmp_path: Path) -> Path:
-    """A result that was made with the model."""
+    """A result of the model."""
     source = next(results.glob("*/mine1*.json"))
     result = json.loads(source.read_text())
     weights = sha256_file(model / "weights.safetensors")
@@ -253,7 +253,7 @@ def scored(results: Path, model: Path, tmp_path: Path) -> Path:
 
 
 def _resealed(folder: Path, result: dict[str, Any], predictions: Path) -> Path:
-    """Write a result as the run would have that found these settings."""
+    """Write a result as a run with these settings would."""
     result["signature"] = signature(result)
     folder.mkdir(parents=True, exist_ok=True)
     table = pl.read_parquet(predictions)
@@ -276,7 +276,7 @@ def test_a_model_with_its_scores(ann: Any, model: Path, scored: Path) -> None:
     card = ann.hub.content("model", "ann/rhythm", "main", "README.md")
     scores = json.loads(scored.read_text())["scores"]
     assert f"| {scores['mean_distance']['mean']:.3f} ± {scores['mean_distance']['std']:.3f} |" in card.decode()
-    # As the Hub's own library reads it.
+    # As huggingface_hub reads it.
     found = ann.python(
         "from huggingface_hub import ModelCard\n"
         "results = ModelCard.load('ann/rhythm').data.eval_results\n"
@@ -289,7 +289,7 @@ def test_a_model_with_its_scores(ann: Any, model: Path, scored: Path) -> None:
     assert ann.run(*arguments, "--evaluation", scored, "--tag").out.startswith("is there already")
 
 
-def test_what_must_be_said_of_a_row_stands_in_the_card(model: Path, scored: Path) -> None:
+def test_notes_of_an_entry_are_in_the_card(model: Path, scored: Path) -> None:
     result = json.loads(scored.read_text())
     result["config"] |= {"carry_over": True, "leakage": ["albums"]}
     result["leakage"]["found"] = ["albums"]

@@ -1,4 +1,4 @@
-"""Datasets taken from a Hub on loopback: ``hf://user/name@v1.0.0``, pinned to the commit, also offline."""
+"""Datasets from a Hub on loopback: ``hf://user/name@v1.0.0``, pinned to the commit, also offline."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def _results(ran: Any) -> list[dict[str, Any]]:
     return json.loads(ran.out)["results"]
 
 
-def test_the_same_rows_as_of_the_folder_and_the_commit_in_each(ann: Any, tiny: Tiny, tmp_path: Path) -> None:
+def test_the_same_entries_as_from_the_folder_with_the_commit(ann: Any, tiny: Tiny, tmp_path: Path) -> None:
     assert ann.run("publish", "dataset", tiny(), "ann/run").status == 0
     commit = ann.hub.repos["dataset", "ann/run"].tags["v1.0.0"]
     here = _results(ann.run("run", "-f", "constant", "--dataset", tiny(), "--out", tmp_path / "here", "--json"))
@@ -32,17 +32,17 @@ def test_the_same_rows_as_of_the_folder_and_the_commit_in_each(ann: Any, tiny: T
     for one, other in zip(here, there, strict=True):
         assert other["dataset"] == {**one["dataset"], "repo": "ann/run", "commit": commit}
         assert [one[key] for key in ("signature", "scores")] == [other[key] for key in ("signature", "scores")]
-    # Rows that were finished from the folder say so too from now on, and are not computed again.
+    # Entries finished from the folder get the commit too, and are not computed again.
     ran = ann.run("run", "-f", "constant", *named, "--out", tmp_path / "here")
     assert "0 entries computed, 2 were finished" in ran.out
     for path in (tmp_path / "here").glob("*/*.json"):
         assert json.loads(path.read_text())["dataset"]["commit"] == commit
-    # By the commit itself, too.
+    # Also by the commit itself.
     by_commit = _results(ann.run("run", "-f", "constant", "--dataset", f"hf://ann/run@{commit}", "--json"))
     assert by_commit[0]["dataset"]["commit"] == commit
 
 
-def test_the_newest_version_and_no_more_than_is_needed(ann: Any, tiny: Tiny) -> None:
+def test_the_newest_version_and_only_the_files_needed(ann: Any, tiny: Tiny) -> None:
     for version in ("1.9.0", "1.10.0"):
         assert ann.run("publish", "dataset", tiny(version=version, seed=len(version)), "ann/newest").status == 0
     ann.hub.add(ann.hub.repos["dataset", "ann/newest"], {"huge.bin": b"0" * 1000, "audio/a.flac": b"sound"})
@@ -80,7 +80,7 @@ def test_offline_with_a_cached_commit(ann: Any, tiny: Tiny) -> None:
         assert ran.stderr == ""
 
 
-def test_a_damaged_copy_in_the_cache_is_noticed(ann: Any, tiny: Tiny) -> None:
+def test_a_damaged_copy_in_the_cache_is_detected(ann: Any, tiny: Tiny) -> None:
     assert ann.run("publish", "dataset", tiny(seed=4), "ann/damaged").status == 0
     named = ("run", "-f", "constant", "--dataset", "hf://ann/damaged@v1.0.0")
     assert ann.run(*named).status == 0
@@ -93,7 +93,7 @@ def test_a_damaged_copy_in_the_cache_is_noticed(ann: Any, tiny: Tiny) -> None:
     assert f"remove {folder} and rerun the command" in ran.err
 
 
-def test_what_is_not_there(ann: Any, tiny: Tiny) -> None:
+def test_missing_datasets(ann: Any, tiny: Tiny) -> None:
     assert ann.run("publish", "dataset", tiny(), "ann/there").status == 0
     repo = ann.hub.repos["dataset", "ann/there"]
     repo.tags["v2.0.0"] = repo.tags["v1.0.0"]
@@ -132,7 +132,7 @@ def test_addresses() -> None:
     assert locate("data/hf") == Located(Path("data/hf"))
 
 
-def test_where_pre_training_data_are_looked_for(tmp_path: Path, tiny: Tiny) -> None:
+def test_search_for_pre_training_data(tmp_path: Path, tiny: Tiny) -> None:
     labelled = tmp_path / "snapshots" / ("a" * 40)
     shutil.copytree(tiny(), labelled)
     fetched = Located(labelled, {"repo": "ann/tiny", "commit": "a" * 40})

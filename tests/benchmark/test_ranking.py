@@ -1,4 +1,4 @@
-"""Ranks of results on disk: who is compared with whom, who is not and why."""
+"""Ranks of results on disk: which entries are compared, and why others are not."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ from emobench.runtime.files import sha256_file
 
 @pytest.fixture
 def results(ran: Path, tmp_path: Path) -> Path:
-    """A copy to spoil."""
+    """A copy of the results that a test may change."""
     return Path(shutil.copytree(ran, tmp_path / "results"))
 
 
 def _by_name(folder: Path, made: Ranking | None = None) -> dict[str, dict[str, Any]]:
-    """Of each row its standing by mean distance, or why it has none."""
+    """Return the standing of each entry by mean distance, or why it has none."""
     found = ResultStore(folder)
     made = made or ranking(found)
     return {
@@ -86,7 +86,7 @@ def test_an_entry_between_two_others_does_not_give_them_one_rank(rated: Path, tm
     assert not standings["step6"].beats_constant
 
 
-def test_difference_to_the_best_row(ran: Path) -> None:
+def test_difference_to_the_best_entry(ran: Path) -> None:
     found = ResultStore(ran)
     made = ranking(found)
     scores = {row.signature: row.scores["mean_distance"].mean or 0.0 for row in found.results}
@@ -100,14 +100,14 @@ def test_difference_to_the_best_row(ran: Path) -> None:
     assert (best.behind, best.behind_ci95) == (0.0, (0.0, 0.0))
 
 
-def test_two_rows_alone_have_the_p_value_of_their_pair(ran: Path, results: Path) -> None:
+def test_two_entries_have_the_p_value_of_their_pair(ran: Path, results: Path) -> None:
     for path in results.rglob("*"):
         if path.is_file() and not path.name.startswith(("good", "noise")):
             path.unlink()
     found = ResultStore(results)
     rows = {row.features: found.predictions(row) for row in found.results}
     good, noise = rows["file:good.csv"], rows["file:noise.csv"]
-    # By hand: seconds weigh by how many a repeat has, repeats alike.
+    # By hand: seconds are weighted equally within a repeat, and so are repeats.
     shares = np.zeros(1 + good.albums.max())
     for part, sign in ((noise, 1), (good, -1)):
         error = np.hypot(*(part.true - part.predicted)[:, :2].T)
@@ -128,7 +128,7 @@ def _spoil(folder: Path, name: str, change: Any) -> None:
 
 
 def _rewrite(result: dict[str, Any], path: Path, change: Any) -> None:
-    """Change the predictions and make the result name them, as someone would who means it."""
+    """Change the predictions and update their hash in the result, as a forger would."""
     place = path.with_suffix(".predictions.parquet")
     change(pl.read_parquet(place)).write_parquet(place)
     result["files"]["predictions"] = sha256_file(place)
@@ -160,7 +160,7 @@ SPOILED: dict[str, tuple[Any, str]] = {
 
 
 @pytest.mark.parametrize("what", list(SPOILED))
-def test_a_row_that_cannot_be_compared_is_listed_with_the_reason(results: Path, what: str) -> None:
+def test_an_entry_that_cannot_be_compared_is_listed_with_the_reason(results: Path, what: str) -> None:
     change, reason = SPOILED[what]
     before = _by_name(results)
     _spoil(results, "alike", change)
@@ -180,7 +180,7 @@ def test_a_row_that_cannot_be_compared_is_listed_with_the_reason(results: Path, 
     assert reason in json.loads(rendered(tables, "json"))[0]["rows"][1]["no_rank"]
 
 
-def test_rows_on_fewer_clips_are_not_compared(results: Path) -> None:
+def test_entries_on_fewer_clips_are_not_compared(results: Path) -> None:
     def fewer(result: dict[str, Any], path: Path) -> None:
         _rewrite(result, path, lambda table: table.filter(pl.col("clip_id") != "c001"))
         table = pl.read_parquet(path.with_suffix(".predictions.parquet"))
@@ -192,7 +192,7 @@ def test_rows_on_fewer_clips_are_not_compared(results: Path) -> None:
     assert "was tested on other clips" in _by_name(results)["good"]["reason"]
 
 
-def test_rows_against_other_targets_are_not_compared(results: Path) -> None:
+def test_entries_with_other_targets_are_not_compared(results: Path) -> None:
     def easier(result: dict[str, Any], path: Path) -> None:
         _rewrite(result, path, lambda table: table.with_columns(true_arousal=0.5 * pl.col("true_arousal")))
         table = pl.read_parquet(path.with_suffix(".predictions.parquet"))
@@ -223,7 +223,7 @@ def test_the_order_of_seconds_does_not_matter(ran: Path, results: Path) -> None:
     assert one.behind == pytest.approx(other.behind, abs=1e-12)
 
 
-def test_folds_are_ranked_apart(results: Path) -> None:
+def test_folds_are_ranked_separately(results: Path) -> None:
     _spoil(results, "good", lambda result, path: result["dataset"].update(folds_sha256="f" * 64))
     rows = _by_name(results)
     assert rows["good"]["standing"].rank == 1
@@ -231,7 +231,7 @@ def test_folds_are_ranked_apart(results: Path) -> None:
     assert sorted(ranking(ResultStore(results)).counts.values()) == [1, 4]
 
 
-def test_tables_say_what_a_rank_is(ran: Path) -> None:
+def test_tables_explain_ranks(ran: Path) -> None:
     tables = load(ran).tables
     for form in ("markdown", "latex", "rich"):
         text = rendered(tables, form)

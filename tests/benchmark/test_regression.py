@@ -1,4 +1,4 @@
-"""Regressors against scikit-learn, and on features that are no good."""
+"""Regressors compared with scikit-learn, and on unsuitable features."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_mlr_of_a_line_by_hand() -> None:
     np.testing.assert_allclose(fit_mlr(features, targets)(np.array([[0.0], [10.0]])), [[2 / 3], [5 + 2 / 3]])
 
 
-def test_mlr_with_large_offsets_loses_no_digits() -> None:
+def test_mlr_with_large_offsets_loses_no_precision() -> None:
     features, targets = _data(200, 4, 2)
     moved = features + 1e7
     np.testing.assert_allclose(fit_mlr(moved, targets)(moved), fit_mlr(features, targets)(features), atol=1e-6)
@@ -64,14 +64,14 @@ def test_mlr_takes_the_smallest_solution_of_the_standardised_problem() -> None:
     # More columns than rows: of all exact fits the one with the smallest weights.
     features, targets = np.random.default_rng(5).normal(size=(6, 10)), _data(6, 10, 5)[1]
     standard = StandardScaler().fit_transform(features)
-    wanted = np.linalg.pinv(standard, rcond=1e-10) @ (targets - targets.mean(axis=0))
+    expected = np.linalg.pinv(standard, rcond=1e-10) @ (targets - targets.mean(axis=0))
     model = fit_mlr(features, targets)
-    np.testing.assert_allclose(model.weight, wanted, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(model.weight, expected, rtol=1e-7, atol=1e-9)
     np.testing.assert_allclose(model(features), targets, atol=1e-9)
 
 
 @pytest.mark.parametrize("level", [0.0, 1.0, 0.1, 1 / 3, 123456.789, -1e9])
-def test_a_constant_column_says_nothing(level: float) -> None:
+def test_a_constant_column_has_no_influence(level: float) -> None:
     features, targets = _data(60, 3, 6)
     reference = LinearRegression().fit(features, targets)
     fresh, _ = _data(20, 3, 7)
@@ -108,7 +108,7 @@ def test_a_single_row_predicts_itself() -> None:
     np.testing.assert_allclose(model(np.array([[5.0, 5.0], [1.0, 2.0]])), np.tile([0.1, 0.2, 0.3, 0.4, 0.5], (2, 1)))
 
 
-def test_fitting_changes_nothing_it_is_given() -> None:
+def test_fitting_does_not_change_its_inputs() -> None:
     features, targets = _data(40, 3, 10)
     kept = features.copy(), targets.copy()
     fit_mlr(features, targets)
@@ -127,41 +127,41 @@ def _reference(features: np.ndarray, targets: np.ndarray, strength: float, fresh
 
 
 @pytest.mark.parametrize("seed", range(6))
-def test_ridge_is_scikit_learns_at_the_best_strength(seed: int) -> None:
+def test_ridge_equals_scikit_learn_at_the_best_strength(seed: int) -> None:
     noise = (0.01, 0.1, 0.3, 1.0, 3.0, 10.0)[seed]
     features, targets = _data(40, 30, 20 + seed, noise=noise)
-    checked, wanted = _data(60, 30, 40 + seed, noise=noise)
+    checked, expected = _data(60, 30, 40 + seed, noise=noise)
     fresh, _ = _data(10, 30, 60)
     distances = [
-        np.linalg.norm(_reference(features, targets, strength, checked)[:, :2] - wanted[:, :2], axis=1).mean()
+        np.linalg.norm(_reference(features, targets, strength, checked)[:, :2] - expected[:, :2], axis=1).mean()
         for strength in STRENGTHS
     ]
     best = STRENGTHS[int(np.argmin(distances))]
-    model = fit_ridge(features, targets, (checked, wanted))
+    model = fit_ridge(features, targets, (checked, expected))
     assert model.chosen["strength"] == best
     np.testing.assert_allclose(model(fresh), _reference(features, targets, best, fresh), rtol=1e-7, atol=1e-9)
 
 
-def test_strength_follows_the_verification_part_alone() -> None:
+def test_strength_depends_only_on_the_verification_part() -> None:
     features, targets = _data(60, 8, 11, noise=0.01)
-    checked, wanted = _data(40, 8, 12, noise=0.0)
-    assert fit_ridge(features, targets, (checked, wanted)).chosen["strength"] in STRENGTHS[:3]
-    # A verification part that is nothing but the training mean asks for as much shrinking as there is.
+    checked, expected = _data(40, 8, 12, noise=0.0)
+    assert fit_ridge(features, targets, (checked, expected)).chosen["strength"] in STRENGTHS[:3]
+    # If all verification targets are the training mean, the largest strength is best.
     flat = np.tile(targets.mean(axis=0), (40, 1))
     assert fit_ridge(features, targets, (checked, flat)).chosen["strength"] == STRENGTHS[-1]
-    # Only the means of arousal and valence choose.
-    covariances = wanted.copy()
+    # Only the means of arousal and valence are used.
+    covariances = expected.copy()
     covariances[:, 2:] = 1e6
-    model, other = (fit_ridge(features, targets, (checked, part)) for part in (wanted, covariances))
+    model, other = (fit_ridge(features, targets, (checked, part)) for part in (expected, covariances))
     assert model.chosen["strength"] == other.chosen["strength"]
     np.testing.assert_array_equal(model.weight, other.weight)
 
 
-def test_strengths_span_what_the_docs_say() -> None:
+def test_range_of_strengths() -> None:
     np.testing.assert_allclose(STRENGTHS, [1e-3, 1e-2, 1e-1, 1, 10, 100, 1e3, 1e4, 1e5])
 
 
-def test_ridge_copes_with_more_columns_than_rows_and_copies() -> None:
+def test_ridge_with_more_columns_than_rows_and_copied_columns() -> None:
     features, targets = _data(10, 20, 13)
     doubled = np.hstack([features, features])
     model = fit_ridge(doubled, targets, (doubled, targets))

@@ -1,4 +1,4 @@
-"""The paper's tables with ours beside them."""
+"""The tables of the paper beside computed ones."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def made(with_audio: Path, work: Path, pool: Executor) -> dict[str, Table]:
 
 
 def test_the_papers_numbers() -> None:
-    # Read off the paper by hand: Tables 1 to 3.
+    # Copied from Tables 1 to 3 of the paper.
     paper = reproduction.paper()
     assert [(row["dims"], row["examples"]) for row in paper["table1"]] == [
         (80, 4_645_595),
@@ -91,7 +91,7 @@ def test_examples_of_a_labelled_dataset(with_audio: Path, tmp_path: Path, pool: 
 
 
 @pytest.mark.parametrize("name", ["table2", "table3"])
-def test_every_row_stands_beside_the_papers(made: dict[str, Table], work: Path, name: str) -> None:
+def test_every_number_is_beside_that_of_the_paper(made: dict[str, Table], work: Path, name: str) -> None:
     table, rows = made[name], reproduction.paper()[name]
     results = [json.loads(path.read_text()) for path in (work / "results").glob("*/*.json")]
     scores = {(each["features"], each["layer"], each["phase"]): each["scores"] for each in results}
@@ -120,7 +120,7 @@ def test_every_row_stands_beside_the_papers(made: dict[str, Table], work: Path, 
     assert [float(row["mean_distance"] or "nan") for row in exported[:1]] == [table.records[0]["mean_distance"]]
 
 
-def test_a_paper_number_on_the_edge_is_inside() -> None:
+def test_a_published_number_at_the_limit_is_within() -> None:
     score = MetricScore(mean=0.15, std=0.01, per_repeat=(), ci95=(0.14, 0.16))
     inside = reproduction.compared(score, (0.14, 0.004))
     assert inside["_paper_outside"] is False
@@ -145,7 +145,7 @@ def test_command(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["table4"], "reproduce table4: the paper has no such table; expected table1, table2, table3."),
         (["table2", "--format", "xml"], "--format xml: expected rich, markdown"),
@@ -154,8 +154,8 @@ def test_command(
         (["table3", "--device", "abacus"], "--device abacus: expected cpu, cuda or auto"),
     ],
 )
-def test_wrong_calls(
-    arguments: list[str], told: str, with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_wrong_use(
+    arguments: list[str], message: str, with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("EMOBENCH_DATA", str(with_audio))
@@ -163,7 +163,7 @@ def test_wrong_calls(
         arguments = [*arguments, "--dataset", str(with_audio / "syn")]
     ran = CliRunner().invoke(app, ["reproduce", *arguments])
     assert ran.exit_code == 2, ran.output
-    assert told in ran.stderr
+    assert message in ran.stderr
     assert not list(tmp_path.iterdir())
 
 

@@ -1,4 +1,4 @@
-"""Results read back: whatever lies in the folder is named with a reason, and the rest is rendered."""
+"""Reading results: invalid files in the folder are named with a reason, and the others are rendered."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ LEFT_OUT: dict[str, tuple[bytes, str]] = {
 }
 
 
-def test_files_that_are_no_results(results: Path, row: GetRow) -> None:
+def test_files_that_are_not_results(results: Path, row: GetRow) -> None:
     folder = results / "tiny@1.0.0"
     for name, (content, _) in LEFT_OUT.items():
         (folder / f"{name}.json").write_bytes(content)
@@ -197,7 +197,7 @@ FIELDS = [
 
 @settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(field=st.sampled_from(FIELDS), value=VALUES)
-def test_any_wrong_value_is_left_out_or_rendered(
+def test_results_with_any_wrong_value_are_skipped_or_rendered(
     results: Path, row: GetRow, field: tuple[str, ...], value: Any
 ) -> None:
     text = row("mine").read_text()
@@ -268,7 +268,7 @@ def test_entries_that_leak_are_marked(results: Path, row: GetRow) -> None:
 
 
 def _again(path: Path, name: str, **changes: Any) -> None:
-    """Write a result once more, under another name, with other values in its configuration."""
+    """Write a result again under another name, with other values in its configuration."""
 
     def how(result: dict[str, Any]) -> None:
         result["config"] |= changes.pop("config", {})
@@ -375,7 +375,7 @@ def test_entries_of_several_models_are_distinguished_in_every_layer(results: Pat
         ("Layer 1", "Rhythm [model aaaaaa]"),
         ("Layer 0", "Rhythm [model bbbbbb]"),
     ]
-    # Both phases of a model are in one row.
+    # Both phases of a model are in one table row.
     assert [row[6] == "not run" for row in deep.rows] == [False, True, True]
 
 

@@ -1,4 +1,4 @@
-"""Runs on small corpora, from labels alone and from audio, through every kind of row."""
+"""Runs on small corpora, from labels alone and from audio, for every kind of entry."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_the_oracle_beats_the_constant(labels_only: Path, tmp_path: Path) -> Non
     assert oracle < constant
 
 
-def test_finished_rows_are_not_computed_again(labels_only: Path, tmp_path: Path) -> None:
+def test_finished_entries_are_not_computed_again(labels_only: Path, tmp_path: Path) -> None:
     first = _run(["constant"], labels_only, tmp_path)
     assert first.computed == 2
     times = [path.stat().st_mtime_ns for path in first.paths]
@@ -109,7 +109,7 @@ def test_finished_rows_are_not_computed_again(labels_only: Path, tmp_path: Path)
     assert [r.signature for r in forced.results] == [r.signature for r in first.results]
 
 
-def test_signature_follows_what_decides_the_numbers(labels_only: Path, tmp_path: Path) -> None:
+def test_signature_depends_on_everything_that_determines_the_scores(labels_only: Path, tmp_path: Path) -> None:
     path = _feature_file(tmp_path / "mine.csv", labels_only)
     signatures = {_run([f"file:{path}"], labels_only, tmp_path).results[0].signature}
     signatures.add(
@@ -120,7 +120,7 @@ def test_signature_follows_what_decides_the_numbers(labels_only: Path, tmp_path:
     assert len(signatures) == 3
 
 
-def test_ridge_keeps_many_noise_features_at_bay(labels_only: Path, tmp_path: Path) -> None:
+def test_ridge_handles_many_noise_features(labels_only: Path, tmp_path: Path) -> None:
     path = _feature_file(tmp_path / "noise.csv", labels_only, dims=8)
     mlr = _run([f"file:{path}"], labels_only, tmp_path).results[0]
     ridge = _run([f"file:{path}"], labels_only, tmp_path, config={"regressors": ("ridge",)}).results[0]
@@ -137,7 +137,7 @@ def test_least_squares_that_overfits_is_named(
     # 11 training clips, each with one vector: 40 dimensions fit them exactly, 3 of noise make R² less than −1.
     path = _feature_file(tmp_path / "noise.csv", labels_only, dims=dims)
     warnings.simplefilter("always")
-    for _ in range(2):  # also when the entry was finished before
+    for _ in range(2):  # also if the entry was finished before
         outcome = _run([f"file:{path}"], labels_only, tmp_path, config={"regressors": (regressor,)})
         lines = [str(each.message) for each in recwarn.list if each.category is EmobenchWarning]
         recwarn.clear()
@@ -168,7 +168,7 @@ def test_wrong_features(labels_only: Path, tmp_path: Path) -> None:
             _run([names], labels_only, tmp_path)
 
 
-def test_every_row_from_audio(with_audio: Path, tmp_path: Path) -> None:
+def test_every_entry_from_audio(with_audio: Path, tmp_path: Path) -> None:
     specs = ["mfcc", "chroma", "spectral_shape", "spectral_contrast", "ent", "rhythm", "mfcc+rhythm+pitch2d"]
     config = {"phases": ("pre-trained", "fine-tuned", "random", "random-fine-tuned")}
     places = {"pretrain_data": with_audio / "syn-pretrain"}
@@ -205,7 +205,7 @@ def test_every_row_from_audio(with_audio: Path, tmp_path: Path) -> None:
     assert "Synthetic music and ratings" in shown
 
 
-def test_without_a_pretraining_set_the_labelled_clips_serve(with_audio: Path, tmp_path: Path) -> None:
+def test_without_a_pretraining_set_the_labelled_clips_are_used(with_audio: Path, tmp_path: Path) -> None:
     outcome = _run(["rhythm"], with_audio / "syn", tmp_path, config={"layers": (0,), "phases": ("pre-trained",)})
     assert outcome.pretrained_on == ["the dataset's own clips without their labels"]
     result = outcome.results[0]
@@ -220,7 +220,7 @@ def test_pre_training_on_a_labelled_dataset(with_audio: Path, tmp_path: Path, po
     named = _run(
         ["rhythm"], with_audio / "syn", tmp_path / "named", config=config, places={"pretrain_data": with_audio / "syn"}
     )
-    # The dataset itself, named or not, gives the same network.
+    # The dataset itself gives the same network, whether named or not.
     assert [r.scores for r in named.results] == [r.scores for r in own.results]
     assert named.pretrained_on == ["syn@1.0.0 without its labels"]
     for outcome in (own, named):
@@ -270,7 +270,7 @@ def test_wrong_audio_folder(with_audio: Path, tmp_path: Path) -> None:
 # Weights carried over
 
 
-def test_carried_over_rows_are_marked_for_good(
+def test_carried_over_entries_are_marked_permanently(
     with_audio: Path, tmp_path: Path, recwarn: pytest.WarningsRecorder
 ) -> None:
     warnings.simplefilter("always")
@@ -284,7 +284,7 @@ def test_carried_over_rows_are_marked_for_good(
     assert warning.startswith("`carry_over` keeps fine-tuned weights from fold to fold")
     assert "clips that are tested in a later fold were trained on in an earlier one" in warning
 
-    # Pre-trained rows are the same as ever; of the others each is one more.
+    # Pre-trained entries are the same as before; each of the others is an additional one.
     assert carried.computed == 4
     assert len({path.name for path in (*apart.paths, *carried.paths)}) == 6 + 4 + 2
     for phase in ("fine-tuned", "random-fine-tuned"):
@@ -294,7 +294,7 @@ def test_carried_over_rows_are_marked_for_good(
             assert one[layer].config.carry_over is False
             assert other[layer].config.carry_over is True
             assert other[layer].config.networks["carry_over"] is True
-            # The first fold starts where it always does, the others elsewhere.
+            # The first fold starts as usual, the others from other weights.
             first, *rest = zip(*(r[layer].scores["mean_distance"].per_repeat for r in (one, other)), strict=True)
             assert first[0] == first[1]
             assert any(alone != kept for alone, kept in rest)
@@ -308,7 +308,7 @@ def test_carried_over_rows_are_marked_for_good(
         "rhythm-layer2-random-fine-tuned-carried-over",
     ]
 
-    # Every table shows them beside the others, never in their place.
+    # Every table shows them beside the others, never instead of them.
     board = load(tmp_path / "results")
     found, problems = board.tables, board.store.problems
     assert problems == []
@@ -347,7 +347,7 @@ def _without(folder: Path, mark: str) -> Path:
     return folder / "results"
 
 
-def test_carry_over_without_a_fine_tuned_row(with_audio: Path, tmp_path: Path) -> None:
+def test_carry_over_without_a_fine_tuned_entry(with_audio: Path, tmp_path: Path) -> None:
     message = "`carry_over`: expected fine-tuned entries of networks"
     with pytest.raises(InputError, match=message):
         _run(["mfcc"], with_audio / "syn", tmp_path, carry_over=True)
@@ -355,7 +355,7 @@ def test_carry_over_without_a_fine_tuned_row(with_audio: Path, tmp_path: Path) -
         _run(["rhythm"], with_audio / "syn", tmp_path, carry_over=True, config={"phases": ("pre-trained", "random")})
 
 
-def test_carry_over_by_the_command(with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_carry_over_on_the_command_line(with_audio: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     options = ["--layers", "5,4", "--epochs", "1", "--layer", "1", "--phase", "fine-tuned", "--workers", "2"]
     data = ["--dataset", str(with_audio / "syn"), "--pretrain-data", str(with_audio / "syn-pretrain")]

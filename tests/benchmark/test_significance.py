@@ -1,4 +1,4 @@
-"""The album bootstrap against closed forms: coverage, widths, what counts together, what has no say."""
+"""The album bootstrap compared with closed forms: coverage, widths, grouping by album, undefined scores."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from emobench.protocols import metrics
 
 
 def _repeat(errors: np.ndarray, albums: np.ndarray, *, seconds: int = 3) -> RepeatPredictions:
-    """A song for each error: its arousal is off by that much in all its seconds, so that is its mean distance."""
+    """Make one song per error, whose arousal is wrong by this amount in all seconds, so this is its mean distance."""
     songs = np.repeat(np.arange(len(errors)), seconds)
     rng = np.random.default_rng(0)
     true = np.column_stack([rng.uniform(-0.5, 0.5, (len(songs), 2)), np.tile([0.02, 0.02, 0.0], (len(songs), 1))])
@@ -39,7 +39,7 @@ def test_level(level: float, quantile: float) -> None:
     assert high - low == pytest.approx(2 * quantile * errors.std() / np.sqrt(60), rel=0.12)
 
 
-def test_interval_covers_the_true_mean_as_often_as_it_says() -> None:
+def test_interval_has_its_nominal_coverage() -> None:
     rng = np.random.default_rng(3)
     covered = 0
     for trial in range(100):
@@ -59,23 +59,23 @@ def test_four_times_the_albums_halve_the_width() -> None:
     assert widths[1] / widths[2] == pytest.approx(2, rel=0.1)
 
 
-def test_more_seconds_of_the_same_say_nothing_new() -> None:
+def test_more_equal_seconds_do_not_narrow_the_interval() -> None:
     errors = np.random.default_rng(5).uniform(0.0, 0.4, 20)
     few, many = (_distance(_repeat(errors, np.arange(20), seconds=seconds)) for seconds in (2, 50))
     assert few == pytest.approx(many)
 
 
-def test_songs_of_an_album_count_together() -> None:
+def test_songs_of_an_album_are_one_unit() -> None:
     errors = np.random.default_rng(6).uniform(0.0, 0.4, 20)
     single = _distance(_repeat(errors, np.arange(20)), draws=2000)
-    # Five songs on each album with the same error are no more evidence than one.
+    # Five songs per album with the same error are no more evidence than one.
     together = _distance(_repeat(np.repeat(errors, 5), np.repeat(np.arange(20), 5)), draws=2000)
     assert together == pytest.approx(single)
     apart = _distance(_repeat(np.repeat(errors, 5), np.arange(100)), draws=2000)
     assert (single[1] - single[0]) / (apart[1] - apart[0]) == pytest.approx(np.sqrt(5), rel=0.1)
 
 
-def test_a_single_album_leaves_no_doubt_to_resample() -> None:
+def test_a_single_album_has_an_interval_of_width_zero() -> None:
     low, high = _distance(_repeat(np.array([0.1, 0.2, 0.6]), np.zeros(3, int)))
     assert low == pytest.approx(0.3)
     assert high == pytest.approx(0.3)
@@ -86,7 +86,7 @@ def test_a_draw_is_the_same_in_every_repeat() -> None:
     albums = np.arange(30)
     once = _distance(_repeat(errors, albums))
     assert _distance(_repeat(errors, albums), _repeat(errors, albums)) == pytest.approx(once)
-    # What one repeat loses by a draw the other gains: nothing is left to vary.
+    # What one repeat loses in a draw, the other gains, so nothing varies.
     low, high = _distance(_repeat(errors, albums), _repeat(0.4 - errors, albums))
     assert low == pytest.approx(0.2)
     assert high == pytest.approx(0.2)
@@ -99,7 +99,7 @@ def test_order_of_songs_does_not_matter() -> None:
     assert _distance(_repeat(errors[order], albums[order])) == pytest.approx(_distance(_repeat(errors, albums)))
 
 
-def test_a_repeat_left_empty_by_a_draw_has_no_say() -> None:
+def test_a_repeat_without_songs_in_a_draw_is_ignored() -> None:
     repeats = [_repeat(np.array([0.1]), np.array([0])), _repeat(np.array([0.3]), np.array([1]))]
     # Two albums drawn from two: 0.1 in a quarter of the draws, 0.2 in half, 0.3 in a quarter.
     low, high = _distance(*repeats, draws=2000, level=0.95)
@@ -108,14 +108,14 @@ def test_a_repeat_left_empty_by_a_draw_has_no_say() -> None:
     assert (low, high) == (pytest.approx(0.2), pytest.approx(0.2))
 
 
-def test_a_draw_without_any_song_is_left_out() -> None:
+def test_a_draw_without_songs_is_ignored() -> None:
     # Album 1 has no song in any test part.
     low, high = _distance(_repeat(np.array([0.1, 0.3]), np.array([0, 2])), draws=500)
     assert low == pytest.approx(0.1)
     assert high == pytest.approx(0.3)
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_determines_the_result() -> None:
     repeat = _repeat(np.random.default_rng(10).uniform(0, 0.4, 15), np.arange(15))
     np.random.seed(0)
     first = album_intervals([repeat], draws=50, seed=1)
@@ -143,7 +143,7 @@ def test_every_score_has_an_interval_around_its_value() -> None:
         assert interval[0] < value < interval[1], name
 
 
-def test_a_score_that_is_never_defined_has_none() -> None:
+def test_a_score_that_is_never_defined_has_no_interval() -> None:
     repeat = _repeat(np.zeros(6), np.arange(6))
     predicted = repeat.predicted.copy()
     predicted[:, 0] = 0.1

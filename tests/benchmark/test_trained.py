@@ -1,4 +1,4 @@
-"""Models that were trained elsewhere: used for their domains, refused in one line where they do not fit."""
+"""Models that were trained elsewhere: used for their domains, or refused with one line if they do not fit."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ CPU = torch.device("cpu")
 BANDS = {"rhythm": 20, "pitch": 48, "pitch2d": 48}
 DIMS = {"rhythm": 80, "pitch": 192, "pitch2d": 384}
 
-# About the mean and standard deviation of the features of rendered music.
+# Approximate mean and standard deviation of the features of rendered music.
 FEATURES = {
     "rhythm": (np.array([-250.0, 70, 20, 4] + [0] * 16), np.array([50.0, 23, 14, 8, 5, 4, 3] + [2] * 13)),
     "pitch": (7.0, 12.0),
@@ -77,12 +77,12 @@ def test_a_model_that_fits(masters: Path, name: str) -> None:
     assert len(model.networks[1].mean) == DIMS[name]
 
 
-def test_one_a_domain(masters: Path) -> None:
+def test_one_model_per_domain(masters: Path) -> None:
     models = _check(*(masters / name for name in DIMS), domains=tuple(DIMS))
     assert {name: model.domain.name for name, model in models.items()} == {name: name for name in DIMS}
 
 
-def test_another_window_where_the_run_has_it_too(tmp_path: Path) -> None:
+def test_another_window_that_the_run_shares(tmp_path: Path) -> None:
     folder = _train(tmp_path / "wide", window=6)
     assert _check(folder, window=6)["rhythm"].domain.window == 6
     with pytest.raises(InputError, match=r"window: was trained on 6 beats; expected the 4 of this run \(`window`\)\.$"):
@@ -115,7 +115,7 @@ def _put(name: str, value: np.ndarray) -> Callable[[Tensors], None]:
 
 
 def _cut(tensors: Tensors) -> None:
-    """As if it had been shown three beats."""
+    """Make it a model of windows of three beats."""
     for name in tensors:
         if name in ("mean", "scale") or name.endswith("layer0.weight"):
             tensors[name] = np.ascontiguousarray(tensors[name][:60])
@@ -207,7 +207,7 @@ def test_wrong_domain_or_window(masters: Path, tmp_path: Path, case: str) -> Non
         _check(folder)
 
 
-def test_a_model_that_claims_another_domain(masters: Path, tmp_path: Path) -> None:
+def test_a_model_that_declares_another_domain(masters: Path, tmp_path: Path) -> None:
     shutil.copytree(masters / "rhythm", tmp_path / "model")
     config = tmp_path / "model" / "config.json"
     config.write_text(config.read_text().replace('"rhythm"', '"pitch"'))
@@ -215,13 +215,13 @@ def test_a_model_that_claims_another_domain(masters: Path, tmp_path: Path) -> No
         _check(tmp_path / "model", domains=("pitch",))
 
 
-def test_two_of_a_domain(masters: Path, tmp_path: Path) -> None:
+def test_two_models_of_a_domain(masters: Path, tmp_path: Path) -> None:
     other = _train(tmp_path / "other")
     with pytest.raises(InputError, match=r"other: domain: is for rhythm, like .*; expected one model per domain"):
         _check(masters / "rhythm", other)
 
 
-def test_no_feature_of_a_network(masters: Path) -> None:
+def test_models_without_a_network_feature(masters: Path) -> None:
     with pytest.raises(
         InputError, match="is for rhythm, which `features` does not name; expected features of a network"
     ):
@@ -293,8 +293,8 @@ def test_the_same_model_here_and_from_elsewhere(dataset: Path, tmp_path: Path, p
     assert there.results[0].config.training[0]["trained_elsewhere"]["training"]["layers"] == [8, 6, 4]
 
 
-def test_rows_are_those_of_its_own_layers(dataset: Path, masters: Path, tmp_path: Path, pool: Executor) -> None:
-    """Two layers of 6 and 5 units from elsewhere, three of 8, 6 and 4 for what is trained here."""
+def test_entries_follow_the_layers_of_the_model(dataset: Path, masters: Path, tmp_path: Path, pool: Executor) -> None:
+    """The external model has layers of 6 and 5 units; models trained here have 8, 6 and 4."""
     places = {"trained": (masters / "rhythm",)}
     outcome = _run(["rhythm", "pitch", "rhythm+pitch"], dataset, tmp_path, pool, places=places, phases=("pre-trained",))
     dims = {(each.features, each.layer): each.dims for each in outcome.results if each.layer is not None}
@@ -315,7 +315,7 @@ def test_rows_are_those_of_its_own_layers(dataset: Path, masters: Path, tmp_path
             _run(["rhythm+pitch"], dataset, tmp_path, pool, places=places, layers=(layer,))
 
 
-def test_other_weights_are_another_row(dataset: Path, masters: Path, tmp_path: Path, pool: Executor) -> None:
+def test_other_weights_give_another_entry(dataset: Path, masters: Path, tmp_path: Path, pool: Executor) -> None:
     options: dict[str, Any] = {"phases": ("pre-trained",), "layers": (0,)}
     shutil.copytree(masters / "rhythm", tmp_path / "model")
     found = []

@@ -1,4 +1,4 @@
-"""Datasets that give no spread of ratings: nothing is filled in, and everything else works."""
+"""Datasets without the spread of ratings: nothing is filled in, and everything else works."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ SPREAD = ["arousal_var", "valence_var", "covariance"]
 def unknown(
     request: pytest.FixtureRequest, make_corpus: Any, tmp_path_factory: pytest.TempPathFactory, pool: Executor
 ) -> tuple[Path, list[str]]:
-    """A dataset ``data/tiny`` of means, with results of a feature file and of the two references beside it."""
+    """A dataset ``data/tiny`` of means, with results of a feature file and of the two reference entries."""
     folder = tmp_path_factory.mktemp("unknown")
     corpus = make_corpus([1] * 14 + [2] * 4)
     targets = target_table(corpus.annotations, TargetConfig()).with_columns(
@@ -117,7 +117,7 @@ def test_verify_and_compare(unknown: tuple[Path, list[str]], monkeypatch: pytest
     assert scores["mean_distance"]["p"] < 0.05
 
 
-def test_a_filled_in_spread_is_found(
+def test_a_filled_in_spread_is_detected(
     unknown: tuple[Path, list[str]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder, columns = unknown
@@ -130,7 +130,7 @@ def test_a_filled_in_spread_is_found(
     assert f"column true_{columns[-1]}" in ran.stdout
 
 
-def test_repair_leaves_what_is_unknown() -> None:
+def test_repair_keeps_unknown_values() -> None:
     rows = np.array(
         [
             [0.0, 0.0, 0.04, 0.02, np.nan],

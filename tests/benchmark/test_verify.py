@@ -1,4 +1,4 @@
-"""A result checked again: every changed digit and cell is found and named, and so is what was forged."""
+"""Verification of results: every changed digit and cell is found and named, and so are forged results."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def _verify(path: Path, datasets: Datasets) -> Report:
     return verify(path, datasets, path.parent / "models")
 
 
-def test_what_was_just_made_is_well(row: GetRow, datasets: Datasets) -> None:
+def test_a_new_result_is_verified(row: GetRow, datasets: Datasets) -> None:
     for name in ("constant", "oracle", "mine"):
         report = _verify(row(name), datasets)
         assert report.ok, _failures(report)
@@ -65,7 +65,7 @@ SECTIONS = ("dataset", "scores", "cost", "config", "environment")
 
 
 def _field(text: str, position: int) -> tuple[str, int]:
-    """The field that a position of indented JSON lies in, as far as seals go down, and its line."""
+    """Return the field at a position of indented JSON, to the depth of the seals, and its line."""
     lines = text[:position].count("\n") + 1
     keys: list[str] = []
     depth = 1000
@@ -83,7 +83,7 @@ def test_any_changed_digit_is_found_and_named(row: GetRow, datasets: Datasets) -
     text = path.read_text()
     generator = random.Random(0)
     digits = [match.start() for match in re.finditer(r"\d", text)]
-    # All lines that hold digits are as good as all digits: one of each, chosen by chance.
+    # One random digit of every line with digits.
     by_line: dict[int, list[int]] = {}
     for position in digits:
         by_line.setdefault(text[:position].count("\n"), []).append(position)
@@ -96,7 +96,7 @@ def test_any_changed_digit_is_found_and_named(row: GetRow, datasets: Datasets) -
             failures = _failures(_verify(path, datasets))
         except EmobenchError as error:
             failures = [str(error)]
-        # A name that was changed itself is told by what is left of it.
+        # A changed field name is identified by what remains of it.
         assert any(field[:-3] in each or f"line {line} " in each for each in failures), (field, line, failures)
 
 
@@ -142,10 +142,10 @@ def test_a_wrong_score_is_named_with_the_right_one(row: GetRow, datasets: Datase
     ]
 
 
-# Forged: written anew with fitting seals
+# Forged: rewritten with matching seals
 
 
-def test_a_truth_that_is_not_the_datasets(row: GetRow, datasets: Datasets) -> None:
+def test_targets_that_differ_from_the_dataset(row: GetRow, datasets: Datasets) -> None:
     path = row("constant")
     table = pl.read_parquet(predictions_path(path))
     first = table.row(0, named=True)
@@ -198,7 +198,7 @@ def test_fields_that_contradict_each_other(row: GetRow, datasets: Datasets, chan
     assert any(named in each for each in _failures(_verify(path, datasets)))
 
 
-def test_every_part_of_what_decides_is_in_the_signature(row: GetRow, datasets: Datasets) -> None:
+def test_everything_that_determines_the_scores_is_in_the_signature(row: GetRow, datasets: Datasets) -> None:
     path = row("mine")
     whole = json.loads(path.read_text())
     for name, changed in {
@@ -225,7 +225,7 @@ def test_without_the_dataset_scores_and_intervals_are_checked(row: GetRow) -> No
     assert "intervals" not in states
 
 
-def test_the_dataset_must_agree(row: GetRow, finished_run: Path, tmp_path: Path) -> None:
+def test_the_dataset_must_match(row: GetRow, finished_run: Path, tmp_path: Path) -> None:
     place = Path(shutil.copytree(finished_run / "data" / "tiny", tmp_path / "tiny"))
     named = Datasets([place], tmp_path, only=True)
     assert _verify(row("mine"), named).ok
@@ -238,7 +238,7 @@ def test_the_dataset_must_agree(row: GetRow, finished_run: Path, tmp_path: Path)
     manifest.write_text(manifest.read_text().replace('"seed": 0', '"seed": 9'))
     failures = _failures(_verify(row("mine"), Datasets([place], tmp_path, only=True)))
     assert any("tiny is tiny@1.0.0, but has another manifest" in each for each in failures)
-    # One that merely lies where it is looked for is not taken for the right one.
+    # Another dataset in the default place is not used.
     found = _verify(row("mine"), Datasets([], tmp_path, only=True))
     assert found.state == "not verified"
     assert _states(found)["dataset"] == "not checked"

@@ -1,4 +1,4 @@
-"""``emobench verify`` as a command: wrong input, exit status, and a line for each failure."""
+"""The command ``emobench verify``: wrong input, exit status, and a line for each failure."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("text", list(WRONG), ids=range(len(WRONG)))
-def test_what_is_no_result_is_one_line_and_status_2(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_result_gives_one_line_and_status_2(tmp_path: Path, text: str) -> None:
     path = tmp_path / "mine.json"
     path.write_text(text)
     status, out, error = _command(str(path))
@@ -58,7 +58,7 @@ def test_more_wrong_input(row: GetRow, tmp_path: Path) -> None:
         assert len(error.splitlines()) == 1
 
 
-def test_the_command_tells_every_failure(row: GetRow, finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_reports_every_failure(row: GetRow, finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMOBENCH_DATA", str(finished_run / "data"))
     path = row("mine")
     status, out, _ = _command(str(path))

@@ -1,4 +1,4 @@
-"""Pictures of a pre-training dataset: every decoded clip is in each of them, and the bytes are always the same."""
+"""Plots of a pre-training dataset: every decoded clip is in each of them, and the bytes are reproducible."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_every_decoded_clip_is_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyP
     # A clip without duration has no tempo.
     assert heights == [(3, 2), (3, 2), (3, 1)]
     fast = [bar for bar in figures[2].axes[0].containers[0] if bar.get_height()]  # pyright: ignore
-    # 60 beats in 30.07 s are 119.7 a minute, 45 are 89.8, and 90 in 45 s are 120.
+    # 60 beats in 30.07 s are 119.7 per minute, 45 are 89.8, and 90 in 45 s are 120.
     assert [bar.get_x() for bar in fast] == [85.0, 115.0, 120.0]
 
 

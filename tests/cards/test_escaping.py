@@ -1,4 +1,4 @@
-"""Names from data in cards: Markdown shows them as they are, and no card obeys them."""
+"""Names from data in cards: Markdown shows them literally and does not interpret them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from emobench.cli.main import app
 from markdown_it import MarkdownIt
 from typer.testing import CliRunner
 
-# Each and how a reader sees it.
+# Each name, and how a reader sees it.
 NAMES = {
     "<script>alert(1)</script>": "<script>alert(1)</script>",
     "a|b": "a|b",
@@ -43,7 +43,7 @@ def _html(text: str) -> str:
 
 
 def _cells(text: str) -> list[str]:
-    """Texts of the cells of all tables, as a browser shows them."""
+    """Return the texts of the cells of all tables, as a browser shows them."""
     cells = re.findall(r"<td[^>]*>(.*?)</td>", _html(text), re.DOTALL)
     assert not any(re.search("<(?!code|/code)", cell) for cell in cells), cells
     return [unescape(re.sub("</?code>", "", cell)) for cell in cells]

@@ -1,4 +1,4 @@
-"""What is never published: secrets and paths of machines, in texts, tables and anything else."""
+"""Content that is never published: secrets and paths of machines, in texts, tables and other files."""
 
 from __future__ import annotations
 
@@ -36,9 +36,9 @@ def _metadata(value: str) -> bytes:
 
 
 def _refused(path: str, content: bytes, forbidden: list[Forbidden]) -> str:
-    with pytest.raises(InputError) as told:
+    with pytest.raises(InputError) as message:
         refuse_secrets([Upload("fine.md", b"fine"), Upload(path, content)], forbidden)
-    return str(told.value)
+    return str(message.value)
 
 
 def test_texts(tmp_path: Path, forbidden: list[Forbidden]) -> None:
@@ -50,7 +50,7 @@ def test_texts(tmp_path: Path, forbidden: list[Forbidden]) -> None:
     assert SECRET not in line
     assert "the path of its folder" in _refused("a.json", f'"{tmp_path}/clips"'.encode(), forbidden)
     assert "the path of your home folder" in _refused("a.txt", b"from /root/music", forbidden)
-    # Another machine's.
+    # A path of another machine.
     unix = (
         "/home/someone/music/a.mp3",
         "/Users/someone/a",
@@ -75,13 +75,13 @@ def test_tables(tmp_path: Path, forbidden: list[Forbidden]) -> None:
     assert "not readable as Parquet" in _refused("a.parquet", b"PAR1", forbidden)
 
 
-def test_anything_else(forbidden: list[Forbidden]) -> None:
+def test_other_files(forbidden: list[Forbidden]) -> None:
     assert "its name" in _refused(f"plots/{TOKEN}.png", b"", forbidden)
     line = _refused("plots/a.png", b"\x89PNG\xff\x00" + b"Software: /home/someone/bin/x", forbidden)
     assert line.startswith("plots/a.png, among its bytes: contains a local path")
 
 
-def test_what_only_looks_like_it(forbidden: list[Forbidden]) -> None:
+def test_similar_but_harmless_content(forbidden: list[Forbidden]) -> None:
     fine = "Grass/roots, a/root/b, https://example.org/home/ann/, ../home/x/y, hf_short, abc, C:/Music, /rooted"
     table = _parquet(title=["Grass/root", None, "at /home"], n=[1, 2, 3], empty=pl.Series([None] * 3, dtype=pl.Null))
     refuse_secrets([Upload("README.md", fine.encode()), Upload("clips/a.parquet", table)], forbidden)

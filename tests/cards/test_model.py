@@ -1,4 +1,4 @@
-"""The card of a model: YAML that parses to what was put in, and a text that tells the facts."""
+"""The card of a model: YAML that parses to its input, and a text with the facts."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def test_yaml_of_the_hub() -> None:
     assert "synthetic" in other["tags"]
 
 
-def test_the_text_tells_the_facts() -> None:
+def test_the_text_states_the_facts() -> None:
     card = model_card(FACTS)
     cells = _cells(card)
     assert ["layer 0", "50", "0.3613", "-0.5123"] in cells
@@ -75,7 +75,7 @@ def test_the_text_tells_the_facts() -> None:
     assert "Synthetic" not in card
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_facts_are_left_out() -> None:
     card = model_card(dataclasses.replace(FACTS, data_sha256=None, log={"rbms": {}}, epochs=(5,), synthetic=True))
     assert "SHA-256" not in card
     assert "No epoch was logged." in card
@@ -110,17 +110,17 @@ def test_windows_in_words(domain: str, window: int, words: str) -> None:
         "",
     ],
 )
-def test_yaml_parses_whatever_the_data_are_called(name: str) -> None:
+def test_yaml_parses_for_any_name_of_the_data(name: str) -> None:
     card = model_card(dataclasses.replace(FACTS, data=name, name=name))
     head = _head(card)
     assert head["datasets"] == [name]
     assert head["license"] == "apache-2.0"
-    # Nothing of a name opens a line of its own or a cell of its own.
+    # No part of a name starts a new line or cell.
     assert len(_cells(card)) == len(_cells(model_card(FACTS)))
     card.encode()
 
 
-def test_names_that_are_no_text() -> None:
+def test_names_that_are_not_text() -> None:
     card = model_card(dataclasses.replace(FACTS, data="caf\udce9", name="caf\udce9|<b>"))
     assert _head(card)["datasets"] == ["caf\ufffd"]
     assert "# caf\ufffd\\|&lt;b&gt;\n" in card

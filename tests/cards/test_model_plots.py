@@ -47,8 +47,8 @@ def _visible(figure: Figure) -> list[Any]:
     return [axis for axis in figure.axes if axis.get_visible() and axis.get_label() != "<colorbar>"]
 
 
-def test_rhythm_is_turned_back_into_the_mel_bands_that_it_was_made_of() -> None:
-    # A spectrum a beat of the first 20 cosines, summed term by term; its coefficients are known.
+def test_rhythm_is_inverted_to_mel_bands() -> None:
+    # A spectrum per beat of the first 20 cosines, summed term by term, so its coefficients are known.
     draw = np.random.default_rng(1)
     coefficients, scale = draw.normal(0, 3, (4, 20)), draw.uniform(0.5, 50, 80)
     spectrum = np.zeros((40, 4))
@@ -73,9 +73,9 @@ def test_pitch_is_semitones_by_beats_in_the_units_of_the_features() -> None:
 
 
 @pytest.mark.parametrize(("rises", "column"), [(True, 1), (False, 3)])
-def test_pitch2d_has_rising_patterns_left_and_octaves_at_one_cycle(rises: bool, column: int) -> None:
+def test_pitch2d_has_rising_patterns_on_the_left_and_octaves_at_one_cycle(rises: bool, column: int) -> None:
     beat, note = np.arange(7)[:, None], np.arange(48)[None]
-    # One wave an octave that climbs, or falls, a quarter of it each beat.
+    # One wave per octave that rises, or falls, by a quarter of an octave each beat.
     clip = (1 + np.cos(2 * np.pi * (note / 12 - (beat if rises else -beat) / 4))).astype(np.float32)
     window = examples(Domain("pitch2d"), [clip]).matrix()
     assert window.shape == (1, 384)
@@ -87,7 +87,7 @@ def test_pitch2d_has_rising_patterns_left_and_octaves_at_one_cycle(rises: bool, 
         assert np.unravel_index(patch.argmax(), patch.shape) == (4, column)
 
 
-def test_the_longest_weight_vectors_come_first_whatever_the_scale() -> None:
+def test_the_longest_weight_vectors_come_first_at_any_scale() -> None:
     weight = np.zeros((80, 4))
     weight[0] = [0.1, 0.5, 0.1, -0.7]
     weight[79] = [0.0, 0.0, 0.0, 0.0]
@@ -140,8 +140,8 @@ def test_axes_are_in_hertz_notes_and_cycles(tmp_path: Path, figures: list[Figure
     beats, hertz = _ticks(rhythm)
     assert beats == {"1": 0, "2": 1, "3": 2, "4": 3}
     for label, place in hertz.items():
-        wanted = float(label.replace("k", "000"))
-        assert MEL_HZ[int(place)] <= wanted <= MEL_HZ[int(place) + 1]
+        expected = float(label.replace("k", "000"))
+        assert MEL_HZ[int(place)] <= expected <= MEL_HZ[int(place) + 1]
     assert list(hertz) == ["100", "300", "1k", "2k", "4k", "8k"]
     beats, notes = _ticks(pitch)
     assert notes == {"G2": 0, "C3": 5, "C4": 17, "C5": 29, "C6": 41, "F#6": 47}
@@ -234,7 +234,7 @@ def test_the_same_input_gives_the_same_bytes_whatever_the_users_style(tmp_path: 
 
 
 @pytest.mark.parametrize("title", ["50 $ and $x^{2", "音楽", "_a^b\\frac{"])
-def test_titles_are_shown_as_they_stand(title: str, tmp_path: Path) -> None:
+def test_titles_are_shown_literally(title: str, tmp_path: Path) -> None:
     draw_curves({title: _rbms()["layer 0"]}, tmp_path / "curves.png", title=title)
     draw_rows(_layer("rhythm", hidden=2), tmp_path / "rows.png", title=title)
 

@@ -1,7 +1,7 @@
-"""What the program does, seen through its command line alone, as plain data that can be kept and compared.
+"""Record of the behaviour of the command line, as plain data that can be stored and compared.
 
-``python tests/record/recording.py`` writes the record again. Every line that then differs is a change of behaviour and
-belongs in the message of its commit.
+``python tests/record/recording.py`` rewrites the record. Every line that differs is a change of behaviour, to be listed
+in the commit message.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from typing import Any
 SMALL = ["--size", "12", "--pretrain-size", "3", "--seed", "3", "--workers", "1"]
 TRAINING = ["--layers", "6,4", "--epochs", "1,2", "--workers", "1"]
 
-# Right and wrong invocations, in this order; each sees what those before it left.
+# Valid and invalid invocations, in this order; each sees the files of the previous ones.
 INVOCATIONS = [
     ["--version"],
     ["list"],
@@ -76,7 +76,7 @@ def _inside(folder: Path) -> Iterator[None]:
     os.chdir(folder)
     os.environ.pop("EMOBENCH_DATA", None)
     os.environ["EMOBENCH_CACHE"] = str(folder / "cache")
-    # As wide as a pipe, whatever the terminal.
+    # A fixed width, independent of the terminal.
     os.environ["COLUMNS"] = "100"
     try:
         yield
@@ -87,7 +87,7 @@ def _inside(folder: Path) -> Iterator[None]:
 
 
 def _call(arguments: list[str]) -> tuple[int, str, str]:
-    """Exit status, standard output and standard error of a command."""
+    """Run a command; return exit status, standard output and standard error."""
     (point,) = entry_points(group="console_scripts", name="emobench")
     main, argv = point.load(), sys.argv
     out, error = io.StringIO(), io.StringIO()
@@ -104,7 +104,7 @@ def _call(arguments: list[str]) -> tuple[int, str, str]:
 
 
 def _prepare(folder: Path) -> None:
-    """Small inputs: labels as MoodSwings publishes them, a corpus of two CSV files, features of the synthetic clips."""
+    """Write small inputs: labels in the format of MoodSwings, a corpus of two CSV files, features of clips."""
     import numpy as np
     import scipy.io
 
@@ -147,13 +147,13 @@ def _hashes(folder: Path) -> dict[str, str]:
 
 
 def _shown(text: str, folder: Path) -> str:
-    """The first line, without the place of the folder and without signatures, which follow every version."""
+    """Return the first line without the path of the folder and signatures, which change with every version."""
     lines = [line.rstrip() for line in text.splitlines() if line.strip()]
     return re.sub(r"\b[0-9a-f]{12}\b", "SIGNATURE", lines[0].replace(str(folder), "FOLDER")) if lines else ""
 
 
 def make() -> tuple[dict[str, Any], dict[str, Any]]:
-    """Run the program in an empty folder; what it did, and the numbers that it made.
+    """Run the program in an empty folder, and return its behaviour and numbers.
 
     Returns
     -------
@@ -198,7 +198,7 @@ def _make(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         scores[entry] = {
             name: {part: score[part] for part in ("mean", "std", "ci95")} for name, score in result["scores"].items()
         }
-        # Predictions lie beside a result under one of these names.
+        # Predictions have one of these names beside a result.
         beside = (path.with_suffix(ending) for ending in (".parquet", ".predictions.parquet"))
         table = pl.read_parquet(next(each for each in beside if each.is_file())).sort("repeat", "clip_id", "time")
         arrays[f"predictions/{entry}"] = table.select(
@@ -217,7 +217,7 @@ def _make(folder: Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 def _processor() -> str:
-    """What hashes of computed audio depend on."""
+    """Return the processor, on which hashes of computed audio depend."""
     facts = Path("/proc/cpuinfo")
     lines = facts.read_text().splitlines() if facts.is_file() else []
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]

@@ -1,4 +1,4 @@
-"""The program does what it did: hashes, weights, predictions, scores and messages against a record of them."""
+"""The behaviour of the program has not changed: hashes, weights, predictions, scores and messages equal a record."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ HERE = Path(__file__).parent
 RECORD = json.loads((HERE / "record.json").read_text())
 
 
-def test_the_program_does_what_it_did(tmp_path: Path) -> None:
-    # One test: several would each run the program in a worker of their own.
+def test_behaviour_equals_the_record(tmp_path: Path) -> None:
+    # A single test, because several could run the program in several test workers.
     call = [sys.executable, str(HERE / "recording.py"), str(tmp_path)]
     ran = subprocess.run(call, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
@@ -32,7 +32,7 @@ def _check_datasets(datasets: dict[str, dict[str, str]], same: bool) -> None:
     assert {name: list(files) for name, files in datasets.items()} == {
         name: list(files) for name, files in RECORD["datasets"].items()
     }
-    # Labels are exact everywhere; what is computed from audio may differ in the last bit on another processor.
+    # Labels are exact everywhere; values computed from audio may differ in the last bit on another processor.
     for name in RECORD["datasets"] if same else ["moodswings"]:
         assert datasets[name] == RECORD["datasets"][name]
 

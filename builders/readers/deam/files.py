@@ -14,11 +14,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from ....errors import InputError
 from ....runtime.csv_files import find_separator
 from ....runtime.files import sha256_file
 from ....runtime.text import few
-from ...corpus import as_problem
+from ...corpus import reading_csv
 from ...folds import normalised
 from ...tree import files_below
 
@@ -136,7 +135,7 @@ def read_rows(path: Path, problems: list[str], prepare: Callable[[str], str] | N
     The metadata were written by hand in spreadsheets, which save in the code page of the machine. ``prepare`` changes
     the text of a file separated by commas before it is split into cells.
     """
-    try:
+    with reading_csv(path, problems):
         separator = find_separator(path)
         content = path.read_bytes()
         try:
@@ -145,18 +144,11 @@ def read_rows(path: Path, problems: list[str], prepare: Callable[[str], str] | N
             text = content.decode("cp1252")
         text = prepare(text) if prepare and separator == "," else text
         lines = csv.reader(StringIO(text, newline=""), delimiter=separator, skipinitialspace=True)
-        rows = [[cell.strip() for cell in row] for row in lines]
-    except InputError as error:
-        problems.append(as_problem(error))
-        return []
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        problems.append(f"{path}: not readable as CSV ({error})")
-        return []
-    rows = [row for row in rows if any(row)]
-    if len(rows) < 2:
+        rows = [stripped for row in lines if any(stripped := [cell.strip() for cell in row])]
+        if len(rows) >= 2:
+            return rows
         problems.append(f"{path}: has no rows; expected a header and at least one row")
-        return []
-    return rows
+    return []
 
 
 def read_songs(path: Path, problems: list[str], *, low: float = -1.0) -> Grid | None:

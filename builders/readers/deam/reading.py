@@ -23,7 +23,7 @@ from ....errors import AudioError
 from ....runtime.files import digest
 from ....runtime.text import few
 from ...audio_files import audio_duration
-from ...corpus import LabelledCorpus, refuse
+from ...corpus import LabelledCorpus, annotation_table, refuse
 from ...targets import PARAMETERS
 from ...tree import files_below
 from .axes import averages, swapped, worker_averages
@@ -108,7 +108,12 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
     by_means = [song for song, each in rated.items() if each.variances is not None]
     return LabelledCorpus(
         clips=_clips(rated, tables.metadata, files),
-        annotations=_annotations(rated),
+        annotations=annotation_table(
+            (song, trace, name, (each.stamps[kept] + STEP - each.start) / 1000, *each.values[:, trace, kept])
+            for song, each in rated.items()
+            for trace, name in enumerate(each.names)
+            if (kept := np.isfinite(each.values[:, trace]).all(axis=0)).any()
+        ),
         targets=_targets(rated) if by_means else None,
         grouping=groups,
         tested=frozenset(EVALUATION) if split else None,
@@ -248,25 +253,6 @@ def _clips(rated: Mapping[str, Ratings], metadata: Mapping[str, Song], files: Ma
     text = dict.fromkeys(("clip_id", "song_id", "artist", "album", "title"), pl.String)
     schema = {**text, "start": pl.Float64, "duration": pl.Float64, "audio": pl.String}
     return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _annotations(rated: Mapping[str, Ratings]) -> pl.DataFrame:
-    tables = []
-    for song, each in rated.items():
-        traces, places = np.nonzero(np.isfinite(each.values).all(axis=0))
-        tables.append(
-            pl.DataFrame(
-                {
-                    "clip_id": [song] * len(traces),
-                    "trace": traces.astype(np.int32),
-                    "annotator_id": [each.names[trace] for trace in traces],
-                    "time": (each.stamps[places] + STEP - each.start) / 1000,
-                    "arousal": each.values[0, traces, places],
-                    "valence": each.values[1, traces, places],
-                }
-            )
-        )
-    return pl.concat(tables)
 
 
 def _targets(rated: Mapping[str, Ratings]) -> pl.DataFrame:

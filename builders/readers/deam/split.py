@@ -15,9 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ....errors import InputError
-from ....runtime.csv_files import find_separator, not_utf8
+from ....runtime.csv_files import find_separator
 from ....runtime.text import few
-from ...corpus import as_problem
+from ...corpus import reading_csv
 from .files import song_id
 
 OFFICIAL = "mediaeval2015"
@@ -80,19 +80,13 @@ class SplitConfig:
 
 def _read_list(path: Path, annotated: Collection[str], problems: list[str]) -> list[str]:
     """Read song ids from the first column of a text or CSV file; the first line may be a header."""
-    try:
+    cells = None
+    with reading_csv(path, problems):
         separator = find_separator(path)
         with path.open(encoding="utf-8-sig", newline="") as file:
             lines = csv.reader(file, delimiter=separator, skipinitialspace=True)
             cells = [(lines.line_num, row[0].strip()) for row in lines if any(cell.strip() for cell in row)]
-    except InputError as error:
-        problems.append(as_problem(error))
-        return []
-    except UnicodeDecodeError as error:
-        problems.append(as_problem(not_utf8(path, error)))
-        return []
-    except (OSError, csv.Error) as error:
-        problems.append(f"{path}: not readable as a list of song ids ({error})")
+    if cells is None:
         return []
     found = [song_id(cell) for _, cell in cells]
     wrong = [f"line {number}: {cell!r}" for (number, cell), song in zip(cells, found, strict=True) if song is None]

@@ -22,7 +22,7 @@ import urllib3
 from requests_oauthlib import OAuth1
 
 from ....audio.mpeg import walk
-from ....errors import AudioError, EmobenchError
+from ....errors import AudioError, EmobenchError, InputError
 from ....runtime.files import replacing
 
 _REDIRECTS = 5
@@ -77,38 +77,81 @@ class _Session(requests.Session):
         return None
 
 
+@dataclass(frozen=True)
+class DownloadConfig:
+    """Settings of the download.
+
+    Attributes
+    ----------
+    clip_url : str
+        URL of the clip endpoint.
+    country : str
+        Country of the catalogue, two letters.
+    per_day : int
+        Maximum number of requests in any 24 hours; by default that of the terms.
+    connections : int
+        Number of simultaneous downloads.
+    attempts : int
+        Maximum number of requests per clip.
+    backoff : float
+        Wait before the second attempt in seconds; it doubles each time, with a jitter of 50 %.
+    timeout, time_limit : float
+        Maximum time without data, and maximum duration of a download, in seconds.
+    size_limit : int
+        Maximum size of a clip in bytes.
+    seed : int
+        Seed of the jitter.
+    """
+
+    clip_url: str = "https://previews.7digital.com/clip"
+    country: str = "US"
+    per_day: int = 4000
+    connections: int = 4
+    attempts: int = 5
+    backoff: float = 1.0
+    timeout: float = 20.0
+    time_limit: float = 120.0
+    size_limit: int = 20_000_000
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if not _is_plain(self.clip_url):
+            raise InputError(f"`clip_url` {self.clip_url}: expected a URL such as https://previews.7digital.com/clip.")
+        if not (len(self.country) == 2 and self.country.isascii() and self.country.isalpha()):
+            raise InputError(f"`country` {self.country}: expected two letters, such as US.")
+        if self.per_day < 1:
+            raise InputError(f"`per_day` {self.per_day}: expected at least 1.")
+
+    @property
+    def catalogue(self) -> str:
+        """URL of the endpoint with the country."""
+        return f"{self.clip_url.rstrip('/')}?country={self.country.upper()}"
+
+
+def _is_plain(url: str) -> bool:
+    """Whether a string is a URL to which an id can be appended."""
+    try:
+        origin(url)
+    except ValueError:
+        return False
+    parts = urlsplit(url)
+    return not (parts.username or parts.query or parts.fragment)
+
+
 class Client:
     """Client of the preview server, for use from several threads.
 
     Parameters
     ----------
-    base_url : str
-        URL to which the id of a clip is appended.
-    country : str
-        Country of the catalogue, two letters.
+    config : DownloadConfig
+        Settings of the download.
     credentials : Credentials
-        Keys that sign requests to the server of ``base_url``, and no others.
-    timeout : float
-        Maximum time without data from the server in seconds.
-    time_limit : float
-        Maximum duration of a download in seconds.
-    size_limit : int
-        Maximum size of a clip in bytes.
+        Keys that sign requests to the server of ``clip_url``, and no others.
     """
 
-    def __init__(
-        self,
-        base_url: str,
-        country: str,
-        credentials: Credentials,
-        *,
-        timeout: float,
-        time_limit: float,
-        size_limit: int,
-    ) -> None:
-        self._base, self._country = base_url.rstrip("/"), country
-        self._credentials = credentials
-        self._timeout, self._time_limit, self._size_limit = timeout, time_limit, size_limit
+    def __init__(self, config: DownloadConfig, credentials: Credentials) -> None:
+        self._config, self._credentials = config, credentials
+        self._base = config.clip_url.rstrip("/")
         self._local = threading.local()
 
     def fetch(self, clip: str, path: Path) -> bool:
@@ -121,7 +164,7 @@ class Client:
         FailedError
             If the download fails, or the response is not audio.
         """
-        until = time.monotonic() + self._time_limit
+        until = time.monotonic() + self._config.time_limit
         try:
             with self._response(clip) as response:
                 if response.status_code == NOT_FOUND:
@@ -136,7 +179,7 @@ class Client:
     @contextmanager
     def _response(self, clip: str) -> Iterator[requests.Response]:
         """Send a request, and follow its redirects to the last response."""
-        url = f"{self._base}/{clip}?{urlencode({'country': self._country})}"
+        url = f"{self._base}/{clip}?{urlencode({'country': self._config.country})}"
         for _ in range(_REDIRECTS + 1):
             ours = origin(url) == origin(self._base)
             response = self._session().get(
@@ -145,7 +188,7 @@ class Client:
                 headers={"Accept-Encoding": "identity"},
                 allow_redirects=False,
                 stream=True,
-                timeout=self._timeout,
+                timeout=self._config.timeout,
             )
             if not response.is_redirect:
                 break
@@ -173,17 +216,17 @@ class Client:
     def _keep(self, response: requests.Response, path: Path, until: float) -> None:
         """Write the body to a temporary file, and rename it to ``path`` if it is audio."""
         promised = response.headers.get("Content-Length")
-        if (_whole(promised) or 0) > self._size_limit:
-            raise FailedError(f"more than {self._size_limit} bytes", again=False)
+        if (_whole(promised) or 0) > self._config.size_limit:
+            raise FailedError(f"more than {self._config.size_limit} bytes", again=False)
         with replacing(path) as temporary:
             size = 0
             with temporary.open("wb") as file:
                 while chunk := response.raw.read1(_CHUNK):
                     size += len(chunk)
-                    if size > self._size_limit:
-                        raise FailedError(f"more than {self._size_limit} bytes", again=False)
+                    if size > self._config.size_limit:
+                        raise FailedError(f"more than {self._config.size_limit} bytes", again=False)
                     if time.monotonic() > until:
-                        raise FailedError(f"took longer than {self._time_limit:g} s")
+                        raise FailedError(f"took longer than {self._config.time_limit:g} s")
                     file.write(chunk)
             _check_audio(temporary, whole=bool(promised))
 

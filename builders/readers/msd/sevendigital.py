@@ -19,7 +19,6 @@ from datetime import datetime
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Any, ClassVar
-from urllib.parse import urlsplit
 
 from tqdm import tqdm
 
@@ -27,7 +26,7 @@ from ....errors import EmobenchError, InputError
 from ....runtime.progress import progress
 from ....runtime.text import counted, few
 from .allowance import DAY, RECORD, Pace, Record
-from .preview import Client, Credentials, FailedError, RefusedError, origin, unlogged
+from .preview import Client, Credentials, DownloadConfig, FailedError, RefusedError, unlogged
 
 KEYS = ("SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET")
 
@@ -41,67 +40,6 @@ _LOGGED_WAIT = 30.0
 _MOST_FAILURES = 20
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class DownloadConfig:
-    """Settings of the download.
-
-    Attributes
-    ----------
-    clip_url : str
-        URL of the clip endpoint.
-    country : str
-        Country of the catalogue, two letters.
-    per_day : int
-        Maximum number of requests in any 24 hours; by default that of the terms.
-    connections : int
-        Number of simultaneous downloads.
-    attempts : int
-        Maximum number of requests per clip.
-    backoff : float
-        Wait before the second attempt in seconds; it doubles each time, with a jitter of 50 %.
-    timeout, time_limit : float
-        Maximum time without data, and maximum duration of a download, in seconds.
-    size_limit : int
-        Maximum size of a clip in bytes.
-    seed : int
-        Seed of the jitter.
-    """
-
-    clip_url: str = "https://previews.7digital.com/clip"
-    country: str = "US"
-    per_day: int = 4000
-    connections: int = 4
-    attempts: int = 5
-    backoff: float = 1.0
-    timeout: float = 20.0
-    time_limit: float = 120.0
-    size_limit: int = 20_000_000
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if not _is_plain(self.clip_url):
-            raise InputError(f"`clip_url` {self.clip_url}: expected a URL such as https://previews.7digital.com/clip.")
-        if not (len(self.country) == 2 and self.country.isascii() and self.country.isalpha()):
-            raise InputError(f"`country` {self.country}: expected two letters, such as US.")
-        if self.per_day < 1:
-            raise InputError(f"`per_day` {self.per_day}: expected at least 1.")
-
-    @property
-    def catalogue(self) -> str:
-        """URL of the endpoint with the country."""
-        return f"{self.clip_url.rstrip('/')}?country={self.country.upper()}"
-
-
-def _is_plain(url: str) -> bool:
-    """Whether a string is a URL to which an id can be appended."""
-    try:
-        origin(url)
-    except ValueError:
-        return False
-    parts = urlsplit(url)
-    return not (parts.username or parts.query or parts.fragment)
 
 
 def credentials() -> Credentials:
@@ -202,17 +140,6 @@ class Download:
         known = self.record.missing
         return [c for c in dict.fromkeys(clips) if c not in known and not (self._folder / clip_path(c)).is_file()]
 
-    def _connect(self) -> Client:
-        config = self._config
-        return Client(
-            config.clip_url,
-            config.country,
-            self._keys or credentials(),
-            timeout=config.timeout,
-            time_limit=config.time_limit,
-            size_limit=config.size_limit,
-        )
-
     def _interruptible(self, seconds: float) -> None:
         if seconds > _LOGGED_WAIT:
             until = datetime.fromtimestamp(self._now() + seconds).isoformat(" ", "minutes")
@@ -251,7 +178,7 @@ class Download:
             place = self._folder / RECORD
             _log.info("skipping %s missing from %s, as recorded in %s", skipped, self._config.catalogue, place)
         if left:
-            self._client = self._connect()
+            self._client = Client(self._config, self._keys or credentials())
             days = self.plan(left).days
             _log.info(
                 "downloading %s, which takes %s with at most %d requests in 24 hours (7digital's terms allow 4000)",
