@@ -179,7 +179,7 @@ WRONG = {
     ("pretrain", "--features", "mfcc"): "--features mfcc: no such domain",
     ("pretrain",): "--features: names no domain",
     ("leaderboard", "--results", "nowhere"): "nowhere: no results yet",
-    ("list", "songs"): "list songs: expected features, sources, regressors, datasets, models, results",
+    ("list", "songs"): "list songs: expected features, sources, regressors, metrics, datasets, models, results",
 }
 
 

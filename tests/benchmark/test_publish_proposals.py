@@ -39,7 +39,7 @@ def test_nothing_is_sent_to_a_public_repository_by_default(ann: Any, tiny: Tiny)
     assert ann.asked("POST", "PUT") == []
     assert (repo.branches, repo.tags, repo.pulls) == (*before, {})
     # A public version may still be looked up.
-    assert ann.run("publish", "dataset", tiny(), "ann/seen").out.startswith("is there already")
+    assert ann.run("publish", "dataset", tiny(), "ann/seen").out.startswith("already there")
     assert ann.run("publish", "dataset", tiny(version="1.1.0", seed=1), "ann/seen", "--public").status == 0
 
 

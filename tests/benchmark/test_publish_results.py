@@ -286,7 +286,7 @@ def test_a_model_with_its_scores(ann: Any, model: Path, scored: Path) -> None:
     assert found == [
         [name, scores[name]["mean"], "ann/tiny", "a" * 40] for name in known if scores[name]["mean"] is not None
     ]
-    assert ann.run(*arguments, "--evaluation", scored, "--tag").out.startswith("is there already")
+    assert ann.run(*arguments, "--evaluation", scored, "--tag").out.startswith("already there")
 
 
 def test_notes_of_an_entry_are_in_the_card(model: Path, scored: Path) -> None:
