@@ -281,6 +281,6 @@ def folds_text(how: Mapping[str, int]) -> str:
     return (
         f"Related songs are assigned to the same part. Songs grouped by album: {how.get('album', 0)}; by artist, "
         f"because an album of the artist is unknown: {how.get('artist', 0)}{together}; not grouped, because the artist "
-        f"is unknown: {how.get('song', 0)}. Without an album, the column `album` of the folds ends with the slash after "
-        "the artist."
+        f"is unknown: {how.get('song', 0)}. Without an album, the column `album` of the folds ends with the slash "
+        "after the artist."
     )
