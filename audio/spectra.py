@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from ..runtime.jit_cache import set_numba_cache
+
 FloatArray = npt.NDArray[np.float32]
 
 _BLOCK_BYTES = 1 << 21
@@ -104,6 +106,8 @@ def magnitude(samples: FloatArray, *, n_fft: int, hop: int, bins: int | None = N
 @lru_cache(maxsize=16)
 def mel_bank(sample_rate: int, n_fft: int, n_mels: int) -> FloatArray:
     """Slaney's mel filter bank (librosa's default), shape (n_fft // 2 + 1, n_mels)."""
+    # librosa imports numba, which then reads where compiled code is kept.
+    set_numba_cache()
     import librosa
 
     return np.ascontiguousarray(librosa.filters.mel(sr=sample_rate, n_fft=n_fft, n_mels=n_mels).T)

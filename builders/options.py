@@ -53,7 +53,7 @@ GROUP = Option(
     "group",
     Path | None,
     None,
-    "Table with the columns clip_id and group. Clips of one group are kept together in the folds, as are albums.",
+    "Table (clip_id, group) of clips that are kept together in the folds, in addition to albums.",
     panel="Dataset",
 )
 

@@ -84,7 +84,7 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
             os.pwrite(descriptor, str(os.getpid()).encode(), 0)
         yield
     finally:
-        # Remove the file before unlocking it, so that nobody locks a file that is about to be removed.
+        # Remove the file before unlocking it, so that no process locks a file that is about to be removed.
         path.unlink(missing_ok=True)
         os.close(descriptor)
 
@@ -100,8 +100,8 @@ def _lock(path: Path, refusal: str) -> int:
         except BlockingIOError:
             owner = os.pread(descriptor, 20, 0).decode(errors="replace")
             os.close(descriptor)
-            told = f" (process {owner})" if owner.isdigit() else ""
-            raise EmobenchError(f"{refusal}{told}; wait until it ends and rerun the command.") from None
+            process = f" (process {owner})" if owner.isdigit() else ""
+            raise EmobenchError(f"{refusal}{process}; wait until it ends and rerun the command.") from None
         except OSError as error:
             # Some network file systems have no locks; proceed without one.
             if error.errno in (errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOLCK):

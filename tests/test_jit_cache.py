@@ -114,6 +114,15 @@ def test_a_private_cache_is_used_without_a_warning(kernel: Path, tmp_path: Path)
     assert compiled == {path: path.stat().st_mtime_ns for path in (tmp_path / "cache").rglob("*.nbc")}
 
 
+def test_librosa_keeps_its_compiled_code_there_too(tmp_path: Path) -> None:
+    script = "from emobench.audio.spectra import mel_bank; mel_bank(22050, 512, 20); "
+    script += "import numba; print(numba.config.CACHE_DIR)"
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment |= {"EMOBENCH_CACHE": str(tmp_path), "TMPDIR": str(tmp_path)}
+    ran = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == str(tmp_path / "numba")
+
+
 # Which folder is chosen
 
 

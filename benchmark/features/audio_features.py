@@ -20,6 +20,7 @@ from ...audio.seconds import mean_per_second, seconds_without_frame
 from ...errors import InputError
 from ...protocols import Feature
 from ...runtime.files import digest, sha256_file
+from ...runtime.jit_cache import set_numba_cache
 from ...runtime.progress import progress
 from ...runtime.text import few
 from .columns import Columns, Computed, FloatArray, TaskFeature, float32_sha256
@@ -84,6 +85,8 @@ class AudioFeature(TaskFeature):
         InputError
             If it cannot be imported.
         """
+        # Such packages import librosa and numba, which reads where compiled code is kept.
+        set_numba_cache()
         try:
             feature = point.load()
         except Exception as error:  # another package may raise anything when it is imported

@@ -11,6 +11,7 @@ from ...cards.tables import Table
 from ...errors import EmobenchError, InputError
 from ...protocols import features, metrics, regressors, sources
 from ...runtime.files import read_json
+from ...runtime.jit_cache import set_numba_cache
 from ..features.spec import wrapped
 
 REGISTRIES = {"sources": sources, "regressors": regressors, "metrics": metrics}
@@ -130,6 +131,7 @@ def draw_models(models: Path, out: Path) -> Drawn:
 
 
 def _draw(folder: Path, out: Path) -> list[Path]:
+    set_numba_cache()
     import librosa
 
     from ...audio.analysis import AnalysisConfig

@@ -182,13 +182,10 @@ def _read_tracks(path: Path, problems: list[str]) -> pl.DataFrame | None:
                 rows.append([row[place].strip() for place in places.values()])
             elif row:
                 # With a surplus comma, each column would get the text of another one.
-                wrong.append(f"{len(row)} in the row that ends in line {lines.line_num}")
+                wrong.append(f"{len(row)} in the row ending in line {lines.line_num}")
         if not wrong:
             return _checked(path, pl.DataFrame(rows, schema=dict.fromkeys(places, pl.String), orient="row"), problems)
-        problems.append(
-            f"{path}: rows whose number of cells is not the {len(header[0])} of the header: {few(wrong, 3)}; expected "
-            "the file as published"
-        )
+        problems.append(f"{path}: expected {len(header[0])} cells per row, as in the header, but found {few(wrong, 3)}")
     return None
 
 

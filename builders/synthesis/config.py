@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
+
+# Lowest and highest value of each setting; integers for whole numbers.
+_BOUNDS: dict[str, tuple[float, float]] = {
+    "seed": (0, math.inf),
+    "n_clips": (0, math.inf),
+    "clip_seconds": (4, 600),
+    "n_pretrain": (0, math.inf),
+    "pretrain_seconds": (4, 600),
+    "sample_rate": (8000, 96000),
+    "n_workers": (23, math.inf),
+    "mapping_noise": (0.0, 100.0),
+    "album_share": (0.0, 1.0),
+    "arousal_sd": (1e-6, 0.25),
+    "valence_sd": (1e-6, 0.25),
+    "movement": (0.0, 0.1),
+    "worker_spread": (1e-6, 0.3),
+    "constant_share": (0.0, 1.0),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,40 +84,15 @@ class SynthesisConfig:
 
     def __post_init__(self) -> None:
         """Check every field."""
-        whole = {
-            "seed": (0, None),
-            "n_clips": (0, None),
-            "clip_seconds": (4, 600),
-            "n_pretrain": (0, None),
-            "pretrain_seconds": (4, 600),
-            "sample_rate": (8000, 96000),
-            "n_workers": (23, None),
-        }
-        real = {
-            "mapping_noise": (0.0, 100.0),
-            "album_share": (0.0, 1.0),
-            "arousal_sd": (1e-6, 0.25),
-            "valence_sd": (1e-6, 0.25),
-            "movement": (0.0, 0.1),
-            "worker_spread": (1e-6, 0.3),
-            "constant_share": (0.0, 1.0),
-        }
-        for name, (low, high) in whole.items():
+        for name, (low, high) in _BOUNDS.items():
             value = getattr(self, name)
-            if not isinstance(value, (int, np.integer)) or isinstance(value, bool):
-                raise ValueError(f"{name} must be a whole number, not {value!r}")
-            _within(name, int(value), low, high)
-        for name, (low, high) in real.items():
-            value = getattr(self, name)
-            if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
-                raise ValueError(f"{name} must be a number, not {value!r}")
-            _within(name, float(value), low, high)
+            whole = isinstance(low, int)
+            kinds = (int, np.integer) if whole else (int, float, np.integer, np.floating)
+            if not isinstance(value, kinds) or isinstance(value, bool):
+                raise ValueError(f"{name} must be a {'whole ' if whole else ''}number, not {value!r}")
+            # This form rejects NaN too, because all comparisons with it are false.
+            if not low <= value <= high:
+                bounds = f"at least {low}" if high == math.inf else f"between {low} and {high}"
+                raise ValueError(f"{name} must be {bounds}, not {value!r}")
         if not isinstance(self.stereo, bool):
             raise ValueError(f"stereo must be true or false, not {self.stereo!r}")
-
-
-def _within(name: str, value: float, low: float, high: float | None) -> None:
-    # This form rejects NaN too, because all comparisons with it are false.
-    if not (value >= low and (high is None or value <= high)):
-        bounds = f"at least {low}" if high is None else f"between {low} and {high}"
-        raise ValueError(f"{name} must be {bounds}, not {value!r}")

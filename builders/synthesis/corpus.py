@@ -89,10 +89,7 @@ def load(config: SynthesisConfig) -> LabelledCorpus:
         for plan in plans
         for number, each in enumerate(simulate_workers(plan, config))
     )
-    clip, trace, second, arousal, valence = (
-        annotations[name].to_numpy() for name in ("clip_id", "trace", "time", "arousal", "valence")
-    )
-    found = label_statistics(clip=clip, trace=trace, second=second, arousal=arousal, valence=valence)
+    found = label_statistics(annotations)
     return LabelledCorpus(
         clips=pl.DataFrame(
             {

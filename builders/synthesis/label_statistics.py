@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import product
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+import polars as pl
+from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,70 +85,50 @@ REAL_LABEL_STATISTICS = LabelStatistics(
 )
 
 
-def label_statistics(
-    *, clip: ArrayLike, trace: ArrayLike, second: ArrayLike, arousal: ArrayLike, valence: ArrayLike
-) -> LabelStatistics:
+def label_statistics(annotations: pl.DataFrame) -> LabelStatistics:
     """Compute the statistics of annotations.
 
     Parameters
     ----------
-    clip, trace, second : array_like, shape (n,)
-        Clip, trace within the clip, and second of each rating.
-    arousal, valence : array_like, shape (n,)
-        Ratings in [-0.5, 0.5]. All traces of a clip have the same seconds.
+    annotations : DataFrame
+        ``clip_id, trace, time, arousal, valence``, in any order. All traces of a clip have the same times.
 
     Raises
     ------
     ValueError
-        If lengths differ, there are no ratings, or a second of a clip has fewer than two ratings.
+        If there are no annotations, or a second of a clip has fewer than two ratings.
     """
-    columns = [np.asarray(x) for x in (clip, trace, second, arousal, valence)]
-    if len({x.shape for x in columns}) != 1 or columns[0].ndim != 1:
-        raise ValueError(f"all columns must have the same length, not the shapes {[x.shape for x in columns]}")
-    if not len(columns[0]):
-        raise ValueError("clip must not be empty")
-    clips = np.unique(columns[0], return_inverse=True)[1].ravel()
-    traces = _key(clips, columns[1])
-    moments = _key(clips, columns[2])
-    emotion = np.stack([columns[3], columns[4]], axis=1).astype(float)
+    axes = ("arousal", "valence")
+    if annotations.is_empty():
+        raise ValueError("annotations must not be empty")
+    seconds = annotations.group_by("clip_id", "time").agg(
+        pl.col(axes).mean(), pl.col(axes).var().name.suffix("_var"), covariance=pl.cov(*axes), n=pl.len()
+    )
+    if seconds.filter(pl.col("n") < 2).height:
+        raise ValueError("annotations must contain at least two traces for every clip and second")
+    of_clip = pl.col(axes).mean().over("clip_id").name.suffix("_of_clip")
+    seconds = seconds.sort("clip_id", "time").with_columns(of_clip)
+    changes = [(pl.col(axis).last() - pl.col(axis).first()).alias(f"{axis}_change") for axis in axes]
+    clips = seconds.group_by("clip_id").agg(pl.col(axes).mean(), *changes)
+    still = pl.all_horizontal(pl.col(axis).n_unique() == 1 for axis in axes)
+    traces = annotations.group_by("clip_id", "trace").agg(constant=still)
+    per_clip = traces.group_by("clip_id").len()["len"].to_numpy()
 
-    size = np.bincount(moments)
-    if size.min() < 2:
-        raise ValueError("trace must contain at least two traces for every clip and second")
-    mean = np.stack([np.bincount(moments, emotion[:, k]) for k in range(2)], axis=1) / size[:, None]
-    rest = emotion - mean[moments]
-    covariance = np.empty((len(size), 2, 2))
-    for i in range(2):
-        for j in range(2):
-            covariance[:, i, j] = np.bincount(moments, rest[:, i] * rest[:, j]) / (size - 1)
-    clip_of = np.zeros(len(size), dtype=np.intp)
-    clip_of[moments] = clips
-    second_of = np.empty(len(size), dtype=columns[2].dtype)
-    second_of[moments] = columns[2]
-
-    per_clip = np.bincount(clip_of)
-    clip_mean = np.stack([np.bincount(clip_of, mean[:, k]) for k in range(2)], axis=1) / per_clip[:, None]
-    # After sorting by clip and second, the first and last row of each clip are its ends.
-    order = np.lexsort((second_of, clip_of))
-    last = np.cumsum(per_clip) - 1
-    first = last - per_clip + 1
-    ends = mean[order][last] - mean[order][first]
-
-    per_trace = np.unique(np.stack([traces, clips]), axis=1)[1]
-    workers = np.bincount(per_trace)
-    spread = np.sqrt(covariance[:, [0, 1], [0, 1]])
+    mean, clip_mean = (seconds.select(f"{axis}{end}" for axis in axes).to_numpy() for end in ("", "_of_clip"))
+    arousal_var, valence_var, shared = seconds.select("arousal_var", "valence_var", "covariance").to_numpy().T
+    covariance = np.array([[arousal_var, shared], [shared, valence_var]]).transpose(2, 0, 1)
     smallest = np.linalg.eigvalsh(covariance)[:, 0]
     grand = mean.mean(axis=0)
-    above = clip_mean > 0
-    shares = [float(np.mean((above[:, 0] == p) & (above[:, 1] == q))) for p in (True, False) for q in (True, False)]
+    above = clips.select(axes).to_numpy() > 0
+    shares = [float(np.mean((above == quadrant).all(axis=1))) for quadrant in product((True, False), repeat=2)]
     return LabelStatistics(
-        clips=len(per_clip),
-        traces=len(per_trace),
-        traces_mean=float(workers.mean()),
-        traces_sd=float(workers.std(ddof=1)) if len(workers) > 1 else 0.0,
-        constant_traces=_constant(traces, emotion),
-        worker_sd_arousal=float(spread[:, 0].mean()),
-        worker_sd_valence=float(spread[:, 1].mean()),
+        clips=len(clips),
+        traces=len(traces),
+        traces_mean=float(per_clip.mean()),
+        traces_sd=float(per_clip.std(ddof=1)) if len(per_clip) > 1 else 0.0,
+        constant_traces=int(traces["constant"].sum()),
+        worker_sd_arousal=float(np.sqrt(arousal_var).mean()),
+        worker_sd_valence=float(np.sqrt(valence_var).mean()),
         eigenvalue_min=float(smallest.min()),
         eigenvalue_median=float(np.median(smallest)),
         mean_arousal=float(grand[0]),
@@ -155,24 +137,10 @@ def label_statistics(
         sd_valence=float(mean[:, 1].std()),
         grand_mean_distance=float(np.linalg.norm(mean - grand, axis=1).mean()),
         grand_mean_kl=_mean_kl(mean, covariance, grand, covariance.mean(axis=0)),
-        clip_mean_distance=float(np.linalg.norm(mean - clip_mean[clip_of], axis=1).mean()),
-        movement=float(np.linalg.norm(ends, axis=1).mean()),
+        clip_mean_distance=float(np.linalg.norm(mean - clip_mean, axis=1).mean()),
+        movement=float(np.linalg.norm(clips.select("arousal_change", "valence_change").to_numpy(), axis=1).mean()),
         quadrant_shares=(shares[0], shares[1], shares[2], shares[3]),
     )
-
-
-def _key(first: NDArray[np.intp], second: NDArray) -> NDArray[np.intp]:
-    """Number the distinct pairs of two columns from 0."""
-    codes = np.unique(second, return_inverse=True)[1].ravel()
-    return np.unique(first * (codes.max() + 1) + codes, return_inverse=True)[1].ravel()
-
-
-def _constant(traces: NDArray[np.intp], emotion: NDArray[np.float64]) -> int:
-    low = np.full((traces.max() + 1, 2), np.inf)
-    high = -low
-    np.minimum.at(low, traces, emotion)
-    np.maximum.at(high, traces, emotion)
-    return int(np.all(low == high, axis=1).sum())
 
 
 def _mean_kl(

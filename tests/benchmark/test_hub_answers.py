@@ -169,7 +169,7 @@ def test_waits_are_bounded_without_a_header(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize(
-    ("pattern", "field", "said"),
+    ("pattern", "field", "message"),
     [
         ("^/api/datasets/ann/[^/]+$", "sha", "no sha in it"),
         ("^/api/datasets/ann/[^/]+$", "private", "no private in it"),
@@ -185,13 +185,13 @@ def test_waits_are_bounded_without_a_header(monkeypatch: pytest.MonkeyPatch) -> 
         ("/validate-yaml", "[]", ""),
     ],
 )
-def test_an_answer_that_lacks_a_field(ann: Any, tiny: Tiny, pattern: str, field: str, said: str) -> None:
+def test_an_answer_that_lacks_a_field(ann: Any, tiny: Tiny, pattern: str, field: str, message: str) -> None:
     name = f"ann/lacks{hashlib.sha1((pattern + field).encode()).hexdigest()[:6]}"
     ann.hub.lacking = (pattern, field)
     line = _line(ann.run("publish", "dataset", tiny(seed=50), name), 1)
     assert f"emobench: {ann.hub.endpoint}: the answer to " in line
     assert "was not understood (" in line
-    assert said in line
+    assert message in line
     ann.hub.lacking = None
     assert ann.run("publish", "dataset", tiny(seed=50), name).status == 0
 

@@ -87,8 +87,8 @@ def test_a_public_space_of_a_private_board(ann: Any, ran: Path) -> None:
         "import huggingface_hub as h\nh.create_repo('ann/shown', repo_type='space', space_sdk='static')\nvalue=1"
     )
     ann.asked()
-    said = ann.run("publish", "leaderboard", "ann/hidden", "--results", ran, "--space", "ann/shown")
-    _refused(said, "ann/shown")
+    outcome = ann.run("publish", "leaderboard", "ann/hidden", "--results", ran, "--space", "ann/shown")
+    _refused(outcome, "ann/shown")
     # Detected before the results are sent.
     assert ("dataset", "ann/hidden") not in ann.hub.repos
     assert ann.asked("POST", "PUT") == []

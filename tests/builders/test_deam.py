@@ -229,7 +229,7 @@ def test_builds_a_dataset(folder: Path, audio: Path, tmp_path: Path, pool: Execu
     albums = dict(dataset.folds.filter(pl.col("repeat") == 0).select("clip_id", "album").iter_rows())
     assert (albums["1001"], albums["2001"]) == ("helene/ete", "song2001/")
     card = (out / "README.md").read_text(encoding="utf-8")
-    assert "1 by their album, 3 by their artist" in card
+    assert "Songs grouped by album: 1; by artist, because an album of the artist is unknown: 3;" in card
     assert "Whole albums are assigned" not in card
     assert "Their covariance is null because it is not published" in card
     assert "Null, because the source does not provide it: `covariance` in 2 clips." in card

@@ -93,7 +93,7 @@ def test_the_artist_of_an_unclear_line_is_one_that_is_known(tmp_path: Path) -> N
     songs = _read(tmp_path, f'{HEAD_2014}{line}10,"Earth, Wind & Fire",Second,Song,Rock,0:10,0:55\n')
     assert songs["9"].artist == "Earth, Wind & Fire"
     assert repairs(songs, ["9", "10"]) == [
-        "metadata: the lines of 1 song are ambiguous because of unquoted commas or missing cells; folds keep these "
+        "Metadata: the lines of 1 song are ambiguous because of unquoted commas or missing cells; folds keep these "
         "songs together with every artist that may be meant, and their albums are unknown."
     ]
 
@@ -143,7 +143,7 @@ def test_titles_joined_to_artists(tmp_path: Path) -> None:
     assert how == Counter(artist=10, song=1, together=5)
     assert "(5 of them together with an artist of another name" in folds_text(how)
     assert repairs(songs, list(songs)) == [
-        "metadata: the artist of 2 songs contained the beginning of the title; separated."
+        "Metadata: the artist of 2 songs contained the beginning of the title; separated."
     ]
 
 

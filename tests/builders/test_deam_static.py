@@ -76,7 +76,7 @@ def test_exchanged_axes_of_any_year_are_corrected(folder: Path, year: int) -> No
     assert all(found == RIGHT for found in _variances(folder).values())
     corpus = deam.load(folder, None)
     note = next(remark for remark in corpus.remarks if "exchanged" in remark)
-    assert note.startswith(f"in the static annotations, arousal and valence were exchanged in {year} (12 songs; mean")
+    assert note.startswith(f"In the static annotations, arousal and valence were exchanged in {year} (12 songs; mean")
     assert note in corpus.about.notes
 
 
@@ -94,7 +94,7 @@ def test_too_few_songs_are_used_as_labelled_and_reported(folder: Path) -> None:
     write_text(folder / STATIC, HEADER + _static(levels, exchanged=True))
     assert all(found == RIGHT[::-1] for found in _variances(folder).values())
     assert deam.load(folder, None).remarks == (
-        "the static annotations contain only 9 of the songs of 2013, too few to check whether the axes are exchanged; "
+        "The static annotations contain only 9 of the songs of 2013, too few to check whether the axes are exchanged; "
         "used as labelled.",
     )
 
@@ -109,7 +109,7 @@ def test_the_note_is_printed(folder: Path, tmp_path: Path) -> None:
     for more in (["--dry-run"], [], []):
         ran = CliRunner().invoke(app, [*given, *more])
         assert ran.exit_code == 0, ran.output
-        assert "  note: in the static annotations, arousal and valence were exchanged in 2013 (20 songs;" in ran.output
+        assert "  note: In the static annotations, arousal and valence were exchanged in 2013 (20 songs;" in ran.output
     assert "exchanged in 2013 (20 songs;" in (tmp_path / "out" / "README.md").read_text(encoding="utf-8")
     quiet = CliRunner().invoke(app, [*given, "--json"])
     assert '"remarks": [' in quiet.output

@@ -100,7 +100,7 @@ WRONG: dict[str, Callable[[Path], None]] = {
     r"2\.csv: expected .*row 2: 10 cells, but 9 columns": _replaced(f"{RATERS}/arousal/2.csv", "w0,", "w0,0.5,"),
     r"two files for 2; expected one": _copied(f"{RATERS}/arousal/2.csv", f"{RATERS}/arousal/02.csv"),
     r"two files for arousal; expected one": _copied(f"{DYNAMIC}/arousal.csv", "copy/arousal.csv"),
-    r"expected a song id as file name": _copied(f"{RATERS}/arousal/2.csv", f"{RATERS}/arousal/a.csv"),
+    r"expected a song id as the file name": _copied(f"{RATERS}/arousal/2.csv", f"{RATERS}/arousal/a.csv"),
     r"songs with files of workers for valence only: 2[;.]": _removed(f"{RATERS}/arousal/2.csv"),
     r"contains only valence\.csv": _removed(f"{DYNAMIC}/arousal.csv"),
     r"contains no metadata\*\.csv": _removed("metadata"),
@@ -144,7 +144,7 @@ def test_every_problem_is_listed_at_once(folder: Path, tmp_path: Path) -> None:
     assert "contains no metadata*.csv" in message
     assert "songs that only one of them contains: 2, 77;" in message
     assert "songs with more than one file: 55: a/55.mp3 and b/55.ogg;" in message
-    assert "none of its files is named by a song id, such as 2.mp3" in message
+    assert "none of its files is named after a song id, such as 2.mp3" in message
 
 
 def test_files_of_other_kinds(folder: Path, tmp_path: Path) -> None:

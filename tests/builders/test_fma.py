@@ -240,9 +240,9 @@ def test_tracks_separated_by_semicolons(tmp_path: Path, clips: Path) -> None:
     [
         (
             "7,i,al,7,Smith, John,training,small,200,FMA-Limited: Download Only,t",
-            "number of cells is not the 10 of the header: 11 in the row that ends in line 17;",
+            "expected 10 cells per row, as in the header, but found 11 in the row ending in line 17.",
         ),
-        ("7,0", "number of cells is not the 10 of the header: 2 in the row that ends in line 17;"),
+        ("7,0", "expected 10 cells per row, as in the header, but found 2 in the row ending in line 17."),
         ('7,i,al,7,a,training,small,200,Attribution,"t', "not readable as CSV (unexpected end of data)"),
         ('7,i,al,7,a,training,small,200,"Attribution,t', "not readable as CSV (unexpected end of data)"),
     ],

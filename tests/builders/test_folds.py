@@ -27,10 +27,10 @@ def _clips(sizes: list[int]) -> pl.DataFrame:
 
 
 def _best_possible(sizes: list[int]) -> float:
-    """Smallest largest deviation in clips over all ways to deal the albums, each part given one."""
+    """Minimum over all assignments, with an album in each part, of the largest deviation in clips."""
     wanted = np.array([SHARES[part] for part in SPLITS]) * sum(sizes)
-    deals = np.array([deal for deal in product(range(3), repeat=len(sizes)) if len(set(deal)) == 3])
-    counts = np.stack([((deals == part) * np.array(sizes)).sum(axis=1) for part in range(3)], axis=1)
+    assignments = np.array([each for each in product(range(3), repeat=len(sizes)) if len(set(each)) == 3])
+    counts = np.stack([((assignments == part) * np.array(sizes)).sum(axis=1) for part in range(3)], axis=1)
     return float(np.abs(counts - wanted).max(axis=1).min())
 
 
@@ -59,12 +59,12 @@ def test_shares_within_two_points_where_albums_are_small(sizes: list[int], seed:
 
 @settings(max_examples=30, deadline=None)
 @given(sizes=st.lists(st.integers(1, 12), min_size=3, max_size=7), seed=st.integers(0, 1000))
-def test_shares_within_two_points_wherever_any_deal_is(sizes: list[int], seed: int) -> None:
+def test_shares_within_two_points_if_possible(sizes: list[int], seed: int) -> None:
     allowed = max(0.02 * sum(sizes), _best_possible(sizes))
     table = fold_table(_clips(sizes), FoldConfig(seed=seed))
     for _, repeat in table.group_by("repeat"):
         for part in SPLITS:
-            # All albums of these sizes can be listed, so the deal is held to the best that there is.
+            # With so few albums, the best assignment can be found by listing all of them.
             assert abs((repeat["split"] == part).to_numpy().sum() - SHARES[part] * sum(sizes)) <= allowed + 1e-9
 
 
@@ -99,7 +99,7 @@ def test_config_is_checked(wrong: dict[str, object]) -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(sizes=st.lists(st.integers(1, 8), min_size=3, max_size=60), seed=st.integers(0, 2**32 - 1), data=st.data())
-def test_a_given_test_part(sizes: list[int], seed: int, data: st.DataObject) -> None:
+def test_a_published_test_part(sizes: list[int], seed: int, data: st.DataObject) -> None:
     clips = _clips(sizes)
     albums = clips["album"].unique().sort().to_list()
     chosen = data.draw(st.lists(st.sampled_from(albums), min_size=1, max_size=len(albums) - 2, unique=True))
@@ -109,12 +109,12 @@ def test_a_given_test_part(sizes: list[int], seed: int, data: st.DataObject) -> 
     rest = table.filter(pl.col("split") != "test")
     assert set(rest["split"]) == {"train", "verification"}
     assert rest.group_by("album").agg(pl.col("split").n_unique())["split"].max() == 1
-    # Greed misses the ratio by no more than the largest album.
+    # The greedy assignment misses the ratio by no more than the largest album.
     train = rest.filter(pl.col("split") == "train").height
     assert abs(train - len(rest) * 5 / 7) <= max(sizes)
 
 
-def test_a_given_test_part_that_cannot_be() -> None:
+def test_invalid_published_test_parts() -> None:
     clips = _clips([1, 1, 2])
     with pytest.raises(InputError, match="none of the 1 clips of the test part is among the 4 usable clips"):
         fold_table(clips, FoldConfig(), {"x"})

@@ -109,7 +109,7 @@ def find_files(folder: Path, problems: list[str]) -> Found:
         elif above in AXES:
             song = song_id(path.stem)
             if song is None:
-                problems.append(f"{path}: expected a song id as file name")
+                problems.append(f"{path}: expected a song id as the file name")
             else:
                 _only(found.workers[above], song, path, problems)
     if not found.metadata:

@@ -217,7 +217,7 @@ def repairs(metadata: Mapping[str, Song], songs: Collection[str]) -> list[str]:
             f"the lines of {how['unclear']} are ambiguous because of unquoted commas or missing cells; folds keep "
             "these songs together with every artist that may be meant, and their albums are unknown."
         )
-    return [f"metadata: {each}" for each in remarks]
+    return [f"Metadata: {each}" for each in remarks]
 
 
 def grouping(songs: Sequence[str], metadata: Mapping[str, Song]) -> tuple[pl.DataFrame, Counter[str]]:
@@ -279,8 +279,8 @@ def folds_text(how: Mapping[str, int]) -> str:
         else ""
     )
     return (
-        f"Songs are kept together in the parts: {how.get('album', 0)} by their album, {how.get('artist', 0)} by their "
-        f"artist{together}, if an album of the artist is unknown, and {how.get('song', 0)} by themselves, because "
-        "their artist is unknown. Without an album, the column `album` of the folds ends with the slash after the "
-        "artist."
+        f"Related songs are assigned to the same part. Songs grouped by album: {how.get('album', 0)}; by artist, "
+        f"because an album of the artist is unknown: {how.get('artist', 0)}{together}; not grouped, because the artist "
+        f"is unknown: {how.get('song', 0)}. Without an album, the column `album` of the folds ends with the slash "
+        "after the artist."
     )

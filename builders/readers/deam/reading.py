@@ -85,7 +85,7 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
     tables = _read(found, problems)
     songs = sorted({*_songs(tables.means), *_songs(tables.workers)}, key=int)
     if audio is not None and files and songs and not set(files) & set(songs):
-        problems.append(f"{audio}: none of its files is named by a song id, such as {songs[0]}.mp3")
+        problems.append(f"{audio}: none of its files is named after a song id, such as {songs[0]}.mp3")
     if tables.metadata and songs and not set(tables.metadata) & set(songs):
         problems.append(f"{annotations}: the metadata contain none of the annotated songs")
     songs = split.songs(songs, problems) if split and songs else songs
@@ -172,7 +172,7 @@ def _find_audio(folder: Path, problems: list[str]) -> dict[str, str]:
     if doubled:
         problems.append(f"{folder}: songs with more than one file: {few(doubled)}")
     if not found and len(problems) == before:
-        problems.append(f"{folder}: contains no audio named by a song id, such as 2.mp3")
+        problems.append(f"{folder}: contains no audio named after a song id, such as 2.mp3")
     return {song: paths[0] for song, paths in found.items()}
 
 

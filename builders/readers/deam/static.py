@@ -62,12 +62,12 @@ def fill_spreads(
     static = corrected(static, years)
     filled = {song: with_static(each, static[song]) if song in needed else each for song, each in rated.items()}
     remarks = [
-        f"in the static annotations, arousal and valence were exchanged in {year}; corrected."
+        f"In the static annotations, arousal and valence were exchanged in {year}; corrected."
         for year in used
         if year.exchanged
     ]
     remarks += [
-        f"the static annotations contain only {len(year.songs)} of the songs of {year.year}, too few to check whether "
+        f"The static annotations contain only {len(year.songs)} of the songs of {year.year}, too few to check whether "
         "the axes are exchanged; used as labelled."
         for year in used
         if year.few

@@ -234,7 +234,7 @@ class Client:
 def _check_status(response: requests.Response) -> None:
     status = response.status_code
     if status == UNAUTHORIZED or (status != OK and _REFUSAL in response.raw.read(_CHUNK)):
-        raise RefusedError("7digital refuses these keys.")
+        raise RefusedError("7digital does not accept these keys.")
     if status != OK:
         again = status == TOO_MANY or status >= 500
         raise FailedError(f"HTTP status {status}", again=again, after=_retry_after(response) if again else None)
@@ -244,7 +244,7 @@ def _check_audio(path: Path, *, whole: bool) -> None:
     """Raise FailedError unless a file is MPEG audio. A ``whole`` file that is truncated is so on the server."""
     with path.open("rb") as file:
         if _REFUSAL in file.read(_CHUNK):
-            raise RefusedError("7digital refuses these keys.")
+            raise RefusedError("7digital does not accept these keys.")
     try:
         walk(path)
     except AudioError as error:
