@@ -17,7 +17,8 @@ from ..builders.options import Option, options_of
 from ..protocols import Source, sources
 from ..runtime.files import data_folder
 from ..runtime.progress import status
-from .command import OUTPUT, SETTINGS, Group, command
+from .command import SETTINGS, Group, command
+from .options import OUTPUT
 from .output import tell_built, tell_found
 
 DEFAULT = "synthetic"

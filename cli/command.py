@@ -23,13 +23,13 @@ from typer.models import OptionInfo
 from ..errors import EmobenchError, EmobenchWarning
 from ..runtime.files import WRITE_ERRORS, cache_folder
 from ..runtime.progress import clear_status
+from .options import OUTPUT
 from .output import State, remark, tell
 
 # The module in which typer defines its usage errors differs between releases.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
 SETTINGS = {"help_option_names": ["-h", "--help"]}
-OUTPUT = "Output"
 
 
 def _flag(*names: str, text: str) -> Any:

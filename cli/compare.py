@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import EmobenchError
-from .options import AsJson
+from .options import AsJson, ResultsFolder
 from .output import print_json, print_tables, say
 
 
@@ -18,7 +18,7 @@ def compare(
         typer.Argument(metavar="A", help="A result: its name or signature, what these begin with, or its JSON file."),
     ],
     second: Annotated[str, typer.Argument(metavar="B", help="Another result.")],
-    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    results: ResultsFolder = Path("results"),
     as_json: AsJson = False,
 ) -> None:
     """Compare two results: scores, paired differences, and what differs in how they were made.

@@ -7,12 +7,12 @@ from typing import Annotated
 
 import typer
 
-from .options import AsJson
+from .options import AsJson, ResultsFolder
 from .output import print_tables, say, tell
 
 
 def leaderboard(
-    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    results: ResultsFolder = Path("results"),
     form: Annotated[
         str, typer.Option("--format", metavar="FORMAT", help="rich, markdown, latex, csv, json or html.")
     ] = "rich",

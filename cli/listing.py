@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
-from .options import AsJson, Models
+from .options import AsJson, Models, ResultsFolder
 from .output import print_json, print_tables, say, tell
 
 
@@ -21,7 +21,7 @@ def list_things(
     folder: Annotated[
         Path | None, typer.Argument(metavar="DIR", help="With --plot: folder of the pictures. Default: plots.")
     ] = None,
-    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    results: ResultsFolder = Path("results"),
     models: Models = Path("models"),
     plot: Annotated[
         bool, typer.Option("--plot", help="models: also draw training curves and learned weights as PNG.")

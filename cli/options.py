@@ -9,23 +9,41 @@ import typer
 
 from ..errors import InputError
 
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.")]
+OUTPUT = "Output"
+DATA = "Data"
+SCORING = "Features and scoring"
+NETWORKS = "Networks"
+COMPUTING = "Computing"
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for machines.", rich_help_panel=OUTPUT)]
 Workers = Annotated[
-    int | None, typer.Option("--workers", min=1, help="Number of processes. Default: one per processor.")
+    int | None,
+    typer.Option(
+        "--workers", min=1, help="Number of processes. Default: one per processor.", rich_help_panel=COMPUTING
+    ),
 ]
 Scheduler = Annotated[
     str | None,
     typer.Option(
         "--scheduler",
         help="Address of a Dask cluster that does the work, such as tcp://host:8786 or tls://host:8786.",
+        rich_help_panel=COMPUTING,
     ),
 ]
-Seed = Annotated[int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.")]
-Device = Annotated[str, typer.Option("--device", help="Device of the networks: cpu, cuda or auto.")]
-Models = Annotated[Path, typer.Option("--models", help="Folder of pre-trained models.")]
+Seed = Annotated[
+    int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.", rich_help_panel=COMPUTING)
+]
+Device = Annotated[
+    str, typer.Option("--device", help="Device of the networks: cpu, cuda or auto.", rich_help_panel=COMPUTING)
+]
+Models = Annotated[Path, typer.Option("--models", help="Folder of pre-trained models.", rich_help_panel=NETWORKS)]
 Dataset = Annotated[
     str | None,
-    typer.Option(metavar="DIR", help="Labelled dataset, or hf://user/name@v1.0.0. Default: data/synthetic."),
+    typer.Option(
+        metavar="DIR",
+        help="Labelled dataset, or hf://user/name@v1.0.0. Default: data/synthetic.",
+        rich_help_panel=DATA,
+    ),
 ]
 PretrainData = Annotated[
     str | None,
@@ -33,18 +51,35 @@ PretrainData = Annotated[
         metavar="DIR",
         help="Dataset to pre-train networks on: a folder or hf://user/name@v1.0.0. Labels are not used. "
         "Default: data/NAME-pretrain if it exists.",
+        rich_help_panel=DATA,
     ),
 ]
-Audio = Annotated[Path | None, typer.Option(help="Folder of the clips' audio, if it has been moved.")]
+Audio = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Folder of the clips' audio, if it has been moved.", rich_help_panel=DATA),
+]
 TrackFiles = Annotated[
     Path | None,
-    typer.Option(help="Million Song track files for the feature ent: TRABC….h5 or A/B/C/TRABC….h5."),
+    typer.Option(
+        metavar="DIR",
+        help="Million Song track files for the feature ent: TRABC….h5 or A/B/C/TRABC….h5.",
+        rich_help_panel=DATA,
+    ),
 ]
-Out = Annotated[Path, typer.Option(help="Folder of results.")]
-AllowLeakage = Annotated[bool, typer.Option("--allow-leakage", help="Compute and mark entries that leak.")]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of results.", rich_help_panel=OUTPUT)]
+ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of results.")]
+AllowLeakage = Annotated[
+    bool, typer.Option("--allow-leakage", help="Compute and mark entries that leak.", rich_help_panel=SCORING)
+]
 Features = Annotated[
     list[str] | None,
-    typer.Option("--features", "-f", help="Names joined by +, such as mfcc or rhythm+pitch. May be repeated."),
+    typer.Option(
+        "--features",
+        "-f",
+        metavar="SPEC",
+        help="Names joined by +, such as mfcc or rhythm+pitch; see 'emobench list'. May be repeated.",
+        rich_help_panel=SCORING,
+    ),
 ]
 
 

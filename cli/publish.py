@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .command import SETTINGS, Group, command
-from .options import AsJson, Models
+from .options import AsJson, Models, ResultsFolder
 from .output import print_json, remark, say, tell
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def dataset(
 @command(app, "leaderboard")
 def leaderboard(
     repo: Repo,
-    results: Annotated[Path, typer.Option(help="Folder of results.")] = Path("results"),
+    results: ResultsFolder = Path("results"),
     models: Models = Path("models"),
     space: Annotated[
         str | None,

@@ -11,6 +11,8 @@ from ..runtime.files import data_folder
 from ..runtime.progress import status
 from .command import with_flags
 from .options import (
+    NETWORKS,
+    SCORING,
     AllowLeakage,
     AsJson,
     Audio,
@@ -35,32 +37,64 @@ def run(
     pretrain_data: PretrainData = None,
     audio: Audio = None,
     msd: TrackFiles = None,
-    out: Out = Path("results"),
+    regressor: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Regressor, see 'emobench list regressors'. May be repeated. Default: mlr, as in the paper.",
+            rich_help_panel=SCORING,
+        ),
+    ] = None,
+    allow_leakage: AllowLeakage = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Compute finished entries again.", rich_help_panel=SCORING)
+    ] = False,
+    layer: Annotated[
+        list[int] | None,
+        typer.Option(metavar="N", help="Only this layer (0, 1, 2 …). May be repeated.", rich_help_panel=NETWORKS),
+    ] = None,
+    phase: Annotated[
+        list[str] | None,
+        typer.Option(help="Only this phase: pre-trained or fine-tuned. May be repeated.", rich_help_panel=NETWORKS),
+    ] = None,
+    control: Annotated[
+        bool,
+        typer.Option("--control", help="Also score networks with random weights.", rich_help_panel=NETWORKS),
+    ] = False,
+    carry_over: Annotated[
+        bool,
+        typer.Option(
+            "--carry-over",
+            help="Ablation that leaks: keep fine-tuned weights from fold to fold.",
+            rich_help_panel=NETWORKS,
+        ),
+    ] = False,
+    window: Annotated[int, typer.Option(min=1, max=16, help="Beats per input window.", rich_help_panel=NETWORKS)] = 4,
+    layers: Annotated[
+        str | None, typer.Option(help="Hidden units of each layer, such as 75,50,25.", rich_help_panel=NETWORKS)
+    ] = None,
+    epochs: Annotated[
+        str | None,
+        typer.Option(help="Pre-training epochs to choose from, such as 5,10,20,50.", rich_help_panel=NETWORKS),
+    ] = None,
     models: Models = Path("models"),
     model: Annotated[
         list[Path] | None,
-        typer.Option(help="A model that was trained elsewhere, for its domain. May be repeated, one a domain."),
+        typer.Option(
+            metavar="DIR",
+            help="A model trained elsewhere, used for its domain. May be repeated, once per domain.",
+            rich_help_panel=NETWORKS,
+        ),
     ] = None,
-    regressor: Annotated[list[str] | None, typer.Option(help="mlr (the paper's) or ridge. May be repeated.")] = None,
-    layer: Annotated[list[int] | None, typer.Option(help="Only this layer of networks (0, 1, 2 …).")] = None,
-    phase: Annotated[list[str] | None, typer.Option(help="Only this phase: pre-trained or fine-tuned.")] = None,
-    control: Annotated[bool, typer.Option("--control", help="Also rows with random weights.")] = False,
-    carry_over: Annotated[
-        bool,
-        typer.Option("--carry-over", help="Ablation that leaks: keep fine-tuned weights from fold to fold."),
-    ] = False,
-    allow_leakage: AllowLeakage = False,
-    window: Annotated[int, typer.Option(min=1, max=16, help="Beats an input window of networks.")] = 4,
-    epochs: Annotated[str | None, typer.Option(help="Pre-training epochs to choose from, such as 5,10,20,50.")] = None,
-    layers: Annotated[str | None, typer.Option(help="Hidden units, such as 75,50,25.")] = None,
     device: Device = "cpu",
     workers: Workers = None,
     scheduler: Scheduler = None,
     seed: Seed = 0,
-    force: Annotated[bool, typer.Option("--force", help="Compute finished rows again.")] = False,
+    out: Out = Path("results"),
     as_json: AsJson = False,
 ) -> None:
-    """Score features: extract, pre-train what is missing, fine-tune per fold, regress, print the table.
+    """Score features: extract them, train missing networks, fit regressors on each fold, and print the scores.
+
+    Finished entries are not computed again.
 
     For example:
 

@@ -1,4 +1,4 @@
-"""Models that were trained elsewhere, ``--model DIR``: each is used for its domain, if it fits this run."""
+"""Models that were trained elsewhere: each is used for its domain, if it fits the run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``emobench publish dataset``: what of a dataset goes to the Hub, and the release of it."""
+"""Publication of a dataset: its files, checked, and on request its audio."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ AUDIO = "audio"
 
 
 def forbidden_in(folder: Path) -> list[Forbidden]:
-    """What must not be published from a folder, by what this process knows of secrets and places."""
+    """Return what must not be published from a folder: secrets and paths known to this process."""
     names = ("HF_TOKEN", "SEVENDIGITAL_KEY", "SEVENDIGITAL_SECRET")
     secrets = {**{name: os.environ.get(name) for name in names}, "the stored token of the Hub": stored_token()}
     return forbidden_values(folder, secrets)
@@ -40,25 +40,25 @@ def dataset_release(
     create_pr: bool = False,
     tag: bool = True,
 ) -> Release:
-    """What of a dataset goes, checked: the files of its manifest, unchanged, and on request its audio.
+    """Prepare the release of a dataset: the files of its manifest, unchanged, and on request its audio.
 
     Parameters
     ----------
     folder : Path
-        The dataset. What its manifest does not name stays here, above all ``local.json``.
+        Folder of the dataset. Files that its manifest does not list, such as ``local.json``, are not sent.
     repo : str
         ``user/name``.
     with_audio : bool
-        Send the clips' audio too, where its licence allows.
+        Whether to send the clips' audio too, where its licence allows.
     private, create_pr
         As in :class:`.hub_release.Release`.
     tag : bool
-        Tag the commit ``v`` and the dataset's version.
+        Whether to tag the commit with the version, as ``v1.0.0``.
 
     Raises
     ------
     InputError
-        If it is no dataset, was changed after it was built, its card does not hold, or its audio must not go.
+        If it is not a dataset, was changed after it was built, its card is invalid, or its audio may not be sent.
     """
     check_name(repo)
     manifest = load_manifest(folder)
@@ -97,10 +97,12 @@ def publish_dataset(release: Release) -> Released:
         path, _ = repository.download(MANIFEST, head)
         there, own = (read_json(place, "manifest").get("name") for place in (path, _source(release, MANIFEST)))
         if there != own:
-            raise InputError(f"{release.repo}: holds the dataset {there}, this is {own}; name another repository.")
+            raise InputError(
+                f"{release.repo}: contains the dataset {there}, but this is {own}; choose another repository."
+            )
     done = hub_release.publish(release)
     if done.tag is not None:
-        # The cache then holds the commit of this tag, by which it is noticed if the tag is moved later.
+        # The cache then knows the commit of this tag, so that a later move of the tag is noticed.
         with suppress(EmobenchError):
             repository.download(MANIFEST, done.tag)
     return done
@@ -113,38 +115,38 @@ def _source(release: Release, path: str) -> Path:
 
 
 def check_card(text: str, files: Mapping[str, Any], where: str) -> None:
-    """Check a dataset's card before it goes: YAML that can be read, a licence, size, and configs that have files.
+    """Check a dataset's card: readable YAML, a licence, size, tags, and configs that have files.
 
     Raises
     ------
     InputError
-        Naming what lacks.
+        If one of these is missing.
     """
     try:
         if not text.startswith("---\n"):
             raise ValueError("it does not begin with ---")
         data = DatasetCard(text).data.to_dict()
     except (ValueError, yaml.YAMLError) as error:
-        raise InputError(f"{where}: the card has no readable YAML head ({' '.join(str(error).split())}).") from error
+        raise InputError(f"{where}: the card has no readable YAML header ({' '.join(str(error).split())}).") from error
     lacking = [name for name in ("license", "size_categories", "tags", "configs") if not data.get(name)]
     if lacking:
-        raise InputError(f"{where}: the card's head lacks {', '.join(lacking)}; build the dataset again.")
+        raise InputError(f"{where}: the card's header lacks {', '.join(lacking)}; build the dataset again.")
     for config in data["configs"]:
         for entry in config["data_files"]:
             table = entry["path"].split("/")[0]
             if not any(name.startswith(f"{table}/") and name.endswith(".parquet") for name in files):
                 raise InputError(
-                    f"{where}: config {config['config_name']} names {entry['path']}, and no file is there."
+                    f"{where}: config {config['config_name']} names {entry['path']}, but there is no such file."
                 )
 
 
 def audio_uploads(folder: Path, manifest: Manifest) -> list[Upload]:
-    """The audio of the clips that are used, under ``audio/`` and the path that the table of clips gives.
+    """Return the audio of the clips that are used, as ``audio/`` and the path in the table of clips.
 
     Raises
     ------
     InputError
-        If its licence does not allow it, it is not here, or it is not what the dataset was built from.
+        If its licence does not allow it, it is not available, or it differs from what the dataset was built from.
     """
     _refuse_closed(folder, manifest)
     try:
@@ -160,7 +162,7 @@ def audio_uploads(folder: Path, manifest: Manifest) -> list[Upload]:
             raise InputError(f"{folder}: clips: audio {name!r} leaves the audio folder.")
         if not (place / name).resolve().is_relative_to(place.resolve()):
             raise InputError(
-                f"{place / name}: a link leads out of the audio folder; --with-audio sends files inside it."
+                f"{place / name}: is a link out of the audio folder; `with_audio` sends only files inside it."
             )
         if not (place / name).is_file():
             raise InputError(f"{place / name}: no such audio file; `with_audio` needs the audio of every clip.")
@@ -179,7 +181,7 @@ def _hash(place: Path, name: str | None) -> str | None:
 
 
 def _refuse_closed(folder: Path, manifest: Manifest) -> None:
-    """Raise InputError unless everyone may pass the audio on."""
+    """Raise InputError unless the licence allows anyone to share the audio."""
     if manifest.synthetic:
         return
     licences = manifest.source.get("licences")
@@ -188,9 +190,9 @@ def _refuse_closed(folder: Path, manifest: Manifest) -> None:
         if not closed:
             return
         raise InputError(
-            f"{folder}: --with-audio: the licences of {closed} of its {sum(licences.values())} tracks do not allow it; "
-            "publish it without."
+            f"{folder}: `with_audio`: the licences of {closed} of its {sum(licences.values())} tracks do not allow it; "
+            "publish it without audio."
         )
     raise InputError(
-        f"{folder}: --with-audio: no licence of this dataset says that its music may be passed on; publish it without."
+        f"{folder}: `with_audio`: no licence of this dataset allows its music to be shared; publish it without audio."
     )

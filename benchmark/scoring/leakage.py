@@ -1,4 +1,4 @@
-"""What would let a row see its own test: shared albums or artists, one recording under two ids, given targets."""
+"""Detection of leakage: shared albums or artists, one recording under two ids, targets among the features."""
 
 from __future__ import annotations
 
@@ -28,30 +28,31 @@ from .task import Task
 
 FloatArray = npt.NDArray[np.float64]
 
-# No annotators agree that well: beyond it a column is a target, or made from some.
+# R² that no honest feature reaches: beyond it, a column is a target or was made from targets.
 SUSPECTED_R2 = 0.999
 
-# Fewer clips agree by chance.
+# With fewer clips, a column may match a target by chance.
 _FEWEST_CLIPS = 8
 
-# Names that many artists share.
+# Placeholders that stand for many artists.
 _NOBODY = {"", "unknown", "unknownartist", "various", "variousartists"}
 
 
 @dataclass(frozen=True)
 class Leakage:
-    """What leaks.
+    """Leakage that was found.
 
     Attributes
     ----------
     dataset : tuple of str
-        In every row of the dataset, a line a kind.
+        Leaks that affect every entry of the dataset, one line for each kind.
     files : mapping of str to tuple of str
-        In the rows of a feature file, or of several that are joined by ``+``.
+        Leaks that affect the entries of a feature file, or of several joined by ``+``.
     artists : tuple of int
-        Artists with clips in the test part and outside it, of each repeat; no leak where folds are by album.
+        Number of artists with clips both in the test part and in another part, for each repeat. This is a leak only if
+        folds are by artist.
     not_checked : tuple of str
-        What could not be looked at, and why.
+        Checks that were not possible, with the reason.
     """
 
     dataset: tuple[str, ...]
@@ -60,25 +61,27 @@ class Leakage:
     not_checked: tuple[str, ...]
 
     def of(self, parts: Sequence[str]) -> list[str]:
-        """What leaks in a row of these features."""
+        """Return the leaks that affect an entry of these features."""
         own = (lines for name, lines in self.files.items() if set(name.split("+")) <= set(parts))
         return [*self.dataset, *(line for lines in own for line in lines)]
 
     def remarks(self) -> list[str]:
-        """What a user is told though nothing is wrong."""
+        """Return lines worth reading although nothing is wrong."""
         lines = [f"leakage was not checked for {line}" for line in self.not_checked]
         if any(self.artists):
             counts = ", ".join(str(count) for count in self.artists)
-            lines.append(f"artists with clips in test and outside it, in each repeat: {counts} (folds are by album)")
+            lines.append(
+                f"artists with clips both in the test part and outside it, by repeat: {counts} (folds are by album)"
+            )
         return lines
 
     def refuse(self) -> None:
-        """Raise InputError where anything leaks."""
+        """Raise InputError if anything leaks."""
         lines = [*self.dataset, *(line for lines in self.files.values() for line in lines)]
         if lines:
             raise InputError(
-                f"leakage: {'; '.join(lines)}. Mend the dataset or the feature file; --allow-leakage lets it pass "
-                "and marks the rows for good."
+                f"leakage: {'; '.join(lines)}. Correct the dataset or the feature file; `allow_leakage` computes and "
+                "marks the entries nevertheless."
             )
 
 
@@ -91,22 +94,22 @@ def examine(
     *,
     joined: Sequence[Sequence[str]] = (),
 ) -> Leakage:
-    """Look for everything that leaks.
+    """Look for leakage.
 
     Parameters
     ----------
     task : Task
         Clips, targets and folds.
     sources : sequence of ClipSource
-        The audio that is at hand.
+        Clips whose audio is available.
     files : mapping of str to (list of str, ndarray)
-        Of each feature file, as SPECs name it, the columns and their values (n_rows, d).
+        Names of the columns of each feature file, and their values (n_rows, d).
     pool : Executor
-        Of :func:`emobench.runtime.executor.executor`, for the audio.
+        Executor from :func:`emobench.runtime.executor.executor`, for the audio.
     audio_sha256 : callable
         Function that returns the SHA-256 of an audio file.
     joined : sequence of sequence of str
-        Files that stand in a row together.
+        Files that are used together in an entry.
 
     Returns
     -------
@@ -127,11 +130,11 @@ def examine(
 def _doubled(task: Task) -> list[str]:
     rows = task.dataset.folds.group_by("repeat", "clip_id").len().filter(pl.col("len") > 1).sort("repeat", "clip_id")
     clips = list(dict.fromkeys(rows["clip_id"]))
-    return [f"clips that stand twice in a repeat: {few(clips)}"] if clips else []
+    return [f"clips that occur twice in a repeat: {few(clips)}"] if clips else []
 
 
 def _albums(task: Task) -> list[str]:
-    """Albums in more than one part of a repeat, by the key of the folds and by the clips' own names."""
+    """Find albums in more than one part of a repeat, by the key of the folds and by the names of the clips."""
     found = _split(task.dataset.folds.rename({"album": "key"}))
     named = task.dataset.clips.select("clip_id", "artist", "album").drop_nulls()
     keys = {
@@ -144,7 +147,7 @@ def _albums(task: Task) -> list[str]:
 
 
 def _artists(task: Task) -> tuple[tuple[int, ...], list[str]]:
-    """Artists on both sides of the test part of each repeat; and a line where folds are by artist."""
+    """Count artists both in the test part and in another part; name them if folds are by artist."""
     named = task.dataset.clips.select("clip_id", "artist").drop_nulls()
     keys = {clip: key for clip, artist in named.iter_rows() if (key := normalised(artist)) not in _NOBODY}
     folds = _keyed(task, keys)
@@ -157,13 +160,13 @@ def _artists(task: Task) -> tuple[tuple[int, ...], list[str]]:
 
 
 def _keyed(task: Task, keys: Mapping[str, str]) -> pl.DataFrame:
-    """The folds of the clips that have a key."""
+    """Return the folds of the clips that have a key."""
     known = pl.DataFrame({"clip_id": list(keys), "key": list(keys.values())}, {"clip_id": pl.String, "key": pl.String})
     return task.dataset.folds.drop("album").join(known, on="clip_id")
 
 
 def _split(folds: pl.DataFrame) -> list[str]:
-    """Keys that stand in more than one part of a repeat."""
+    """Return the keys that occur in more than one part of a repeat."""
     parts = folds.group_by("repeat", "key").agg(pl.col("split").n_unique())
     return sorted(set(parts.filter(pl.col("split") > 1)["key"]))
 
@@ -174,22 +177,22 @@ def _split(folds: pl.DataFrame) -> list[str]:
 def _twins(
     task: Task, sources: Sequence[ClipSource], pool: Executor, audio_sha256: Callable[[Path], str]
 ) -> tuple[list[str], tuple[str, ...]]:
-    """A line that names clips of one recording in different parts of a repeat; and what was not compared."""
+    """Name clips of the same recording in different parts of a repeat; also say what was not compared."""
     wanted = set(task.clips)
     sources = [item for item in sources if item.clip_id in wanted and item.path.is_file()]
     if not sources:
-        return [], ("audio: none at hand",)
+        return [], ("audio: none available",)
     clips = [item.clip_id for item in sources]
     bar = progress(sources, "hashing audio", "file", leave=False)
     items = [(item, audio_sha256(item.path)) for item in bar]
     apart = _apart(task, clips)
-    # The hashes of the audio decide the outcome, so that a second run reads no fingerprint.
+    # The hashes of the audio determine the outcome, so a second run need not read fingerprints.
     key = [[_key(item) for item in items], sha256(apart.tobytes()).hexdigest(), code_sha256()]
     compared = cache.cached("recordings", key, lambda: _compared(items, apart, pool))
     pairs = [f"{clips[one]} and {clips[other]}" for one, other in compared["pairs"]]
     lacking = len(wanted) - int(compared["count"])
     not_checked = (
-        (f"audio of {lacking} clips: not at hand, or shorter than {fingerprint.SHORTEST:g} s",) if lacking else ()
+        (f"audio of {lacking} clips: not available, or shorter than {fingerprint.SHORTEST:g} s",) if lacking else ()
     )
     return [f"one recording under two ids on both sides of a fold: {few(pairs)}"] if pairs else [], not_checked
 
@@ -201,7 +204,7 @@ _Hashed = tuple[ClipSource, str]
 
 
 def _compared(items: Sequence[_Hashed], apart: npt.NDArray[np.bool_], pool: Executor) -> cache.Arrays:
-    """Compare recordings: ``pairs`` that are the same, shape (n, 2), and the ``count`` of those compared."""
+    """Compare recordings; return ``pairs`` that are the same, shape (n, 2), and the ``count`` of those compared."""
     fresh = [item for item in items if cache.read(cache.entry(_KIND, _key(item))) is None]
     for _ in ordered_map(pool, _fingerprint, fresh, description="fingerprints") if fresh else ():
         pass
@@ -217,7 +220,7 @@ def _key(item: _Hashed) -> list[object]:
 
 
 def _fingerprint(item: _Hashed) -> npt.NDArray[np.float32]:
-    """Fingerprint of a clip, kept by content; empty where it cannot be decoded or is too short."""
+    """Return the cached fingerprint of a clip; empty if it cannot be decoded or is too short."""
     source, _ = item
 
     def compute() -> cache.Arrays:
@@ -233,7 +236,7 @@ def _fingerprint(item: _Hashed) -> npt.NDArray[np.float32]:
 
 
 def _apart(task: Task, clips: Sequence[str]) -> npt.NDArray[np.bool_]:
-    """Which pairs of clips stand in different parts of some repeat, shape (n, n)."""
+    """Return which pairs of clips are in different parts of some repeat, shape (n, n)."""
     apart = np.zeros((len(clips), len(clips)), bool)
     for _, rows in task.dataset.folds.group_by("repeat"):
         part = dict(rows.select("clip_id", "split").iter_rows())
@@ -246,14 +249,14 @@ def _apart(task: Task, clips: Sequence[str]) -> npt.NDArray[np.bool_]:
 
 
 def _shown(name: str) -> str:
-    """A feature file as it is named to others: where it lies is this machine's."""
+    """Return the name of a feature file without its folder, which is particular to this machine."""
     return f"file:{PurePath(name.removeprefix('file:')).name}"
 
 
 def _wanted(task: Task) -> FloatArray:
-    """Targets by which features are suspected: those that are scored, and those of the table where these differ."""
+    """Return the targets to look for: those that are scored, and the unrepaired ones if they differ."""
     wanted = np.hstack([task.targets, task.raw_targets]) if task.targets_repaired else task.targets
-    # A column with unknown values counts as constant, which no feature can give away.
+    # A column with unknown values counts as constant, which matches no feature.
     return np.where(np.isfinite(wanted).all(axis=0), wanted, 0.0)
 
 
@@ -262,26 +265,25 @@ def _target(column: int) -> str:
 
 
 def _given_targets(files: Sequence[str], columns: tuple[list[str], FloatArray], task: Task) -> list[str]:
-    """A line that names the columns of feature files that are targets, or that give them away together."""
+    """Name columns of feature files that are targets, or that together predict targets too well."""
     names, values = columns
     name = "+".join(map(_shown, files))
     found = {**_copies_within(values, task), **_copies_of_clips(values, task)}
     if found:
         listed = [f"column {names[column]} is {what}" for column, what in sorted(found.items())]
-        return [f"{name} holds targets: {few(listed)}"]
+        return [f"{name} contains targets: {few(listed)}"]
     worst = _predicted(values, task)
     if worst is None:
         return []
     target, chief = worst
     return [
-        f"{name} predicts {_target(target)} of clips it was not fitted on all but perfectly "
-        f"(R² above {SUSPECTED_R2}), chiefly by column {few([names[column] for column in chief])}: suspected to hold "
-        "targets"
+        f"{name} predicts {_target(target)} of held-out clips almost perfectly (R² above {SUSPECTED_R2}), mainly by "
+        f"column {few([names[column] for column in chief])}: it probably contains targets"
     ]
 
 
 def _copies_within(values: FloatArray, task: Task) -> dict[int, str]:
-    """Columns that follow a target second by second, at any lag within a clip."""
+    """Find columns that follow a target second by second, at any lag within a clip."""
     found: dict[int, str] = {}
     wanted, longest = _wanted(task), int(np.bincount(task.clip_index).max())
     for lag in sorted(range(1 - longest, longest), key=abs):
@@ -296,7 +298,7 @@ def _copies_within(values: FloatArray, task: Task) -> dict[int, str]:
 
 
 def _copies_of_clips(values: FloatArray, task: Task) -> dict[int, str]:
-    """Columns that hold one value a clip, which is a target of one of its seconds or their mean."""
+    """Find columns with one value per clip that is a target of one of its seconds, or their mean."""
     _, first, counts = np.unique(task.clip_index, return_index=True, return_counts=True)
     if len(first) < _FEWEST_CLIPS:
         return {}
@@ -317,16 +319,16 @@ def _copies_of_clips(values: FloatArray, task: Task) -> dict[int, str]:
 
 
 def _affine(values: FloatArray, targets: FloatArray) -> list[tuple[int, int]]:
-    """Columns of ``values`` and of ``targets`` of which one is an affine copy of the other."""
+    """Return pairs of columns of ``values`` and ``targets`` that are affine copies of each other."""
     left, right = _unit(values), _unit(targets)
     return [(int(column), int(target)) for column, target in np.argwhere(np.square(left.T @ right) > SUSPECTED_R2)]
 
 
 def _unit(columns: FloatArray) -> FloatArray:
-    """Columns without their mean and of length 1; zero where they are constant."""
+    """Centre columns and scale them to length 1; constant columns become zero."""
     centred = columns - columns.mean(axis=0)
     length = np.sqrt(np.square(centred).sum(axis=0))
-    # What rounding leaves of a constant is none.
+    # Rounding leaves a small residue of constant columns.
     real = length > 1e-9 * np.sqrt(len(columns)) * np.abs(columns).max(axis=0, initial=0)
     return np.where(real, centred / np.where(real, length, 1), 0)
 

@@ -1,4 +1,4 @@
-"""The task of a labelled dataset as arrays: one row a second, in one order for features and targets."""
+"""A labelled dataset as arrays: one row per second, in the same order for features and targets."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ IntArray = npt.NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Fold:
-    """Rows of the three parts of one repeat, as indices into the task's rows."""
+    """Rows of the three parts of one repeat, as indices into the rows of the task."""
 
     repeat: int
     train: IntArray
@@ -29,29 +29,29 @@ class Fold:
 
 @dataclass(frozen=True)
 class Task:
-    """What every feature is scored on.
+    """Targets and folds on which features are scored.
 
     Attributes
     ----------
     dataset : LabelledDataset
-        Where it comes from.
+        Dataset.
     clips : list of str
-        Clips of the folds, in the dataset's order.
+        Clips in the folds, in the order of the dataset.
     seconds : list of ndarray
         Times of the targets of each clip.
     clip_index : ndarray of int, shape (n_rows,)
         Index of each row's clip in ``clips``.
     targets : ndarray, shape (n_rows, 5)
-        ``[mu_a, mu_v, var_a, var_v, cov_av]``, NaN where unknown; a covariance that is not positive definite is
+        ``[mu_a, mu_v, var_a, var_v, cov_av]``, NaN where unknown. Covariances that are not positive definite are
         repaired.
     raw_targets : ndarray, shape (n_rows, 5)
-        Targets as the dataset has them, not repaired.
+        Targets of the dataset, without repair.
     targets_repaired : float
         Share of the rows whose covariance was repaired.
     albums : ndarray of int, shape (n_clips,)
         Album of each clip.
     folds : list of Fold
-        The repeats.
+        Parts of each repeat.
     """
 
     dataset: LabelledDataset
@@ -66,7 +66,7 @@ class Task:
 
     @property
     def known(self) -> npt.NDArray[np.bool_]:
-        """Which columns of the targets are known for every row, shape (5,)."""
+        """Whether each column of the targets is known for every row, shape (5,)."""
         return np.asarray(np.isfinite(self.targets).all(axis=0))
 
     @property
@@ -80,7 +80,7 @@ class Task:
 
 
 def load_task(dataset: LabelledDataset) -> Task:
-    """Arrange a dataset's targets and folds."""
+    """Arrange the targets and folds of a dataset."""
     in_folds = set(dataset.folds["clip_id"])
     clips = [clip for clip in dataset.clips["clip_id"] if clip in in_folds]
     number = {clip: place for place, clip in enumerate(clips)}

@@ -53,7 +53,7 @@ def _noise(task: Task, width: int = 3) -> np.ndarray:
 def test_nothing_leaks(look: Any, task: Task) -> None:
     found = look(files={"file:mine.csv": (["x", "y", "z"], _noise(task))})
     assert found.of(["file:mine.csv", "mfcc"]) == []
-    assert found.not_checked == ("audio: none at hand",)
+    assert found.not_checked == ("audio: none available",)
     found.refuse()
 
 
@@ -74,7 +74,7 @@ def test_an_album_on_both_sides(look: Any, task: Task) -> None:
     )
     found = look(folds=moved)
     assert found.of([]) == [f"albums on both sides of a fold: {album}"]
-    with pytest.raises(InputError, match=rf"^leakage: albums on both sides of a fold: {album}\. Mend the dataset"):
+    with pytest.raises(InputError, match=rf"^leakage: albums on both sides of a fold: {album}\. Correct the dataset"):
         found.refuse()
 
 
@@ -94,7 +94,7 @@ def test_an_album_whose_names_are_spelt_in_two_ways(look: Any, task: Task) -> No
 def test_a_clip_that_occurs_twice(look: Any, task: Task) -> None:
     folds = task.dataset.folds
     twice = folds.filter((pl.col("repeat") == 1) & (pl.col("clip_id") == "c003"))
-    assert "clips that stand twice in a repeat: c003" in look(folds=pl.concat([folds, twice])).of([])
+    assert "clips that occur twice in a repeat: c003" in look(folds=pl.concat([folds, twice])).of([])
 
 
 def test_artists_are_counted_and_fail_if_folds_are_by_artist(look: Any, task: Task) -> None:
@@ -110,7 +110,7 @@ def test_artists_are_counted_and_fail_if_folds_are_by_artist(look: Any, task: Ta
         expected.append(int(0 < tested < len(own)))
     assert list(found.artists) == expected
     assert sum(expected) > 0
-    assert "artists with clips in test and outside it" in found.remarks()[-1]
+    assert "artists with clips both in the test part and outside it" in found.remarks()[-1]
     manifest = task.dataset.manifest
     manifest = manifest.model_copy(update={"config": Settings(dataset={"folds": {"group": "artist"}})})
     by_artist = look(clips=clips, manifest=manifest)
@@ -126,7 +126,7 @@ def test_a_column_that_follows_a_target(look: Any, task: Task, lag: int) -> None
     values[same, 1] = 3 - 2 * task.targets[there[same], 0]
     (line,) = look(files={"file:/home/me/mine.csv": (["x", "y", "z"], values)}).of(["file:/home/me/mine.csv"])
     at = f" {abs(lag)} s {'later' if lag > 0 else 'earlier'}" if lag else ""
-    assert line == f"file:mine.csv holds targets: column y is arousal{at}"
+    assert line == f"file:mine.csv contains targets: column y is arousal{at}"
 
 
 def test_a_column_that_holds_the_clips_mean(look: Any, task: Task) -> None:
@@ -134,7 +134,7 @@ def test_a_column_that_holds_the_clips_mean(look: Any, task: Task) -> None:
     means = np.array([task.targets[task.clip_index == song, 1].mean() for song in range(len(task.clips))])
     values[:, 2] = means[task.clip_index]
     (line,) = look(files={"file:mine.csv": (["x", "y", "z"], values)}).of(["file:mine.csv"])
-    assert line == "file:mine.csv holds targets: column z is valence of the clip's mean"
+    assert line == "file:mine.csv contains targets: column z is valence of the clip's mean"
 
 
 def test_columns_that_reveal_a_target_together(look: Any, task: Task) -> None:
@@ -142,8 +142,8 @@ def test_columns_that_reveal_a_target_together(look: Any, task: Task) -> None:
     # Neither column alone follows the target; their difference does.
     values[:, 0] = 5 * values[:, 1] + task.targets[:, 0]
     (line,) = look(files={"file:mine.csv": (["x", "y", "z"], values)}).of(["file:mine.csv"])
-    assert line.startswith("file:mine.csv predicts arousal of clips it was not fitted on all but perfectly")
-    assert "suspected to hold targets" in line
+    assert line.startswith("file:mine.csv predicts arousal of held-out clips almost perfectly")
+    assert "it probably contains targets" in line
 
 
 def test_files_that_reveal_a_target_together(look: Any, task: Task) -> None:
@@ -154,8 +154,8 @@ def test_files_that_reveal_a_target_together(look: Any, task: Task) -> None:
     assert look(files=files).of(names) == []
     found = look(files=files, joined=[names])
     (line,) = found.of(names)
-    assert line.startswith("file:one.csv+file:two.csv predicts arousal of clips it was not fitted on all but perfectly")
-    assert "chiefly by column file:two.csv y, file:one.csv x" in line
+    assert line.startswith("file:one.csv+file:two.csv predicts arousal of held-out clips almost perfectly")
+    assert "mainly by column file:two.csv y, file:one.csv x" in line
     assert found.of(names[:1]) == found.of([names[1], "mfcc"]) == []
     with pytest.raises(InputError, match=r"^leakage: file:one\.csv\+file:two\.csv predicts"):
         found.refuse()
@@ -169,7 +169,7 @@ def test_a_column_of_the_table_that_is_scored_otherwise(task: Task, pool: Execut
     values = _noise(task)
     values[:, 1] = 7 * changed[:, 2]
     (line,) = examine(repaired, [], {"file:a.csv": (["x", "y", "z"], values)}, pool).of(["file:a.csv"])
-    assert line == "file:a.csv holds targets: column y is arousal_var"
+    assert line == "file:a.csv contains targets: column y is arousal_var"
 
 
 def test_a_good_feature_is_not_a_leak(look: Any, task: Task) -> None:
@@ -207,7 +207,7 @@ def test_one_recording_under_two_ids(with_audio: Path, tmp_path: Path, monkeypat
     command = ["run", "--features", "spectral_shape", "--dataset", "data/table", "--workers", "1"]
     refused = CliRunner().invoke(app, command)
     assert refused.exit_code == 2, refused.output
-    assert "leakage: one recording under two ids on both sides of a fold: c0 and twin. Mend" in refused.stderr
+    assert "leakage: one recording under two ids on both sides of a fold: c0 and twin. Correct" in refused.stderr
     assert not (tmp_path / "results").exists()
     allowed = CliRunner().invoke(app, [*command, "--allow-leakage"])
     assert allowed.exit_code == 0, allowed.output

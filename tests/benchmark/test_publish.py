@@ -96,7 +96,7 @@ def test_another_dataset_or_another_use_of_the_repository(ann: Any, tiny: Tiny) 
     assert ann.run("publish", "dataset", tiny(), "ann/taken").status == 0
     ran = ann.run("publish", "dataset", tiny(name="other"), "ann/taken")
     assert ran.status == 2
-    assert "ann/taken: holds the dataset tiny, this is other; name another repository." in ran.err
+    assert "ann/taken: contains the dataset tiny, but this is other; choose another repository." in ran.err
     ann.python("import huggingface_hub as h\nvalue = str(h.create_repo('ann/notes', repo_type='dataset'))")
     ann.hub.add(ann.hub.repos["dataset", "ann/notes"], {"thesis.md": b"years of work"})
     ran = ann.run("publish", "dataset", tiny(), "ann/notes")
@@ -173,12 +173,12 @@ HEAD = "---\nlicense: cc0-1.0\nsize_categories: [n<1K]\ntags: [music]\nconfigs:\
 def test_cards_are_checked() -> None:
     files = {"clips/train-00000.parquet": {}}
     check_card(f"{HEAD}  data_files:\n  - split: train\n    path: clips/*.parquet\n---\n", files, "card")
-    with pytest.raises(InputError, match=r"config clips names beats/\*\.parquet, and no file is there"):
+    with pytest.raises(InputError, match=r"config clips names beats/\*\.parquet, but there is no such file"):
         check_card(f"{HEAD}  data_files:\n  - split: train\n    path: beats/*.parquet\n---\n", files, "card")
     with pytest.raises(InputError, match="lacks license, size_categories, tags, configs"):
         check_card("---\npretty_name: x\n---\n", files, "card")
     for text in ("# A card without a head\n", "---\nlicense: [\n---\n", "---\n- a list\n---\n"):
-        with pytest.raises(InputError, match="no readable YAML head"):
+        with pytest.raises(InputError, match="no readable YAML header"):
             check_card(text, files, "card")
 
 
@@ -202,7 +202,7 @@ def test_audio_is_published_only_if_its_licence_allows(tmp_path: Path, tiny: Tin
     closed = manifest.model_copy(update={"source": {**manifest.source, "redistributable": 1}})
     with pytest.raises(InputError, match="licences of 1 of its 2 tracks do not allow it"):
         audio_uploads(tmp_path, closed)
-    with pytest.raises(InputError, match="no licence of this dataset says that its music may be passed on"):
+    with pytest.raises(InputError, match="no licence of this dataset allows its music to be shared"):
         audio_uploads(tmp_path, manifest.model_copy(update={"source": {"type": "moodswings"}}))
     with pytest.raises(InputError, match="no licence of this dataset"):
         dataset_release(tiny(), "ann/x", with_audio=True)
@@ -214,7 +214,7 @@ def test_audio_behind_links_out_of_its_folder_is_refused(tmp_path: Path) -> None
     (tmp_path / "secret").write_bytes(b"secret")
     (music / "2.mp3").unlink()
     (music / "2.mp3").symlink_to(tmp_path / "secret")
-    with pytest.raises(InputError, match=r"000/2\.mp3: a link leads out of the audio folder"):
+    with pytest.raises(InputError, match=r"000/2\.mp3: is a link out of the audio folder"):
         audio_uploads(tmp_path / "data", manifest)
     # Folders that are links count too, and a link within the folder does not.
     (music / "2.mp3").unlink()
@@ -222,7 +222,7 @@ def test_audio_behind_links_out_of_its_folder_is_refused(tmp_path: Path) -> None
     assert [upload.path for upload in audio_uploads(tmp_path / "data", manifest)] == ["audio/000/2.mp3"]
     music.rename(tmp_path / "outside")
     music.symlink_to(tmp_path / "outside")
-    with pytest.raises(InputError, match="a link leads out of the audio folder"):
+    with pytest.raises(InputError, match="is a link out of the audio folder"):
         audio_uploads(tmp_path / "data", manifest)
 
 

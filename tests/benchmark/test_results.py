@@ -253,7 +253,7 @@ def test_a_damaged_result_is_not_finished(row: GetRow) -> None:
 
 
 def test_entries_that_leak_are_marked(results: Path, row: GetRow) -> None:
-    leak = "file:mine.csv holds targets: column <b>x</b> is arousal"
+    leak = "file:mine.csv contains targets: column <b>x</b> is arousal"
     change(
         row("mine"), lambda result: (result["config"].update(leakage=[leak]), result.update(signature="0" * 12)), "x"
     )
