@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -52,11 +53,12 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_help_is_quick(tmp_path: Path) -> None:
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         ran = _emobench("--help", cwd=tmp_path)
-        seconds.append(time.perf_counter() - start)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        seconds.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)
         assert ran.returncode == 0
-    # The limit is half a second; a machine that runs other tests at the same time gets twice that.
+    # Processor time, because other tests run at the same time; shared cores may double it. The limit is half a second.
     assert min(seconds) < 1.0
     loaded = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "emobench", "--help"], capture_output=True, text=True, check=True

@@ -7,7 +7,6 @@ are stored as unsigned integers.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,9 @@ FIELDS = ("artist", "album", "song", "songid", "userid", "time", "valence", "aro
 SECONDS = 15
 BOARD = 200.0
 
+# Width of the board, by which ratings are divided.
+SCALE = 2 * BOARD
+
 ABOUT = About(
     title="MoodSwings Turk",
     summary=(
@@ -41,22 +43,6 @@ ABOUT = About(
 }""",
     terms="The labels were published by their authors for research; cite them. The music is not part of the dataset.",
 )
-
-
-@dataclass(frozen=True)
-class MoodSwingsConfig:
-    """Settings of the reader.
-
-    Attributes
-    ----------
-    scale : float
-        Width of the board, by which ratings are divided: -200 to 200 becomes -0.5 to 0.5.
-    audio_kind : {"auto", "clips", "songs"}
-        Whether the audio files are the 15-second clips or full songs; ``auto`` decides by length.
-    """
-
-    scale: float = 2 * BOARD
-    audio_kind: str = "auto"
 
 
 def read_labels(path: Path) -> list[dict[str, Any]]:
@@ -156,7 +142,7 @@ def _read_clip(path: Path, row: int, cell: dict[str, npt.NDArray]) -> dict[str, 
     }
 
 
-def load(labels: Path, audio: Path | None, config: MoodSwingsConfig) -> LabelledCorpus:
+def load(labels: Path, audio: Path | None = None, *, audio_kind: str = "auto") -> LabelledCorpus:
     """Read the labels and find the audio of each clip.
 
     Parameters
@@ -165,8 +151,8 @@ def load(labels: Path, audio: Path | None, config: MoodSwingsConfig) -> Labelled
         ``msLiteTurk.mat``.
     audio : Path, optional
         Folder of full songs or of clips, named by song id or by artist, album and song.
-    config : MoodSwingsConfig
-        Scale and kind of audio.
+    audio_kind : {"auto", "clips", "songs"}
+        Whether the audio files are the 15-second clips or full songs; ``auto`` decides by length.
 
     Returns
     -------
@@ -198,7 +184,7 @@ def load(labels: Path, audio: Path | None, config: MoodSwingsConfig) -> Labelled
     return LabelledCorpus(
         clips=clips,
         annotations=annotation_table(
-            (entry["songid"], trace, str(int(user)), entry["times"] - entry["times"][0] + 1, *ratings / config.scale)
+            (entry["songid"], trace, str(int(user)), entry["times"] - entry["times"][0] + 1, *ratings / SCALE)
             for entry in entries
             for trace, user in enumerate(entry["users"])
             for ratings in [np.array([entry["arousal"][trace], entry["valence"][trace]])]
@@ -207,5 +193,5 @@ def load(labels: Path, audio: Path | None, config: MoodSwingsConfig) -> Labelled
         source={"type": "moodswings", "file": labels.name, "sha256": sha256_file(labels)},
         audio_folder=audio,
         problems=problems,
-        settings=asdict(config),
+        settings={"scale": SCALE, "audio_kind": audio_kind},
     )

@@ -40,8 +40,7 @@ def load(options: Options, *, out: Path, seed: int) -> LabelledCorpus:
     """Read the labels and find the audio."""
     from ..readers import moodswings
 
-    config = moodswings.MoodSwingsConfig(audio_kind=options.audio_kind)
-    return moodswings.load(options.labels, options.audio, config)
+    return moodswings.load(options.labels, options.audio, audio_kind=options.audio_kind)
 
 
 sources.register(

@@ -55,7 +55,7 @@ def mat(tmp_path: Path) -> Callable[[Cells], Path]:
 
 def test_small_file(mat: Callable[[Cells], Path]) -> None:
     cells = _cells()
-    corpus = moodswings.load(mat(cells), None, moodswings.MoodSwingsConfig())
+    corpus = moodswings.load(mat(cells))
     assert corpus.clips["clip_id"].to_list() == [str(number) for number in range(100, 106)]
     assert corpus.clips["start"].to_list() == [39.0] * 6
     assert len(corpus.annotations) == 6 * 4 * 15
@@ -68,7 +68,7 @@ def test_small_file(mat: Callable[[Cells], Path]) -> None:
 
 def test_published_file(real_data: Path, tmp_path: Path, pool: Executor) -> None:
     path = real_data / "moodswings_turk" / "msLiteTurk.mat"
-    corpus = moodswings.load(path, None, moodswings.MoodSwingsConfig())
+    corpus = moodswings.load(path)
     out = tmp_path / "moodswings"
     labelled.build(corpus, out, name="moodswings", version="1.0.0", config=LabelledConfig(), pool=pool)
     dataset = labelled.load(out)
@@ -113,7 +113,7 @@ def test_audio_by_song_id_and_by_names(mat: Callable[[Cells], Path], tmp_path: P
     _song(music / "Artist 1" / "album_1" / "02 Some Song 1.wav", 60)
     _song(music / "artist_2 - Album 2 - 03-some song 2.wav", 60)
     _song(music / "ARTIST_3" / "Some song 3.wav", 15)
-    corpus = moodswings.load(mat(_cells()), music, moodswings.MoodSwingsConfig())
+    corpus = moodswings.load(mat(_cells()), music)
     assert corpus.clips["audio"].to_list()[:4] == [
         "100.wav",
         "Artist 1/album_1/02 Some Song 1.wav",
@@ -138,7 +138,7 @@ def test_kind_of_audio_can_be_forced(
 ) -> None:
     for number in range(100, 106):
         _song(tmp_path / "music" / f"{number}.wav", 56)
-    corpus = moodswings.load(mat(_cells()), tmp_path / "music", moodswings.MoodSwingsConfig(audio_kind=kind))
+    corpus = moodswings.load(mat(_cells()), tmp_path / "music", audio_kind=kind)
     labelled.build(corpus, tmp_path / "out", name="x", version="1.0.0", config=LabelledConfig(), pool=pool)
     dataset = labelled.load(tmp_path / "out")
     assert {item.start for item in dataset.sources(tmp_path / "music")} == {start}
@@ -154,7 +154,7 @@ def test_audio_that_cannot_be_used_excludes_the_clip(
     (music / "103.wav").write_text("no audio at all")
     soundfile.write(music / "104.wav", np.zeros(15 * 8000), 8000)
     _song(music / "105.wav", 9)
-    corpus = moodswings.load(mat(_cells()), music, moodswings.MoodSwingsConfig())
+    corpus = moodswings.load(mat(_cells()), music)
     out = tmp_path / "out"
     labelled.build(corpus, out, name="x", version="1.0.0", config=LabelledConfig(), pool=pool)
     assert labelled.load(out).manifest.excluded == {"103": "undecodable", "104": "silent", "105": "too_short"}
@@ -169,7 +169,7 @@ def test_too_few_beats_excludes_the_clip(mat: Callable[[Cells], Path], tmp_path:
     lonely = np.zeros(15 * rate, np.float32)
     lonely[7 * rate : 7 * rate + 400] = np.hanning(400) * np.sin(np.arange(400))
     soundfile.write(music / "105.wav", lonely, rate)
-    corpus = moodswings.load(mat(_cells()), music, moodswings.MoodSwingsConfig())
+    corpus = moodswings.load(mat(_cells()), music)
     config = LabelledConfig(min_beats=25)
     labelled.build(corpus, tmp_path / "out", name="x", version="1.0.0", config=config, pool=pool)
     dataset = labelled.load(tmp_path / "out")
@@ -178,20 +178,20 @@ def test_too_few_beats_excludes_the_clip(mat: Callable[[Cells], Path], tmp_path:
 
 
 def test_wrong_audio_folders(mat: Callable[[Cells], Path], tmp_path: Path) -> None:
-    path, config = mat(_cells()), moodswings.MoodSwingsConfig()
+    path = mat(_cells())
     with pytest.raises(InputError, match="no such folder"):
-        moodswings.load(path, tmp_path / "nowhere", config)
+        moodswings.load(path, tmp_path / "nowhere")
     empty = tmp_path / "empty"
     empty.mkdir()
     with pytest.raises(InputError, match="contains no audio"):
-        moodswings.load(path, empty, config)
+        moodswings.load(path, empty)
     _song(empty / "unknown.wav", 15)
     with pytest.raises(InputError, match="none of its audio files matches a clip"):
-        moodswings.load(path, empty, config)
+        moodswings.load(path, empty)
     _song(empty / "100.wav", 15)
     _song(empty / "again" / "100.flac", 15)
     with pytest.raises(InputError, match=r"2 files match clip 100: .*100\.wav"):
-        moodswings.load(path, empty, config)
+        moodswings.load(path, empty)
 
 
 def _without(cells: Cells, field: str) -> Cells:
@@ -235,23 +235,22 @@ WRONG = {
 @pytest.mark.parametrize("message", list(WRONG))
 def test_wrong_files(mat: Callable[[Cells], Path], message: str) -> None:
     with pytest.raises(InputError, match=message):
-        moodswings.load(mat(WRONG[message]), None, moodswings.MoodSwingsConfig())
+        moodswings.load(mat(WRONG[message]))
 
 
 def test_other_files(tmp_path: Path) -> None:
-    config = moodswings.MoodSwingsConfig()
     with pytest.raises(InputError, match="no such file"):
-        moodswings.load(tmp_path / "none.mat", None, config)
+        moodswings.load(tmp_path / "none.mat")
     text = tmp_path / "text.mat"
     text.write_text("clip_id,arousal\n1,2\n")
     with pytest.raises(InputError, match="not a MATLAB file"):
-        moodswings.load(text, None, config)
+        moodswings.load(text)
     with pytest.raises(InputError, match="has no variable 'msLiteTurk'"):
-        moodswings.load(_write(tmp_path / "other.mat", _cells(), "other"), None, config)
+        moodswings.load(_write(tmp_path / "other.mat", _cells(), "other"))
     scipy.io.savemat(tmp_path / "flat.mat", {"msLiteTurk": np.zeros((2, 2))})
     with pytest.raises(InputError, match="is not a 1x1 struct"):
-        moodswings.load(tmp_path / "flat.mat", None, config)
+        moodswings.load(tmp_path / "flat.mat")
     whole = _write(tmp_path / "whole.mat", _cells()).read_bytes()
     (tmp_path / "cut.mat").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(InputError, match="not a MATLAB file"):
-        moodswings.load(tmp_path / "cut.mat", None, config)
+        moodswings.load(tmp_path / "cut.mat")
