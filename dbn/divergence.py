@@ -1,19 +1,23 @@
 """Statistics of contrastive divergence (Hinton, Neural Computation 14(8), 2002) for a part of a batch.
 
 Two implementations of the same arithmetic, with the same random numbers: :class:`CompiledPhases` calls compiled code on
-the CPU and reuses its buffers; :func:`tensor_phases` works on any device. :class:`.rbm.RBM` adds up the parts and
-updates its parameters. With CD-k the Gibbs chain takes k steps; with persistent chains (Tieleman, ICML 2008) it
-continues from the last batch instead of starting at the data.
+the CPU and reuses its buffers; :func:`tensor_phases` works on any device. :class:`Threads` divides a batch among
+threads, and :func:`reduced` adds up the sums of several processes. With CD-k the Gibbs chain takes k steps; with
+persistent chains (Tieleman, ICML 2008) it continues from the last batch instead of starting at the data.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 import torch
+from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from . import kernels
@@ -30,6 +34,14 @@ USES = ("hidden", "visible", "angle")
 # Sums over the examples: gradient of the weights, of the visible and of the hidden biases; hidden probabilities given
 # the data; squared reconstruction error of each visible unit.
 Sums = list[Tensor]
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Limit BLAS to one thread: the matrices are small, and the number of threads would change the rounding."""
+    # Overflow shows in the reconstruction error.
+    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
+        yield
 
 
 class CompiledPhases:
@@ -124,3 +136,50 @@ def tensor_phases(rbm: RBM, data: Any, streams: Streams, first: int, chains: Ten
         positive.sum(0),
         ((data - model) ** 2).sum(0),
     ]
+
+
+class Threads:
+    """Threads, each of which computes the sums of a part of every batch.
+
+    Parameters
+    ----------
+    make_phases : callable
+        Makes the function that computes the sums of a part, such as :func:`tensor_phases`; called for each thread.
+    count : int
+        Number of threads.
+    """
+
+    def __init__(self, make_phases: Callable[[], Callable[..., Sums]], count: int) -> None:
+        self._phases = [make_phases() for _ in range(count)]
+        self._pool = ThreadPoolExecutor(count)
+
+    def __call__(
+        self,
+        rbm: RBM,
+        fetch: Callable[[int, int], Any],
+        streams: Streams,
+        first: int,
+        last: int,
+        chains: Tensor | None,
+    ) -> Sums:
+        """Compute the sums of the examples from ``first`` to ``last``; each thread fetches its own part."""
+        count, parts = last - first, len(self._phases)
+
+        def part(number: int) -> Sums:
+            low, high = (first + count * place // parts for place in (number, number + 1))
+            own = None if chains is None else chains[low - first : high - first]
+            return self._phases[number](rbm, fetch(low, high), streams, low, own)
+
+        sums, *others = self._pool.map(part, range(parts)) if parts > 1 else [part(0)]
+        for other in others:
+            for own, their in zip(sums, other, strict=True):
+                own.add_(their)
+        return sums
+
+
+def reduced(sums: Sums, reduce: Callable[[Tensor], object]) -> Sums:
+    """Add up the sums of all processes in one exchange."""
+    flat = torch.cat([each.reshape(-1) for each in sums])
+    reduce(flat)
+    parts = flat.split([each.numel() for each in sums])
+    return [part.reshape(like.shape) for part, like in zip(parts, sums, strict=True)]

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from typing import Any
 
 SCHEDULES = ("constant", "linear", "cosine")
 
-# A typing error rather than a layer.
+# More units are probably a typing error.
 _MAX_UNITS = 100_000
 
 
@@ -17,7 +18,7 @@ def _rate(value: float) -> bool:
 
 
 def _cost(value: float) -> bool:
-    # Multiplied by the number of examples of a batch.
+    # Leaves room for multiplication by the number of examples in a batch.
     return 0 <= value <= 1e30
 
 
@@ -56,6 +57,15 @@ _RANGES: Mapping[str, _Range] = {
     "sparsity_cost": _COST,
     "sparsity_target": (lambda value: value is None or 0 < value < 1, "a number between 0 and 1, or None"),
 }
+
+
+def decay(schedule: str, progress: float) -> float:
+    """Return the factor of the learning rate after a fraction of the training."""
+    if schedule == "linear":
+        return 1.0 - progress
+    if schedule == "cosine":
+        return 0.5 * (1.0 + math.cos(math.pi * progress))
+    return 1.0
 
 
 def check_ranges(values: Mapping[str, Any]) -> None:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,6 @@ import numpy.typing as npt
 import torch
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, check_random_state, validate_data
-from threadpoolctl import threadpool_limits
 from torch import Tensor
 from torch.nn.functional import softplus
 
@@ -20,8 +17,8 @@ from ..errors import EmobenchError
 from . import kernels
 from .batches import Batches
 from .distributed import ProcessGroup
-from .divergence import USES, CompiledPhases, Sums, tensor_phases
-from .parameters import check_ranges
+from .divergence import USES, CompiledPhases, Sums, Threads, one_thread, reduced, tensor_phases
+from .parameters import check_ranges, decay
 
 # Mean squared error that data of unit variance never have unless training diverges.
 _DIVERGED = 1e4
@@ -35,13 +32,10 @@ PARAMETERS = ("weight", "visible_bias", "hidden_bias")
 class DivergedError(EmobenchError):
     """Training diverged."""
 
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Limit BLAS to one thread: the matrices are small, and the number of threads would change the rounding."""
-    # Overflow shows in the reconstruction error.
-    with threadpool_limits(1), np.errstate(over="ignore", invalid="ignore"):
-        yield
+    @classmethod
+    def at(cls, name: str, epoch: int, error: float) -> DivergedError:
+        """Make the error of an RBM."""
+        return cls(f"{name}: diverged in epoch {epoch} (reconstruction error {error:.4g}); lower the learning rate.")
 
 
 class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -272,28 +266,14 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self._limit = _DIVERGED
         self._velocity = [torch.zeros_like(part) for part in self._parameters()]
         self._chains: Tensor | None = None
-        self._phases: list[Callable[..., Sums]] = []
+        self._threads: Threads | None = None
         return self
 
     def fit_epoch(self, batches: Batches, group: ProcessGroup | None = None) -> float:
-        """Train for one epoch.
+        """Train for one epoch on all examples; return the squared reconstruction error per unit and example.
 
-        Parameters
-        ----------
-        batches : Batches
-            All examples.
-        group : ProcessGroup, optional
-            Processes that train together, each on a part of every batch.
-
-        Returns
-        -------
-        float
-            Squared reconstruction error, the mean over units and examples.
-
-        Raises
-        ------
-        DivergedError
-            If training diverges.
+        The processes of a ``group`` train together, each on a part of every batch. DivergedError is raised if training
+        diverges.
         """
         group = group or ProcessGroup()
         epoch, count, mean = self.n_iter_ + 1, batches.count, float("nan")
@@ -308,21 +288,15 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
                 low,
                 high,
                 total=last - first,
-                learning_rate=self.learning_rate * _decay(self.schedule, (epoch - 1 + first / count) / self.n_iter),
+                learning_rate=self.learning_rate * decay(self.schedule, (epoch - 1 + first / count) / self.n_iter),
                 reduce=group.reduce if group.size > 1 else None,
             )
             if number % _CHECK_INTERVAL == 0 or last == count:
                 mean = error.item() / (last * self.n_features_in_)
                 if not mean < self._limit or not torch.isfinite(self.weight_).all():
-                    raise self.diverged(epoch, mean)
+                    raise DivergedError.at(self.name, epoch, mean)
         self.n_iter_ = epoch
         return mean
-
-    def diverged(self, epoch: int, error: float) -> DivergedError:
-        """Make the error that reports divergence."""
-        return DivergedError(
-            f"{self.name}: diverged in epoch {epoch} (reconstruction error {error:.4g}); lower the learning rate."
-        )
 
     def _step(
         self,
@@ -334,49 +308,22 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         total: int | None = None,
         reduce: Callable[[Tensor], object] | None = None,
     ) -> Tensor:
-        """Take one step of contrastive divergence.
+        """Take one step of contrastive divergence on the examples that ``fetch(first, last)`` returns.
 
-        Parameters
-        ----------
-        fetch : callable
-            Returns the examples between two positions of the epoch, shape (n, n_features).
-        first, last : int
-            Positions of this process's part of the batch.
-        learning_rate : float
-            Learning rate.
-        total : int, optional
-            Examples of the batch in all processes.
-        reduce : callable, optional
-            Sums a tensor over all processes, in place.
-
-        Returns
-        -------
-        Tensor
-            Squared reconstruction error, summed over units and examples.
+        These are this process's part of a batch of ``total``; ``reduce`` sums a tensor over all processes, in place.
+        Return the squared reconstruction error, summed over units and examples.
         """
         if self.persistent and self._chains is None:
             probabilities = self.transform(torch.as_tensor(fetch(first, last), device=self.weight_.device))
             uniform = kernels.uniform_tensor(self._stream(self._epoch, "chains"), first, probabilities)
             self._chains = (uniform < probabilities).to(probabilities.dtype)
-        if not self._phases:
-            self._phases = [self._new_phases() for _ in range(self.n_threads)]
-            self._pool = ThreadPoolExecutor(self.n_threads)
-        count, parts = last - first, len(self._phases)
-
-        def part(number: int) -> Sums:
-            low, high = (first + count * place // parts for place in (number, number + 1))
-            chains = None if self._chains is None else self._chains[low - first : high - first]
-            return self._phases[number](self, fetch(low, high), self._streams, low, chains)
-
-        # Threads fetch their own parts.
-        sums, *others = self._pool.map(part, range(parts)) if parts > 1 else [part(0)]
-        for other in others:
-            for own, their in zip(sums, other, strict=True):
-                own.add_(their)
+        if self._threads is None:
+            self._threads = Threads(self._new_phases, self.n_threads)
+        sums = self._threads(self, fetch, self._streams, first, last, self._chains)
         if reduce:
-            sums = _reduced(sums, reduce)
+            sums = reduced(sums, reduce)
         *gradient, active, error = sums
-        self._update(gradient, active, count if total is None else total, learning_rate)
+        self._update(gradient, active, last - first if total is None else total, learning_rate)
         return error.sum()
 
     def _update(self, gradient: list[Tensor], active: Tensor, count: int, learning_rate: float) -> None:
@@ -407,8 +354,6 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _stream(self, *names: object) -> np.uint64:
         return kernels.stream(self._seed, self.name, *names)
 
-    # State
-
     def state(self) -> dict[str, Tensor]:
         """Return what determines how training continues, by name: parameters, momentum and chains. No copies."""
         parts = dict(zip(PARAMETERS, self._parameters(), strict=True))
@@ -428,12 +373,9 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return [self.weight_, self.visible_bias_, self.hidden_bias_]
 
     def __getstate__(self) -> Any:
-        # Threads cannot be pickled, and the buffers need not be.
+        # Threads cannot be pickled.
         state: dict[str, Any] = super().__getstate__()  # pyright: ignore[reportAssignmentType]
-        state = {name: value for name, value in state.items() if name != "_pool"}
-        return state | ({"_phases": []} if "_phases" in state else {})
-
-    # Input and output
+        return state | ({"_threads": None} if "_threads" in state else {})
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -455,20 +397,3 @@ class RBM(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 def _as_input(values: Tensor, X: Any) -> Tensor | npt.NDArray[Any]:
     """Return a tensor where the input was one, else an array."""
     return values if isinstance(X, Tensor) else values.cpu().numpy()
-
-
-def _reduced(sums: Sums, reduce: Callable[[Tensor], object]) -> Sums:
-    """Sum over all processes, in one exchange."""
-    flat = torch.cat([each.reshape(-1) for each in sums])
-    reduce(flat)
-    parts = flat.split([each.numel() for each in sums])
-    return [part.reshape(like.shape) for part, like in zip(parts, sums, strict=True)]
-
-
-def _decay(schedule: str, progress: float) -> float:
-    """Factor of the learning rate after a fraction of the training."""
-    if schedule == "linear":
-        return 1.0 - progress
-    if schedule == "cosine":
-        return 0.5 * (1.0 + float(np.cos(np.pi * progress)))
-    return 1.0

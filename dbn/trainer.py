@@ -21,10 +21,11 @@ from ..runtime.progress import progress
 from . import checkpoint
 from .batches import Batches, input_statistics
 from .distributed import ProcessGroup
+from .divergence import one_thread
 from .domains import Examples
 from .network import Layer, Network, layer_tensors, layers_in
 from .pretraining import PretrainingConfig
-from .rbm import RBM, DivergedError, one_thread
+from .rbm import RBM, DivergedError
 
 # Examples on which the quantities in the log are computed after every epoch.
 _WATCHED = 5000
@@ -152,7 +153,7 @@ class Trainer:
                     seconds = time.perf_counter() - began
                     entry = {"epoch": rbm.n_iter_, "reconstruction_error": error, **measure(rbm, seen, held_out)}
                     if not np.isfinite(list(entry.values())).all():
-                        raise rbm.diverged(rbm.n_iter_, float("inf"))
+                        raise DivergedError.at(rbm.name, rbm.n_iter_, float("inf"))
                 except DivergedError as diverged:
                     rbm.load_state(before, len(log))
                     self._save(rbm)

@@ -94,7 +94,7 @@ def test_training_with_a_damaged_checkpoint_starts_again(tmp_path: Path, damage:
     found = _finish(folder, settings)
     for name, values in expected.items():
         np.testing.assert_array_equal(found[name], values)
-    assert {path.name for path in folder.iterdir()} == {path.name for path in (tmp_path / "wanted").iterdir()}
+    assert {path.name for path in folder.iterdir()} == {path.name for path in (tmp_path / "expected").iterdir()}
 
 
 def test_all_processes_read_the_checkpoint_before_one_removes_it(
