@@ -65,7 +65,9 @@ def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Locatio
     with executor(processors()) as pool:
         extraction = Extraction(task, places, features, NetworkConfig(), "cpu", pool)
         parts = [columns.values(task.folds[0]) for columns in extraction.columns(entry)]
-    index = pl.DataFrame({"clip_id": [task.clips[clip] for clip in task.clip_index], "time": task.times})
+    index = pl.DataFrame(
+        [pl.Series("clip_id", [task.clips[clip] for clip in task.clip_index]), pl.Series("time", task.times)]
+    )
     return FeatureTable(entry.features, index, np.hstack(parts).astype(np.float32))
 
 
@@ -150,10 +152,7 @@ def run(
         If a feature, the dataset or a setting cannot be used, two features have one name, or something leaks.
     """
     check_device(device)
-    asked = [features] if isinstance(features, (str, FeatureTable)) or not isinstance(features, Sequence) else features
-    if not asked:
-        raise InputError("`features`: expected at least one, such as mfcc or rhythm+pitch.")
-    specs, own = named_features(asked)
+    specs, own = named_features(features)
     needs_audio = any(each.needs_audio for spec in specs for each in parse(spec, own).values())
     places = find_places(
         dataset,

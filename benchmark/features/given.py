@@ -62,11 +62,26 @@ class GivenFeature(TaskFeature):
         return Columns(lambda fold: values, "values given to run", names=names)
 
 
-def named_features(features: Sequence[Any]) -> tuple[list[str], dict[str, TaskFeature]]:
-    """Return the specs of some features, and those that are objects by name."""
+def named_features(features: Any) -> tuple[list[str], dict[str, TaskFeature]]:
+    """Return the specs of features, and by name those that are objects.
+
+    Parameters
+    ----------
+    features : str, object or sequence of these
+        Features as for :func:`emobench.run`.
+
+    Raises
+    ------
+    InputError
+        If there is none, or two have the same name.
+    """
+    single = isinstance(features, (str, FeatureTable)) or not isinstance(features, Sequence)
     specs: list[str] = []
     own: dict[str, TaskFeature] = {}
-    for feature in features:
+    if not single and not features:
+        raise InputError("`features`: expected at least one, such as mfcc or rhythm+pitch.")
+    asked: Sequence[Any] = [features] if single else features
+    for feature in asked:
         if isinstance(feature, str):
             specs.append(feature)
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from ...builders.manifest import MANIFEST, load_manifest
 from ...cards.tables import Table
@@ -13,6 +13,9 @@ from ...protocols import features, metrics, regressors, sources
 from ...runtime.files import read_json
 from ...runtime.jit_cache import set_numba_cache
 from ..features.spec import wrapped
+
+if TYPE_CHECKING:
+    from pydantic import JsonValue
 
 REGISTRIES = {"sources": sources, "regressors": regressors, "metrics": metrics}
 KINDS = ("features", *REGISTRIES, "datasets", "models", "results")
@@ -63,6 +66,7 @@ def listing(what: str, *, data: Path, models: Path, results: Path) -> Table:
                 "features": result.features + leak_mark(result),
                 "layer": result.layer,
                 "phase": phase_shown(result),
+                "regressor": result.regressor,
                 "mean_distance": result.scores["mean_distance"].mean,
                 "signature": result.signature,
             }
@@ -73,7 +77,7 @@ def listing(what: str, *, data: Path, models: Path, results: Path) -> Table:
         title=what.capitalize(),
         slug=what,
         columns=columns,
-        rows=[["" if value is None else str(value) for value in record.values()] for record in records],
+        rows=[[_shown(value) for value in record.values()] for record in records],
         notes=problems,
         records=records,
         text_columns=len(columns),
@@ -161,6 +165,10 @@ def _draw(folder: Path, out: Path) -> list[Path]:
     return [curves, rows]
 
 
+def _shown(value: object) -> str:
+    return "" if value is None else f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
 def _features() -> list[dict[str, str]]:
     """List the registered features in their order, then those of other packages, which are not imported."""
     found = [wrapped(feature) for feature in features]
@@ -171,7 +179,7 @@ def _features() -> list[dict[str, str]]:
     return records + [{"name": name, "title": name, "from": each.value} for name, each in features.plugins().items()]
 
 
-def _dataset(folder: Path) -> dict[str, Any]:
+def _dataset(folder: Path) -> dict[str, JsonValue]:
     try:
         manifest = load_manifest(folder)
     except EmobenchError as error:
@@ -181,7 +189,7 @@ def _dataset(folder: Path) -> dict[str, Any]:
     return {**facts, "clips": clips, "folder": str(folder)}
 
 
-def _model(folder: Path) -> dict[str, Any]:
+def _model(folder: Path) -> dict[str, JsonValue]:
     try:
         config = read_json(folder / "config.json", "model configuration")
         return {

@@ -49,22 +49,22 @@ def made(with_audio: Path, work: Path, pool: Executor) -> dict[str, Table]:
 def test_the_papers_numbers() -> None:
     # Copied from Tables 1 to 3 of the paper.
     paper = reproduction.paper()
-    assert [(row["dims"], row["examples"]) for row in paper["table1"]] == [
+    assert [(row.dims, row.examples) for row in paper.table1] == [
         (80, 4_645_595),
         (192, 4_645_526),
         (384, 4_495_526),
     ]
-    assert {row["features"]: row["mean_distance"] for row in paper["table2"]} == {
-        "mfcc": [0.140, 0.004],
-        "chroma": [0.182, 0.005],
-        "spectral_shape": [0.153, 0.005],
-        "spectral_contrast": [0.139, 0.005],
-        "ent": [0.151, 0.005],
+    assert {row.features: row.mean_distance for row in paper.table2} == {
+        "mfcc": (0.140, 0.004),
+        "chroma": (0.182, 0.005),
+        "spectral_shape": (0.153, 0.005),
+        "spectral_contrast": (0.139, 0.005),
+        "ent": (0.151, 0.005),
     }
-    assert len(paper["table3"]) == 5 * 3 * 2
-    best = min(paper["table3"], key=lambda row: row["mean_distance"][0])
-    assert (best["features"], best["layer"], best["phase"]) == ("rhythm+pitch2d", 2, "fine-tuned")
-    assert best["mean_distance"] == [0.113, 0.022]
+    assert len(paper.table3) == 5 * 3 * 2
+    best = min(paper.table3, key=lambda row: (row.mean_distance or (1.0, 0.0))[0])
+    assert (best.features, best.layer, best.phase) == ("rhythm+pitch2d", 2, "fine-tuned")
+    assert best.mean_distance == (0.113, 0.022)
 
 
 def test_examples_are_counted_from_the_beats(made: dict[str, Table], with_audio: Path) -> None:
@@ -92,22 +92,22 @@ def test_examples_of_a_labelled_dataset(with_audio: Path, tmp_path: Path, pool: 
 
 @pytest.mark.parametrize("name", ["table2", "table3"])
 def test_every_number_is_beside_that_of_the_paper(made: dict[str, Table], work: Path, name: str) -> None:
-    table, rows = made[name], reproduction.paper()[name]
+    table, rows = made[name], getattr(reproduction.paper(), name)
     results = [json.loads(path.read_text()) for path in (work / "results").glob("*/*.json")]
     scores = {(each["features"], each["layer"], each["phase"]): each["scores"] for each in results}
     assert "syn@1.0.0 (synthetic)" in table.title
     assert len(table.rows) == len(table.records) == len(rows) + 2
     assert [record["features"] for record in table.records[-2:]] == ["constant", "oracle"]
     for row, record, cells in zip(rows, table.records, table.rows, strict=False):
-        own = scores.get((row["features"], row.get("layer"), row.get("phase")))
-        if row["features"] == "ent":
+        own = scores.get((row.features, row.layer, row.phase))
+        if row.features == "ent":
             assert own is None
             assert record["mean_distance"] is None and record["signature"] is None
             assert any("Echo Nest timbre" in note for note in table.notes)
             continue
         assert own is not None
         for place, metric in ((0, "mean_distance"), (4, "kl_divergence")):
-            score, (paper, spread) = own[metric], row[metric]
+            score, (paper, spread) = own[metric], getattr(row, metric)
             outside = paper < score["ci95"][0] or paper > score["ci95"][1]
             assert record[metric] == score["mean"]
             assert record[f"{metric}_difference"] == pytest.approx(score["mean"] - paper, abs=1e-15)
