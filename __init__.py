@@ -8,8 +8,8 @@ A first session::
 
     import emobench as eb
 
-    eb.build_dataset("synthetic", size=40, pretrain_size=20)  # or use your own corpus: source "table"
-    ds = eb.load_dataset("data/synthetic")
+    eb.build_dataset("synthetic", size=40, out="data/small")  # or use your own corpus: source "table"
+    ds = eb.load_dataset("data/small")
     ds.clips, ds.targets, ds.folds                            # polars DataFrames
     X = eb.extract(ds, "chroma")                              # X.values (n, d), X.index (clip_id, time)
 

@@ -11,6 +11,7 @@ import importlib
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field
+from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     FloatArray = npt.NDArray[np.float64]
+
+
+def did_you_mean(name: str, known: Sequence[str]) -> str:
+    """Return a sentence that suggests the known name most like another, or ``""`` if none is alike."""
+    found = get_close_matches(name.lower(), [each.lower() for each in known], n=1)
+    return f" Did you mean {found[0]!r}?" if found else ""
 
 
 class Named(Protocol):
@@ -133,7 +140,10 @@ class Registry(Generic[T]):
         if name not in self._entries:
             point = self.plugins().get(name)
             if point is None:
-                raise InputError(f"no {self.kind} is called {name!r}; expected one of {', '.join(self.names())}.")
+                raise InputError(
+                    f"no {self.kind} is called {name!r}; expected one of {', '.join(self.names())}."
+                    + did_you_mean(name, self.names())
+                )
             self.register(self._load(point))
         return self._entries[name]
 

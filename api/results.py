@@ -78,7 +78,8 @@ def verify(
     Parameters
     ----------
     result : Result, str or Path
-        Result, or its JSON file; or a folder, all results of which are checked.
+        Result; its JSON file; its name, if it is in the folder ``results``; or a folder, all results of which are
+        checked.
     datasets : sequence of str or Path
         Datasets that results were made on. By default, the dataset of a result is looked up by its name in the folder
         of datasets.
@@ -96,6 +97,8 @@ def verify(
         If there is no such result, or no dataset in one of the folders given.
     """
     path = result.path if isinstance(result, Result) else Path(result)
+    if not path.exists() and path.suffix != ".json":
+        path = ResultStore(Path("results")).find(str(result)).path
     known = Datasets([Path(each) for each in datasets], data_folder(), only=not path.is_dir())
     return verify_all(path, known, Path(models)) if path.is_dir() else verified(path, known, Path(models))
 

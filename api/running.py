@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import polars as pl
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ..dbn.model import Model
 
 Location = str | Path
+T = TypeVar("T")
 
 
 def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Location | None = None) -> FeatureTable:
@@ -71,25 +72,31 @@ def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Locatio
     return FeatureTable(entry.features, index, np.hstack(parts).astype(np.float32))
 
 
+def _several(given: T | Sequence[T]) -> tuple[T, ...]:
+    """Return one value, or several, as a tuple."""
+    several = isinstance(given, Sequence) and not isinstance(given, str)
+    return tuple(cast("Sequence[T]", given)) if several else (cast("T", given),)
+
+
 def run(
     dataset: LabelledDataset | Location,
     features: str | Any | Sequence[str | Any],
     *,
-    regressors: Sequence[str] = ("mlr",),
+    regressors: str | Sequence[str] = "mlr",
     out: Location | None = "results",
     models: Location = "models",
     model: Sequence[Location] = (),
     audio: Location | None = None,
     pretrain_data: Location | None = None,
     msd: Location | None = None,
-    layer: Sequence[int] | None = None,
-    phase: Sequence[str] | None = None,
+    layer: int | Sequence[int] | None = None,
+    phase: str | Sequence[str] | None = None,
     control: bool = False,
     carry_over: bool = False,
     allow_leakage: bool = False,
     window: int = 4,
-    layers: Sequence[int] | None = None,
-    epochs: Sequence[int] | None = None,
+    layers: int | Sequence[int] | None = None,
+    epochs: int | Sequence[int] | None = None,
     device: str = "cpu",
     workers: int | None = None,
     scheduler: str | None = None,
@@ -105,7 +112,7 @@ def run(
     features : str, object, or sequence of these
         Names joined by ``+``, such as ``"mfcc"`` or ``"rhythm+pitch"``; objects as described in
         :class:`emobench.Feature`; tables that :func:`extract` returns. Each makes its own entries.
-    regressors : sequence of str
+    regressors : str or sequence of str
         Names of regressors; each makes its own entries.
     out : str, Path or None
         Folder of results. If None, results are kept in a temporary folder until Python exits.
@@ -119,7 +126,7 @@ def run(
         Dataset to pre-train networks on. By default the dataset's name with ``-pretrain``, if it exists.
     msd : str or Path, optional
         Track files of the Million Song Dataset, for the feature ``ent``.
-    layer, phase : sequence, optional
+    layer, phase : int or str, or sequence of these, optional
         Layers and phases of networks to score; by default all layers, pre-trained and fine-tuned.
     control : bool
         Whether networks with random weights are scored too.
@@ -129,7 +136,7 @@ def run(
         Whether entries that leak are computed and marked, rather than refused.
     window : int
         Beats per input window of networks.
-    layers, epochs : sequence of int, optional
+    layers, epochs : int or sequence of int, optional
         Hidden units of each layer, and pre-training epochs to choose from.
     device : str
         ``cpu``, ``cuda`` or ``auto``.
@@ -165,11 +172,19 @@ def run(
         msd=msd,
     )
     config = RunConfig(
-        regressors=tuple(regressors),
-        layers=tuple(layer) if layer else None,
-        phases=choose_phases(phase, control=control),
+        regressors=_several(regressors),
+        layers=None if layer is None else _several(layer),
+        phases=choose_phases(None if phase is None else _several(phase), control=control),
     )
-    networks = replace(network_config(seed=seed, layers=layers, epochs=epochs, window=window), carry_over=carry_over)
+    networks = replace(
+        network_config(
+            seed=seed,
+            layers=None if layers is None else _several(layers),
+            epochs=None if epochs is None else _several(epochs),
+            window=window,
+        ),
+        carry_over=carry_over,
+    )
     with executor(workers or processors(), scheduler) as pool:
         outcome = runs.run(
             specs,
@@ -187,7 +202,7 @@ def run(
 
 def evaluate(
     dataset: LabelledDataset | Location,
-    predictions: pl.DataFrame | Location,
+    predictions: pl.DataFrame | Location | Any,
     *,
     name: str,
     out: Location | None = "results",
@@ -202,7 +217,8 @@ def evaluate(
     predictions : DataFrame, str or Path
         One row per test second of every repeat, with the columns ``repeat``, ``clip_id``, ``time``, ``arousal`` and
         ``valence``, and optionally ``arousal_var``, ``valence_var`` and ``covariance``. Without ``repeat``, the same
-        predictions are used in every repeat; rows of other clips are ignored. A DataFrame, or a Parquet or CSV file.
+        predictions are used in every repeat; rows of other clips are ignored. A polars or pandas DataFrame, or a
+        Parquet or CSV file.
     name : str
         Name of the entry.
     out : str, Path or None
@@ -221,8 +237,13 @@ def evaluate(
     InputError
         If the predictions are incomplete or have wrong values, or the name is that of a feature.
     """
+    if hasattr(dataset, "columns") or isinstance(predictions, LabelledDataset):
+        raise InputError("evaluate: expected the dataset first and the predictions second; they are exchanged.")
     places = find_places(dataset, out=temporary_folder() if out is None else out)
-    table = predictions if isinstance(predictions, pl.DataFrame) else Path(predictions)
+    if isinstance(predictions, (str, Path)):
+        table: pl.DataFrame | Path = Path(predictions)
+    else:
+        table = predictions if isinstance(predictions, pl.DataFrame) else pl.from_dataframe(predictions)
     return evaluated(table, places, name=name, seed=seed)
 
 

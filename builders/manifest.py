@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from ..errors import EmobenchError, InputError
-from ..runtime.files import read_json, sha256_file
+from ..runtime.files import data_folder, read_json, sha256_file
 
 SCHEMA = 1
 MANIFEST = "manifest.json"
@@ -140,8 +140,13 @@ def load_manifest(folder: Path) -> Manifest:
     """
     path = folder / MANIFEST
     if not path.is_file():
+        if folder.is_file():
+            raise InputError(f"{folder}: is a file; expected the folder of a dataset.")
+        known = data_folder() / folder
+        hint = f" Did you mean {known}?" if (known / MANIFEST).is_file() else ""
         raise InputError(
             f"{folder}: no dataset there (no {MANIFEST}); build one with 'emobench build-data', or name another folder."
+            + hint
         )
     try:
         content = read_json(path, "manifest")

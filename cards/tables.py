@@ -23,7 +23,7 @@ FORMATS = ("rich", "markdown", "latex", "csv", "json")
 SUFFIXES = {"rich": ".txt", "markdown": ".md", "latex": ".tex", "csv": ".csv", "json": ".json", "html": ".html"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """A table of plain text.
 
@@ -55,6 +55,17 @@ class Table:
     records: Sequence[dict[str, Any]] = field(default_factory=list)
     text_columns: int = 1
     optional: Sequence[tuple[int, ...]] = ()
+
+    def __repr__(self) -> str:
+        return f"Table({self.title!r}, {len(self.rows)} rows)"
+
+    def __str__(self) -> str:
+        """Return the table as plain text, at most 132 columns wide."""
+        from rich.console import Console
+
+        text = io.StringIO()
+        Console(width=132, color_system=None, file=text).print(to_rich(self))
+        return text.getvalue()
 
     def _repr_html_(self) -> str:
         """Return the table as notebooks show it."""
@@ -124,7 +135,7 @@ class _Fitting:
         if hidden:
             columns = [table.columns[place] for place in sorted(hidden)]
             listed = " and ".join(filter(None, [", ".join(columns[:-1]), columns[-1]]))
-            yield Text(f"Widen the terminal to see {listed}.")
+            yield Text(f"Columns left out for lack of space: {listed}.")
 
 
 def _pieces(name: str) -> list[str]:

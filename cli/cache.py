@@ -66,7 +66,7 @@ def clear(yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without 
     folder, size = cache_folder(), sum(kind.size for kind in cache_content.content())
     if size and not yes:
         if not sys.stdin.isatty():
-            raise InputError("cache clear: expected `yes`, because nobody can be asked here.")
+            raise InputError("cache clear: cannot ask for confirmation without a terminal; use `yes`.")
         typer.confirm(f"Delete {size_shown(size)} in {folder}?", abort=True, err=True)
     deleted = cache_content.clear()
     if not deleted:

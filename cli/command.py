@@ -6,7 +6,6 @@ import functools
 import inspect
 import logging
 import os
-import re
 import resource
 import signal
 import sys
@@ -24,7 +23,7 @@ from ..errors import EmobenchError, EmobenchWarning
 from ..runtime.files import WRITE_ERRORS, cache_folder
 from ..runtime.progress import clear_status
 from .options import OUTPUT
-from .output import State, remark, tell
+from .output import State, remark, tell, with_flags
 
 # The module in which typer defines its usage errors differs between releases.
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -37,7 +36,7 @@ def _flag(*names: str, text: str) -> Any:
 
 
 _COMMON = {
-    "quiet": _flag("--quiet", "-q", text="Print only errors and requested data."),
+    "quiet": _flag("--quiet", "-q", text="Print only warnings, errors and requested data."),
     "verbose": _flag("--verbose", "-v", text="Print package versions and the cache folder."),
     "debug": _flag("--debug", text="Show the traceback of an error."),
 }
@@ -64,6 +63,7 @@ def command(app: typer.Typer, name: str, *, address_space: int = 2) -> Callable[
             _check_address_space(address_space)
             function(**arguments)
 
+        run.__doc__ = _reflowed(inspect.getdoc(function) or "")
         own = inspect.signature(function, eval_str=True)
         for parameter in own.parameters.values():
             _name_type(parameter.annotation)
@@ -79,6 +79,12 @@ def command(app: typer.Typer, name: str, *, address_space: int = 2) -> Callable[
         return function
 
     return register
+
+
+def _reflowed(text: str) -> str:
+    """Join the lines of each paragraph, since help is shown in terminals of any width; indented lines are kept."""
+    paragraphs = text.split("\n\n")
+    return "\n\n".join(each if each.startswith(" ") else " ".join(each.split()) for each in paragraphs)
 
 
 def _name_type(annotation: Any) -> None:
@@ -102,11 +108,6 @@ def _flags(context: typer.Context) -> dict[str, str]:
             if parameter.secondary_opts:
                 flags[f"{parameter.name}=False"] = parameter.secondary_opts[0]
     return flags
-
-
-def with_flags(text: str) -> str:
-    """Replace the names of parameters, written in backquotes, by the options of the current command."""
-    return re.sub(r"`([a-z_]+(?:=False)?)`", lambda found: State.flags.get(found[1], found[0]), text)
 
 
 class _Remarks(logging.Handler):
@@ -212,6 +213,8 @@ class Commands(Group):
             status = super().main(*args, standalone_mode=False, **more)
         except _UsageError as error:
             line = error.format_message().strip()
+            if line.startswith("Got unexpected extra argument"):
+                line = f"{line.rstrip('.')}; options are repeated for several values, as in -f mfcc -f chroma"
             if not line or "\n" in line:
                 error.show()  # without a command, the help
             else:

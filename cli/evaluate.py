@@ -29,8 +29,8 @@ def evaluate(
 ) -> None:
     """Score a model that was trained elsewhere on the folds of a dataset.
 
-    The file has one prediction for every test second of every repeat (the tables folds and targets of the dataset list
-    them). Without the column repeat, the same predictions are used in every repeat. The result is marked as external,
+    The file has one prediction for every test second of every repeat, as listed in the dataset's tables folds and
+    targets. Without the column repeat, the same predictions are used in every repeat. The result is marked as external,
     since nobody can check that the model has not seen the test clips.
 
     For example:
@@ -46,4 +46,6 @@ def evaluate(
         return
     if not State.quiet:
         print_tables(tables([result]))
+    if result.scores["kl_divergence"].mean is None:
+        say("KL divergence needs the columns arousal_var, valence_var and covariance, in predictions and targets.")
     say(f"The result is {result.path}; the predictions are beside it.")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from ..errors import InputError
 from .options import AsJson, ResultsFolder
 from .output import print_tables, say, tell
 
@@ -14,8 +15,13 @@ from .output import print_tables, say, tell
 def leaderboard(
     results: ResultsFolder = Path("results"),
     form: Annotated[
-        str, typer.Option("--format", metavar="FORMAT", help="rich, markdown, latex, csv, json or html.")
-    ] = "rich",
+        str | None,
+        typer.Option(
+            "--format",
+            metavar="FORMAT",
+            help="rich, markdown, latex, csv, json or html. Default: that of the ending of --out, or rich.",
+        ),
+    ] = None,
     out: Annotated[
         str | None,
         typer.Option(
@@ -25,7 +31,7 @@ def leaderboard(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Rank and render all results, with one section per dataset.
+    """Show all results with their ranks, with one section per dataset.
 
     The format html gives a page in which every entry can be opened.
 
@@ -33,13 +39,18 @@ def leaderboard(
 
       emobench leaderboard
 
-      emobench leaderboard --format markdown --out leaderboard.md
+      emobench leaderboard --out leaderboard.md
 
-      emobench leaderboard --format html --out leaderboard.html
+      emobench leaderboard --out leaderboard.html
+
+      emobench leaderboard --format csv
     """
     from ..api.results import leaderboard as ranked
+    from ..benchmark.report.leaderboard import format_of
 
-    form = "json" if as_json else form
+    if as_json and form not in (None, "json"):
+        raise InputError(f"leaderboard: --json and --format {form} exclude each other; expected one of them.")
+    form = "json" if as_json else form or format_of(out)
     made = ranked(results)
     for problem in made.store.problems:
         tell(f"left out: {problem}", err=True)

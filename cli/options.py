@@ -50,7 +50,7 @@ PretrainData = Annotated[
     typer.Option(
         metavar="DIR",
         help="Dataset to pre-train networks on: a folder or hf://user/name@v1.0.0. Labels are not used. "
-        "Default: data/NAME-pretrain if it exists.",
+        "Default: data/NAME-pretrain if it exists, else the clips of the dataset, test clips included.",
         rich_help_panel=DATA,
     ),
 ]

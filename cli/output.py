@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import typer
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from ..cards.tables import Table
 
 
-# So many excluded clips of one reason are told one by one.
+# Number of excluded clips of one reason that are listed one by one.
 _NAMED = 10
 
 
@@ -54,6 +56,11 @@ def tell(text: str, *, err: bool = False) -> None:
     """Print a line, also when quiet; control characters in names from data are shown as escapes."""
     with _naming_output():
         typer.echo(visible(text), err=err)
+
+
+def with_flags(text: str) -> str:
+    """Replace the names of parameters, written in backquotes, by the options of the current command."""
+    return re.sub(r"`([a-z_]+(?:=False)?)`", lambda found: State.flags.get(found[1], found[0]), text)
 
 
 def say(text: str) -> None:
@@ -92,7 +99,7 @@ def print_tables(tables: Sequence[Table]) -> None:
     console = Console(width=None if sys.stdout.isatty() else 132)
     with _naming_output():
         for table in tables:
-            console.print(to_rich(table))
+            console.print(to_rich(replace(table, notes=[with_flags(note) for note in table.notes])))
 
 
 def tell_found(found: list[dict[str, Any]], as_json: bool) -> None:
@@ -141,14 +148,14 @@ def tell_built(built: list[Built], as_json: bool) -> None:
         return
     for each in built:
         manifest = each.manifest
-        state = "built" if each.fresh else "is there already, whole and the same:"
+        state = "built" if each.fresh else "up to date:"
         counts = ", ".join(f"{value} {name}" for name, value in manifest.counts.items() if isinstance(value, int))
         say(f"{state} {each.folder} ({manifest.name} {manifest.version}; {counts})")
         _tell_remarks(manifest.remarks)
         _tell_excluded(manifest.excluded)
         sample, kept = manifest.config.dataset.get("sample"), manifest.counts.get("kept", 0)
         if sample and kept < sample:
-            say(f"  {kept} clips pass the quality filter, of {sample} that were to be drawn")
+            say(f"  {kept} of the {sample} clips to draw pass the quality filter")
         for reason, count in manifest.counts.get("rejected", {}).items():
             say(f"  rejected: {count} {reason}")
         if each.tally:

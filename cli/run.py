@@ -9,7 +9,7 @@ import typer
 
 from ..runtime.files import data_folder
 from ..runtime.progress import status
-from .command import with_flags
+from ..runtime.text import counted
 from .options import (
     NETWORKS,
     SCORING,
@@ -28,7 +28,7 @@ from .options import (
     Workers,
     whole_numbers,
 )
-from .output import State, print_json, print_tables, say
+from .output import State, print_json, print_tables, say, with_flags
 
 
 def run(
@@ -155,6 +155,6 @@ def run(
     for path in outcome.models:
         say(f"  {path}")
     finished = len(outcome.results) - outcome.computed
-    say(f"{outcome.computed} entries computed, {finished} were finished. The predictions are beside each result:")
+    say(f"Computed {counted(outcome.computed, 'entry', 'entries')}, reused {finished}. The results are:")
     for path in outcome.paths:
         say(f"  {path}")

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import InputError
-from .command import with_flags
 from .options import AsJson, Models
-from .output import print_json, say, tell
+from .output import print_json, say, tell, with_flags
 
 if TYPE_CHECKING:
     from ..benchmark.results.checks import Report
@@ -18,15 +17,16 @@ if TYPE_CHECKING:
 
 
 def verify(
-    result: Annotated[
-        Path | None, typer.Argument(metavar="RESULT.json", help="A result; its predictions are beside it.")
+    results: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RESULT", help="JSON files of results, or names of results in the folder results."),
     ] = None,
     everything: Annotated[
         Path | None, typer.Option("--all", metavar="DIR", help="Check every result in this folder.")
     ] = None,
     dataset: Annotated[
         list[Path] | None,
-        typer.Option(metavar="DIR", help="Dataset of the result. Default: data/NAME. May be repeated."),
+        typer.Option(metavar="DIR", help="Dataset of the results. Default: data/NAME. May be repeated."),
     ] = None,
     models: Models = Path("models"),
     as_json: AsJson = False,
@@ -43,48 +43,40 @@ def verify(
 
       emobench verify --all results
     """
-    if (result is None) == (everything is None):
-        raise InputError("verify: expected either a RESULT.json, or a folder of results with --all DIR.")
-    place = everything or result
-    assert place is not None
+    if bool(results) == (everything is not None):
+        raise InputError("verify: expected either results, or a folder of results with --all DIR.")
     if everything is not None and not everything.is_dir():
         raise InputError(f"{everything}: no such folder; expected a folder of results written by 'emobench run'.")
-    if result is not None and result.is_dir():
-        raise InputError(f"{result}: is a folder; check every result in it with 'emobench verify --all {result}'.")
     from ..api.results import verify as verified
     from ..benchmark.results.checks import Report
 
-    found = verified(place, datasets=dataset or [], models=models)
-    if isinstance(found, Report):
-        _tell(found, as_json)
+    places = [everything] if everything is not None else results or []
+    found = [verified(place, datasets=dataset or [], models=models) for place in places]
+    if as_json:
+        print_json(found[0].record() if len(found) == 1 else [each.record() for each in found])
     else:
-        _tell_all(found, as_json)
-    if not found.ok:
+        for each in found:
+            _tell(each) if isinstance(each, Report) else _tell_all(each)
+    if not all(each.ok for each in found):
         raise typer.Exit(1)
 
 
-def _tell(report: Report, as_json: bool) -> None:
+def _tell(report: Report) -> None:
     """Print a line for each check and each failure."""
-    if as_json:
-        print_json(report.record())
-        return
     say(str(report.path))
     for check in report.checks:
         for line in check.failures:
-            tell(f"  FAILED       {check.name}: {line}")
+            tell(with_flags(f"  FAILED       {check.name}: {line}"))
         if not check.failures:
-            say(f"  {check.state:<11}  {check.name}: {'; '.join(check.notes)}")
+            say(with_flags(f"  {check.state:<11}  {check.name}: {'; '.join(check.notes)}"))
     if report.state == "not verified":
         tell(with_flags(f"not verified: {'; '.join(report.missing)}"))
     elif report.ok:
         say("verified")
 
 
-def _tell_all(found: Collection, as_json: bool) -> None:
+def _tell_all(found: Collection) -> None:
     """Print a line for each verified result and one for each failure."""
-    if as_json:
-        print_json(found.record())
-        return
     for report in found.reports:
         if report.ok:
             skipped = ", ".join(check.name for check in report.checks if not check.done)

@@ -124,7 +124,7 @@ def test_from_nothing_to_a_leaderboard(built: Path) -> None:
     assert warning.startswith("emobench: warning: least squares (mlr) overfits rhythm+pitch, layer 0")
     assert "Layer 2" in ran.stdout
     assert "pre-trained on synthetic-pretrain@1.0.0" in ran.stdout
-    assert "8 entries computed, 0 were finished" in ran.stdout
+    assert "Computed 8 entries, reused 0." in ran.stdout
     for line in ran.stdout.splitlines():
         if line.startswith("  results/"):
             assert (built / line.strip()).is_file()
@@ -157,7 +157,7 @@ def test_building_again_does_nothing(built: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in (built / "data").rglob("*")}
     ran = _emobench("build-data", *SMALL, cwd=built)
     assert ran.returncode == 0
-    assert ran.stdout.count("is there already, whole and the same") == 2
+    assert ran.stdout.count("up to date") == 2
     assert before == {path: path.stat().st_mtime_ns for path in (built / "data").rglob("*")}
 
 

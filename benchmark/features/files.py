@@ -15,6 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from ...errors import InputError
+from ...runtime.csv_files import find_separator, not_utf8
 from ...runtime.sizes import MAX_VALUES, check_parquet
 from ..scoring.task import Task
 
@@ -35,15 +36,17 @@ def _is_number(text: str) -> bool:
 
 
 def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Header, and rows with the number of their line."""
+    """Return the header, and rows with the number of their line."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as handle:
-            reader = csv.reader(handle)
-            lines = [(reader.line_num, line) for line in reader if line]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+            reader = csv.reader(handle, delimiter=find_separator(path))
+            lines = [(reader.line_num, line) for line in reader if any(cell.strip() for cell in line)]
+    except UnicodeDecodeError as error:
+        raise not_utf8(path, error) from None
+    except (OSError, csv.Error) as error:
         raise InputError(f"{path}: not readable as CSV ({error}).") from error
     if not lines:
-        raise InputError(f"{path}: empty; expected clip_id[,time],<numbers...>.")
+        raise InputError(f"{path}: is empty; expected the columns clip_id, optionally time, and one for each value.")
     first = lines[0][1]
     if len(first) > 1 and all(_is_number(cell) for cell in first[1:]):
         return ["clip_id", *(f"x{place}" for place in range(1, len(first)))], lines
@@ -109,7 +112,7 @@ def _table(path: Path, seconds: int) -> _Rows:
             wrong = [cell for cell in cells if not _is_number(cell)]
             if wrong:
                 raise InputError(
-                    f"{path}: line {number}: {wrong[0]!r} is no number; expected one in every column but clip_id."
+                    f"{path}: line {number}: {wrong[0]!r} is not a number; expected numbers in all columns but clip_id."
                 )
             rows.append([float(cell) for cell in cells])
         numbers = [number for number, _ in lines]

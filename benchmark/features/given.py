@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from ...errors import InputError
+from ...protocols import features as registry
 from .columns import Columns, TaskFeature
 from .spec import Entry, wrapped
 
@@ -45,7 +46,7 @@ class GivenFeature(TaskFeature):
     origin = "values given to run"
 
     def __init__(self, table: FeatureTable) -> None:
-        self.name = self.title = table.name
+        self.name, self.title = table.name, registry.title(table.name)
         self.table = table
 
     def columns(self, extraction: Extraction, entry: Entry) -> Columns:
@@ -75,12 +76,13 @@ def named_features(features: Any) -> tuple[list[str], dict[str, TaskFeature]]:
     InputError
         If there is none, or two have the same name.
     """
-    single = isinstance(features, (str, FeatureTable)) or not isinstance(features, Sequence)
+    if isinstance(features, (str, FeatureTable)) or not isinstance(features, Sequence):
+        features = [features]
+    asked: Sequence[Any] = features
     specs: list[str] = []
     own: dict[str, TaskFeature] = {}
-    if not single and not features:
+    if not asked:
         raise InputError("`features`: expected at least one, such as mfcc or rhythm+pitch.")
-    asked: Sequence[Any] = [features] if single else features
     for feature in asked:
         if isinstance(feature, str):
             specs.append(feature)

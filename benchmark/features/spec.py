@@ -8,6 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from ...errors import InputError
+from ...protocols import did_you_mean
 from ...protocols import features as registry
 from .audio_features import AudioFeature
 from .columns import TaskFeature
@@ -188,6 +189,6 @@ def choose_phases(asked: Sequence[str] | None, *, control: bool) -> tuple[str, .
     """
     wrong = [phase for phase in asked or [] if phase not in PHASES]
     if wrong:
-        raise InputError(f"`phase` {wrong[0]}: expected {', '.join(PHASES)}.")
+        raise InputError(f"`phase` {wrong[0]}: expected {', '.join(PHASES)}.{did_you_mean(wrong[0], PHASES)}")
     chosen = tuple(asked) if asked else PHASES[:2]
     return tuple(dict.fromkeys([*chosen, *(PHASES[2:] if control else ())]))

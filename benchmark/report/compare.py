@@ -107,6 +107,9 @@ class Comparison:
         first, second = self.results
         return f"Comparison({first.name!r}, {second.name!r}{'' if self.reason is None else ', not comparable'})"
 
+    def __str__(self) -> str:
+        return str(self.table())
+
     def _repr_html_(self) -> str:
         return self.table()._repr_html_()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +65,9 @@ class Leaderboard:
 
     def __repr__(self) -> str:
         return f"Leaderboard({len(self.store.results)} results of {len(self.ranking.counts)} datasets)"
+
+    def __str__(self) -> str:
+        return rendered(self.tables, "rich")
 
     def _repr_html_(self) -> str:
         return "".join(table._repr_html_() for table in self.tables)
@@ -158,6 +160,12 @@ def check_format(form: str, *, page: bool = False) -> str:
     return form
 
 
+def format_of(out: str | None) -> str:
+    """Return the format that the name of a file implies; ``rich`` where it implies none."""
+    suffix = Path(out or "").suffix
+    return next((form for form, known in SUFFIXES.items() if known == suffix), "rich")
+
+
 def rendered(made: Sequence[Table], form: str) -> str:
     """Render tables as text.
 
@@ -179,13 +187,5 @@ def rendered(made: Sequence[Table], form: str) -> str:
     if form == "json":
         return to_json(made)
     if form == "rich":
-        from rich.console import Console
-
-        from ...cards.tables import to_rich
-
-        text = io.StringIO()
-        console = Console(width=132, color_system=None, file=text)
-        for table in made:
-            console.print(to_rich(table))
-        return text.getvalue()
+        return "".join(map(str, made))
     return "\n".join((to_markdown if form == "markdown" else to_latex)(table) for table in made)

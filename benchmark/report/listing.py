@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from ...builders.manifest import MANIFEST, load_manifest
 from ...cards.tables import Table
 from ...errors import EmobenchError, InputError
-from ...protocols import features, metrics, regressors, sources
+from ...protocols import did_you_mean, features, metrics, regressors, sources
 from ...runtime.files import read_json
 from ...runtime.jit_cache import set_numba_cache
 from ..features.spec import wrapped
@@ -42,7 +42,7 @@ def listing(what: str, *, data: Path, models: Path, results: Path) -> Table:
         If there is no such kind.
     """
     if what not in KINDS:
-        raise InputError(f"list {what}: expected {', '.join(KINDS)}.")
+        raise InputError(f"list {what}: expected {', '.join(KINDS)}.{did_you_mean(what, KINDS)}")
     problems: list[str] = []
     if what == "features":
         records = _features()
@@ -63,7 +63,8 @@ def listing(what: str, *, data: Path, models: Path, results: Path) -> Table:
         records = [
             {
                 "dataset": result.dataset.label,
-                "features": result.features + leak_mark(result),
+                "name": result.name + leak_mark(result),
+                "features": result.features,
                 "layer": result.layer,
                 "phase": phase_shown(result),
                 "regressor": result.regressor,
@@ -81,6 +82,7 @@ def listing(what: str, *, data: Path, models: Path, results: Path) -> Table:
         notes=problems,
         records=records,
         text_columns=len(columns),
+        optional=[(2, 3, 4)] if what == "results" else [],
     )
 
 

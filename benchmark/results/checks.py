@@ -40,7 +40,7 @@ class Check:
         return "failed" if self.failures else "ok" if self.done else "not checked"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Report:
     """Outcome of the verification of one result.
 
@@ -77,6 +77,10 @@ class Report:
     def state(self) -> str:
         """``verified``, ``not verified`` or ``failed``."""
         return "failed" if self.failed else "not verified" if self.missing else "verified"
+
+    def __repr__(self) -> str:
+        lines = [f"{check.name}: {line}" for check in self.checks for line in check.failures]
+        return f"Report({str(self.path)!r}, {'; '.join([self.state, *(lines or self.missing)])})"
 
     def record(self) -> dict[str, JsonValue]:
         """Return the report as plain data."""

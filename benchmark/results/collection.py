@@ -17,7 +17,7 @@ from .verify import verify
 from .verify_data import Datasets
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Collection:
     """Outcome of the verification of a folder.
 
@@ -39,6 +39,9 @@ class Collection:
     def ok(self) -> bool:
         """Whether every result is verified and there are no other files."""
         return not self.strays and all(report.ok for report in self.reports)
+
+    def __repr__(self) -> str:
+        return f"Collection({sum(report.ok for report in self.reports)} of {len(self.reports)} results verified)"
 
     def record(self) -> dict[str, JsonValue]:
         """Return all reports as plain data."""

@@ -187,7 +187,7 @@ def test_no_file(tmp_path: Path, task: Task) -> None:
 def test_empty_csv(tmp_path: Path, task: Task, content: str) -> None:
     path = tmp_path / "features.csv"
     path.write_text(content)
-    _refused(path, task, "empty", "expected clip_id")
+    _refused(path, task, "is empty", "expected the columns clip_id")
 
 
 def test_only_a_header(tmp_path: Path, task: Task) -> None:
@@ -203,8 +203,7 @@ def test_only_a_header(tmp_path: Path, task: Task) -> None:
         "clip_id,a,b,a",
         "clip_id,clip_id,a,b",
         "Clip_ID,a,b,c",
-        "clip_id;a;b;c",
-        "clip_id\ta\tb\tc",
+        "a;b;c;d",
     ],
 )
 def test_wrong_columns(tmp_path: Path, task: Task, header: str) -> None:
@@ -308,11 +307,29 @@ def test_truncated_parquet(tmp_path: Path, task: Task) -> None:
         read_features(path, task)
 
 
-@pytest.mark.parametrize("content", [b"\xff\xfe\x00\x01", b"clip_id,\xe9\n11,1\n", b"PAR1\x00\x00\x80\x81"])
-def test_csv_that_is_not_utf_8(tmp_path: Path, task: Task, content: bytes) -> None:
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"\xff\xfe\x00\x01", "is encoded in UTF-16"),
+        (b"clip_id,\xe9\n11,1\n", "probably encoded in Latin-1"),
+        (b"PAR1\x00\x00\x80\x81", "is a Parquet file"),
+        (b"PK\x03\x04", "is an Excel workbook"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "is a Git LFS pointer"),
+    ],
+)
+def test_files_that_are_not_csv(tmp_path: Path, task: Task, content: bytes, message: str) -> None:
     path = tmp_path / "features.csv"
     path.write_bytes(content)
-    _refused(path, task, "not readable as CSV")
+    _refused(path, task, message)
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_other_separators(tmp_path: Path, task: Task, separator: str) -> None:
+    lines = ["clip_id,x,y", *(f"{clip},{place}.5,{place}" for place, clip in enumerate(CLIPS))]
+    path = _csv(tmp_path, *lines)
+    expected = read_features(path, task)
+    path.write_text(path.read_text().replace(",", separator))
+    np.testing.assert_array_equal(read_features(path, task), expected)
 
 
 def test_parquet_of_lists(tmp_path: Path, task: Task) -> None:

@@ -46,7 +46,7 @@ def run(with_audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
 
 def test_nothing_that_computes_is_imported(run: Callable[[], Finished]) -> None:
     out, modules, _ = run()
-    assert "0 entries computed, 5 were finished" in out
+    assert "Computed 0 entries, reused 5." in out
     heavy = {"torch", "numba", "librosa", "sklearn", "datasets", "scipy.fft", "scipy.ndimage", "scipy.linalg", "h5py"}
     assert not modules & heavy
 
@@ -74,4 +74,4 @@ def test_changed_audio_is_computed_again(run: Callable[[], Finished], with_audio
     finally:
         audio.write_bytes(before)
     assert "0 were finished" not in out
-    assert "0 entries computed" not in out
+    assert "Computed 0 entries" not in out

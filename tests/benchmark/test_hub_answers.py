@@ -251,4 +251,4 @@ def test_a_moved_tag_is_reported_to_its_publisher(ann: Any, tiny: Tiny) -> None:
     repo.tags["v1.0.0"] = ann.hub.add(repo, {"manifest.json": b"{}"})
     for options in ((), ("--no-tag",), ("--create-pr",)):
         line = _line(ann.run("publish", "dataset", folder, "ann/movedtag", *options), 2)
-        assert "v1.0.0 exists with other content (manifest.json differs)" in line or "holds the dataset" in line
+        assert "v1.0.0 exists with other content (manifest.json differs)" in line or "contains the dataset" in line

@@ -192,7 +192,7 @@ def test_a_narrow_terminal_omits_optional_columns_and_names_them(width: int) -> 
     shown = captured.get()
     # 20 for the name, 22 per column, and two on the left.
     hidden = [name for name, need in (("First", 66), ("Second", 88)) if width < need]
-    assert ("Widen the terminal to see " + " and ".join(hidden) + "." in shown) == bool(hidden)
+    assert ("Columns left out for lack of space: " + " and ".join(hidden) + "." in shown) == bool(hidden)
     assert ("1" * 20 in shown, "2" * 20 in shown, "3" * 20 in shown) == (width >= 66, width >= 88, True)
     assert max(len(line.rstrip()) for line in shown.splitlines()) <= width
 

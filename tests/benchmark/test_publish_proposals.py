@@ -115,7 +115,7 @@ def test_the_same_proposal_is_made_once(ann: Any, tiny: Tiny, bob: dict[str, str
     again = ann.run(*command, **bob)
     assert again.status == 0, again.err
     address = f"{ann.hub.endpoint}/datasets/ann/once/discussions/2"
-    assert again.out.startswith(f"nothing was sent: an open proposal has the same content, {address} ")
+    assert again.out.startswith(f"nothing was sent: an open pull request has the same content, {address} ")
     assert ann.asked("POST", "PUT") == []
     assert len(repo.pulls) == 6
     (message,) = json.loads(ann.run(*command, "--json", **bob).out)
@@ -131,7 +131,7 @@ def test_a_proposal_whose_answer_was_lost(ann: Any, tiny: Tiny, failure: Any) ->
     command = ("publish", "dataset", tiny(version="1.1.0", seed=1), "ann/lostpr", "--create-pr", "--public")
     ann.hub.failures.append(failure("POST", "/commit/main", 500, late=True))
     assert ann.run(*command).status == 1
-    assert ann.run(*command).out.startswith("nothing was sent: an open proposal has the same content")
+    assert ann.run(*command).out.startswith("nothing was sent: an open pull request has the same content")
     assert len(repo.pulls) == 1
 
 
@@ -146,5 +146,5 @@ def test_entries_that_are_proposed_already(ann: Any, ran: Path, tmp_path: Path) 
     proposed = ann.run(*command)
     assert proposed.out.startswith("proposed")
     assert "ann/rows is public: everyone can see this pull request." in proposed.out
-    assert ann.run(*command).out.startswith("nothing was sent: an open proposal has the same content")
+    assert ann.run(*command).out.startswith("nothing was sent: an open pull request has the same content")
     assert len(ann.hub.repos["dataset", "ann/rows"].pulls) == 1

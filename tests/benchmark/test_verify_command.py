@@ -44,10 +44,9 @@ def test_a_file_that_is_not_a_result_gives_one_line_and_status_2(tmp_path: Path,
 def test_more_wrong_input(row: GetRow, tmp_path: Path) -> None:
     (tmp_path / "bytes.json").write_bytes(b"\xff\xfe\x00")
     for arguments, message in {
-        (): "expected either a RESULT.json, or a folder of results with --all DIR",
-        ("a.json", "--all", "results"): "expected either a RESULT.json",
+        (): "expected either results, or a folder of results with --all DIR",
+        ("a.json", "--all", "results"): "expected either results",
         ("none.json",): "none.json: no such file",
-        (str(tmp_path),): "is a folder; check every result in it with",
         (str(tmp_path / "bytes.json"),): "not a readable result ('utf-8' codec",
         (str(row("mine").with_suffix(".predictions.parquet")),): "not a readable result",
         (str(row("mine")), "--dataset", "nowhere"): "nowhere: no dataset there",
@@ -92,3 +91,15 @@ def test_the_command_reports_every_failure(row: GetRow, finished_run: Path, monk
     status, out, _ = _command(str(path), "--quiet")
     assert status == 1
     assert f"{path.stem}.predictions.parquet: not readable as Parquet" in out
+
+
+def test_several_results_and_names(row: GetRow, finished_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(row("mine").parents[2])
+    dataset = str(finished_run / "data" / "tiny")
+    status, out, error = _command(str(row("mine")), "constant", "--dataset", dataset)
+    assert (status, error) == (0, "")
+    assert out.count("\nverified") == 2
+    status, out, _ = _command(str(row("mine")), "constant", "--dataset", dataset, "--json")
+    assert status == 0 and [each["state"] for each in json.loads(out)] == ["verified", "verified"]
+    status, _, error = _command("constnt", "--dataset", dataset)
+    assert status == 2 and "no such result" in error

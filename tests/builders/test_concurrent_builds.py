@@ -102,7 +102,7 @@ def test_a_second_build_reports_that_the_first_is_running(builds: _Builds) -> No
     assert "built" in first.communicate(timeout=120)[0]
     assert (first.returncode, builds.left()) == (0, ["mine"])
     again = builds.start("again", go=True)
-    assert "is there already, whole and the same" in again.communicate(timeout=120)[0]
+    assert "up to date" in again.communicate(timeout=120)[0]
     assert again.returncode == 0
 
 

@@ -112,7 +112,7 @@ def test_paths_and_scales_from_python(tmp_path: Path, pool: Executor) -> None:
     text = _run(
         "table", "--clips", given["clips"], "--labels", given["labels"], "--scale", "1,9", "--out", built.folder
     )
-    assert "is there already, whole and the same" in text
+    assert "up to date" in text
 
 
 def test_listing_sources_imports_nothing_heavy() -> None:
