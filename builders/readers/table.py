@@ -24,8 +24,8 @@ ABOUT = About(
     title="Own corpus",
     summary="Arousal and valence of a corpus given as tables.",
     license="unknown",
-    citation="@misc{corpus, note = {State here how to cite this corpus.}}",
-    terms="State here how the ratings and the music may be used.",
+    citation="@misc{corpus, note = {The citation of this corpus was not given when the dataset was built.}}",
+    terms="The terms of use of the ratings and the music were not given when the dataset was built.",
 )
 
 

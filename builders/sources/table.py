@@ -4,13 +4,15 @@ clips.csv has the columns clip_id, audio, artist, album and optionally title, st
 labels.csv has clip_id, annotator_id, time, arousal, valence: one row per rating, where time is the end of the rated
 second, counted from the start of the clip. A rating without a time applies to the whole clip.
 
-Add the citation, licence and terms of your corpus to the card (README.md) of the dataset.
+A second needs ratings of at least two annotators. The card of the dataset (README.md) takes its title, licence, terms
+and citation from options: a card that is edited later no longer matches the manifest.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+import re
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -33,9 +35,15 @@ class Options:
     scale: str | tuple[float, float] = option(
         "-0.5,0.5", "Lowest and highest possible rating, such as 1,9.", metavar="LOW,HIGH"
     )
+    title: str | None = option(None, "Title of the corpus, for the card.")
+    license: str | None = option(None, "Licence of the ratings as the Hub names it, such as cc-by-4.0.")
+    terms: str | None = option(None, "Terms of use of the ratings and the music, for the card.")
+    citation: Path | None = option(None, "BibTeX file with the citation, for the card.", metavar="FILE")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", parse_scale(self.scale))
+        if self.license is not None and not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", self.license):
+            raise InputError(f"`license` {self.license}: expected an identifier of the Hub, such as cc-by-4.0.")
 
 
 def parse_scale(scale: str | tuple[float, float]) -> tuple[float, float]:
@@ -61,7 +69,20 @@ def load(options: Options, *, out: Path, seed: int) -> LabelledCorpus:
     from ..readers import table
 
     low, high = parse_scale(options.scale)
-    return table.load(options.clips, options.labels, options.audio, low=low, high=high)
+    corpus = table.load(options.clips, options.labels, options.audio, low=low, high=high)
+    given = {"title": options.title, "license": options.license, "terms": options.terms}
+    if options.citation is not None:
+        given["citation"] = _read_text(options.citation)
+    about = replace(corpus.about, **{name: text for name, text in given.items() if text is not None})
+    return replace(corpus, about=about)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise InputError(f"`citation` {path}: cannot be read ({reason}); expected a BibTeX file.") from error
 
 
 sources.register(
@@ -73,6 +94,7 @@ sources.register(
         examples=(
             "build-data table --clips clips.csv --labels labels.csv --audio music/ --scale 1,9",
             "build-data table --clips clips.csv --labels labels.csv --dry-run",
+            "build-data table --clips clips.csv --labels labels.csv --license cc-by-4.0 --citation corpus.bib",
         ),
     )
 )

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars as pl
 import pytest
 import soundfile
 from emobench.builders import labelled_dataset as labelled
+from emobench.builders.build import build_dataset
 from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.readers import table
 from emobench.builders.sources.table import parse_scale
 from emobench.errors import InputError
+from huggingface_hub import DatasetCard
 
 CLIPS = """clip_id,audio,artist,album,title,start,duration
 a,a.wav,"Sigur Rós, live",Ágætis byrjun,"A ""quoted"" title",0,4
@@ -205,3 +208,24 @@ def test_audio_that_is_a_pointer(music: Path) -> None:
     (music / "a.wav").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
     with pytest.raises(InputError, match=r"a\.wav: is a Git LFS pointer, not the file itself; run 'git lfs pull'"):
         _load(music, CLIPS.replace(",4\n", ",\n"))
+
+
+def test_the_card_takes_title_licence_terms_and_citation(music: Path, tmp_path: Path, pool: Executor) -> None:
+    _load(music)
+    (tmp_path / "corpus.bib").write_text("@article{me2026, title = {Mine}}\n")
+    given: dict[str, Any] = {"clips": music / "clips.csv", "labels": music / "labels.csv", "scale": "1,9"}
+    about: dict[str, Any] = {
+        "title": "Mine",
+        "license": "cc-by-4.0",
+        "terms": "Ask me.",
+        "citation": tmp_path / "corpus.bib",
+    }
+    [built] = build_dataset("table", **given, **about, out=tmp_path / "mine", pool=pool)
+    card = DatasetCard((built.folder / "README.md").read_text())
+    assert card.data.to_dict()["license"] == "cc-by-4.0"
+    for text in ("# Mine", "Ask me.", "@article{me2026, title = {Mine}}"):
+        assert text in card.text
+    with pytest.raises(InputError, match="`license` CC BY: expected an identifier of the Hub"):
+        build_dataset("table", **given, license="CC BY", out=tmp_path / "other", pool=pool)
+    with pytest.raises(InputError, match="cannot be read"):
+        build_dataset("table", **given, citation=tmp_path / "none.bib", out=tmp_path / "other", pool=pool)
