@@ -155,7 +155,7 @@ def tell_built(built: list[Built], as_json: bool) -> None:
         _tell_excluded(manifest.excluded)
         sample, kept = manifest.config.dataset.get("sample"), manifest.counts.get("kept", 0)
         if sample and kept < sample:
-            say(f"  {kept} of the {sample} clips to draw pass the quality filter")
+            say(f"  {kept} clips pass the quality filter; a sample of {sample} was requested")
         for reason, count in manifest.counts.get("rejected", {}).items():
             say(f"  rejected: {count} {reason}")
         if each.tally:

@@ -141,7 +141,7 @@ def test_simultaneous_builds_make_one_dataset(builds: _Builds) -> None:
     assert {status for *_, status in ends} <= {0, 1}
     assert sum(out.startswith("built") for out, *_ in ends) == 1
     for out, err, status in ends:
-        assert out.startswith(("built", "is there already")) if status == 0 else "another process is building" in err
+        assert out.startswith(("built", "up to date")) if status == 0 else "another process is building" in err
     assert builds.left() == ["mine"]
     labelled.load(builds.out)
 

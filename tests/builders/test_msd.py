@@ -252,7 +252,7 @@ def test_the_command(tmp_path: Path, previews: Path) -> None:
     assert not (tmp_path / "msd").exists()
     done = _run(*given)
     assert done.exit_code == 0, done.output
-    assert "2 clips pass the quality filter, of 50000 that were to be drawn" in done.output
+    assert "2 clips pass the quality filter; a sample of 50000 was requested" in done.output
     assert "rejected: 1 missing" in done.output
     assert "rejected: 1 too_short" in done.output
     clips = {row["track_id"]: row for row in _table(tmp_path / "msd").iter_rows(named=True)}

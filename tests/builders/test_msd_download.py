@@ -83,7 +83,7 @@ def test_from_nothing_to_a_dataset(tmp_path: Path, server: PreviewServer) -> Non
     before = len(server.requests)
     again = _run(tmp_path, server, keys=False)
     assert again.exit_code == 0, again.output
-    assert "is there already" in again.output
+    assert "up to date" in again.output
     assert len(server.requests) == before
 
 
