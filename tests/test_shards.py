@@ -350,7 +350,9 @@ def test_an_interrupt_on_a_cluster(audio: Path, tmp_path: Path, cluster: Cluster
     _wait_for(lambda: _shards(tmp_path))
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
-    assert (process.returncode, error) == (130, "")
+    # A worker that is busy may lose its connection for a moment, and the command then says that it waits for one.
+    lines = [line for line in error.splitlines() if "waiting for the first" not in line]
+    assert (process.returncode, lines) == (130, [])
     assert not (tmp_path / "out").exists()
 
 
