@@ -350,7 +350,7 @@ def test_an_interrupt_on_a_cluster(audio: Path, tmp_path: Path, cluster: Cluster
     _wait_for(lambda: _shards(tmp_path))
     os.killpg(process.pid, signal.SIGINT)
     _, error = process.communicate(timeout=60)
-    # A worker that is busy may lose its connection for a moment, and the command then says that it waits for one.
+    # Worker processes run before they are registered; the command may then say that it waits for the first.
     lines = [line for line in error.splitlines() if "waiting for the first" not in line]
     assert (process.returncode, lines) == (130, [])
     assert not (tmp_path / "out").exists()
