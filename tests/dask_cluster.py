@@ -55,6 +55,11 @@ class Cluster:
         """Return the worker processes, which are children of their nannies."""
         return [pid for pid in children(self.worker.pid) if b"spawn_main" in Path(f"/proc/{pid}/cmdline").read_bytes()]
 
+    def ready(self) -> bool:
+        """Return whether a worker is registered with the scheduler."""
+        log = self.folder / f"worker-{self.processes.index(self.worker)}.log"
+        return b"Registered to" in log.read_bytes()
+
     def end(self) -> None:
         """Stop the workers and the scheduler."""
         for process in reversed(self.processes):
