@@ -61,7 +61,7 @@ def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Locatio
     places = find_places(dataset, audio=audio)
     task = load_task(labelled_dataset.load(places.dataset))
     if any(each.layered for each in features.values()):
-        raise InputError(f"{feature}: depends on the fold and on training; use run.")
+        raise InputError(f"{feature}: is trained for each fold and cannot be extracted alone; use run.")
     entry = Entry(tuple(features))
     with executor(processors()) as pool:
         extraction = Extraction(task, places, features, NetworkConfig(), "cpu", pool)

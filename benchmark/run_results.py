@@ -8,6 +8,7 @@ from typing import Any, overload
 import polars as pl
 
 from ..errors import InputError
+from .report.labels import by_distance
 from .results.model import Result
 from .runs import Outcome
 from .scoring.ranking import beating_constant
@@ -62,7 +63,7 @@ class Results(Sequence[Result]):
     @property
     def best(self) -> Result | None:
         """Result with the smallest mean distance, apart from references and entries that leak; None without one."""
-        return min(self._compared(), key=_mean_distance, default=None)
+        return min(self._compared(), key=by_distance, default=None)
 
     def summary(self) -> str | None:
         """Say in one sentence which entry is best, and whether it is significantly better than the training mean.
@@ -72,7 +73,7 @@ class Results(Sequence[Result]):
         best, store = self.best, self.outcome.store
         if best is None:
             return None
-        sentence = f"mean distance {_mean_distance(best):.3f}"
+        sentence = f"mean distance {by_distance(best):.3f}"
         beats = beating_constant(store, self._results).get(best.signature) if store else None
         if beats is not None:
             sentence += f"; {'' if beats else 'not '}significantly better than predicting the training mean"
@@ -89,8 +90,3 @@ class Results(Sequence[Result]):
     def _repr_html_(self) -> str:
         shown = self.table().select("name", "dims", "mean_distance", "mean_distance_std", "kl_divergence")
         return shown._repr_html_()
-
-
-def _mean_distance(result: Result) -> float:
-    mean = result.scores["mean_distance"].mean
-    return float("inf") if mean is None else mean

@@ -19,7 +19,7 @@ def leaderboard(
         typer.Option(
             "--format",
             metavar="FORMAT",
-            help="rich, markdown, latex, csv, json or html. Default: that of the ending of --out, or rich.",
+            help="rich, markdown, latex, csv, json or html. Default: chosen by the ending of --out, otherwise rich.",
         ),
     ] = None,
     out: Annotated[

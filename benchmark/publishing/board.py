@@ -17,6 +17,7 @@ from ...cards.hub_release import Release, Released, carry_out, plan
 from ...errors import InputError
 from ...runtime.files import digest
 from ...runtime.progress import progress
+from ...runtime.text import counted
 from ..report.leaderboard import no_results
 from ..report.tables import tables
 from ..results.model import Result, predictions_path
@@ -129,7 +130,7 @@ def board(
     for result in progress(new.values(), "verifying", "entry", len(new), leave=False):
         refuse_wrong(result, datasets, models, store)
     uploads = [upload for name, result in new.items() for upload in _uploads(name, result)]
-    count = f"{len(new)} {'entry' if len(new) == 1 else 'entries'}"
+    count = counted(len(new), "entry", "entries")
     shared = {"forbidden": forbidden_in(folder), "private": private}
     own_use = {"marker": f"{RESULTS}/", "parent": head}
     if create_pr:

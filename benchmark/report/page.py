@@ -15,14 +15,15 @@ from ...errors import EmobenchError
 from ...protocols import regressors
 from ...runtime.files import sha256_file
 from ...runtime.progress import progress
+from ...runtime.text import counted
 from ..results.model import Cost, MetricScore, Result
 from ..results.predictions import PredictionsError, TestPredictions
 from ..results.store import ResultStore
 from ..scoring.pairs import LEVEL
 from ..scoring.ranking import Ranking
-from .labels import by_distance, dataset_title, entry_label, interval, number, phase_shown
+from .labels import SCORES, by_distance, dataset_title, entry_label, interval, number, phase_shown
 from .page_clips import Limits, Pool, panel_of
-from .tables import SCORES, SYNTHETIC, beats_constant_shown, tables
+from .tables import SYNTHETIC, beats_constant_shown, tables, unranked_notes
 
 CLIPS = "clips/train-00000.parquet"
 INTERVAL = "95\N{NO-BREAK SPACE}% interval"
@@ -111,18 +112,13 @@ def _section(
 
 def _more_notes(results: Sequence[Result], ranking: Ranking, variants: Mapping[str, str]) -> list[str]:
     """Return notes on entries without a rank, regressors and processors."""
-    without: dict[str, list[str]] = {}
-    for result in results:
-        if result.signature in ranking.unranked:
-            label = entry_label(result, variants.get(result.signature, ""))
-            without.setdefault(ranking.unranked[result.signature], []).append(label)
-    processors = sorted({result.cost.processor or "an unknown processor" for result in results})
+    processors = sorted({result.cost.processor for result in results if result.cost.processor})
     names = sorted({result.regressor for result in results if result.regressor and not result.reference})
     used = ", ".join(f"{name} ({regressors.title(name)})" for name in names)
     return [
         *([f"Regressor{'s' if len(names) > 1 else ''}: {used}."] if used else []),
-        *(f"No rank for {', '.join(labels)}: {reason}." for reason, labels in without.items()),
-        f"Times were measured on {' and '.join(processors)}.",
+        *unranked_notes(results, ranking, variants),
+        *([f"Times were measured on {' and '.join(processors)}."] if processors else []),
     ]
 
 
@@ -162,7 +158,9 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
         facts[what[0].upper() + what[1:]] = f"{number(score)}, {INTERVAL} {interval(score.ci95)}"
         if found is not None:
             counts = [("better than", found.better_than), ("worse than", found.worse_than)]
-            differs = " and ".join(f"significantly {how} {_entries(count)}" for how, count in counts if count)
+            differs = " and ".join(
+                f"significantly {how} {counted(count, 'entry', 'entries')}" for how, count in counts if count
+            )
             between = f"{INTERVAL} {interval(found.behind_ci95)}"
             behind = f"; {found.behind:.3f} behind the best entry (uncorrected {between})" if found.behind else ""
             facts[f"Rank by {what}"] = (
@@ -177,10 +175,6 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
     facts["Computed"] = result.created[:10] + (f" by emobench {made_by}" if made_by else "")
     facts["Signature"] = signature
     return facts
-
-
-def _entries(count: int) -> str:
-    return f"{count} {'entry' if count == 1 else 'entries'}"
 
 
 def _cost(cost: Cost) -> str:

@@ -322,9 +322,14 @@ def _rank_notes(results: Sequence[Result], ranking: Ranking, variants: Variants)
     notes = [f"{RANKS}: Rank by mean distance, KL Rank by KL divergence. {tests}"]
     if results[0].external:
         notes.append(EXTERNAL)
+    return notes + unranked_notes(results, ranking, variants)
+
+
+def unranked_notes(results: Sequence[Result], ranking: Ranking, variants: Variants) -> list[str]:
+    """Return one note for each reason why entries have no rank."""
     without: dict[str, list[str]] = {}
     for result in results:
         if result.signature in ranking.unranked:
             label = entry_label(result, variants.get(result.signature, ""))
             without.setdefault(ranking.unranked[result.signature], []).append(label)
-    return notes + [f"No rank for {', '.join(labels)}: {reason}." for reason, labels in without.items()]
+    return [f"No rank for {', '.join(labels)}: {reason}." for reason, labels in without.items()]

@@ -107,7 +107,7 @@ def test_wrong_use(dataset: Any, tmp_path: Path) -> None:
             eb.run(dataset, features, out=tmp_path)
     with pytest.raises(eb.InputError, match="`regressor` lasso: expected one of mlr, ridge"):
         eb.run(dataset, "mfcc", regressors=["lasso"], out=tmp_path)
-    with pytest.raises(eb.InputError, match="depends on the fold"):
+    with pytest.raises(eb.InputError, match="is trained for each fold"):
         eb.extract(dataset, "rhythm")
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):
         eb.nonsense  # noqa: B018

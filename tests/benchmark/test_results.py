@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from pathlib import Path
@@ -21,7 +20,6 @@ from emobench.benchmark.results.reading import InvalidResultError
 from emobench.benchmark.results.reading import load as load_result
 from emobench.benchmark.results.store import ResultStore
 from emobench.benchmark.scoring import scorer
-from emobench.benchmark.scoring.ranking import ranking as load_ranking
 from emobench.cli.main import app
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -387,21 +385,3 @@ def test_external_predictions_have_a_table_of_their_own(results: Path, row: GetR
         ["file:mine.csv"],
     ]
     assert tables[1].title == "Predictions made outside emobench: tiny@1.0.0"
-
-
-def test_each_file_is_opened_once(results: Path) -> None:
-    opened: list[str] = []
-
-    def note(event: str, arguments: tuple[Any, ...]) -> None:
-        if event == "open" and counting and str(arguments[0]).startswith(str(results)):
-            opened.append(str(arguments[0]))
-
-    counting = True
-    sys.addaudithook(note)
-    store = ResultStore(results)
-    assert all(store.damage(result) is None for result in store.results)
-    load_ranking(store)
-    assert store.find("constant").predictions is not None
-    counting = False
-    jsons = [path for path in opened if path.endswith(".json")]
-    assert sorted(jsons) == sorted(str(path) for path in results.glob("*/*.json"))
