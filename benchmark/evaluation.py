@@ -13,17 +13,16 @@ import polars as pl
 from threadpoolctl import threadpool_limits
 
 from ..builders.labelled_dataset import load
-from ..builders.release import MANIFEST
 from ..builders.targets import PARAMETERS
 from ..errors import EmobenchWarning, InputError
-from ..protocols import features, metrics
+from ..protocols import features
 from ..runtime.csv_files import read_csv
 from ..runtime.environment import decoder_version, package_versions
-from ..runtime.files import sha256_file
 from ..runtime.sizes import check_parquet
 from .features.columns import float32_sha256
 from .results.config import SCHEMA, Config, Decided
 from .results.model import Cost, Entry, Leakage, Result
+from .results.predictions import KEYS
 from .results.store import ResultStore
 from .scoring.gaussians import indefinite, repaired
 from .scoring.scorer import dataset_ref
@@ -33,11 +32,13 @@ from .scoring.task import Task, load_task
 if TYPE_CHECKING:
     from .features.extraction import Places
 
-KEYS = ("repeat", "clip_id", "time")
 MEANS = PARAMETERS[:2]
 SPREADS = PARAMETERS[2:]
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
+
+# Column with the number of each row in its file.
+_ROW = "row number"
 
 # Targets are in [-0.5, 0.5]. A poor model may leave this range, but not by this much.
 _LARGEST = 5.0
@@ -92,7 +93,6 @@ def evaluate(predictions: pl.DataFrame | Path, places: Places, *, name: str, see
     task = load_task(load(places.dataset))
     parts = _parts(_checked(table, task, where), task, where)
     reference = dataset_ref(task, places)
-    manifest = sha256_file(task.dataset.folder / MANIFEST)
     values = float32_sha256(part.values for part in parts)
     made, shares = [], []
     for part in parts:
@@ -101,7 +101,7 @@ def evaluate(predictions: pl.DataFrame | Path, places: Places, *, name: str, see
         shares.append(share)
     decided = Decided(
         schema=SCHEMA,
-        manifest=manifest,
+        manifest=reference.manifest_sha256,
         entry=(name, None, None),
         parts=({"predictions": values},),
         values=(values,),
@@ -113,7 +113,7 @@ def evaluate(predictions: pl.DataFrame | Path, places: Places, *, name: str, see
     store = ResultStore(places.out)
     path = store.path(reference.label, decided)
     found = store.finished(path)
-    if found is not None and set(found.scores) == set(metrics.names()):
+    if found is not None:
         return found
     with threadpool_limits(1):
         scores = score(task, made, seed=seed)
@@ -128,7 +128,7 @@ def evaluate(predictions: pl.DataFrame | Path, places: Places, *, name: str, see
         regressor=None,
         n_clips=len(task.clips),
         excluded=dict(task.dataset.manifest.excluded),
-        albums=dict(zip(task.clips, task.albums.tolist(), strict=True)),
+        albums=task.album_by_clip,
         scores=scores,
         covariance_repaired=float(np.mean(shares)),
         targets_repaired=task.targets_repaired,
@@ -146,7 +146,7 @@ def _read(path: Path) -> pl.DataFrame:
     if path.suffix not in (".parquet", ".csv"):
         raise InputError(f"{path}: expected a file that ends in .parquet or .csv.")
     if path.suffix == ".csv":
-        table = read_csv(path, (*KEYS, *PARAMETERS))
+        table = read_csv(path, (*KEYS, *PARAMETERS)).rename({"row": _ROW})
         return table.with_columns(pl.col(pl.String).replace("", None))
     if not path.is_file():
         raise InputError(f"{path}: no such file.")
@@ -167,8 +167,8 @@ def _checked(table: pl.DataFrame, task: Task, where: str) -> pl.DataFrame:
         )
     if table.is_empty():
         raise InputError(f"{where}: has no rows; expected a prediction for every test second.")
-    if "row" not in table.columns:
-        table = table.with_row_index("row", 1)
+    if _ROW not in table.columns:
+        table = table.with_row_index(_ROW, 1)
     for name in (name for name in PARAMETERS if name not in table.columns):
         table = table.with_columns(pl.lit(None, pl.Float64).alias(name))
     kinds = {"repeat": pl.Int64, "clip_id": pl.String, "time": pl.Float64, **dict.fromkeys(PARAMETERS, pl.Float64)}
@@ -186,13 +186,13 @@ def _checked(table: pl.DataFrame, task: Task, where: str) -> pl.DataFrame:
         if wrong.any():
             place = int(wrong.arg_max() or 0)
             value = "empty" if table[name][place] is None else repr(table[name][place])
-            raise InputError(f"{where}: row {table['row'][place]}: {name} is {value}; expected {_EXPECTED[name]}.")
+            raise InputError(f"{where}: row {table[_ROW][place]}: {name} is {value}; expected {_EXPECTED[name]}.")
         table = table.with_columns(cast.alias(name))
     known = table.filter(pl.col("clip_id").is_in(task.dataset.clips["clip_id"].to_list()))
     if len(known) < len(table):
-        first = table.join(known, on="row", how="anti").row(0, named=True)
+        first = table.join(known, on=_ROW, how="anti").row(0, named=True)
         raise InputError(
-            f"{where}: row {first['row']}: there is no clip {first['clip_id']} in {task.dataset.name}; expected the "
+            f"{where}: row {first[_ROW]}: there is no clip {first['clip_id']} in {task.dataset.name}; expected the "
             "dataset's own clip ids."
         )
     outside = float(np.mean(np.abs(table.select(MEANS).to_numpy()).max(axis=1) > 0.5))
@@ -205,7 +205,7 @@ def _checked(table: pl.DataFrame, task: Task, where: str) -> pl.DataFrame:
         )
     wrong = indefinite(table.select(PARAMETERS).to_numpy())
     if wrong.any():
-        row = table["row"][int(np.argmax(wrong))]
+        row = table[_ROW][int(np.argmax(wrong))]
         raise InputError(
             f"{where}: row {row}: the covariance is not positive definite; expected positive variances, and a "
             "covariance smaller than the product of the standard deviations."
@@ -228,9 +228,9 @@ def _parts(table: pl.DataFrame, task: Task, where: str) -> list[Predictions]:
         )
         found = found.filter(pl.col("place").is_not_null())
         if len(twice := found.filter(found["place"].is_duplicated())):
-            first = twice.sort("row").row(1, named=True)
+            first = twice.sort(_ROW).row(1, named=True)
             raise InputError(
-                f"{where}: row {first['row']}: clip {first['clip_id']} at {first['time']:g} s has two predictions"
+                f"{where}: row {first[_ROW]}: clip {first['clip_id']} at {first['time']:g} s has two predictions"
                 f"{_in_repeat(fold.repeat, task)}; expected one."
             )
         lacking = np.setdiff1d(fold.test, found["place"].to_numpy())

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from ...errors import InputError
+from ...protocols import metrics
 from ...runtime.files import digest, sha256_file, write_parquet, write_text
 from .config import Decided
 from .model import Entry, Files, Result, predictions_path
@@ -147,14 +148,15 @@ class ResultStore:
         return path.is_file() and sha256_file(path) == result.files.predictions
 
     def finished(self, path: Path) -> Result | None:
-        """Return the result at ``path`` if it and its predictions are as they were written."""
+        """Return the result at ``path`` if it and its predictions are as they were written, with all metrics."""
         if not path.is_file():
             return None
         try:
             result = self.read(path)
         except InputError:
             return None
-        return result if self._has_predictions(result) and not broken(result)[0] else None
+        complete = set(result.scores) == set(metrics.names())
+        return result if complete and self._has_predictions(result) and not broken(result)[0] else None
 
     def path(self, dataset: str, decided: Decided) -> Path:
         """Return the path of the result of an entry on a dataset, ``name@version``."""

@@ -63,7 +63,7 @@ def verify(path: Path, datasets: Datasets, models: Path, store: ResultStore | No
     if predictions is None:
         checks.append(Check("scores", notes=["the predictions cannot be read"], done=False))
     else:
-        albums = dict(zip(task.clips, task.albums.tolist(), strict=True)) if task else result.albums
+        albums = task.album_by_clip if task else result.albums
         checks.append(check_scores(result, predictions, albums))
     checks += [*check_dataset(result, predictions, found), *check_weights(result, models)]
     return Report(path, checks, result)

@@ -118,7 +118,7 @@ def check_dataset(result: Result, predictions: pl.DataFrame | None, found: Found
         "dataset.split": (result.dataset.split, task.dataset.split),
         "n_clips": (result.n_clips, len(task.clips)),
         "excluded": (result.excluded, manifest.excluded),
-        "albums": (result.albums, dict(zip(task.clips, task.albums.tolist(), strict=True))),
+        "albums": (result.albums, task.album_by_clip),
     }
     failures = [
         f"{name}: is {short(stored)}; the dataset says {short(wanted)}"

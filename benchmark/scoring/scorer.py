@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...errors import EmobenchError, InputError
-from ...protocols import metrics, regressors
+from ...protocols import regressors
 from ...runtime.environment import decoder_version, package_versions, processor_name
 from ...runtime.files import plain
 from ..features.columns import Columns
@@ -146,7 +146,7 @@ class Scorer:
             regressor=regressor,
             n_clips=len(self.task.clips),
             excluded=dict(self.task.dataset.manifest.excluded),
-            albums=dict(zip(self.task.clips, self.task.albums.tolist(), strict=True)),
+            albums=self.task.album_by_clip,
             scores=score(self.task, made.predictions, seed=self.config.bootstrap_seed),
             covariance_repaired=made.repaired,
             targets_repaired=self.task.targets_repaired,
@@ -189,8 +189,7 @@ class Scorer:
         It is written again if it is not the latest of its entry, or if the dataset has since been loaded from the Hub.
         """
         result = store.finished(store.path(dataset_ref(self.task, self.extraction.places).label, decided))
-        # A metric may have been added since.
-        if result is None or set(result.scores) != set(metrics.names()):
+        if result is None:
             return None
         # A dataset that was loaded from the Hub once is still the same dataset when it is read from disk.
         origin = dict(self.extraction.places.dataset_origin)

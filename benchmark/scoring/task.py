@@ -74,6 +74,11 @@ class Task:
         """Time of each row, shape (n_rows,)."""
         return np.concatenate(self.seconds)
 
+    @property
+    def album_by_clip(self) -> dict[str, int]:
+        """Album of each clip, by its id."""
+        return dict(zip(self.clips, self.albums.tolist(), strict=True))
+
     def rows_of(self, clips: npt.NDArray[np.bool_]) -> IntArray:
         """Rows of the clips marked in a mask of shape (n_clips,)."""
         return np.flatnonzero(clips[self.clip_index])

@@ -43,6 +43,16 @@ def test_predictions_without_repeat_are_used_in_every_repeat(rated: Path, tmp_pa
     assert again.path == result.path and again.created == result.created
 
 
+def test_data_frames_of_any_kind_and_columns_of_any_name(rated: Path, tmp_path: Path) -> None:
+    truth = eb.load_dataset(rated).targets.with_columns(row=pl.lit(7))
+    expected = eb.evaluate(rated, truth, name="x", out=tmp_path / "polars").scores
+    assert eb.evaluate(rated, truth.to_pandas(), name="x", out=tmp_path / "pandas").scores == expected
+    with pytest.raises(eb.InputError, match=r"row 2: there is no clip nobody"):
+        eb.evaluate(rated, _change("clip_id", "nobody", 2)(truth), name="x", out=tmp_path)
+    with pytest.raises(eb.InputError, match="they are exchanged"):
+        eb.evaluate(truth, eb.load_dataset(rated), name="x", out=tmp_path)  # pyright: ignore[reportArgumentType]
+
+
 def test_without_out_nothing_is_left_in_the_working_folder(
     rated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
