@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.metadata import EntryPoint
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +141,23 @@ def test_things_that_are_gone(rated: Path, tmp_path: Path, extended: None) -> No
         assert "mean_square: is not a metric of emobench or of an installed package" in str(report.record())
     finally:
         metrics.register(LARGEST)
+
+
+def test_metrics_and_regressors_of_other_packages(rated: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    points = {
+        "mean_square": EntryPoint("mean_square", f"{__name__}:LARGEST", "emobench.metrics"),
+        "median": EntryPoint("median", f"{__name__}:Median", "emobench.regressors"),
+        "wrong": EntryPoint("wrong", f"{__name__}:LARGEST", "emobench.regressors"),
+    }
+    monkeypatch.setattr(metrics, "plugins", lambda: {"mean_square": points["mean_square"]})
+    monkeypatch.setattr(regressors, "plugins", lambda: {name: points[name] for name in ("median", "wrong")})
+    try:
+        targets = eb.load_dataset(rated).targets.select("clip_id", "time", "arousal")
+        table = eb.FeatureTable("told", targets.select("clip_id", "time"), targets.select("arousal").to_numpy())
+        results = eb.run(rated, table, regressors="median", out=tmp_path, allow_leakage=True)
+        assert results[0].regressor == "median" and results[0].scores["mean_square"].mean is not None
+        with pytest.raises(eb.InputError, match=r"entry point wrong of the group emobench.regressors: expected a Regr"):
+            eb.run(rated, table, regressors="wrong", out=tmp_path, allow_leakage=True)
+    finally:
+        metrics.unregister("mean_square")
+        regressors.unregister("median")
