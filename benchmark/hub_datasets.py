@@ -169,7 +169,9 @@ def locate_pretraining(asked: str | None, dataset: Located, *, data: Path) -> Lo
     """
     if asked is not None:
         return locate(asked)
-    beside = dataset.folder.with_name(f"{dataset.folder.name}-pretrain")
+    # "." and ".." have no name of their own.
+    folder = dataset.folder if dataset.folder.name not in ("", "..") else dataset.folder.resolve()
+    beside = folder.parent / f"{folder.name}-pretrain"
     if dataset.origin:
         beside = data / f"{load_manifest(dataset.folder).name}-pretrain"
     return Located(beside) if beside.is_dir() else None
