@@ -32,7 +32,7 @@ def did_you_mean(name: str, known: Sequence[str]) -> str:
 
 
 class Named(Protocol):
-    """What can be registered: an object with a name and a one-line title."""
+    """Object that can be registered, with a name and a one-line title."""
 
     @property
     def name(self) -> str:

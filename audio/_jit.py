@@ -29,7 +29,7 @@ class Kernel:
 
     @cached_property
     def compiled(self) -> Callable[..., Any]:
-        """What numba makes of the function and of the kernels that it calls."""
+        """Function compiled by numba, with the kernels that it calls."""
         # Numba reads the variable when it is imported.
         set_numba_cache()
         import numba

@@ -45,7 +45,7 @@ def is_published(place: str) -> bool:
 
 
 def parse(address: str) -> tuple[str, str | None]:
-    """Repository and revision of an address.
+    """Split an address into repository and revision.
 
     Raises
     ------

@@ -35,7 +35,7 @@ LEAKS = (
 
 @dataclass
 class Outcome:
-    """What a run did.
+    """Outcome of a run.
 
     Attributes
     ----------

@@ -119,7 +119,7 @@ class PretrainFacts:
 
 
 def size_category(rows: int) -> str:
-    """Size category of a number of rows in the metadata of the Hub's cards."""
+    """Return the size category of a number of rows for the metadata of the Hub's cards."""
     bounds = (
         ("n<1K", 10**3),
         ("1K<n<10K", 10**4),

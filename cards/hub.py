@@ -43,7 +43,7 @@ def check_name(repo: str) -> None:
 
 
 def stored_token() -> str | None:
-    """Token from ``HF_TOKEN`` or ``hf auth login``."""
+    """Return the token from ``HF_TOKEN`` or ``hf auth login``."""
     return huggingface_hub.get_token()
 
 
@@ -125,7 +125,7 @@ class Repository:
         return f"{self.api.endpoint}/{KINDS[self.kind]}{self.name}"
 
     def state(self) -> State | None:
-        """Latest commit and visibility; None if the repository does not exist."""
+        """Return the latest commit and the visibility; None if the repository does not exist."""
         with self._told():
             try:
                 found = self.api.repo_info(self.name, repo_type=self.kind)
@@ -138,7 +138,7 @@ class Repository:
         return State(found.sha, bool(found.private))
 
     def commit_of(self, revision: str) -> str:
-        """Commit of a branch, a tag or a pull request."""
+        """Return the commit of a branch, a tag or a pull request."""
         with self._told(revision=revision):
             found = self.api.repo_info(self.name, repo_type=self.kind, revision=revision).sha
         if found is None:
@@ -146,7 +146,7 @@ class Repository:
         return found
 
     def head(self) -> str | None:
-        """Latest commit of ``main``; None if the repository does not exist."""
+        """Return the latest commit of ``main``; None if the repository does not exist."""
         found = self.state()
         return found.commit if found else None
 
@@ -182,7 +182,7 @@ class Repository:
             ]
 
     def newest_version(self) -> str:
-        """Newest tag of the form ``vX.Y.Z``; InputError if there is none."""
+        """Return the newest tag of the form ``vX.Y.Z``; InputError if there is none."""
         versions = [tag for tag in self.tags() if _VERSION.fullmatch(tag)]
         if not versions:
             raise InputError(
@@ -272,12 +272,12 @@ class Repository:
         return found, commit
 
     def resolved_before(self, path: str, revision: str) -> str | None:
-        """Commit of a revision when this machine last downloaded a file from it; None if it never did."""
+        """Return the commit of a revision when this machine last downloaded a file from it; None if it never did."""
         found = huggingface_hub.try_to_load_from_cache(self.name, path, revision=revision, repo_type=self.kind)
         return _commit_of(Path(found), path) if isinstance(found, str) else None
 
     def _out_of_reach(self, revision: str) -> Exception | None:
-        """Error that keeps the Hub from answering about a revision; None if it answers."""
+        """Return the error that keeps the Hub from answering about a revision; None if it answers."""
         try:
             self.api.repo_info(self.name, repo_type=self.kind, revision=revision, timeout=constants.HF_HUB_ETAG_TIMEOUT)
         except errors.HfHubHTTPError as error:
@@ -318,6 +318,6 @@ class Repository:
 
 
 def _commit_of(place: Path, path: str) -> str | None:
-    """Commit of a file in the cache, from its path ``snapshots/<commit>/<path>``."""
+    """Return the commit of a file in the cache, from its path ``snapshots/<commit>/<path>``."""
     commit = place.parts[-1 - len(Path(path).parts)]
     return commit if _COMMIT.fullmatch(commit) else None

@@ -68,7 +68,7 @@ def rate_limited(endpoint: str, seconds: float | None) -> RateLimitError:
 
 
 def read_seconds() -> float:
-    """Seconds to wait for the next bytes: ``HF_HUB_DOWNLOAD_TIMEOUT``, else :data:`READ_SECONDS`."""
+    """Return the seconds to wait for the next bytes: ``HF_HUB_DOWNLOAD_TIMEOUT``, or :data:`READ_SECONDS`."""
     text = os.environ.get("HF_HUB_DOWNLOAD_TIMEOUT", "")
     # huggingface_hub reads it as an integer, and 0 as unset.
     return float(text) if text.isdecimal() and int(text) else READ_SECONDS
@@ -141,7 +141,7 @@ def _repeatable(request: Any) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait according to the headers of an answer with status 429; None if they do not say.
+    """Return the seconds to wait according to the headers of an answer with status 429; None if they do not say.
 
     ``Retry-After`` gives seconds or a date (RFC 9110); the Hub's ``RateLimit`` has the form ``"api";r=0;t=55``.
     """

@@ -56,7 +56,7 @@ class SourceCommands(Group):
     """A group with a command for each registered source; without a source it runs the default one."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """Names of the sources, the default first."""
+        """List the sources, the default first."""
         return sorted(sources.names(), key=lambda name: name != DEFAULT)
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:

@@ -1,4 +1,4 @@
-"""What every command has: common options, errors as one line, and an exit status."""
+"""Common parts of all commands: options, errors as one line, and an exit status."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def _name_type(annotation: Any) -> None:
 
 
 def _flags(context: typer.Context) -> dict[str, str]:
-    """Options and arguments of a command by the names of their parameters."""
+    """Return the options and arguments of a command by the names of their parameters."""
     flags = {}
     for parameter in context.command.params:
         if parameter.param_type_name == "argument":

@@ -42,7 +42,7 @@ class State:
 
 @contextmanager
 def _naming_output() -> Iterator[None]:
-    """Have a failure to print, as to a file on a full disk, name standard output; remove the status line first."""
+    """Name standard output in errors of printing, such as a full disk; remove the status line first."""
     clear_status()
     try:
         yield
@@ -103,7 +103,7 @@ def print_tables(tables: Sequence[Table]) -> None:
 
 
 def tell_found(found: list[dict[str, Any]], as_json: bool) -> None:
-    """Tell what a source holds and would become."""
+    """Print what a source contains and what would be built."""
     if as_json:
         print_json(found)
         return
@@ -127,7 +127,7 @@ def _tell_remarks(remarks: Sequence[str]) -> None:
 
 
 def _tell_excluded(excluded: Mapping[str, str]) -> None:
-    """A line for each clip, or for a reason that many share."""
+    """Print a line for each excluded clip, or for a reason that many share."""
     by_reason: dict[str, list[str]] = {}
     for clip, reason in excluded.items():
         by_reason.setdefault(reason, []).append(clip)
@@ -140,7 +140,7 @@ def _tell_excluded(excluded: Mapping[str, str]) -> None:
 
 
 def tell_built(built: list[Built], as_json: bool) -> None:
-    """Tell which datasets were built, and what was left out of them."""
+    """Print which datasets were built, and what was left out of them."""
     if as_json:
         print_json(
             [{"folder": str(each.folder), "built": each.fresh, "manifest": each.manifest.plain()} for each in built]

@@ -84,7 +84,7 @@ class CompiledPhases:
 
 
 def tensor_phases(rbm: RBM, data: Any, streams: Streams, first: int, chains: Tensor | None) -> Sums:
-    """Both phases in tensors, on the device of the RBM.
+    """Compute both phases in tensors, on the device of the RBM.
 
     Parameters
     ----------

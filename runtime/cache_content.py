@@ -130,7 +130,7 @@ def _locked(folder: Path, how: int) -> Iterator[bool]:
 
 
 def _files(kind: str) -> Iterator[Path]:
-    """Files of a kind that emobench wrote; links are not followed."""
+    """Find the files of a kind that emobench wrote; links are not followed."""
     top = cache_folder() / kind
     if top.is_symlink():
         return

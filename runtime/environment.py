@@ -14,7 +14,7 @@ PACKAGES = ("numpy", "scipy", "polars", "soundfile", "soxr", "librosa", "numba",
 
 
 def package_versions(*, heavy: bool = True) -> dict[str, str]:
-    """Versions of emobench, Python and the packages that influence its results.
+    """Return the versions of emobench, Python and the packages that influence results.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def package_versions(*, heavy: bool = True) -> dict[str, str]:
 
 @cache
 def _version(package: str) -> str | None:
-    """Version of a package, None if it is not installed; reading its metadata takes milliseconds."""
+    """Return the version of a package, None if it is not installed; reading its metadata takes milliseconds."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -44,7 +44,7 @@ def _version(package: str) -> str | None:
 
 @cache
 def code_sha256() -> str:
-    """SHA-256 of the names and contents of the modules of emobench that compute features."""
+    """Return the SHA-256 of the names and contents of the modules of emobench that compute features."""
     root = Path(__file__).parents[1]
     hashed = sha256()
     for folder in ("audio", "baselines", "benchmark", "builders", "dbn", "runtime"):
@@ -61,7 +61,7 @@ def decoder_version() -> str:
 
 
 def processor_name() -> str:
-    """Model name of the processor, or its architecture where the system does not tell the model."""
+    """Return the model of the processor, or its architecture if the model is unknown."""
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.is_file():
         for line in cpuinfo.read_text().splitlines():
@@ -72,7 +72,7 @@ def processor_name() -> str:
 
 
 def peak_memory_mb() -> float:
-    """Peak resident memory of this process and of its children that have ended, in megabytes."""
+    """Return the peak resident memory of this process and of its children that have ended, in megabytes."""
     status = Path("/proc/self/status")
     if status.is_file():
         # getrusage is no use for this process: it includes the peak that the parent had before the fork.

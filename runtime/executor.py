@@ -23,7 +23,7 @@ _Result = TypeVar("_Result")
 
 
 def processors(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
-    """Number of processors that this process may use, by its affinity and the quota of its control group.
+    """Count the processors that this process may use, by its affinity and the quota of its control group.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def processors(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/se
 
 
 def _quota(groups: Path, own: Path) -> float:
-    """Processors that control groups (version 1 or 2) grant; infinity without a limit."""
+    """Return the processors that control groups (version 1 or 2) grant; infinity without a limit."""
     try:
         lines = own.read_text().splitlines()
     except OSError:

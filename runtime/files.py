@@ -177,7 +177,7 @@ def _finite(text: str) -> float:
 
 
 def sha256_file(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file."""
+    """Return the hexadecimal SHA-256 of a file."""
     with path.open("rb") as handle:
         return hashlib.file_digest(handle, "sha256").hexdigest()
 
@@ -196,13 +196,13 @@ def plain(value: object) -> Json:
 
 
 def digest(value: object) -> str:
-    """Hexadecimal SHA-256 of a value's canonical JSON (sorted keys, no spaces)."""
+    """Return the hexadecimal SHA-256 of a value's canonical JSON (sorted keys, no spaces)."""
     text = json.dumps(plain(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def cache_folder() -> Path:
-    """Folder of everything that can be computed again: ``EMOBENCH_CACHE``, or else the user's cache folder.
+    """Return the folder of everything that can be computed again: ``EMOBENCH_CACHE`` or the user's cache folder.
 
     That is ``~/.cache/emobench`` (or ``$XDG_CACHE_HOME/emobench``) on Linux and ``~/Library/Caches/emobench`` on macOS.
     """
@@ -213,5 +213,5 @@ def cache_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """Folder of datasets: ``EMOBENCH_DATA``, or ``data`` in the current folder."""
+    """Return the folder of datasets: ``EMOBENCH_DATA``, or ``data`` in the current folder."""
     return Path(os.environ.get("EMOBENCH_DATA", "data"))

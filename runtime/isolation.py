@@ -96,7 +96,7 @@ class Stop:
             self._children.add(child)
 
     def forget(self, child: _Child) -> None:
-        """Do not stop this worker any more."""
+        """Stop watching this worker."""
         with self._lock:
             self._children.discard(child)
 
@@ -149,7 +149,7 @@ _local = threading.local()
 
 
 def peak_rss_mb() -> float:
-    """Peak resident memory of the workers of this process, in megabytes; 0 before the first call."""
+    """Return the peak resident memory of the workers of this process, in megabytes; 0 before the first call."""
     return _peaks[0]
 
 
@@ -204,7 +204,7 @@ def isolated(function: Callable[[_Item], _Result], item: _Item, *, limited: bool
 
 
 def _attempted(message: tuple[Any, ...], stop: Stop | None) -> tuple[str, Any]:
-    """Outcome of one attempt: ``result``, ``error``, or ``died`` with exit status and last line of output."""
+    """Make one attempt; return ``result``, ``error``, or ``died`` with exit status and last line of output."""
     child = _idle_child()
     try:
         if stop:

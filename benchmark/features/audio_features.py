@@ -198,7 +198,7 @@ class AudioFeature(TaskFeature):
 
 
 def _key(revision: list[object], extraction: Extraction, clip: int) -> Path:
-    """Cache entry of the values of a clip."""
+    """Return the cache entry of the values of a clip."""
     source = extraction.sources[clip]
     place = [source.start, source.duration, extraction.task.seconds[clip].tolist()]
     return cache.entry("features", [*revision, extraction.audio_hashes[source.clip_id], *place])
@@ -216,7 +216,7 @@ def _batches(items: Iterable[int], size: int) -> Iterator[list[int]]:
 
 
 def _module_sha256(function: object) -> str | None:
-    """SHA-256 of the file that defines an object's class, or a function; None where there is no file."""
+    """Return the SHA-256 of the file that defines a function or an object's class; None if there is no file."""
     try:
         file = inspect.getsourcefile(function if inspect.isroutine(function) else type(function))
     except TypeError:

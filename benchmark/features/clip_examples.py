@@ -39,7 +39,7 @@ class ClipExamples:
     targets: npt.NDArray[np.float32]
 
     def per_second(self, layers: Sequence[npt.NDArray[np.float32]], task: Task) -> list[FloatArray]:
-        """Means over the past second, shapes (n_rows, width), of layers of shapes (n_examples, width)."""
+        """Average layers of shapes (n_examples, width) over the past second; return shapes (n_rows, width)."""
         # A saturated unit is constant: regression must not blow up its last digits.
         stacked = np.round(np.hstack(layers), 6)
         bounds = np.searchsorted(self.clips, np.arange(len(task.clips) + 1))

@@ -144,7 +144,7 @@ class TaskFeature:
 
 
 def float32_sha256(arrays: Iterable[FloatArray]) -> str:
-    """SHA-256 of arrays as float32."""
+    """Return the SHA-256 of arrays as float32."""
     hashed = sha256()
     for array in arrays:
         values = np.ascontiguousarray(array, np.float32)

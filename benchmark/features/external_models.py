@@ -84,7 +84,7 @@ def trained_models(
 
 
 def _domain(folder: Path, found: Any, domains: Collection[str], window: int) -> Domain:
-    """Domain and window that the model's configuration names, checked."""
+    """Read and check the domain and window in a model's configuration."""
     if not isinstance(found, Mapping) or not {"name", "window"} <= found.keys():
         raise InputError(f"`model` {folder}: domain: {CONFIG} holds {found!r}; expected a name and a window.")
     name, beats = found["name"], found["window"]

@@ -136,16 +136,16 @@ class Extraction:
         return audio_hashes(self.sources, self.sha256)
 
     def sha256(self, file: Path) -> str:
-        """SHA-256 of an audio file, computed once."""
+        """Return the SHA-256 of an audio file, computed once."""
         return self.once(f"sha256 {file}", lambda: sha256_file(file))
 
     def audible(self) -> list[ClipSource]:
-        """Audio of those clips of the task that have some on this machine."""
+        """Return the audio of the clips of the task that is on this machine."""
         folder = self.audio_folder
         return [] if folder is None else [item for item in self.task.dataset.sources(folder) if item.path.is_file()]
 
     def columns(self, entry: Entry) -> list[Columns]:
-        """Columns of each feature of an entry.
+        """Return the columns of each feature of an entry.
 
         Raises
         ------
@@ -155,7 +155,7 @@ class Extraction:
         return [self.features[part].columns(self, entry) for part in entry.parts]
 
     def values_sha256(self, entry: Entry, columns: Columns) -> str:
-        """SHA-256 of the float32 values of columns of an entry, of all folds where they depend on the fold."""
+        """Return the SHA-256 of the float32 values of columns, for all folds if they depend on the fold."""
 
         def compute() -> cache.Arrays:
             folds = self.task.folds if columns.per_fold else self.task.folds[:1]

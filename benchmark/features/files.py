@@ -65,7 +65,7 @@ class _Rows:
 
 
 def _read_parquet(path: Path, seconds: int) -> tuple[list[str], pl.DataFrame]:
-    """Header and table, unless the file declares far more than a task of so many seconds can need."""
+    """Read header and table, unless the file declares far more than a task of so many seconds can need."""
     try:
         schema = pl.read_parquet_schema(path)
         header = list(schema)
@@ -140,7 +140,7 @@ def _check_header(path: Path, header: list[str]) -> None:
 
 
 def read_features(path: Path, task: Task) -> FloatArray:
-    """Values of a feature file for a task, as :func:`read_columns` gives them."""
+    """Return the values of a feature file for a task, as :func:`read_columns` does."""
     return read_columns(path, task)[1]
 
 
@@ -181,7 +181,7 @@ def read_columns(path: Path, task: Task) -> tuple[list[str], FloatArray]:
         if key in where:
             at = "" if rows.times is None else f" at {key[1]:g} s"
             raise InputError(
-                f"{path}: line {rows.lines[row]}: clip {name}{at} stands twice (first in line "
+                f"{path}: line {rows.lines[row]}: clip {name}{at} appears twice (first in line "
                 f"{rows.lines[where[key]]}); expected it once."
             )
         where[key] = row

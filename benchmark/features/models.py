@@ -90,7 +90,7 @@ def ensure_model(
 
 
 def _analysis(data: Path | None, own: AnalysisConfig) -> Any:
-    """Settings of the features that a network is trained on: those of the pre-training dataset, else the run's."""
+    """Return the settings of a network's inputs: those of the pre-training dataset, otherwise those of the run."""
     return plain(own) if data is None else load_manifest(data).config.dataset.get("analysis")
 
 

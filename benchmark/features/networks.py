@@ -62,7 +62,7 @@ class NetworkConfig:
 def network_config(
     *, seed: int = 0, layers: Sequence[int] | None = None, epochs: Sequence[int] | None = None, **changes: Any
 ) -> NetworkConfig:
-    """Settings of networks; those that are not given keep their defaults.
+    """Make the settings of networks; those that are not given keep their defaults.
 
     Raises
     ------
@@ -157,7 +157,7 @@ class Networks:
         return float(np.median([clip.seconds for clip in self.analyses]))
 
     def model(self, name: str) -> Model:
-        """The pre-trained model of a domain."""
+        """Return the pre-trained model of a domain."""
         if name not in self._model:
             labelled_clips = self._pretraining_clips
             self._model[name] = ensure_model(
@@ -182,7 +182,7 @@ class Networks:
         return own_networks(self._data, config=self.config, models=self._models, device=self._device, pool=self._pool)
 
     def pretrained_clips(self, name: str) -> int:
-        """Number of the task's clips, test clips included, whose audio a domain's model was pre-trained on.
+        """Count the clips of the task, test clips included, on whose audio a domain's model was pre-trained.
 
         Known for labelled clips alone, whose audio is recorded clip by clip.
         """
@@ -194,7 +194,7 @@ class Networks:
         return sum(self.audio_hashes[clip] in known for clip in self.task.clips)
 
     def identity(self, name: str, phase: str) -> dict[str, Any]:
-        """What decides the features of a domain in a phase, for the signature of a row."""
+        """Return what determines the features of a domain in a phase, for the signature of an entry."""
         decided: dict[str, Any] = {
             "domain": name,
             "model_sha256": self.model(name).sha256,
@@ -207,14 +207,14 @@ class Networks:
         return decided
 
     def values(self, name: str, layer: int, phase: str, fold: Fold) -> FloatArray:
-        """Features of a domain at the labels' rate for one fold, shape (n_rows, width of the layer)."""
+        """Return the features of a domain for one fold, shape (n_rows, width of the layer)."""
         control = phase.startswith("random")
         if phase.endswith("fine-tuned"):
             return self._finetuned(name, control)[fold.repeat].layers[layer]
         return self._pretrained(name, self._epochs(name, fold, control))[layer]
 
     def training_record(self, name: str, phase: str) -> dict[str, Any]:
-        """What was chosen and reached in each repeat, and the seconds of training."""
+        """Return what was chosen and reached in each repeat, and the seconds of training."""
         record: dict[str, Any] = {"model": self.model(name).folder.resolve().name}
         if name in self.trained:
             record["trained_elsewhere"] = self.model(name).config
@@ -236,15 +236,15 @@ class Networks:
         return record
 
     def train_seconds(self, name: str, phase: str) -> float:
-        """Seconds that pre-training of a domain and fine-tuning of its folds took."""
+        """Return the seconds that pre-training of a domain and fine-tuning of its folds took."""
         seconds = 0.0 if phase.startswith("random") else self.model(name).seconds
         return seconds + sum(self.training_record(name, phase).get("finetuning_seconds", []))
 
     def distances(self, name: str) -> dict[int, dict[int, float]]:
-        """Of each repeat, the mean distance on its verification part after each number of pre-training epochs.
+        """Return the mean distance on the verification part of each repeat after each number of pre-training epochs.
 
         The distance is that of linear regression on the pre-trained features, averaged over the layers;
-        training and verification targets alone decide.
+        only training and verification targets are used.
         """
         if name not in self._distances:
             counts = [count for count in self.model(name).networks if count != CONTROL]
@@ -262,7 +262,7 @@ class Networks:
         return self._distances[name]
 
     def choice(self, name: str) -> dict[int, int]:
-        """Pre-training epochs chosen for each repeat: the least mean distance on its verification part."""
+        """Choose the pre-training epochs of each repeat, by mean distance on its verification part."""
         return {repeat: min(found, key=found.__getitem__) for repeat, found in self.distances(name).items()}
 
     def _epochs(self, name: str, fold: Fold, control: bool) -> int:
@@ -284,7 +284,7 @@ class Networks:
         return self._tables[name, epochs]
 
     def _finetuned(self, name: str, control: bool) -> dict[int, _TunedFold]:
-        """All folds of a network, made in one go: on all processors, unless each needs the one before."""
+        """Fine-tune all folds of a network, in parallel unless each needs the previous one."""
         if (name, control) not in self._tuned:
             shown, device = self._examples(name), torch_device(self._device)
             tune = tune_carried if self.config.carry_over else tune_folds
@@ -350,7 +350,7 @@ def _verification_distance(features: FloatArray, task: Task, fold: Fold) -> floa
 
 
 def own_networks(data: Path, *, config: NetworkConfig, models: Path, device: str, pool: Executor) -> Networks:
-    """Networks that are pre-trained on the clips of a labelled dataset, without their labels.
+    """Return networks that are pre-trained on the clips of a labelled dataset, without their labels.
 
     Raises
     ------

@@ -140,7 +140,7 @@ def entries_of(
     depths: Mapping[str, int],
     carry_over: bool = False,
 ) -> list[Entry]:
-    """Entries of a SPEC: one, or one per layer and phase if a network is among its features.
+    """List the entries of a SPEC: one, or one per layer and phase if a network is among its features.
 
     Parameters
     ----------

@@ -64,7 +64,7 @@ class StandardColumns(TaskFeature):
 def _one_clip(
     item: tuple[ClipSource, FloatArray], names: Sequence[str], config: FrameConfig
 ) -> dict[str, cache.Arrays]:
-    """Features of one clip by name: ``values`` (n_seconds, d) and ``cost``."""
+    """Compute the features of one clip by name: ``values`` (n_seconds, d) and ``cost``."""
     source, seconds = item
     hashed = sha256_file(source.path)
     keys = {

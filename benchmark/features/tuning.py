@@ -73,7 +73,7 @@ class FoldWork:
 
 
 def arrays_of(network: Network) -> cache.Arrays:
-    """Weights of a network and its input mean and scale, as arrays on the processor."""
+    """Return the weights of a network and its input mean and scale as arrays."""
     found: cache.Arrays = {"mean": network.mean.cpu().numpy(), "scale": network.scale.cpu().numpy()}
     for number, layer in enumerate(network.layers):
         found[f"layer{number}.weight"] = layer.weight.cpu().numpy()
@@ -82,7 +82,7 @@ def arrays_of(network: Network) -> cache.Arrays:
 
 
 def network_of(arrays: cache.Arrays, device: torch.device) -> Network:
-    """The network of :func:`arrays_of`, on a device."""
+    """Make the network of :func:`arrays_of` on a device."""
     import torch
 
     from ...dbn.network import Layer, Network

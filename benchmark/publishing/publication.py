@@ -16,7 +16,7 @@ from .model import model_release
 
 @dataclass(frozen=True)
 class Publication:
-    """What was released, or would be.
+    """Releases that were sent, or would be.
 
     Attributes
     ----------

@@ -110,6 +110,6 @@ def minus(value: float, form: str = ".3f") -> str:
 
 
 def by_distance(result: Result) -> float:
-    """Key that sorts entries by mean distance, the best first; undefined ones last."""
+    """Return the key that sorts entries by mean distance, the best first and undefined ones last."""
     mean = result.scores["mean_distance"].mean
     return float("inf") if mean is None else mean

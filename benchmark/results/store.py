@@ -239,7 +239,7 @@ def _begins(result: Result, name: str) -> bool:
 
 
 def _unique_name(result: Result, among: Sequence[Result]) -> str:
-    """Full name if no other of the results has it, else the name of the file."""
+    """Return the full name if no other of the results has it, otherwise the name of the file."""
     alike = [each for each in among if each.name == result.name]
     return result.name if len(alike) == 1 else f"{result.path.parent.name}/{result.path.stem}"
 

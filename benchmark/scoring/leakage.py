@@ -334,7 +334,7 @@ def _unit(columns: FloatArray) -> FloatArray:
 
 
 def _predicted(values: FloatArray, task: Task) -> tuple[int, list[int]] | None:
-    """A target that linear regression predicts too well on every test part, and the columns that do most."""
+    """Find a target that linear regression predicts too well on every test part, and the main columns."""
     targets = _wanted(task)
     least = np.full(targets.shape[1], np.inf)
     weights = np.zeros((values.shape[1], targets.shape[1]))

@@ -123,7 +123,7 @@ class Scorer:
         return processor_name() + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
 
     def regressor_of(self, entry: Entry, asked: str) -> str:
-        """Regressor of an entry; references are the same under any."""
+        """Return the regressor of an entry; references do not depend on it."""
         return "mlr" if all(self.extraction.features[part].reference for part in entry.parts) else asked
 
     def compute(

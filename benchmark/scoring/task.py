@@ -80,7 +80,7 @@ class Task:
         return dict(zip(self.clips, self.albums.tolist(), strict=True))
 
     def rows_of(self, clips: npt.NDArray[np.bool_]) -> IntArray:
-        """Rows of the clips marked in a mask of shape (n_clips,)."""
+        """Return the rows of the clips marked in a mask of shape (n_clips,)."""
         return np.flatnonzero(clips[self.clip_index])
 
 

@@ -74,7 +74,7 @@ def track_of(clip: Mapping[str, Any]) -> str | None:
 
 
 def find_track(folder: Path, track: str) -> Path | None:
-    """File of a track in a folder of the Million Song Dataset: ``TRABC….h5`` or ``A/B/C/TRABC….h5``.
+    """Find the file of a track in a folder of the Million Song Dataset, ``TRABC….h5`` or ``A/B/C/TRABC….h5``.
 
     Raises
     ------
@@ -148,7 +148,7 @@ def _find_beside(clip: Mapping[str, Any], folder: Path | None) -> Path | None:
 
 
 def _missing(lacking: list[str], task: Task, beside: Path | None, msd: Path | None, carrying: int) -> str:
-    """What is missing, where it was looked for, and what to do."""
+    """Say what is missing, where it was looked for, and what to do."""
     places = [f"beside the audio in {beside} ({lacking[-1]}.h5)"] if beside else []
     if msd:
         places.append(f"in {msd} (TRABC….h5 or A/B/C/TRABC….h5; {carrying} clips carry a track id)")

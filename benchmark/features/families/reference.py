@@ -40,7 +40,7 @@ class Oracle(TaskFeature):
 
 
 def clip_means(task: Task) -> FloatArray:
-    """Mean targets of each row's clip, shape (n_rows, 5)."""
+    """Return the mean targets of each row's clip, shape (n_rows, 5)."""
     counts = np.bincount(task.clip_index, minlength=len(task.clips))
     means = np.column_stack([np.bincount(task.clip_index, column) / counts for column in task.targets.T])
     return means[task.clip_index]
