@@ -12,6 +12,7 @@ from ..errors import InputError
 from ..runtime import cache_content
 from ..runtime.cache_content import size_shown
 from ..runtime.files import cache_folder
+from ..runtime.text import counted
 from .command import SETTINGS, Group, command
 from .options import AsJson
 from .output import print_json, print_tables, say, tell
@@ -46,7 +47,7 @@ def info(as_json: AsJson = False) -> None:
         return
     from ..cards.tables import Table
 
-    title = f"{folder}: {size_shown(size)} in {files} {'file' if files == 1 else 'files'}"
+    title = f"{folder}: {size_shown(size)} in {counted(files, 'file')}"
     rows = [[kind.name, kind.title, str(kind.files), size_shown(kind.size)] for kind in kinds]
     columns = ("Folder", "Content", "Files", "Size")
     print_tables([Table(title=title, slug="cache", columns=columns, rows=rows, text_columns=2)])
@@ -74,7 +75,7 @@ def clear(yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without 
         return
     files = sum(kind.files for kind in deleted)
     freed = size_shown(sum(kind.size for kind in deleted))
-    say(f"{folder}: deleted {files} {'file' if files == 1 else 'files'}, {freed}.")
+    say(f"{folder}: deleted {counted(files, 'file')}, {freed}.")
 
 
 command(app, "info", address_space=1)(info)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.files import data_folder
-from .options import AsJson, Dataset, Out, Seed
+from .options import SCORING, AsJson, Dataset, Out
 from .output import State, print_json, print_tables, say
 
 
@@ -24,7 +24,9 @@ def evaluate(
     name: Annotated[str, typer.Option(help="Name of the entry.")],
     dataset: Dataset = None,
     out: Out = Path("results"),
-    seed: Seed = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=2**32 - 1, help="Seed of the bootstrap intervals.", rich_help_panel=SCORING)
+    ] = 0,
     as_json: AsJson = False,
 ) -> None:
     """Score a model that was trained elsewhere on the folds of a dataset.

@@ -88,7 +88,5 @@ class FinetuningConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        if not self.rate > 0 or not 0 <= self.momentum < 1:
-            raise ValueError("rate must be above 0 and momentum from 0 to below 1")
-        if min(self.batch, self.epochs, self.patience) < 1:
-            raise ValueError("batch, epochs and patience must be at least 1")
+        # Pre-training has several numbers of epochs, fine-tuning has one.
+        check_ranges(vars(self) | {"epochs": (self.epochs,)})
