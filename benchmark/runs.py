@@ -191,6 +191,8 @@ def _plan(
         raise InputError("`carry_over`: expected fine-tuned entries of networks; `features` and `phase` ask for none.")
     if networks.carry_over:
         warnings.warn(LEAKS, EmobenchWarning, stacklevel=3)
+    if config.layers is not None and not depths:
+        raise InputError("`layer`: only networks have layers; `features` names none, such as rhythm or pitch.")
     if places.msd and "ent" not in features:
         raise InputError("`msd`: only the feature ent reads it; `features` does not ask for ent.")
     for reference in (CONSTANT, ORACLE):
@@ -218,7 +220,7 @@ def _leakage(entries: Sequence[Entry], extraction: Extraction) -> leakage.Leakag
 def _overfitted(results: Sequence[Result]) -> str | None:
     """Name the entries that least squares overfits, the worst first; None where there are none.
 
-    Those are entries with as many coefficients as different training rows or more, and those whose R² falls below −1:
+    Those are entries with at least as many coefficients as distinct training rows, and those whose R² falls below −1:
     their squared error is more than twice that of predicting the mean of the test part.
     """
     found = []
@@ -236,7 +238,7 @@ def _overfitted(results: Sequence[Result]) -> str | None:
     more = f" and {len(found) - 1} more entries" if len(found) > 1 else ""
     return (
         f"least squares (mlr) overfits {worst.features}{layer}{more}: R² {r2:.2f} with {worst.dims} dimensions "
-        f"and {worst.config.different_rows} different training rows. Try the regressor ridge."
+        f"and {worst.config.different_rows} distinct training rows. Try the regressor ridge."
     )
 
 

@@ -158,3 +158,8 @@ def test_seconds_before_the_first_window_take_the_first(dataset: Any) -> None:
         eb.InputError, match=r"feature window, clip s0001: returned no frame for 3 of 8 seconds \(1, 2, 3\)"
     ):
         eb.extract(dataset, Centred())
+
+
+def test_a_layer_needs_a_network(dataset: Any, tmp_path: Path) -> None:
+    with pytest.raises(eb.InputError, match="`layer`: only networks have layers"):
+        eb.run(dataset, "mfcc", layer=1, out=tmp_path)

@@ -147,7 +147,7 @@ def test_least_squares_that_overfits_is_named(
         if warns:
             assert lines[0] == (
                 f"least squares (mlr) overfits file:noise.csv: R² {r2:.2f} with {dims} dimensions "
-                "and 11 different training rows. Try the regressor ridge."
+                "and 11 distinct training rows. Try the regressor ridge."
             )
 
 
