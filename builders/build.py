@@ -119,8 +119,8 @@ def build_dataset(
 
 def _build(corpus: LabelledCorpus | PretrainCorpus, folder: Path, *, version: str, seed: int, pool: Executor) -> Built:
     if isinstance(corpus, LabelledCorpus):
-        # A published test part cannot be repeated.
-        folds = FoldConfig(seed=seed) if corpus.tested is None else FoldConfig(seed=seed, repeats=1)
+        # A published split has one repeat.
+        folds = FoldConfig(seed=seed) if corpus.parts is None else FoldConfig(seed=seed, repeats=1)
         config = labelled.LabelledConfig(folds=folds)
         fresh = labelled.build(corpus, folder, name=folder.name, version=version, config=config, pool=pool)
         return Built(folder, fresh, load_manifest(folder))

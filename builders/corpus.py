@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -102,8 +102,8 @@ class LabelledCorpus:
         ``annotations``, which contain the published means for these clips.
     grouping : DataFrame, optional
         ``clip_id, artist, album`` by which folds keep clips together, if these are not those of ``clips``.
-    tested : frozenset of str, optional
-        Clips of a published test part; the others are assigned to the other parts at random.
+    parts : mapping of str to str, optional
+        Part of each clip in a published split, see :func:`emobench.builders.folds.fold_table`.
     folds : str
         Description of the folds for the card, unless they keep albums together.
     remarks : tuple of str
@@ -120,7 +120,7 @@ class LabelledCorpus:
     render: Render | None = None
     targets: pl.DataFrame | None = None
     grouping: pl.DataFrame | None = None
-    tested: frozenset[str] | None = None
+    parts: Mapping[str, str] | None = None
     folds: str = ""
     remarks: tuple[str, ...] = ()
 

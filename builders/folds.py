@@ -7,7 +7,7 @@ al. 2006). Albums are identified by artist and title, ignoring case, accents, sp
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,9 @@ from ..errors import InputError
 from ..runtime.text import counted
 
 SPLITS = ("train", "verification", "test")
+
+# Names of splits whose parts are drawn; others are published.
+DRAWN = ("albums", "artists")
 
 # Largest table of the exact assignment. In larger corpora, albums are small relative to the corpus, and the greedy
 # assignment is accurate enough.
@@ -32,8 +35,8 @@ class FoldConfig:
     repeats : int
         Number of independent assignments (5 in the paper).
     shares : tuple of float
-        Shares of the training, verification and test parts (0.5, 0.2, 0.3 in the paper). With a published test part,
-        the others are divided in the ratio of the first two.
+        Shares of the training, verification and test parts (0.5, 0.2, 0.3 in the paper). If only the test part was
+        published, the other clips are divided in the ratio of the first two.
     seed : int
         Seed of the assignments.
     """
@@ -128,7 +131,12 @@ def _assign_exactly(sizes: np.ndarray, wanted: np.ndarray, generator: np.random.
     return parts
 
 
-def fold_table(clips: pl.DataFrame, config: FoldConfig, tested: Collection[str] | None = None) -> pl.DataFrame:
+def by_artist(clips: pl.DataFrame) -> pl.DataFrame:
+    """Return the grouping by which folds keep all clips of an artist together: ``clip_id, artist, album``."""
+    return clips.select("clip_id", "artist", album=pl.lit(""))
+
+
+def fold_table(clips: pl.DataFrame, config: FoldConfig, parts: Mapping[str, str] | None = None) -> pl.DataFrame:
     """Assign clips to the parts of each repeat.
 
     Parameters
@@ -137,8 +145,9 @@ def fold_table(clips: pl.DataFrame, config: FoldConfig, tested: Collection[str] 
         ``clip_id, artist, album``, in any order.
     config : FoldConfig
         Repeats, shares and seed.
-    tested : collection of str, optional
-        Clips of the test part of every repeat; by default the test part is drawn too.
+    parts : mapping of str to str, optional
+        Published part of clips, ``train``, ``verification`` or ``test``. Clips without one are assigned to training and
+        verification parts at random. By default all parts are drawn.
 
     Returns
     -------
@@ -148,16 +157,18 @@ def fold_table(clips: pl.DataFrame, config: FoldConfig, tested: Collection[str] 
     Raises
     ------
     InputError
-        If there are fewer albums than parts to fill, or none of ``tested`` is among the clips.
+        If there are fewer albums than parts to fill, or a published split leaves a part empty.
     """
     clips = clips.select("clip_id", "artist", "album").sort("clip_id")
     keys = [album_key(artist, album) for _, artist, album in clips.iter_rows()]
-    drawn = ~np.array([clip in (tested or ()) for clip in clips["clip_id"]])
-    names = SPLITS if tested is None else SPLITS[:2]
-    if tested is not None and drawn.all():
-        raise InputError(f"none of the {len(tested)} clips of the test part is among the {len(keys)} usable clips.")
+    fixed = [None if parts is None else parts.get(clip) for clip in clips["clip_id"]]
+    drawn = np.array([part is None for part in fixed])
+    names = SPLITS if parts is None else SPLITS[:2]
+    lacking = [] if parts is None else sorted({"test", *parts.values()} - set(fixed))
+    if lacking:
+        raise InputError(f"no usable clip is in the {lacking[0]} part of the published split ({len(keys)} are usable).")
     albums, owner, sizes = np.unique(np.array(keys, dtype=object)[drawn], return_inverse=True, return_counts=True)
-    if len(albums) < len(names):
+    if drawn.any() and len(albums) < len(names):
         raise InputError(
             f"{counted(drawn.sum(), 'usable clip')} on {counted(len(albums), 'album')}: folds need at least "
             f"{len(names)} albums, one each for {', '.join(names[:-1])} and {names[-1]}. Add clips from other albums."
@@ -165,19 +176,19 @@ def fold_table(clips: pl.DataFrame, config: FoldConfig, tested: Collection[str] 
     tables = []
     for repeat in range(config.repeats):
         generator = np.random.default_rng([config.seed, repeat])
-        parts = np.full(len(keys), SPLITS.index("test"))
-        if tested is None:
-            parts[drawn] = _assign(sizes, config.shares, generator)[owner]
-        else:
+        assigned = np.array([SPLITS.index(part or "test") for part in fixed])
+        if parts is None:
+            assigned[drawn] = _assign(sizes, config.shares, generator)[owner]
+        elif drawn.any():
             wanted = np.array(config.shares[:2]) / sum(config.shares[:2]) * drawn.sum()
-            parts[drawn] = _assign_greedily(sizes, wanted, generator)[0][owner]
+            assigned[drawn] = _assign_greedily(sizes, wanted, generator)[0][owner]
         tables.append(
             pl.DataFrame(
                 {
                     "repeat": pl.Series([repeat] * len(keys), dtype=pl.Int32),
                     "clip_id": clips["clip_id"],
                     "album": keys,
-                    "split": [SPLITS[part] for part in parts],
+                    "split": [SPLITS[part] for part in assigned],
                 }
             )
         )

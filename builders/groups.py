@@ -66,16 +66,17 @@ def keep_together(corpus: LabelledCorpus, path: Path) -> LabelledCorpus:
     Raises
     ------
     InputError
-        If the table is invalid, or a group contains clips of a published test part and others.
+        If the table is invalid, or a group contains clips of different parts of a published split.
     """
     groups = read_groups(path, corpus.clips["clip_id"])
-    tested = corpus.tested or frozenset()
-    inside = {groups[clip] for clip in groups if clip in tested}
-    if crossing := next((clip for clip in groups if clip not in tested and groups[clip] in inside), None):
-        raise InputError(
-            f"{path}: group {groups[crossing]!r} contains clips of the published test part and others, such as "
-            f"{crossing!r}; remove the others from the group."
-        )
+    parts = corpus.parts or {}
+    inside: dict[str, str | None] = {}
+    for clip, group in groups.items():
+        if inside.setdefault(group, parts.get(clip)) != parts.get(clip):
+            raise InputError(
+                f"{path}: group {group!r} contains clips of different parts of the published split, such as {clip!r}; "
+                "remove it from the group."
+            )
     albums = (corpus.clips if corpus.grouping is None else corpus.grouping).select("clip_id", "artist", "album").rows()
     keys = {clip: album_key(artist, album) for clip, artist, album in albums}
     # Keys of albums do not contain NUL, which distinguishes groups from them.

@@ -21,7 +21,7 @@ from ..runtime.files import read_json, sha256_file
 from . import release
 from .audio_files import ClipSource, audio_hashes, clip_sources
 from .corpus import LabelledCorpus
-from .folds import FoldConfig, fold_table
+from .folds import DRAWN, FoldConfig, fold_table
 from .manifest import Manifest
 from .targets import PARAMETERS, TargetConfig, target_table, targets_at
 
@@ -212,7 +212,7 @@ def _tables(
         "annotations": corpus.annotations,
         "targets": targets,
         "beats": pl.concat(beat_tables) if beat_tables else pl.DataFrame(schema=schema),
-        "folds": fold_table(grouped, config.folds, corpus.tested),
+        "folds": fold_table(grouped, config.folds, corpus.parts),
     }
 
 
@@ -349,8 +349,20 @@ class LabelledDataset:
 
     @property
     def split(self) -> str | None:
-        """Name of the published split; None if folds are random."""
+        """Name of the split, such as ``artists`` or that of a published one; None if albums are assigned at random."""
         return self.manifest.config.source.get("split")
+
+    @property
+    def published_split(self) -> bool:
+        """Whether the parts of the folds were published, not drawn."""
+        return self.split not in (None, *DRAWN)
+
+    @cached_property
+    def static(self) -> bool:
+        """Whether every clip has one rating as a whole, rather than ratings over time."""
+        durations = self.targets.join(self.clips.select("clip_id", "duration"), on="clip_id")
+        ends = (durations["time"] - durations["duration"]).abs() < 1e-6
+        return bool(self.targets["clip_id"].is_unique().all() and ends.all())
 
     def audio_folder(self) -> Path | None:
         """Return the audio folder, from ``local.json`` or published with the dataset; None without audio."""

@@ -51,7 +51,7 @@ class DatasetRef(Model):
     synthetic : bool
         Whether music and ratings are synthetic.
     split : str or None
-        Name of a published split; None where albums were assigned to folds at random.
+        Name of the split, such as ``artists`` or that of a published one; None if albums were assigned at random.
     repo, commit : str or None
         Repository and commit on the Hub, if the dataset was loaded from there.
     """

@@ -153,8 +153,7 @@ def _artists(task: Task) -> tuple[tuple[int, ...], list[str]]:
     folds = _keyed(task, keys)
     tested = folds.group_by("repeat", "key").agg(both=(pl.col("split") == "test").n_unique() > 1)
     counts = dict(tested.group_by("repeat").agg(pl.col("both").sum()).iter_rows())
-    grouping = task.dataset.manifest.config.dataset.get("folds", {}).get("group", "album")
-    found = _split(folds) if grouping == "artist" else []
+    found = _split(folds) if task.dataset.split == "artists" else []
     lines = [f"artists on both sides of a fold, though the folds are by artist: {few(found)}"] if found else []
     return tuple(int(counts.get(fold.repeat, 0)) for fold in task.folds), lines
 

@@ -112,7 +112,7 @@ def test_artists_are_counted_and_fail_if_folds_are_by_artist(look: Any, task: Ta
     assert sum(expected) > 0
     assert "artists with clips both in the test part and outside it" in found.remarks()[-1]
     manifest = task.dataset.manifest
-    manifest = manifest.model_copy(update={"config": Settings(dataset={"folds": {"group": "artist"}})})
+    manifest = manifest.model_copy(update={"config": Settings(source={"split": "artists"})})
     by_artist = look(clips=clips, manifest=manifest)
     assert by_artist.of([]) == ["artists on both sides of a fold, though the folds are by artist: one"]
 

@@ -7,7 +7,7 @@ from itertools import product
 import numpy as np
 import polars as pl
 import pytest
-from emobench.builders.folds import SPLITS, FoldConfig, album_key, fold_table
+from emobench.builders.folds import SPLITS, FoldConfig, album_key, by_artist, fold_table
 from emobench.errors import InputError
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -104,7 +104,7 @@ def test_a_published_test_part(sizes: list[int], seed: int, data: st.DataObject)
     albums = clips["album"].unique().sort().to_list()
     chosen = data.draw(st.lists(st.sampled_from(albums), min_size=1, max_size=len(albums) - 2, unique=True))
     tested = frozenset(clips.filter(pl.col("album").is_in(chosen))["clip_id"])
-    table = fold_table(clips, FoldConfig(seed=seed, repeats=1), tested)
+    table = fold_table(clips, FoldConfig(seed=seed, repeats=1), dict.fromkeys(tested, "test"))
     assert set(table.filter(pl.col("split") == "test")["clip_id"]) == tested
     rest = table.filter(pl.col("split") != "test")
     assert set(rest["split"]) == {"train", "verification"}
@@ -114,9 +114,34 @@ def test_a_published_test_part(sizes: list[int], seed: int, data: st.DataObject)
     assert abs(train - len(rest) * 5 / 7) <= max(sizes)
 
 
+def test_published_parts_are_kept() -> None:
+    clips = _clips([1] * 12)
+    parts = {clip: SPLITS[place % 3] for place, clip in enumerate(clips["clip_id"])}
+    table = fold_table(clips, FoldConfig(repeats=1), parts)
+    assert dict(table.select("clip_id", "split").iter_rows()) == parts
+
+
+def test_a_published_part_needs_a_usable_clip() -> None:
+    clips = _clips([1] * 12)
+    parts = dict.fromkeys(clips["clip_id"], "train") | {"gone": "verification", clips["clip_id"][0]: "test"}
+    with pytest.raises(InputError, match="no usable clip is in the verification part of the published split"):
+        fold_table(clips, FoldConfig(repeats=1), parts)
+
+
+def test_clips_of_an_artist_stay_together() -> None:
+    clips = pl.DataFrame(
+        [(f"c{number}", f"artist {number % 8}", f"album {number}") for number in range(24)],
+        {"clip_id": pl.String, "artist": pl.String, "album": pl.String},
+        orient="row",
+    )
+    folds = fold_table(by_artist(clips), FoldConfig())
+    own = folds.join(clips.select("clip_id", "artist"), on="clip_id")
+    assert own.group_by("repeat", "artist").agg(pl.col("split").n_unique())["split"].max() == 1
+
+
 def test_invalid_published_test_parts() -> None:
     clips = _clips([1, 1, 2])
-    with pytest.raises(InputError, match="none of the 1 clips of the test part is among the 4 usable clips"):
-        fold_table(clips, FoldConfig(), {"x"})
+    with pytest.raises(InputError, match="no usable clip is in the test part of the published split"):
+        fold_table(clips, FoldConfig(), {"x": "test"})
     with pytest.raises(InputError, match="1 usable clip on 1 album: folds need at least 2 albums"):
-        fold_table(clips, FoldConfig(), {"c1", "c2", "c3"})
+        fold_table(clips, FoldConfig(), dict.fromkeys(("c1", "c2", "c3"), "test"))

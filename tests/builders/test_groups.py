@@ -98,9 +98,11 @@ def test_wrong_tables(given: dict[str, Any], tmp_path: Path, rows: str, message:
 
 
 def test_a_group_across_a_published_test_part(given: dict[str, Any], tmp_path: Path) -> None:
-    corpus = replace(_corpus(given), tested=frozenset("al"))
+    corpus = replace(_corpus(given), parts=dict.fromkeys("al", "test"))
     keep_together(corpus, _write(tmp_path, "clip_id,group\na,x\nl,x\nb,y\nc,y\n"))
-    with pytest.raises(InputError, match="group 'x' contains clips of the published test part and others, such as 'b'"):
+    with pytest.raises(
+        InputError, match="group 'x' contains clips of different parts of the published split, such as 'b'"
+    ):
         keep_together(corpus, _write(tmp_path, "clip_id,group\na,x\nl,x\nb,x\n"))
 
 

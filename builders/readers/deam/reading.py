@@ -116,7 +116,7 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
         ),
         targets=_targets(rated) if by_means else None,
         grouping=groups,
-        tested=frozenset(EVALUATION) if split else None,
+        parts=dict.fromkeys(EVALUATION, "test") if split else None,
         folds=f"{split.describe(songs)} {folds_text(how)}" if split else folds_text(how),
         about=replace(ABOUT, notes=_notes(rated, remarks)),
         source={
