@@ -36,7 +36,14 @@ Location = str | Path
 T = TypeVar("T")
 
 
-def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Location | None = None) -> FeatureTable:
+def extract(
+    dataset: LabelledDataset | Location,
+    feature: Any,
+    *,
+    task: str | None = None,
+    context: int | str | None = None,
+    audio: Location | None = None,
+) -> FeatureTable:
     """Extract a feature for all clips of a dataset that are in its folds.
 
     Parameters
@@ -45,6 +52,8 @@ def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Locatio
         Dataset, or its folder or address.
     feature : str or object
         Name of a feature that needs no training, such as ``"chroma"``, or an object as for :func:`run`.
+    task, context
+        As for :func:`run`.
     audio : str or Path, optional
         Folder of the clips' audio, if it is not where the dataset was built.
 
@@ -59,15 +68,15 @@ def extract(dataset: LabelledDataset | Location, feature: Any, *, audio: Locatio
     """
     features = parse(feature) if isinstance(feature, str) else {(own := wrapped(feature)).name: own}
     places = find_places(dataset, audio=audio)
-    task = load_task(labelled_dataset.load(places.dataset))
+    rows = load_task(labelled_dataset.load(places.dataset), task, context)
     if any(each.layered for each in features.values()):
         raise InputError(f"{feature}: is trained for each fold and cannot be extracted alone; use run.")
     entry = Entry(tuple(features))
     with executor(processors()) as pool:
-        extraction = Extraction(task, places, features, NetworkConfig(), "cpu", pool)
-        parts = [columns.values(task.folds[0]) for columns in extraction.columns(entry)]
+        extraction = Extraction(rows, places, features, NetworkConfig(), "cpu", pool)
+        parts = [columns.values(rows.folds[0]) for columns in extraction.columns(entry)]
     index = pl.DataFrame(
-        [pl.Series("clip_id", [task.clips[clip] for clip in task.clip_index]), pl.Series("time", task.times)]
+        [pl.Series("clip_id", [rows.clips[clip] for clip in rows.clip_index]), pl.Series("time", rows.times)]
     )
     return FeatureTable(entry.features, index, np.hstack(parts).astype(np.float32))
 
@@ -83,6 +92,8 @@ def run(
     features: str | Any | Sequence[str | Any],
     *,
     regressors: str | Sequence[str] = "mlr",
+    task: str | None = None,
+    context: int | str | None = None,
     out: Location | None = "results",
     models: Location = "models",
     model: Sequence[Location] = (),
@@ -114,6 +125,12 @@ def run(
         :class:`emobench.Feature`; tables that :func:`extract` returns. Each makes its own entries.
     regressors : str or sequence of str
         Names of regressors; each makes its own entries.
+    task : {"second", "clip"}, optional
+        Whether every second or every clip is predicted. By default every clip if ratings are one per clip, else every
+        second.
+    context : int or "clip", optional
+        Seconds over which features are pooled, as mean and standard deviation, or the whole clip. By default features
+        are averaged over the past second, and for the task of clips pooled over the clip.
     out : str, Path or None
         Folder of results. If None, results are kept in a temporary folder until Python exits.
     models : str or Path
@@ -173,6 +190,8 @@ def run(
     )
     config = RunConfig(
         regressors=_several(regressors),
+        task=task,
+        context=context,
         layers=None if layer is None else _several(layer),
         phases=choose_phases(None if phase is None else _several(phase), control=control),
     )
@@ -205,6 +224,7 @@ def evaluate(
     predictions: pl.DataFrame | Location | Any,
     *,
     name: str,
+    task: str | None = None,
     out: Location | None = "results",
     seed: int = 0,
 ) -> Result:
@@ -215,12 +235,14 @@ def evaluate(
     dataset : LabelledDataset, str or Path
         Dataset, or its folder or address.
     predictions : DataFrame, str or Path
-        One row per test second of every repeat, with the columns ``repeat``, ``clip_id``, ``time``, ``arousal`` and
-        ``valence``, and optionally ``arousal_var``, ``valence_var`` and ``covariance``. Without ``repeat``, the same
-        predictions are used in every repeat; rows of other clips are ignored. A polars or pandas DataFrame, or a
-        Parquet or CSV file.
+        One row per test second (or test clip) of every repeat, with the columns ``repeat``, ``clip_id``, ``time``,
+        ``arousal`` and ``valence``, and optionally ``arousal_var``, ``valence_var`` and ``covariance``. Without
+        ``repeat``, the same predictions are used in every repeat; rows of other clips are ignored. A polars or pandas
+        DataFrame, or a Parquet or CSV file.
     name : str
         Name of the entry.
+    task : {"second", "clip"}, optional
+        As for :func:`run`. Predictions of clips need no ``time``.
     out : str, Path or None
         Folder of results. If None, the result is kept in a temporary folder until Python exits.
     seed : int
@@ -244,7 +266,7 @@ def evaluate(
         table: pl.DataFrame | Path = Path(predictions)
     else:
         table = predictions if isinstance(predictions, pl.DataFrame) else pl.from_dataframe(predictions)
-    return evaluated(table, places, name=name, seed=seed)
+    return evaluated(table, places, name=name, task_kind=task, seed=seed)
 
 
 def pretrain(

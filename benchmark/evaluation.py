@@ -55,7 +55,9 @@ _EXPECTED = {
 _SAME_TIME = 1e-3
 
 
-def evaluate(predictions: pl.DataFrame | Path, places: Places, *, name: str, seed: int = 0) -> Result:
+def evaluate(
+    predictions: pl.DataFrame | Path, places: Places, *, name: str, task_kind: str | None = None, seed: int = 0
+) -> Result:
     """Score predictions that were made elsewhere, and write them as a result.
 
     Parameters
@@ -68,6 +70,8 @@ def evaluate(predictions: pl.DataFrame | Path, places: Places, *, name: str, see
         Dataset, and folder of results.
     name : str
         Name of the entry.
+    task_kind : {"second", "clip"}, optional
+        Whether seconds or clips are predicted. For clips, ``time`` may be left out.
     seed : int
         Seed of the bootstrap.
 
@@ -90,7 +94,11 @@ def evaluate(predictions: pl.DataFrame | Path, places: Places, *, name: str, see
         where, table = str(predictions), _read(predictions)
     else:
         where, table = "predictions", predictions
-    task = load_task(load(places.dataset))
+    task = load_task(load(places.dataset), task_kind)
+    if task.kind == "clip" and "time" not in table.columns and "clip_id" in table.columns:
+        ends = task.dataset.clips.select("clip_id", time="duration")
+        table = table.join(ends, on="clip_id", how="left", maintain_order="left")
+        table = table.with_columns(pl.col("time").fill_null(0.0))
     parts = _parts(_checked(table, task, where), task, where)
     reference = dataset_ref(task, places)
     values = float32_sha256(part.values for part in parts)
@@ -106,6 +114,7 @@ def evaluate(predictions: pl.DataFrame | Path, places: Places, *, name: str, see
         parts=({"predictions": values},),
         values=(values,),
         regressor=None,
+        task=task.kind,
         bootstrap_seed=seed,
         versions=package_versions(),
         decoder=decoder_version(),
@@ -125,6 +134,7 @@ def evaluate(predictions: pl.DataFrame | Path, places: Places, *, name: str, see
         layer=None,
         phase=None,
         dims=None,
+        task=task.kind,
         regressor=None,
         n_clips=len(task.clips),
         excluded=dict(task.dataset.manifest.excluded),

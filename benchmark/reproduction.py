@@ -18,7 +18,7 @@ from . import runs
 from .features.extraction import Places
 from .features.networks import NetworkConfig
 from .pretrain import own_networks
-from .report.labels import dataset_title, difference, display_name, interval, leak_mark, number
+from .report.labels import board_title, difference, display_name, interval, leak_mark, number
 from .report.tables import INTERVALS, SYNTHETIC, notes_of
 from .results.model import MetricScore
 
@@ -144,7 +144,7 @@ def _scores_table(name: str, rows: Sequence[PublishedScores], outcome: runs.Outc
     first = outcome.results[0]
     part = "95\N{NO-BREAK SPACE}%"
     return Table(
-        title=f"Table {name[-1]} of the paper beside {dataset_title(first.dataset)}",
+        title=f"Table {name[-1]} of the paper beside {board_title(first)}",
         slug=f"{first.dataset.label}-{name}",
         columns=(
             *(("DBN Layer", "Phase", "Feature Type") if deep else ("Feature Type",)),

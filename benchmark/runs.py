@@ -115,7 +115,7 @@ def run(
     """
     entries, features, external = _plan(specs, places, config, networks, device, own)
     status("reading the dataset")
-    task = load_task(load(places.dataset))
+    task = load_task(load(places.dataset), config.task, config.context)
     extraction = Extraction(task, places, features, networks, device, pool, external)
     leaks = _leakage(entries, extraction)
     if not allow_leakage:
@@ -125,11 +125,13 @@ def run(
     scorer = Scorer(task, config, extraction, leaks)
     store = ResultStore(places.out)
     outcome = Outcome(remarks=leaks.remarks(), store=store)
+    # The mean of a clip's only target is that target.
+    references = [CONSTANT] if task.kind == "clip" else [CONSTANT, ORACLE]
     wanted = list(
         dict.fromkeys(
             (entry, scorer.regressor_of(entry, regressor))
             for regressor in config.regressors
-            for entry in [*entries, CONSTANT, ORACLE]
+            for entry in [*entries, *references]
         )
     )
     unavailable: dict[Entry, InputError] = {}
@@ -208,7 +210,7 @@ def _leakage(entries: Sequence[Entry], extraction: Extraction) -> leakage.Leakag
             feature = extraction.features[part]
             # Other features are computed from audio: reading them for this check would extract them too early.
             if not feature.needs_audio and part not in found:
-                columns = feature.columns(extraction, entry)
+                columns = extraction.column(part, entry)
                 if columns.names is not None:
                     found[part] = (list(columns.names), columns.values(extraction.task.folds[0]))
     joined = list(dict.fromkeys(tuple(part for part in entry.parts if part in found) for entry in entries))

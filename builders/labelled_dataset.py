@@ -23,7 +23,7 @@ from .audio_files import ClipSource, audio_hashes, clip_sources
 from .corpus import LabelledCorpus
 from .folds import DRAWN, FoldConfig, fold_table
 from .manifest import Manifest
-from .targets import PARAMETERS, TargetConfig, target_table, targets_at
+from .targets import PARAMETERS, TargetConfig, clip_targets, static, target_table, targets_at
 
 TABLES = ("clips", "annotations", "targets", "beats", "folds")
 
@@ -140,10 +140,13 @@ def build(
 
 def _targets(corpus: LabelledCorpus, config: TargetConfig) -> pl.DataFrame:
     """Collect the targets of all clips in order, computed from ratings or published."""
-    if corpus.targets is None:
-        return target_table(corpus.annotations, config)
-    rated = corpus.annotations.filter(~pl.col("clip_id").is_in(corpus.targets["clip_id"].unique().implode()))
-    tables = [corpus.targets] if rated.is_empty() else [target_table(rated, config), corpus.targets]
+    rated, tables = corpus.annotations, []
+    if corpus.targets is not None:
+        rated = rated.filter(~pl.col("clip_id").is_in(corpus.targets["clip_id"].unique().implode()))
+        tables.append(corpus.targets)
+    if len(rated):
+        whole = static(corpus.annotations, corpus.clips)
+        tables.append(clip_targets(rated, corpus.clips, config.ddof) if whole else target_table(rated, config))
     order = {clip: place for place, clip in enumerate(corpus.clips["clip_id"])}
     return pl.concat(tables).sort(pl.col("clip_id").replace_strict(order, return_dtype=pl.Int64), "time")
 
@@ -360,9 +363,7 @@ class LabelledDataset:
     @cached_property
     def static(self) -> bool:
         """Whether every clip has one rating as a whole, rather than ratings over time."""
-        durations = self.targets.join(self.clips.select("clip_id", "duration"), on="clip_id")
-        ends = (durations["time"] - durations["duration"]).abs() < 1e-6
-        return bool(self.targets["clip_id"].is_unique().all() and ends.all())
+        return static(self.targets, self.clips)
 
     def audio_folder(self) -> Path | None:
         """Return the audio folder, from ``local.json`` or published with the dataset; None without audio."""

@@ -1,4 +1,4 @@
-"""Targets: the ratings of each second as a Gaussian in the arousal-valence plane.
+"""Targets: the ratings of each second, or of each clip, as a Gaussian in the arousal-valence plane.
 
 Arousal and valence are in [-0.5, 0.5]. The target at second ``t`` applies to the music in ``(t - 1, t]`` (Schmidt and
 Kim 2013, section 6, equation 6; Speck et al., ISMIR 2011).
@@ -88,6 +88,42 @@ def target_table(annotations: pl.DataFrame, config: TargetConfig) -> pl.DataFram
     schema = {"clip_id": pl.String, "time": pl.Float64, "n": pl.Int32} | dict.fromkeys(PARAMETERS, pl.Float64)
     table = pl.DataFrame(rows, schema=schema, orient="row")
     return table.sort(pl.col("clip_id").replace_strict(order, return_dtype=pl.Int64), "time")
+
+
+def static(rows: pl.DataFrame, clips: pl.DataFrame) -> bool:
+    """Return whether ratings or targets are of whole clips: all of each clip are at the end of the clip.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        ``clip_id, time`` of ratings or targets.
+    clips : DataFrame
+        ``clip_id, duration``.
+    """
+    ends = rows.join(clips.select("clip_id", "duration"), on="clip_id")
+    return bool(((ends["time"] - ends["duration"]).abs() < 1e-6).all())
+
+
+def clip_targets(annotations: pl.DataFrame, clips: pl.DataFrame, ddof: int) -> pl.DataFrame:
+    """Compute one target per clip, at its end: mean and covariance over annotators of their mean rating of the clip.
+
+    Parameters
+    ----------
+    annotations : DataFrame
+        ``clip_id, trace, time, arousal, valence``.
+    clips : DataFrame
+        ``clip_id, duration``.
+    ddof : int
+        Delta degrees of freedom of the variances.
+
+    Returns
+    -------
+    DataFrame
+        As from :func:`target_table`.
+    """
+    together = target_table(annotations.with_columns(time=pl.lit(1.0)), TargetConfig(ddof=ddof))
+    ends = clips.select("clip_id", time="duration")
+    return together.drop("time").join(ends, on="clip_id", maintain_order="left").select(together.columns)
 
 
 def targets_at(times: FloatArray, seconds: FloatArray, values: FloatArray) -> FloatArray:

@@ -57,8 +57,8 @@ def command(app: typer.Typer, name: str, *, address_space: int = 2) -> Callable[
 
     def register(function: Callable[..., None]) -> Callable[..., None]:
         @functools.wraps(function)
-        def run(context: typer.Context, quiet: bool, verbose: bool, debug: bool, **arguments: Any) -> None:
-            State.flags = _flags(context)
+        def run(click_context: typer.Context, quiet: bool, verbose: bool, debug: bool, **arguments: Any) -> None:
+            State.flags = _flags(click_context)
             settle(quiet=quiet, verbose=verbose, debug=debug)
             _check_address_space(address_space)
             function(**arguments)
@@ -72,9 +72,9 @@ def command(app: typer.Typer, name: str, *, address_space: int = 2) -> Callable[
             for name, annotation in _COMMON.items()
         ]
         options = [parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY) for parameter in own.parameters.values()]
-        context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-        run.__signature__ = inspect.Signature([context, *options, *common])  # pyright: ignore[reportAttributeAccessIssue]
-        run.__annotations__ = {each.name: each.annotation for each in [context, *options, *common]}
+        first = inspect.Parameter("click_context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+        run.__signature__ = inspect.Signature([first, *options, *common])  # pyright: ignore[reportAttributeAccessIssue]
+        run.__annotations__ = {each.name: each.annotation for each in [first, *options, *common]}
         app.command(name, cls=Command, context_settings=SETTINGS)(run)
         return function
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from ..runtime.files import data_folder
-from .options import SCORING, AsJson, Dataset, Out
+from .options import SCORING, AsJson, Dataset, Out, Task
 from .output import State, print_json, print_tables, say
 
 
@@ -23,6 +23,7 @@ def evaluate(
     ],
     name: Annotated[str, typer.Option(help="Name of the entry.")],
     dataset: Dataset = None,
+    task: Task = None,
     out: Out = Path("results"),
     seed: Annotated[
         int, typer.Option(min=0, max=2**32 - 1, help="Seed of the bootstrap intervals.", rich_help_panel=SCORING)
@@ -38,11 +39,13 @@ def evaluate(
     For example:
 
       emobench evaluate predictions.parquet --dataset data/moodswings --name my-model
+
+      emobench evaluate per_clip.csv --dataset data/moodswings --name my-model --task clip
     """
     from ..api.running import evaluate as evaluated
     from ..benchmark.report.tables import tables
 
-    result = evaluated(dataset or data_folder() / "synthetic", predictions, name=name, out=out, seed=seed)
+    result = evaluated(dataset or data_folder() / "synthetic", predictions, name=name, task=task, out=out, seed=seed)
     if as_json:
         print_json(result.model_dump(by_alias=True))
         return

@@ -33,6 +33,15 @@ Scheduler = Annotated[
 Seed = Annotated[
     int, typer.Option("--seed", min=0, max=2**32 - 1, help="Seed of everything random.", rich_help_panel=COMPUTING)
 ]
+Task = Annotated[
+    str | None,
+    typer.Option(
+        "--task",
+        metavar="second|clip",
+        help="Predict every second, or every clip once. Default: second, or clip if ratings are one per clip.",
+        rich_help_panel=SCORING,
+    ),
+]
 Device = Annotated[
     str, typer.Option("--device", help="Device of the networks: cpu, cuda or auto.", rich_help_panel=COMPUTING)
 ]

@@ -24,6 +24,7 @@ from .options import (
     PretrainData,
     Scheduler,
     Seed,
+    Task,
     TrackFiles,
     Workers,
     whole_numbers,
@@ -41,6 +42,16 @@ def run(
         list[str] | None,
         typer.Option(
             help="Regressor, see 'emobench list regressors'. May be repeated. Default: mlr, as in the paper.",
+            rich_help_panel=SCORING,
+        ),
+    ] = None,
+    task: Task = None,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N|clip",
+            help="Pool features, as mean and standard deviation, over the past N seconds or the whole clip. Default: "
+            "the mean of the past second; with --task clip the whole clip.",
             rich_help_panel=SCORING,
         ),
     ] = None,
@@ -118,6 +129,8 @@ def run(
         dataset or data_folder() / "synthetic",
         features or [],
         regressors=regressor or ["mlr"],
+        task=task,
+        context=int(context) if context and context.isdecimal() else context,
         out=out,
         models=models,
         model=model or [],

@@ -75,5 +75,5 @@ def clip_examples(domain: Domain, analyses: Sequence[Analysis], task: Task) -> C
         own = clips == clip
         times[own] = analysis.beats[data.beats[own]]
         means = task.targets[rows[clip] : rows[clip + 1], :2]
-        targets[own] = targets_at(times[own], task.seconds[clip], means)
+        targets[own] = targets_at(times[own], task.times[rows[clip] : rows[clip + 1]], means)
     return ClipExamples(data, clips, times, targets)

@@ -38,6 +38,9 @@ class Columns:
         Origin of the values: settings, and hashes of audio, weights and files. Part of the signature.
     seconds_per_clip : callable
         Function that returns the processor seconds per clip, or None where they are not known.
+    pooled : bool
+        Whether values have one row per target already; otherwise they have one per second of each clip, and are pooled
+        over the context of the task.
     names : sequence of str or None
         Names of the columns where the values were computed elsewhere, so that they are checked for leakage.
     predicted : callable or None
@@ -64,6 +67,7 @@ class Columns:
     values: Callable[[Fold], FloatArray]
     identity: object
     seconds_per_clip: Callable[[], float | None] = lambda: None
+    pooled: bool = False
     names: Sequence[str] | None = None
     predicted: Callable[[Fold], FloatArray] | None = None
     per_fold: bool = False

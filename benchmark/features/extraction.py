@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -152,7 +152,19 @@ class Extraction:
         UnavailableError
             If the dataset cannot have one of them.
         """
-        return [self.features[part].columns(self, entry) for part in entry.parts]
+        return [self.column(part, entry) for part in entry.parts]
+
+    def column(self, part: str, entry: Entry) -> Columns:
+        """Return the columns of one feature of an entry, pooled over the context of the task."""
+        found, task = self.features[part].columns(self, entry), self.task
+        if found.pooled or task.context is None:
+            return found
+        return replace(
+            found,
+            values=lambda fold: task.pooled(found.values(fold)),
+            identity=[found.identity, "context", task.context],
+            names=found.names and [f"{name} {what}" for what in ("mean", "SD") for name in found.names],
+        )
 
     def values_sha256(self, entry: Entry, columns: Columns) -> str:
         """Return the SHA-256 of the float32 values of columns, for all folds if they depend on the fold."""

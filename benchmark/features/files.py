@@ -144,15 +144,14 @@ def read_features(path: Path, task: Task) -> FloatArray:
     return read_columns(path, task)[1]
 
 
-def read_columns(path: Path, task: Task) -> tuple[list[str], FloatArray]:
+def read_columns(path: Path, task: Task) -> tuple[list[str], FloatArray, bool]:
     """Read a feature file for a task.
 
     Parameters
     ----------
     path : Path
-        ``.csv`` or ``.parquet``. Without a column ``time`` a clip's vector holds for all its seconds;
-        with it, times are the ends of seconds as in the dataset's targets. Clips that the task does not
-        have are passed over.
+        ``.csv`` or ``.parquet``. Without a column ``time``, a clip's vector holds for all its rows; with it, times are
+        the ends of seconds as in the dataset's targets. Clips that the task does not have are ignored.
     task : Task
         Which clips and seconds are wanted.
 
@@ -160,7 +159,10 @@ def read_columns(path: Path, task: Task) -> tuple[list[str], FloatArray]:
     -------
     names : list of str
         Of the columns.
-    values : ndarray of float64, shape (n_rows, d)
+    values : ndarray of float64, shape (n, d)
+        One row per second of each clip; without a column ``time``, one per row of the task.
+    pooled : bool
+        Whether there is one row per row of the task.
 
     Raises
     ------
@@ -191,13 +193,16 @@ def read_columns(path: Path, task: Task) -> tuple[list[str], FloatArray]:
             f"{path}: lacks {len(lacking)} of the dataset's {len(wanted)} clips ({', '.join(lacking[:5])}"
             f"{', ...' if len(lacking) > 5 else ''}); expected a vector for every clip in the folds."
         )
+    if rows.times is None:
+        index = np.array([where[task.clips[clip], 0.0] for clip in task.clip_index], np.intp)
+        return rows.names, rows.values[index], True
     index = []
     for clip, seconds in zip(task.clips, task.seconds, strict=True):
         for second in seconds:
-            key = (clip, 0.0 if rows.times is None else round(float(second), 6))
+            key = (clip, round(float(second), 6))
             if key not in where:
                 raise InputError(
                     f"{path}: clip {clip} lacks second {second:g}; expected {', '.join(f'{t:g}' for t in seconds)}."
                 )
             index.append(where[key])
-    return rows.names, rows.values[np.array(index, np.intp)]
+    return rows.names, rows.values[np.array(index, np.intp)], False

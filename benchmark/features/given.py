@@ -60,7 +60,7 @@ class GivenFeature(TaskFeature):
             raise InputError(f"feature {self.name}: has no row for clip {clip} at {time:g} s; expected one per target.")
         values = np.asarray(self.table.values, np.float64)[[rows[key] for key in keys]]
         names = [f"x{place}" for place in range(1, values.shape[1] + 1)]
-        return Columns(lambda fold: values, "values given to run", names=names)
+        return Columns(lambda fold: values, "values given to run", pooled=True, names=names)
 
 
 def named_features(features: Any) -> tuple[list[str], dict[str, TaskFeature]]:

@@ -344,6 +344,7 @@ class _TunedFold:
 
 
 def _verification_distance(features: FloatArray, task: Task, fold: Fold) -> float:
+    features = task.pooled(features)
     fitted = fit_mlr(features[fold.train], task.targets[fold.train, :2])
     error = fitted(features[fold.verification]) - task.targets[fold.verification, :2]
     return float(np.hypot(error[:, 0], error[:, 1]).mean())

@@ -17,7 +17,7 @@ from ..results.store import ResultStore
 from ..scoring.pairs import contributions, pair_p
 from ..scoring.scores import DRAWS
 from ..scoring.significance import difference_intervals
-from .labels import DASH, dataset_title, difference, entry_label, interval, number, plain
+from .labels import DASH, board_title, difference, entry_label, interval, number, plain
 from .tables import INTERVAL
 
 FLIPS = 9999
@@ -160,11 +160,12 @@ def _changed(result: Result) -> str | None:
 
 
 def _other_data(first: Result, second: Result) -> str | None:
-    keys = first.dataset.key, second.dataset.key
+    keys = first.board, second.board
     if keys[0] == keys[1]:
         return None
-    titles = [dataset_title(result.dataset, keys) for result in (first, second)]
-    return f"they are of different datasets or folds, {titles[0]} and {titles[1]}"
+    titles = [board_title(result, keys) for result in (first, second)]
+    what = "datasets or folds" if first.task == second.task else "datasets, folds or tasks"
+    return f"they are of different {what}, {titles[0]} and {titles[1]}"
 
 
 def _other_seconds(first: TestPredictions, second: TestPredictions) -> str | None:
@@ -249,8 +250,8 @@ def _table(found: Comparison) -> Table:
             f"p: randomisation test over albums with {FLIPS} flips (all flips if there are fewer), for scores that are "
             "means over seconds.",
         ]
-    keys = [first.dataset.key, second.dataset.key]
-    titles = dict.fromkeys(dataset_title(each.dataset, keys) for each in (first, second))
+    keys = [first.board, second.board]
+    titles = dict.fromkeys(board_title(each, keys) for each in (first, second))
     return Table(
         title=f"A and B on {' and '.join(titles)}",
         slug=f"compare-{first.signature}-{second.signature}",

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from ...protocols import Metric, metrics
 from ...protocols import features as registry
 from ..features.spec import parts_of
-from ..results.model import DatasetRef, MetricScore, Result
+from ..results.model import MetricScore, Result
 
 # Marks of entries whose scores are biased.
 CARRIED = "carried over (leaks)"
@@ -56,9 +56,15 @@ def leak_mark(result: Result) -> str:
 
 
 def marks(result: Result, variant: str = "") -> str:
-    """Return what follows the features of an entry: regressor other than the paper's, variant, allowed leakage."""
+    """Return what follows the features of an entry: context, regressor other than the paper's, variant, leakage."""
     regressor = "" if result.regressor in (None, "mlr") else result.regressor
-    return "".join(f" [{mark}]" for mark in (regressor, variant) if mark) + leak_mark(result)
+    context = "" if result.task == "clip" or result.context is None else f"context {context_shown(result)}"
+    return "".join(f" [{mark}]" for mark in (context, regressor, variant) if mark) + leak_mark(result)
+
+
+def context_shown(result: Result) -> str:
+    """Say over what time the features of an entry are pooled."""
+    return {None: "1 s", "clip": "whole clip"}.get(result.context, f"{result.context} s")
 
 
 def entry_label(result: Result, variant: str = "") -> str:
@@ -67,10 +73,12 @@ def entry_label(result: Result, variant: str = "") -> str:
     return display_name(result.features, result.feature_metadata) + where + marks(result, variant)
 
 
-def dataset_title(dataset: DatasetRef, among: Sequence[tuple[str, ...]] = ()) -> str:
-    """Return the name of a dataset, with manifest and folds if ``among`` holds others of the same name."""
+def board_title(result: Result, among: Sequence[tuple[str, ...]] = ()) -> str:
+    """Return the name of a result's dataset, with task, manifest and folds if ``among`` holds others of its name."""
+    dataset = result.dataset
     name, version, manifest, folds = dataset.key
     title = dataset.label + (" (synthetic)" if dataset.synthetic else "")
+    title += ", one prediction per clip" if result.task == "clip" else ""
     alike = [key for key in among if key[:2] == (name, version)]
     if len({key[2] for key in alike}) > 1:
         title += f" [manifest {manifest[:8]}]"

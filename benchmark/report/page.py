@@ -21,7 +21,7 @@ from ..results.predictions import PredictionsError, TestPredictions
 from ..results.store import ResultStore
 from ..scoring.pairs import LEVEL
 from ..scoring.ranking import Ranking
-from .labels import SCORES, by_distance, dataset_title, entry_label, interval, number, phase_shown
+from .labels import SCORES, board_title, by_distance, entry_label, interval, number, phase_shown
 from .page_clips import Limits, Pool, panel_of
 from .tables import SYNTHETIC, beats_constant_shown, tables, unranked_notes
 
@@ -51,12 +51,12 @@ def make_page(store: ResultStore, ranking: Ranking, made: Sequence[Table], *, da
             read[result.signature] = store.predictions(result)
         except PredictionsError as error:
             read[result.signature] = str(error)
-    keys = list(dict.fromkeys(result.dataset.key for result in store.results))
+    keys = list(dict.fromkeys(result.board for result in store.results))
     limits = Limits.of(len(store.results), max((_longest(part) for part in read.values()), default=0))
     sections = []
     for key in keys:
-        own = [result for result in store.results if result.dataset.key == key]
-        title = dataset_title(own[0].dataset, keys)
+        own = [result for result in store.results if result.board == key]
+        title = board_title(own[0], keys)
         sections.append(_section(own, ranking, read, store.variants, title, limits, data))
     return Page(
         sections=sections,

@@ -14,14 +14,15 @@ from pydantic import JsonValue
 from ...cards.tables import Table
 from ...dbn.domains import NAMES as DOMAINS
 from ...protocols import features as registry
-from ..results.model import DatasetRef, Result
+from ..results.model import Result
 from ..scoring.pairs import LEVEL
 from .labels import (
     CARRIED,
     DASH,
     SCORES,
+    board_title,
     by_distance,
-    dataset_title,
+    context_shown,
     display_name,
     entry_label,
     further_metrics,
@@ -144,10 +145,10 @@ def tables(results: Sequence[Result], ranking: Ranking | None = None, variants: 
         measures; with a ranking also one of ranks, intervals and cost.
     """
     made, variants = [], variants or {}
-    keys = list(dict.fromkeys(result.dataset.key for result in results))
+    keys = list(dict.fromkeys(result.board for result in results))
     for key in keys:
-        own = [result for result in results if result.dataset.key == key]
-        name = dataset_title(own[0].dataset, keys)
+        own = [result for result in results if result.board == key]
+        name = board_title(own[0], keys)
         ours = [result for result in own if not result.external]
         single = [result for result in ours if result.layer is None]
         external = [result for result in own if result.external]
@@ -161,7 +162,7 @@ def tables(results: Sequence[Result], ranking: Ranking | None = None, variants: 
             made.append(_single_table(external, title, "external", ranking, variants))
         if own[0].dataset.split:
             labels = [entry_label(result, variants.get(result.signature, "")) for result in own]
-            made.append(per_song_table(own, labels, name=name, slug=_slug(own[0].dataset, "per-song")))
+            made.append(per_song_table(own, labels, name=name, slug=_slug(own[0], "per-song")))
         if ranking is not None and ours:
             made.append(_standing_table(ours, name, "ranks", ranking, variants))
         if ranking is not None and external:
@@ -169,7 +170,9 @@ def tables(results: Sequence[Result], ranking: Ranking | None = None, variants: 
     return made
 
 
-def _slug(dataset: DatasetRef, what: str) -> str:
+def _slug(result: Result, what: str) -> str:
+    dataset = result.dataset
+    what = f"clip-{what}" if result.task == "clip" else what
     return f"{dataset.label}-{dataset.manifest_sha256[:8]}-{dataset.folds_sha256[:8]}-{what}"
 
 
@@ -178,14 +181,25 @@ def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[
     spread = any(result.scores["mean_distance"].std is not None for result in results)
     notes = [PLUS_MINUS if spread else ONE_REPEAT]
     if ranking is not None:
-        count = ranking.counts.get(results[0].dataset.key, 0)
+        count = ranking.counts.get(results[0].board, 0)
         notes.append(f"{RANKS}, among {count} ranked entries; Rank is by mean distance, KL Rank by KL divergence.")
     notes.append(f"{' or '.join(map(str, sorted({result.n_clips for result in results})))} clips.")
     if results[0].dataset.synthetic:
         notes.append(SYNTHETIC)
-    notes += _pretraining_notes(results)
+    notes += _context_notes(results) + _pretraining_notes(results)
     leaks = dict.fromkeys(leak for result in results for leak in result.config.leakage)
     return notes + [f"Leakage allowed: {leak}. {BIASED}" for leak in leaks]
+
+
+def _context_notes(results: Sequence[Result]) -> list[str]:
+    """Warn if the features of some entries are pooled over more time than those of others."""
+    contexts = sorted({context_shown(result) for result in results if not result.reference})
+    if len(contexts) < 2:
+        return []
+    return [
+        f"Entries differ in their context ({', '.join(contexts)}). A longer context alone can improve scores, so "
+        "compare features with the same context."
+    ]
 
 
 def _pretraining_notes(results: Sequence[Result]) -> list[str]:
@@ -206,9 +220,15 @@ def _single_table(
 ) -> Table:
     order, further = registry.names(), further_metrics()
 
-    def place(result: Result) -> tuple[bool, int, str]:
+    def place(result: Result) -> tuple[bool, int, str, bool, str]:
         features = result.features
-        return result.reference, order.index(features) if features in order else len(order), features
+        return (
+            result.reference,
+            order.index(features) if features in order else len(order),
+            features,
+            result.context is not None,
+            marks(result),
+        )
 
     ordered, rows = sorted(results, key=place), []
     for result in ordered:
@@ -224,7 +244,7 @@ def _single_table(
         columns = ("Rank", columns[0], "KL Rank", columns[1])
     return Table(
         title=title,
-        slug=_slug(results[0].dataset, slug),
+        slug=_slug(results[0], slug),
         columns=("Feature Type", *columns, *(metric.title for metric in further)),
         rows=rows,
         notes=notes_of(results, ranking),
@@ -270,7 +290,7 @@ def _deep_table(results: Sequence[Result], name: str, ranking: Ranking | None, v
     shown = ("Rank", "Distance", "KL") if ranking is not None else ("Distance", "KL")
     return Table(
         title=f"Emotion regression from deep belief networks: {name}",
-        slug=_slug(results[0].dataset, "networks"),
+        slug=_slug(results[0], "networks"),
         columns=("DBN Layer", "Feature Type", *(f"{phase} {part}" for phase in PHASES for part in shown)),
         rows=rows,
         notes=notes,
@@ -308,7 +328,7 @@ def _standing_table(results: Sequence[Result], name: str, slug: str, ranking: Ra
     cost = [f"{COST} Measured on {' and '.join(processors)}."] if processors else []
     return Table(
         title=f"Ranks, intervals and cost{' of predictions made outside emobench' if external else ''}: {name}",
-        slug=_slug(results[0].dataset, slug),
+        slug=_slug(results[0], slug),
         columns=[*STANDING_COLUMNS, *(metric.title for metric in further), *(["Processor"] if several else [])],
         rows=rows,
         notes=[*_rank_notes(results, ranking, variants), INTERVALS, *cost],
@@ -317,7 +337,7 @@ def _standing_table(results: Sequence[Result], name: str, slug: str, ranking: Ra
 
 
 def _rank_notes(results: Sequence[Result], ranking: Ranking, variants: Variants) -> list[str]:
-    count = ranking.counts.get(results[0].dataset.key, 0)
+    count = ranking.counts.get(results[0].board, 0)
     tests = TESTS.format(level=LEVEL, pairs=count * (count - 1) // 2, count=count)
     notes = [f"{RANKS}: Rank by mean distance, KL Rank by KL divergence. {tests}"]
     if results[0].external:

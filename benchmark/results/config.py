@@ -6,7 +6,16 @@ import math
 from pathlib import PurePath
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, NonNegativeInt, StringConstraints
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    NonNegativeInt,
+    PositiveInt,
+    StringConstraints,
+)
 
 from ...runtime.files import digest
 
@@ -63,6 +72,10 @@ class Decided(Model):
         SHA-256 of the float32 values of each feature, of all folds where they depend on the fold.
     regressor : str or None
         Name of the regressor; None for external predictions.
+    task : {"second", "clip"}
+        Whether every second or every clip is predicted.
+    context : int, "clip" or None
+        Seconds over which features are pooled, or the whole clip; None for the past second.
     bootstrap_seed : int
         Bootstrap seed.
     versions : dict
@@ -81,6 +94,8 @@ class Decided(Model):
     parts: tuple[FreeForm, ...]
     values: tuple[Sha256, ...]
     regressor: Name | None
+    task: Literal["second", "clip"] = "second"
+    context: PositiveInt | Literal["clip"] | None = None
     bootstrap_seed: NonNegativeInt
     versions: Versions
     decoder: str
@@ -108,6 +123,10 @@ class Decided(Model):
         text = "+".join(parts)
         if layer is not None:
             text += f"-layer{layer}-{phase}" + ("-carried-over" if self.carry_over else "")
+        if self.task == "clip":
+            text += "-clip"
+        elif self.context is not None:
+            text += f"-context-{self.context}"
         text = "".join(letter if letter.isalnum() or letter in "+-_." else "_" for letter in text)
         return f"{text}{'-leakage-allowed' if self.leakage else ''}-{self.signature}.json"
 

@@ -176,8 +176,8 @@ class Entry(Model):
         Number of dimensions; None where unknown.
     task : {"second", "clip"}
         Whether every second or every clip is predicted.
-    context : str, int or None
-        Seconds of context of the features.
+    context : int, "clip" or None
+        Seconds over which features are pooled, or the whole clip; None for the past second.
     regressor : str or None
         Name of the regressor; None for external predictions.
     n_clips : int
@@ -240,9 +240,15 @@ class Entry(Model):
 
     @property
     def name(self) -> str:
-        """Full name, such as ``mfcc``, ``rhythm+pitch/1/fine-tuned`` or ``mfcc|ridge``."""
+        """Full name, such as ``mfcc``, ``rhythm+pitch/1/fine-tuned``, ``mfcc|ridge`` or ``mfcc|context-10``."""
         layer = "" if self.layer is None else f"/{self.layer}/{self.phase}"
-        return f"{self.features}{layer}" + ("" if self.regressor in (None, "mlr") else f"|{self.regressor}")
+        context = "" if self.task == "clip" or self.context is None else f"|context-{self.context}"
+        return f"{self.features}{layer}{context}" + ("" if self.regressor in (None, "mlr") else f"|{self.regressor}")
+
+    @property
+    def board(self) -> tuple[str, ...]:
+        """Values that comparable entries share: dataset, folds and task."""
+        return *self.dataset.key, self.task
 
     @property
     def reference(self) -> bool:
@@ -254,7 +260,7 @@ class Entry(Model):
     def key(self) -> str:
         """Identity of the entry: data, folds, features and settings, whatever versions computed it."""
         shown = [self.features, self.layer, self.phase, self.regressor]
-        return digest([self.dataset.key, shown, self.config.settings])
+        return digest([self.board, shown, self.config.settings])
 
 
 class Result(Entry):

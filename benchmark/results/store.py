@@ -91,7 +91,7 @@ class ResultStore:
         called: dict[str, list[Result]] = {}
         for result in self.results:
             config = result.config
-            alike = [result.dataset.key, result.features, result.regressor, config.carry_over, config.leakage]
+            alike = [result.board, result.context, result.features, result.regressor, config.carry_over, config.leakage]
             called.setdefault(digest([*alike, result.external]), []).append(result)
         variants: dict[str, str] = {}
         for group in called.values():

@@ -53,7 +53,7 @@ class Datasets:
         self.given = {place: load_manifest(place) for place in given}
         self.folder = folder
         self.only = only
-        self._read: dict[Path, Found] = {}
+        self._read: dict[tuple[object, ...], Found] = {}
 
     def of(self, result: Result) -> Found:
         """Find and read the dataset of a result."""
@@ -61,9 +61,10 @@ class Datasets:
         candidates = list(self.given) or [self.folder / dataset.name]
         for place in candidates:
             if (place / MANIFEST).is_file() and sha256_file(place / MANIFEST) == dataset.manifest_sha256:
-                if place not in self._read:
-                    self._read[place] = _read(place)
-                return self._read[place]
+                key = (place, result.task, result.context)
+                if key not in self._read:
+                    self._read[key] = _read(place, result)
+                return self._read[key]
         if not self.given:
             known = "has another manifest" if (candidates[0] / MANIFEST).is_file() else "does not exist"
             return Found(note=f"{candidates[0]} {known}; give the dataset with `dataset`")
@@ -77,8 +78,8 @@ class Datasets:
         return Found(failures=failures, note=f"{label} is not one of the datasets given")
 
 
-def _read(place: Path) -> Found:
-    """Read a dataset, every file of which must match its manifest."""
+def _read(place: Path, result: Result) -> Found:
+    """Read a dataset, every file of which must match its manifest, for the task of a result."""
     try:
         files = load_manifest(place).files
     except EmobenchError as error:
@@ -92,7 +93,7 @@ def _read(place: Path) -> Found:
     if failures:
         return Found(failures=failures)
     try:
-        return Found(task=load_task(load(place)))
+        return Found(task=load_task(load(place), result.task, result.context))
     except EmobenchError as error:
         return Found(failures=[str(error)])
 

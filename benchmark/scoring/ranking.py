@@ -18,7 +18,7 @@ from .pairs import LEVEL, bootstrap_scores, contributions, corrected_p
 from .scores import DRAWS
 
 FloatArray = npt.NDArray[np.float64]
-Key = tuple[str, str, str, str]
+Key = tuple[str, ...]
 
 # Flips of the randomisation test over all pairs.
 FLIPS = 4999
@@ -62,7 +62,7 @@ class Ranking:
     unranked : dict of str to str
         Signature to the reason why an entry has no rank.
     counts : dict
-        Key of a dataset (:attr:`.DatasetRef.key`) to the number of its ranked entries, without external ones.
+        Board (:attr:`.Entry.board`) to the number of its ranked entries, without external ones.
     """
 
     standings: dict[str, dict[str, Standing]]
@@ -109,7 +109,7 @@ def ranking(store: ResultStore, *, flips: int = FLIPS, draws: int = DRAWS, seed:
         if reason is None:
             try:
                 sums = _sums(result, store)
-                groups.setdefault(result.dataset.key, []).append(sums)
+                groups.setdefault(result.board, []).append(sums)
             except PredictionsError as error:
                 reason = str(error)
         if reason is not None:

@@ -25,7 +25,7 @@ from ..results.store import ResultStore
 from . import leakage
 from .gaussians import repaired
 from .scores import Predictions, prediction_table, score
-from .task import Task
+from .task import Context, Task
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -46,6 +46,8 @@ class RunConfig:
         Layers of the entries with networks; None for all there are.
     phases : tuple of str
         Phases of these entries.
+    task, context
+        As for :func:`.task.load_task`.
     bootstrap_seed : int
         Seed of the intervals.
     """
@@ -53,6 +55,8 @@ class RunConfig:
     regressors: tuple[str, ...] = ("mlr",)
     layers: tuple[int, ...] | None = None
     phases: tuple[str, ...] = ("pre-trained", "fine-tuned")
+    task: str | None = None
+    context: int | str | None = None
     bootstrap_seed: int = 0
 
     def __post_init__(self) -> None:
@@ -106,6 +110,8 @@ class Scorer:
             # Settings do not show that code has changed; the values do.
             values=tuple(self.extraction.values_sha256(entry, each) for each in columns),
             regressor=regressor,
+            task=self.task.kind,
+            context=self._context(entry),
             bootstrap_seed=self.config.bootstrap_seed,
             versions=package_versions(),
             decoder=decoder_version(),
@@ -122,9 +128,15 @@ class Scorer:
 
         return processor_name() + (f", {torch.cuda.get_device_name()}" if torch.cuda.is_available() else "")
 
+    def _is_reference(self, entry: Entry) -> bool:
+        return all(self.extraction.features[part].reference for part in entry.parts)
+
     def regressor_of(self, entry: Entry, asked: str) -> str:
         """Return the regressor of an entry; references do not depend on it."""
-        return "mlr" if all(self.extraction.features[part].reference for part in entry.parts) else asked
+        return "mlr" if self._is_reference(entry) else asked
+
+    def _context(self, entry: Entry) -> Context:
+        return None if self._is_reference(entry) else self.task.context
 
     def compute(
         self, entry: Entry, regressor: str, columns: Sequence[Columns], decided: Decided, store: ResultStore
@@ -143,6 +155,8 @@ class Scorer:
             layer=entry.layer,
             phase=decided.entry[2],
             dims=made.dims,
+            task=self.task.kind,
+            context=decided.context,
             regressor=regressor,
             n_clips=len(self.task.clips),
             excluded=dict(self.task.dataset.manifest.excluded),

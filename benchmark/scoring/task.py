@@ -1,20 +1,25 @@
-"""A labelled dataset as arrays: one row per second, in the same order for features and targets."""
+"""A labelled dataset as arrays: one row per second or per clip, in the same order for features and targets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
+from typing import Literal, cast, get_args
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from ...builders.labelled_dataset import LabelledDataset
-from ...builders.targets import PARAMETERS
+from ...builders.targets import PARAMETERS, clip_targets
+from ...errors import InputError
 from .gaussians import repaired
 
 FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.intp]
+
+Kind = Literal["second", "clip"]
+KINDS = get_args(Kind)
+Context = int | Literal["clip"] | None
 
 
 @dataclass(frozen=True)
@@ -37,8 +42,15 @@ class Task:
         Dataset.
     clips : list of str
         Clips in the folds, in the order of the dataset.
+    kind : {"second", "clip"}
+        Whether every second or every clip is predicted.
+    context : int, "clip" or None
+        Seconds before each row over which features are pooled (mean and standard deviation), or the whole clip; None
+        for the past second alone.
     seconds : list of ndarray
-        Times of the targets of each clip.
+        Seconds of each clip in which features are computed; without context those of the targets.
+    times : ndarray, shape (n_rows,)
+        Time of each row: the end of its second, or of its clip.
     clip_index : ndarray of int, shape (n_rows,)
         Index of each row's clip in ``clips``.
     targets : ndarray, shape (n_rows, 5)
@@ -56,7 +68,10 @@ class Task:
 
     dataset: LabelledDataset
     clips: list[str]
+    kind: Kind
+    context: Context
     seconds: list[FloatArray]
+    times: FloatArray
     clip_index: IntArray
     targets: FloatArray
     raw_targets: FloatArray
@@ -70,11 +85,6 @@ class Task:
         return np.asarray(np.isfinite(self.targets).all(axis=0))
 
     @property
-    def times(self) -> FloatArray:
-        """Time of each row, shape (n_rows,)."""
-        return np.concatenate(self.seconds)
-
-    @property
     def album_by_clip(self) -> dict[str, int]:
         """Album of each clip, by its id."""
         return dict(zip(self.clips, self.albums.tolist(), strict=True))
@@ -83,19 +93,73 @@ class Task:
         """Return the rows of the clips marked in a mask of shape (n_clips,)."""
         return np.flatnonzero(clips[self.clip_index])
 
+    def pooled(self, values: FloatArray) -> FloatArray:
+        """Pool values of the seconds of all clips over the context of each row.
 
-def load_task(dataset: LabelledDataset) -> Task:
-    """Arrange the targets and folds of a dataset."""
+        Parameters
+        ----------
+        values : ndarray, shape (n_seconds, d)
+            Values of each second of each clip, in the order of ``seconds``.
+
+        Returns
+        -------
+        ndarray, shape (n_rows, 2 * d)
+            Mean and standard deviation over the context. Without context, the values themselves.
+        """
+        if self.context is None:
+            return values
+        pooled = np.empty((len(self.times), 2 * values.shape[1]))
+        bounds = np.cumsum([0, *map(len, self.seconds)])
+        for row, (clip, time) in enumerate(zip(self.clip_index, self.times, strict=True)):
+            own = values[bounds[clip] : bounds[clip + 1]]
+            if self.context != "clip":
+                last = max(1, np.searchsorted(self.seconds[clip], time + 1e-6, side="right"))
+                first = np.searchsorted(self.seconds[clip], time - self.context + 1e-6, side="right")
+                own = own[min(first, last - 1) : last]
+            pooled[row] = np.concatenate([own.mean(axis=0), own.std(axis=0)])
+        return pooled
+
+
+def load_task(dataset: LabelledDataset, kind: str | None = None, context: int | str | None = None) -> Task:
+    """Arrange the targets and folds of a dataset.
+
+    Parameters
+    ----------
+    dataset : LabelledDataset
+        Dataset.
+    kind : {"second", "clip"}, optional
+        Whether every second or every clip is predicted; by default every clip if each has one rating, else every
+        second.
+    context : int, "clip" or None
+        Seconds over which features are pooled; for the task of clips always the whole clip.
+
+    Raises
+    ------
+    InputError
+        If kind or context is invalid, or seconds are to be predicted although each clip has one rating.
+    """
+    kind = kind or ("clip" if dataset.static else "second")
+    if kind not in KINDS:
+        raise InputError(f"`task` {kind}: expected {' or '.join(KINDS)}.")
+    if context not in (None, "clip") and not (isinstance(context, int) and context >= 1):
+        raise InputError(f"`context` {context}: expected a number of seconds, at least 1, or clip.")
+    if kind == "second" and dataset.static:
+        raise InputError(f"`task` second: {dataset.name} has one rating per clip; use the task clip.")
+    if kind == "clip":
+        if context not in (None, "clip"):
+            raise InputError(f"`context` {context}: the task clip uses the whole clip; leave `context` out.")
+        context = "clip"
+    pooling = cast("Context", context)
     in_folds = set(dataset.folds["clip_id"])
     clips = [clip for clip in dataset.clips["clip_id"] if clip in in_folds]
     number = {clip: place for place, clip in enumerate(clips)}
-    rows = dataset.targets.filter(pl.col("clip_id").is_in(clips)).sort(
+    targets_of = dataset.targets if kind == "second" or dataset.static else _clip_targets(dataset)
+    rows = targets_of.filter(pl.col("clip_id").is_in(clips)).sort(
         pl.col("clip_id").replace_strict(number, return_dtype=pl.Int64), "time"
     )
     clip_index = rows["clip_id"].replace_strict(number, return_dtype=pl.Int64).to_numpy().astype(np.intp)
     raw_targets = rows.select(pl.col(PARAMETERS).cast(pl.Float64)).to_numpy()
     targets, share = repaired(raw_targets)
-    bounds = np.searchsorted(clip_index, np.arange(len(clips) + 1))
     times = rows["time"].to_numpy()
     first = dataset.folds.filter(pl.col("repeat") == dataset.folds["repeat"].min())
     album_of = dict(first.select("clip_id", "album").iter_rows())
@@ -110,7 +174,10 @@ def load_task(dataset: LabelledDataset) -> Task:
     return Task(
         dataset=dataset,
         clips=clips,
-        seconds=[times[low:high] for low, high in pairwise(bounds)],
+        kind=cast("Kind", kind),
+        context=pooling,
+        seconds=_seconds(dataset, clips, clip_index, times, pooling),
+        times=times,
         clip_index=clip_index,
         targets=targets,
         raw_targets=raw_targets,
@@ -118,3 +185,35 @@ def load_task(dataset: LabelledDataset) -> Task:
         albums=albums.astype(np.intp),
         folds=folds,
     )
+
+
+def _seconds(
+    dataset: LabelledDataset, clips: list[str], clip_index: IntArray, times: FloatArray, context: Context
+) -> list[FloatArray]:
+    """Return the seconds of each clip in which features are computed: those of the targets, or all for a context."""
+    if context is None:
+        return [times[clip_index == clip] for clip in range(len(clips))]
+    durations = dict(dataset.clips.select("clip_id", "duration").iter_rows())
+    # A second that the end of the clip cuts off has too few frames to count like the others.
+    return [np.arange(1.0, max(1, int(durations[clip] + 1e-6)) + 1) for clip in clips]
+
+
+def _clip_targets(dataset: LabelledDataset) -> pl.DataFrame:
+    """Summarise ratings over time as one target per clip.
+
+    The ratings of each annotator are averaged over the clip, and their mean and covariance are taken over the
+    annotators. If a corpus published only statistics of each second, the target is their mean, and variances are
+    unknown: the spread of the annotators' averages does not follow from that of single seconds.
+    """
+    rated = dataset.targets.filter(pl.col("n").is_not_null())["clip_id"].unique()
+    settings = dataset.manifest.config.dataset.get("targets", {})
+    ratings = dataset.annotations.filter(pl.col("clip_id").is_in(rated.implode()))
+    tables = [
+        dataset.targets.filter(~pl.col("clip_id").is_in(rated.implode()))
+        .group_by("clip_id", maintain_order=True)
+        .agg(pl.col("n").first(), pl.col("arousal", "valence").mean())
+        .join(dataset.clips.select("clip_id", time="duration"), on="clip_id")
+    ]
+    if len(ratings):
+        tables.append(clip_targets(ratings, dataset.clips, settings.get("ddof", 1)))
+    return pl.concat(tables, how="diagonal").select(dataset.targets.columns)

@@ -160,13 +160,18 @@ def _ratings(path: Path, low: float, high: float, known: set[str]) -> pl.DataFra
         columns[axis] = ((values - low) / (high - low) - 0.5).clip(-0.5, 0.5)
     ratings = table.with_columns(time=_numbers(path, table, "time", empty=True), **columns)
     _check_repeated(path, ratings)
+    whole = ratings["time"].is_null()
+    if whole.any() and not whole.all():
+        row = ratings.row(int((whole != whole[0]).arg_max() or 0), named=True)
+        raise InputError(
+            f"{path}, row {row['row']}: time is {'empty' if row['time'] is None else row['time']}; expected a time in "
+            "every row, for ratings over time, or in none, for one rating per clip and annotator."
+        )
     return ratings
 
 
 def _check_repeated(path: Path, ratings: pl.DataFrame) -> None:
     """Refuse two ratings of the same second by the same annotator, which would be averaged."""
-    timed: dict[tuple[str, str], int] = {}
-    whole: dict[tuple[str, str], int] = {}
     seen: dict[tuple[str, str, float | None], int] = {}
     for row, clip, annotator, time in ratings.select("row", "clip_id", "annotator_id", "time").iter_rows():
         first = seen.setdefault((clip, annotator, time), row)
@@ -175,13 +180,6 @@ def _check_repeated(path: Path, ratings: pl.DataFrame) -> None:
             raise InputError(
                 f"{path}, rows {first} and {row}: clip {clip!r} and annotator {annotator!r} appear twice for {moment}; "
                 "expected one rating. Remove one of the rows, or change annotator_id if the annotators differ."
-            )
-        (whole if time is None else timed).setdefault((clip, annotator), row)
-        if (clip, annotator) in whole and (clip, annotator) in timed:
-            raise InputError(
-                f"{path}, rows {whole[clip, annotator]} and {timed[clip, annotator]}: clip {clip!r} and annotator "
-                f"{annotator!r} have a rating of the whole clip (time is empty) and a rating of a second; remove one "
-                "of them, or change annotator_id if the annotators differ."
             )
 
 
@@ -225,7 +223,7 @@ def _check_times(path: Path, facts: pl.DataFrame, ratings: pl.DataFrame) -> None
 
 
 def _annotations(facts: pl.DataFrame, ratings: pl.DataFrame) -> pl.DataFrame:
-    """Number the traces and sort by clip, trace and time; ratings of a whole clip are repeated every second."""
+    """Number the traces and sort by clip, trace and time; ratings of a whole clip are at its end."""
     durations = dict(facts.select("clip_id", "duration").iter_rows())
     order = {clip: place for place, clip in enumerate(facts["clip_id"])}
     traces: dict[tuple[str, str], int] = {}
@@ -236,10 +234,8 @@ def _annotations(facts: pl.DataFrame, ratings: pl.DataFrame) -> pl.DataFrame:
         if (clip, annotator) not in traces:
             traces[clip, annotator] = counts.get(clip, 0)
             counts[clip] = counts.get(clip, 0) + 1
-        times = range(1, int(durations[clip] + 1e-6) + 1) if row["time"] is None else [row["time"]]
-        rows += [
-            (clip, traces[clip, annotator], annotator, float(time), row["arousal"], row["valence"]) for time in times
-        ]
+        time = durations[clip] if row["time"] is None else row["time"]
+        rows.append((clip, traces[clip, annotator], annotator, time, row["arousal"], row["valence"]))
     table = pl.DataFrame(rows, schema=ANNOTATIONS, orient="row")
     return table.sort(
         pl.col("clip_id").replace_strict(order, return_dtype=pl.Int64), "trace", "time", maintain_order=True

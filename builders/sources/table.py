@@ -2,10 +2,11 @@
 
 clips.csv has the columns clip_id, audio, artist, album and optionally title, start, duration: one row per clip.
 labels.csv has clip_id, annotator_id, time, arousal, valence: one row per rating, where time is the end of the rated
-second, counted from the start of the clip. A rating without a time applies to the whole clip.
+second, counted from the start of the clip. If no rating has a time, ratings apply to whole clips, and each clip has one
+target.
 
-A second needs ratings of at least two annotators. The card of the dataset (README.md) takes its title, licence, terms
-and citation from options: a card that is edited later no longer matches the manifest.
+A second, or a whole clip, needs ratings of at least two annotators. The card of the dataset (README.md) takes its
+title, licence, terms and citation from options: a card that is edited later no longer matches the manifest.
 """
 
 from __future__ import annotations

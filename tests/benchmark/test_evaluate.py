@@ -72,7 +72,7 @@ def test_external_entries_have_a_section_and_do_not_count_in_ranks(rated: Path, 
     assert records["truth"]["rank"] == 1 and records["truth"]["beats_constant"] is True
     # The truth is significantly better than the training mean, whose rank it leaves alone.
     assert records["constant"]["rank"] == 1 and records["constant"]["worse_than"] == 0
-    assert board.ranking.counts == {before["constant"].dataset.key: 1}
+    assert board.ranking.counts == {before["constant"].board: 1}
     titles = [table.title for table in board.tables if any("truth" in row[0] for row in table.rows)]
     assert [title.split(":")[0] for title in titles] == [
         "Predictions made outside emobench",

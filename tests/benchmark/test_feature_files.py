@@ -23,7 +23,10 @@ def task() -> Task:
     return Task(
         dataset=cast(Any, None),
         clips=list(CLIPS),
+        kind="second",
+        context=None,
         seconds=[np.array(SECONDS[clip], np.float64) for clip in CLIPS],
+        times=np.array([second for _, second in ROWS], np.float64),
         clip_index=np.array([CLIPS.index(clip) for clip, _ in ROWS], np.intp),
         targets=np.zeros((len(ROWS), 5)),
         raw_targets=np.zeros((len(ROWS), 5)),
@@ -99,7 +102,10 @@ def test_the_real_file(real_data: Path) -> None:
     task = Task(
         dataset=cast(Any, None),
         clips=clips[::-1],
+        kind="second",
+        context=None,
         seconds=[np.array([1.0, 2.0])] * len(clips),
+        times=np.tile([1.0, 2.0], len(clips)),
         clip_index=np.repeat(np.arange(len(clips)), 2),
         targets=np.zeros((2 * len(clips), 5)),
         raw_targets=np.zeros((2 * len(clips), 5)),

@@ -66,15 +66,15 @@ def test_any_script_quotes_and_scale(music: Path, pool: Executor) -> None:
     assert set(dataset.folds["split"]) == {"train", "verification", "test"}
 
 
-def test_whole_clip_ratings_apply_to_every_second(music: Path) -> None:
+def test_ratings_of_whole_clips_are_at_their_ends(music: Path) -> None:
     labels = "clip_id,annotator_id,arousal,valence\n" + "".join(
         f"{clip},{worker},0.{worker},-0.{worker}\n" for clip in "abc" for worker in range(4)
     )
     corpus = _load(music, labels=labels, scale="-0.5,0.5")
     own = corpus.annotations.filter((pl.col("clip_id") == "b") & (pl.col("annotator_id") == "3"))
-    assert own["time"].to_list() == [1, 2, 3, 4]
-    assert own["arousal"].to_list() == pytest.approx([0.3] * 4)
-    assert own["valence"].to_list() == pytest.approx([-0.3] * 4)
+    assert own["time"].to_list() == [4]
+    assert own["arousal"].to_list() == pytest.approx([0.3])
+    assert own["valence"].to_list() == pytest.approx([-0.3])
 
 
 def test_duration_comes_from_the_audio_or_the_last_rating(music: Path) -> None:
@@ -127,9 +127,10 @@ WRONG_LABELS = {
     r"labels\.csv, rows 3 and 4: clip 'a' and annotator 'w' appear twice for the whole clip; .*change annotator_id": (
         f"{HEAD}b,w,,2,3\na,w,,2,3\na,w,,2,3\n"
     ),
-    r"labels\.csv, rows 3 and 2: clip 'a' .* have a rating of the whole clip .* and a rating of a second": (
-        f"{HEAD}a,w,1,2,3\na,w,,2,3\n"
+    r"labels\.csv, row 3: time is empty; expected a time in every row, for ratings over time, or in none": (
+        f"{HEAD}a,w,1,2,3\nb,w,,2,3\n"
     ),
+    r"labels\.csv, row 3: time is 1\.0; expected a time in every row": f"{HEAD}a,w,,2,3\nb,w,1,2,3\n",
 }
 
 
@@ -147,13 +148,13 @@ def test_repeated_ratings_without_a_column_for_the_time(music: Path) -> None:
 
 def test_ratings_that_repeat_nothing(music: Path) -> None:
     # Two ratings within a second, one time in two clips, equal values, and a second pass under another id.
-    labels = f"{HEAD}a,w,0.5,2,3\na,w,1,2,3\nb,w,0.5,2,3\na,w-2,0.5,2,3\nc,w,,2,3\n"
+    labels = f"{HEAD}a,w,0.5,2,3\na,w,1,2,3\nb,w,0.5,2,3\na,w-2,0.5,2,3\nc,w,1,2,3\n"
     corpus = _load(music, labels=labels)
     assert corpus.annotations.group_by("clip_id", "trace", maintain_order=True).len().rows() == [
         ("a", 0, 2),
         ("a", 1, 1),
         ("b", 0, 1),
-        ("c", 0, 4),
+        ("c", 0, 1),
     ]
 
 

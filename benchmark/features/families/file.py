@@ -51,8 +51,8 @@ class FileFeature(TaskFeature):
         """Read the file."""
         from ..files import read_columns
 
-        names, values = extraction.once(self.name, lambda: read_columns(self.path, extraction.task))
-        return Columns(lambda fold: values, ["file", sha256_file(self.path)], names=names)
+        names, values, pooled = extraction.once(self.name, lambda: read_columns(self.path, extraction.task))
+        return Columns(lambda fold: values, ["file", sha256_file(self.path)], pooled=pooled, names=names)
 
 
 features.register(FileFeature("file:"))

@@ -24,7 +24,7 @@ class Constant(TaskFeature):
     def columns(self, extraction: Extraction, entry: Entry) -> Columns:
         """Return columns of width zero."""
         empty = np.zeros((len(extraction.task.clip_index), 0))
-        return Columns(lambda fold: empty, "constant", lambda: 0.0)
+        return Columns(lambda fold: empty, "constant", lambda: 0.0, pooled=True)
 
 
 class Oracle(TaskFeature):
@@ -36,7 +36,7 @@ class Oracle(TaskFeature):
     def columns(self, extraction: Extraction, entry: Entry) -> Columns:
         """Return columns of width zero that predict the means."""
         empty, means = np.zeros((len(extraction.task.clip_index), 0)), clip_means(extraction.task)
-        return Columns(lambda fold: empty, "oracle", predicted=lambda fold: means)
+        return Columns(lambda fold: empty, "oracle", pooled=True, predicted=lambda fold: means)
 
 
 def clip_means(task: Task) -> FloatArray:
