@@ -41,7 +41,7 @@ class Archive:
     sha256 : str or None
         SHA-256 of a download by others; another file causes a warning.
     size : str
-        Published size, for people.
+        Expected size, for people.
     name : str
         Name of the local file; by default the last part of the URL.
     """
@@ -120,7 +120,7 @@ class Download:
     def _size_text(self, archive: Archive) -> str:
         from ..runtime.downloads import size_of
 
-        published = f"{archive.size} as published" if archive.size else "no published size"
+        published = f"{archive.size} expected" if archive.size else "size unknown"
         try:
             size = size_of(self._remote(archive))
         except EmobenchError:

@@ -140,6 +140,9 @@ def _tar_members(archive: Path, file: tarfile.TarFile) -> Iterator[_Member]:
         if not info.isreg():
             raise EmobenchError(f"{archive}: contains {info.name!r}, a link or device; expected files only.")
         yield _Member(info.name, info.size, lambda info=info: file.extractfile(info))
+    # The checksum of a compressed archive is at its end, where tarfile does not read.
+    while file.fileobj and file.fileobj.read(_CHUNK):
+        pass
 
 
 def _wanted(name: str) -> bool:

@@ -272,7 +272,8 @@ class _Resuming:
         magic = _MAGIC.get(Path(self._remote.name).suffix, b"")
         if not start.startswith(magic):
             self._part.unlink()
-            raise self._failed(f"the server sent something else than a {self._remote.name} (it begins with {start!r})")
+            self._note.unlink(missing_ok=True)
+            raise self._failed(f"the server sent something that is not an archive (it begins with {start!r})")
 
     def _failed(self, reason: str) -> EmobenchError:
         return EmobenchError(f"{self._remote.url}: {reason}; otherwise {self._remote.instead}.")
