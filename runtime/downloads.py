@@ -89,6 +89,7 @@ def size_of(remote: Remote) -> int | None:
     """
     import requests
 
+    status(f"asking {remote.host} for the size of {remote.name}")
     try:
         with requests.head(remote.url, allow_redirects=True, timeout=TIMEOUT, headers=_IDENTITY) as response:
             return whole_number(response.headers.get("Content-Length")) if response.status_code == _OK else None
@@ -292,6 +293,8 @@ def _kind(error: Exception) -> str:
 
     if isinstance(error, (requests.Timeout, urllib3.exceptions.TimeoutError)):
         return f"no data for {TIMEOUT:g} s"
+    if isinstance(error, requests.exceptions.SSLError):
+        return "its certificate is not accepted"
     if "NameResolutionError" in repr(error):
         return "its name cannot be resolved; is there a network?"
     return "the connection was lost" if isinstance(error, urllib3.exceptions.HTTPError) else "no connection"
