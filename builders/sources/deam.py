@@ -20,7 +20,9 @@ from ..downloads import DOWNLOAD, Archive, Download, require
 
 if TYPE_CHECKING:
     from ..corpus import LabelledCorpus
-    from ..readers.deam.split import SplitConfig
+    from ..readers.songs.splits import Design
+
+MEDIAEVAL = ("mediaeval2015", "evaluation2015")
 
 # No checksums are published. These are of downloads by others, as public repositories state them.
 _SERVER = "https://cvml.unige.ch/databases/DEAM"
@@ -54,10 +56,12 @@ class Options:
     annotations: Path | None = option(None, "Folder of the annotations and the metadata.")
     audio: Path | None = option(None, "Folder of the audio.")
     download: bool = option(False, DOWNLOAD)
-    split: str | None = option(
-        None,
-        "Published test part instead of repeated folds: mediaeval2015 (needs a list of the development songs) or "
-        "evaluation2015 (trains on all other songs).",
+    labels: str = option("dynamic", "Ratings of every half second (dynamic) or of whole songs (static).")
+    split: str = option(
+        "albums",
+        "Folds by albums or artists, or a published split instead: official (train, validation and test songs of "
+        "recent papers), mediaeval2015 (needs a list of the development songs) or evaluation2015 (trains on all other "
+        "songs).",
     )
     development: Path | None = option(
         None, "List of the development songs of MediaEval 2015, one id per line, for the split mediaeval2015."
@@ -65,16 +69,17 @@ class Options:
 
     def __post_init__(self) -> None:
         require(self, "deam", "annotations")
-        if self.split is not None or self.development is not None:
-            self.split_config()
+        self.design()
 
-    def split_config(self) -> SplitConfig | None:
-        """Return the published split, or None where folds are drawn."""
+    def design(self) -> Design:
+        """Return the labels and folds that were asked for."""
+        from ..readers.songs.splits import Design, make_design
+
+        if self.split not in MEDIAEVAL and self.development is None:
+            return make_design("deam", self.labels, self.split, MEDIAEVAL)
         from ..readers.deam.split import SplitConfig
 
-        if self.split is None and self.development is None:
-            return None
-        return SplitConfig(self.split or "", self.development)
+        return Design(self.labels, split=SplitConfig(self.split, self.development))
 
 
 def download(options: Options) -> Download | None:
@@ -89,12 +94,12 @@ def load(options: Options, *, out: Path, seed: int) -> LabelledCorpus:
     # The metadata are found in the folder `metadata` beside the annotations.
     annotations = options.annotations or ANNOTATIONS.place("deam")
     audio = options.audio or (AUDIO.place("deam") if options.download else None)
-    return deam.load(annotations, audio, options.split_config())
+    return deam.load(annotations, audio, options.design())
 
 
 def dataset_name(options: Options) -> str:
-    """Name the dataset after its split: another split is another dataset."""
-    return f"deam-{options.split}" if options.split else "deam"
+    """Name the dataset after its labels and split: other ones make another dataset."""
+    return options.design().dataset_name("deam")
 
 
 sources.register(
@@ -106,6 +111,7 @@ sources.register(
         examples=(
             "build-data deam --download",
             "build-data deam --annotations DEAM/ --audio MEMD_audio/ --dry-run",
+            "build-data deam --annotations DEAM/ --audio MEMD_audio/ --labels static --split official",
             "build-data deam --annotations DEAM/ --audio MEMD_audio/ --split mediaeval2015 --development ids.txt",
         ),
         dataset_name=dataset_name,
