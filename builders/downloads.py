@@ -154,15 +154,17 @@ class Download:
         unknown = [
             f"{each.file}: {each.size or 'unknown'}" for each, size in zip(archives, sizes, strict=True) if not size
         ]
+        parts = [self.folder / f"{each.file}.part" for each in archives]
+        arrived = sum(part.stat().st_size for part in parts if part.exists())
         log = getLogger("emobench")
         log.info(self.terms)
         log.info(
             f"downloading {counted(len(archives), 'file')} ({', '.join(each.file for each in archives)}) from "
             f"{archives[0].url.rpartition('/')[0]} to {self.folder}: {size_shown(total)}"
+            + (f", of which {size_shown(arrived)} have arrived" if arrived else "")
             + (f", and files whose size the server does not state ({'; '.join(unknown)})" if unknown else "")
         )
-        parts = [self.folder / f"{each.file}.part" for each in archives]
-        needed = total - sum(part.stat().st_size for part in parts if part.exists())
+        needed = total - arrived
         free = shutil.disk_usage(self.folder).free
         if needed > free:
             raise EmobenchError(

@@ -60,7 +60,7 @@ def unpack(archive: Path, folder: Path, *, version: str) -> None:
             shutil.rmtree(old)
     most = max(_RATIO * archive.stat().st_size, _LEAST)
     total = 0
-    with _reading(archive) as (members, count):
+    with _reading(archive, begun) as (members, count):
         for number, member in enumerate(progress(members, f"unpacking {archive.name}", "file", count)):
             total += member.size
             if total > most or number >= _MOST_FILES:
@@ -104,7 +104,7 @@ def _place(archive: Path, name: str) -> PurePosixPath:
 
 
 @contextmanager
-def _reading(archive: Path) -> Iterator[tuple[Iterator[_Member], int | None]]:
+def _reading(archive: Path, begun: Path) -> Iterator[tuple[Iterator[_Member], int | None]]:
     """Open an archive; yields its files, and their number if it is known. Damage raises EmobenchError."""
     import lzma
     import zlib
@@ -113,7 +113,7 @@ def _reading(archive: Path) -> Iterator[tuple[Iterator[_Member], int | None]]:
         if archive.suffix == ".zip":
             with zipfile.ZipFile(archive) as file:
                 infos = [info for info in file.infolist() if not info.is_dir() and _wanted(info.filename)]
-                _check_space(archive, sum(info.file_size for info in infos))
+                _check_space(archive, sum(info.file_size for info in infos) - content(begun)[1])
                 yield iter([_Member(info.filename, info.file_size, _opener(file, info)) for info in infos]), len(infos)
         else:
             with tarfile.open(archive) as file:
@@ -158,6 +158,6 @@ def _check_space(archive: Path, needed: int) -> None:
     free = shutil.disk_usage(archive.parent).free
     if needed > free:
         raise EmobenchError(
-            f"{archive}: unpacks to {size_shown(needed)}, but only {size_shown(free)} are free there; free some space, "
-            "or unpack it elsewhere and pass that folder."
+            f"{archive}: {size_shown(needed)} are to be unpacked, but only {size_shown(free)} are free there; free some "
+            "space, or unpack it elsewhere and pass that folder."
         )

@@ -149,6 +149,7 @@ class _Resuming:
 
     def __init__(self, remote: Remote, folder: Path) -> None:
         self._remote = remote
+        self._path = folder / remote.name
         self._part = folder / f"{remote.name}.part"
         self._note = folder / f"{remote.name}.part.json"
 
@@ -157,6 +158,8 @@ class _Resuming:
         url, target = fname, Path(action)
         # Pooch's empty temporary file would remain if this process were killed.
         target.unlink(missing_ok=True)
+        if self._path.exists():
+            getLogger("emobench").info(f"{self._path}: does not have the published checksum; downloading it again")
         lost = 0
         while True:
             before = self._size()

@@ -171,6 +171,17 @@ def test_files_of_another_version_are_not_kept(tmp_path: Path) -> None:
 
 
 def test_too_little_space(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=1000))
-    with pytest.raises(EmobenchError, match=r"unpacks to 14\.0 kB, but only 1\.0 kB are free there"):
-        unpack(zip_of(tmp_path / "x.zip", FILES), tmp_path / "x", version="1")
+    made = zip_of(tmp_path / "x.zip", FILES)
+    monkeypatch.setattr("shutil.disk_usage", lambda path: SimpleNamespace(free=9000))
+    with pytest.raises(EmobenchError, match=r"14\.0 kB are to be unpacked, but only 9\.0 kB are free there"):
+        unpack(made, tmp_path / "x", version="1")
+    # Files that are unpacked already need no more space.
+    begun = tmp_path / ".x.unpacking-1"
+    begun.mkdir()
+    (begun / "a.csv").write_bytes(FILES["a.csv"])
+    with pytest.raises(EmobenchError, match=r"10\.0 kB are to be unpacked"):
+        unpack(made, tmp_path / "x", version="1")
+    (begun / "clips").mkdir()
+    (begun / "clips/1.mp3").write_bytes(FILES["clips/1.mp3"])
+    unpack(made, tmp_path / "x", version="1")
+    assert read(tmp_path / "x") == FILES

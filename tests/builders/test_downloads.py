@@ -95,14 +95,18 @@ def test_a_stalled_connection_times_out_and_is_continued(tmp_path: Path, server:
     assert sum(each.sent for each in server.gets()) == len(BODY)
 
 
-def test_an_interrupted_command_is_continued_by_the_next(tmp_path: Path, server: FileServer) -> None:
+def test_an_interrupted_command_is_continued_by_the_next(
+    tmp_path: Path, server: FileServer, caplog: pytest.LogCaptureFixture
+) -> None:
     server.manners[PATH] = ["drop:100000", "drop:0"]
     with pytest.raises(EmobenchError, match=r"100.0 kB are kept; rerun the command later to continue"):
         download(server).fetch()
     assert not (folder(tmp_path) / "corpus.zip").exists()
     server.manners.clear()
     server.requests.clear()
-    download(server).fetch()
+    with caplog.at_level("INFO", "emobench"):
+        download(server).fetch()
+    assert "300.3 kB, of which 100.0 kB have arrived" in caplog.text
     assert unpacked(tmp_path) == NAMES
     assert [each.sent for each in server.gets()] == [len(BODY) - 100_000]
 
@@ -295,6 +299,17 @@ def test_an_archive_saved_by_hand_is_used(tmp_path: Path, server: FileServer) ->
     download(server).fetch()
     assert unpacked(tmp_path) == NAMES
     assert not server.requests
+
+
+def test_a_file_saved_by_hand_that_is_incomplete_is_downloaded_again(
+    tmp_path: Path, server: FileServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder(tmp_path).mkdir(parents=True)
+    (folder(tmp_path) / "corpus.zip").write_bytes(BODY[:1000])
+    with caplog.at_level("INFO", "emobench"):
+        download(server).fetch()
+    assert "corpus.zip: does not have the published checksum; downloading it again" in caplog.text
+    assert unpacked(tmp_path) == NAMES
 
 
 def test_unpacked_files_that_were_deleted_come_back(tmp_path: Path, server: FileServer) -> None:
