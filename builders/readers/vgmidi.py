@@ -333,8 +333,9 @@ def _notes(pieces: list[Piece], found: _Counts, unannotated: int, max_duration: 
         f"- {cut} of {len(pieces)} pieces are longer than {max_duration:g} seconds and cut there.",
         f"- The duration is that of the annotated recording. In {counted(len(stretched), 'piece')} it differs from "
         f"that of the MIDI file by a second or more, and the values are spread over the MIDI file instead, where a "
-        f"measure lasts that much longer: {_listed(piece.clip_id for piece in stretched)}. Six of these files state no tempo and "
-        "are rendered at 120 beats per minute, as the MIDI standard prescribes; they were recorded at 125.",
+        f"measure lasts that much longer: {_listed(piece.clip_id for piece in stretched)}. Six of these "
+        "files state no tempo and are rendered at 120 beats per minute, as the MIDI standard prescribes; they were "
+        "recorded at 125.",
         f"- {found.odd} traces with one value more or less than the piece has measures are spread over the same "
         f"duration. {found.dropped} with other numbers of values are left out.",
         f"- {found.constant} traces are constant in arousal and valence; they are kept.",
