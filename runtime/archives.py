@@ -158,6 +158,6 @@ def _check_space(archive: Path, needed: int) -> None:
     free = shutil.disk_usage(archive.parent).free
     if needed > free:
         raise EmobenchError(
-            f"{archive}: {size_shown(needed)} are to be unpacked, but only {size_shown(free)} are free there; free some "
-            "space, or unpack it elsewhere and pass that folder."
+            f"{archive}: {size_shown(needed)} are to be unpacked, but only {size_shown(free)} are free there; free "
+            "some space, or unpack it elsewhere and pass that folder."
         )
