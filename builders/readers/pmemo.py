@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
+import numpy as np
+
 from ...cards.dataset import About
 from ...runtime.text import few
 from ..corpus import LabelledCorpus, refuse
@@ -63,6 +65,10 @@ _NAMES = {name: kind for kind, name in (_METADATA | _DYNAMIC | _STATIC).items()}
 
 # Largest difference of two copies of a mean on 1 to 9; they are given with all digits.
 _SAME = 0.01
+
+# Raters of a song, at least. With n of them, the largest standard deviation on 0 to 1 is that of ratings that are all 0
+# or 1, even if it divides by n - 1: sqrt(mean (1 - mean) n / (n - 1)).
+_FEWEST = 10
 
 # Longest chorus in seconds.
 _LONGEST = 3600
@@ -125,7 +131,7 @@ def load(annotations: Path, audio: Path | None, design: Design | None = None) ->
         metadata = read_metadata([found["metadata"]], problems)
         durations = _durations(found["metadata"], problems)
     static = _static(paths, problems, remarks) if design.static else {}
-    means, deviations = _dynamic(paths, problems) if not design.static else ({}, {})
+    means, deviations = _dynamic(paths, problems, remarks) if not design.static else ({}, {})
     songs = sorted(static or {song for grid in means.values() for song in grid.names}, key=int)
     check_known(list(paths.values()), songs, metadata, problems)
     check_ids(annotations, songs, music, metadata, problems)
@@ -172,17 +178,45 @@ def _durations(path: Path, problems: list[str]) -> dict[str, float]:
     return found
 
 
-def _dynamic(paths: Mapping[str, Path], problems: list[str]) -> tuple[dict[str, Grid], dict[str, Grid]]:
+def _dynamic(
+    paths: Mapping[str, Path], problems: list[str], remarks: list[str]
+) -> tuple[dict[str, Grid], dict[str, Grid]]:
     """Read means on -1 to 1, and standard deviations on that scale."""
     means = deviations = None
     if "dynamic" in paths:
         means = read_long(paths["dynamic"], _columns("mean"), problems)
     if "dynamic_std" in paths:
         deviations = read_long(paths["dynamic_std"], _columns("std"), problems)
-    return (
-        {axis: replace(grid, values=2 * grid.values - 1) for axis, grid in (means or {}).items()},
-        {axis: replace(grid, values=2 * grid.values) for axis, grid in (deviations or {}).items()},
-    )
+    if not means or not deviations:
+        return _rescaled(means or {}, 2, -1), {}
+    if excess := _excess(means, deviations):
+        remarks.append(
+            f"{paths['dynamic_std'].name}: {excess} of the standard deviations exceed the largest one that ratings "
+            "with that mean on 0 to 1 can have, so they are on a scale from -1 to 1 and are halved."
+        )
+        if _excess(means, halved := _rescaled(deviations, 0.5)):
+            problems.append(
+                f"{paths['dynamic_std']}: standard deviations that no ratings on 0 to 1 or -1 to 1 can have"
+            )
+        deviations = halved
+    return _rescaled(means, 2, -1), _rescaled(deviations, 2)
+
+
+def _rescaled(grids: Mapping[str, Grid], factor: float, shift: float = 0.0) -> dict[str, Grid]:
+    return {axis: replace(grid, values=factor * grid.values + shift) for axis, grid in grids.items()}
+
+
+def _excess(means: Mapping[str, Grid], deviations: Mapping[str, Grid]) -> int:
+    """Count the standard deviations that exceed the bound of ratings on 0 to 1, all of which would be 0 or 1."""
+    count = 0
+    for axis, grid in means.items():
+        other = deviations[axis]
+        _, ours, theirs = np.intersect1d(grid.names, other.names, return_indices=True)
+        _, own, given = np.intersect1d(grid.stamps, other.stamps, return_indices=True)
+        mean = grid.values[np.ix_(ours, own)]
+        bound = np.sqrt(mean * (1 - mean) * _FEWEST / (_FEWEST - 1))
+        count += int((other.values[np.ix_(theirs, given)] > bound + 1e-6).sum())
+    return count
 
 
 def _columns(what: str) -> dict[str, tuple[str, ...]]:

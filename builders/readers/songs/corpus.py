@@ -14,7 +14,6 @@ from ....cards.dataset import About
 from ....runtime.files import digest
 from ....runtime.text import counted, few
 from ...corpus import LabelledCorpus, annotation_table
-from ...folds import normalised
 from ...targets import PARAMETERS
 from .audio import Audio
 from .metadata import Song, folds_text, grouping, repairs
@@ -188,7 +187,7 @@ def song_corpus(
     folds = folds_text(how, by_artist=design.by_artist)
     parts = split.parts(songs) if split else None
     if split and parts is not None:
-        folds = f"{split.describe(songs)} {folds if len(parts) < len(songs) else shared(parts, metadata)}"
+        folds = f"{split.describe(songs)} {folds}" if len(parts) < len(songs) else split.describe(songs)
     notes = "\n".join([about.notes, *(f"- {remark}" for remark in remarks)])
     return LabelledCorpus(
         clips=_clips(labels.spans, metadata, audio.files),
@@ -210,25 +209,6 @@ def song_corpus(
         settings={"audio_kind": "songs", **design.settings()},
         remarks=remarks,
     )
-
-
-def shared(parts: Mapping[str, str], metadata: Mapping[str, Song]) -> str:
-    """Count for the card the test songs whose artist or album is in another part."""
-    keys = {
-        "artist": {song: normalised(metadata[song].artist) for song in parts if song in metadata},
-        "album": {
-            song: normalised(metadata[song].album) and f"{normalised(metadata[song].artist)}/{metadata[song].album}"
-            for song in parts
-            if song in metadata
-        },
-    }
-    tested = [song for song, part in parts.items() if part == "test"]
-    counts = []
-    for what, names in keys.items():
-        if any(names.values()):
-            others = {names.get(song) for song, part in parts.items() if part != "test"}
-            counts.append(f"{sum(bool(names.get(song)) and names[song] in others for song in tested)} share an {what}")
-    return f"Of {counted(len(tested), 'test song')}, {' and '.join(counts)} with another part." if counts else ""
 
 
 def _clips(

@@ -99,7 +99,7 @@ class Official:
         sizes = ", ".join(f"{counts[part]} {name}" for part, name in _NAMES.items())
         return (
             f"The published split of {counted(len(songs), 'song')} ({sizes}), {_ORIGINS[self.corpus]}, with one "
-            "repeat. It assigns songs at random, so artists and albums are in several parts."
+            "repeat. It does not keep artists and albums together: tables of results count what is in several parts."
         )
 
 
