@@ -195,7 +195,7 @@ def _dynamic(
     if not means or not deviations:
         return _rescaled(means or {}, 2, -1), {}
     excess = _excess(means, deviations)
-    if len(excess) > _FREQUENT * sum(grid.values.size for grid in deviations.values()):
+    if len(excess) > _FREQUENT * sum(int(np.isfinite(grid.values).sum()) for grid in deviations.values()):
         remarks.append(
             f"{paths['dynamic_std'].name}: {len(excess)} of the standard deviations exceed the largest one that "
             "ratings with that mean on 0 to 1 can have, so they are on a scale from -1 to 1 and are halved."

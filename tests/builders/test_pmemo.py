@@ -64,7 +64,7 @@ def test_deviations_that_are_too_large_for_the_scale_are_halved(folder: Path) ->
     assert (first["arousal_var"], first["valence_var"]) == pytest.approx((0.04, 0.01))
     assert "halved" not in " ".join(pmemo.load(folder, None).remarks)
     # A single one is an error, not another scale.
-    write_text(path, path.read_text(encoding="utf-8").replace("4,16.5,0.2,", "4,16.5,0.7,"))
+    write_text(path, path.read_text(encoding="utf-8").replace("\n4,16.5,0.2,", "\n4,16.5,0.7,"))
     with pytest.raises(
         InputError, match=r"_std\.csv: standard deviations .* can have: song 4, frameTime 16\.5, arousal\."
     ):
