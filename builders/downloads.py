@@ -44,6 +44,8 @@ class Archive:
         Expected size, for people.
     name : str
         Name of the local file; by default the last part of the URL.
+    stable : bool
+        Whether the server should always send the same bytes. GitHub makes archives anew.
     """
 
     url: str
@@ -52,6 +54,7 @@ class Archive:
     sha256: str | None = None
     size: str = ""
     name: str = ""
+    stable: bool = True
 
     @property
     def file(self) -> str:
@@ -179,7 +182,7 @@ class Download:
         path, checksum = fetch(self._remote(archive), self.folder)
         known = _records(self.folder)
         before = known.get(archive.file, {}).get("first") or (archive.sha256 and f"sha256:{archive.sha256}")
-        if before and checksum != before:
+        if archive.stable and before and checksum != before:
             warnings.warn(
                 f"{path}: has the checksum {checksum}, but an earlier download of {archive.url} had {before}. The file "
                 "was changed there, or damaged on the way; results may differ from those of others.",

@@ -44,9 +44,7 @@ AUDIO = Archive(
     sha256="e2814325f573ade8caebc697f0efcfdf7207142b737d72558a416117ca591353",
     size="1.3 GB",
 )
-TERMS = (
-    f"DEAM: for research, under the terms stated with it; the songs have the licences of their artists ({_SERVER}/)."
-)
+TERMS = f"DEAM: for research, under the terms stated with it; the songs have licences of their artists ({_SERVER}/)."
 
 
 @dataclass(frozen=True, kw_only=True)

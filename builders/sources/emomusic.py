@@ -5,7 +5,8 @@ music", ACM International Workshop on Crowdsourcing for Multimedia, 2013.
 
 Licence: as stated with the data, for research; the songs have Creative Commons licences of their artists.
 
-Source: https://cvml.unige.ch/databases/emoMusic/ (annotations.tar.gz, clips_45sec.tar.gz).
+Source: https://cvml.unige.ch/databases/emoMusic/ (annotations.tar.gz, clips_45sec.tar.gz), which can
+be downloaded unless the authors ask for a form to be filled in.
 """
 
 from __future__ import annotations
@@ -14,25 +15,35 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...protocols import REQUIRED, Source, option, sources
+from ...protocols import Source, option, sources
+from ..downloads import DOWNLOAD, Archive, Download, require
 
 if TYPE_CHECKING:
     from ..corpus import LabelledCorpus
     from ..readers.songs.splits import Design
+
+_SERVER = "https://cvml.unige.ch/databases/emoMusic"
+ANNOTATIONS = Archive(f"{_SERVER}/annotations.tar.gz", "annotations")
+AUDIO = Archive(f"{_SERVER}/clips_45sec.tar.gz", "audio")
+TERMS = (
+    f"emoMusic: for research, under the terms stated with it; the songs have licences of their artists ({_SERVER}/)."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Options of emoMusic."""
 
-    annotations: Path = option(REQUIRED, "Folder of the annotations and the metadata.")
+    annotations: Path | None = option(None, "Folder of the annotations and the metadata.")
     audio: Path | None = option(None, "Folder of the audio.")
+    download: bool = option(False, DOWNLOAD)
     labels: str = option("dynamic", "Ratings of every half second (dynamic) or of whole excerpts (static).")
     split: str = option(
         "albums", "Folds by albums or artists, or the published train, validation and test songs (official)."
     )
 
     def __post_init__(self) -> None:
+        require(self, "emomusic", "annotations")
         self.design()
 
     def design(self) -> Design:
@@ -42,11 +53,18 @@ class Options:
         return make_design("emomusic", self.labels, self.split)
 
 
+def download(options: Options) -> Download | None:
+    """List the archives that are not given as folders."""
+    return Download.of("emomusic", TERMS, options, (ANNOTATIONS, AUDIO))
+
+
 def load(options: Options, *, out: Path, seed: int) -> LabelledCorpus:
     """Read the annotations and find the audio."""
     from ..readers import emomusic
 
-    return emomusic.load(options.annotations, options.audio, options.design())
+    annotations = options.annotations or ANNOTATIONS.place("emomusic")
+    audio = options.audio or (AUDIO.place("emomusic") if options.download else None)
+    return emomusic.load(annotations, audio, options.design())
 
 
 def dataset_name(options: Options) -> str:
@@ -61,9 +79,11 @@ sources.register(
         Options,
         load,
         examples=(
+            "build-data emomusic --download",
             "build-data emomusic --annotations emomusic/ --audio clips_45seconds/ --dry-run",
             "build-data emomusic --annotations emomusic/ --audio clips_45seconds/ --labels static --split official",
         ),
         dataset_name=dataset_name,
+        downloads=download,
     )
 )

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 import soundfile
-from emobench.builders.downloads import Archive
+from emobench.builders.downloads import Archive, Download
 from emobench.builders.release import load_manifest
-from emobench.builders.sources import deam, fma
+from emobench.builders.sources import deam, emomusic, fma, vgmidi
 from emobench.builders.synthesis import render_excerpt
 from emobench.cli.main import app
 from emobench.runtime import downloads
@@ -43,6 +43,11 @@ def _run(*arguments: object, code: int = 0) -> str:
     return ran.output
 
 
+def _fetch(download: Download | None) -> None:
+    assert download is not None
+    download.fetch()
+
+
 def _excerpt(path: Path, seconds: int, **more: Any) -> bytes:
     sound = render_excerpt(tempo=120, style="rock", drums=True, duration=seconds, seed=1, sample_rate=22_050).audio
     soundfile.write(path, sound, 22_050, **more)
@@ -52,6 +57,15 @@ def _excerpt(path: Path, seconds: int, **more: Any) -> bytes:
 def _zip_folder(folder: Path, top: str) -> bytes:
     files = sorted(path for path in (folder / top).rglob("*") if path.is_file())
     return zipped({path.relative_to(folder).as_posix(): path.read_bytes() for path in files})
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    with tarfile.open(fileobj=(made := io.BytesIO()), mode="w:gz") as file:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+    return made.getvalue()
 
 
 @pytest.fixture
@@ -158,14 +172,55 @@ def test_deam(server: FileServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_tar_archives(server: FileServer, tmp_path: Path) -> None:
-    from emobench.builders.downloads import Download
-
-    with tarfile.open(fileobj=(made := io.BytesIO()), mode="w:gz") as file:
-        info = tarfile.TarInfo("clips_45seconds/1.mp3")
-        info.size = 5
-        file.addfile(info, io.BytesIO(b"sound"))
-    server.files["/clips_45sec.tar.gz"] = made.getvalue()
+    server.files["/clips_45sec.tar.gz"] = tarred({"clips_45seconds/1.mp3": b"sound"})
     archive = Archive(f"{server.url}/clips_45sec.tar.gz", "audio")
     Download("emomusic", "Terms.", (archive,)).fetch()
     assert (archive.place("emomusic") / "clips_45seconds" / "1.mp3").read_bytes() == b"sound"
     assert archive.place("emomusic") == tmp_path / "data" / "downloads" / "emomusic" / "clips_45sec"
+
+
+def test_emomusic(server: FileServer, real_data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    annotations = {path.name: path.read_bytes() for path in (real_data / "emomusic").glob("*.csv")}
+    music = {f"clips_45seconds/{path.name}": path.read_bytes() for path in (real_data / "emomusic" / "audio").iterdir()}
+    for name, files in (("ANNOTATIONS", annotations), ("AUDIO", music)):
+        archive: Archive = getattr(emomusic, name)
+        server.files[f"/{archive.file}"] = tarred(files)
+        monkeypatch.setattr(emomusic, name, replace(archive, url=f"{server.url}/{archive.file}"))
+    server.manners["/clips_45sec.tar.gz"] = ["html"]
+    assert "sent a web page instead of the file" in _run("emomusic", "--download", code=1)
+    server.manners.clear()
+    _fetch(emomusic.download(emomusic.Options(download=True)))
+    assert "(labelled; 744 clips, " in (text := _run("emomusic", "--download", "--dry-run"))
+    assert "10 clips with audio" in text
+
+
+def test_vgmidi(server: FileServer, real_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("midirenderer")
+    found = vgmidi.archive()
+    assert found.url == "https://codeload.github.com/lucasnfe/vgmidi/zip/1e62f0af8c866ded8e665cefad06dc02c35cb739"
+    files = [path for path in (real_data / "vgmidi" / "labelled").rglob("*") if path.is_file()]
+    top = f"vgmidi-{found.url.rpartition('/')[2]}"
+    # As GitHub sends it: without a size, and not always the same bytes.
+    server.files["/zip"] = zipped(
+        {f"{top}/{path.relative_to(real_data / 'vgmidi').as_posix()}": path.read_bytes() for path in files}
+    )
+    server.manners["/zip"] = ["chunked"]
+    server.heads = False
+    moved = replace(found, url=f"{server.url}/zip")
+    monkeypatch.setattr(vgmidi, "archive", lambda: moved)
+    assert "size unknown; the server does not state a size" in " ".join(
+        _run("vgmidi", "--download", "--dry-run").split()
+    )
+    _fetch(vgmidi.download(vgmidi.Options(download=True)))
+    assert "(labelled; 200 clips, " in _run("vgmidi", "--download", "--dry-run")
+    # A file of another version is named.
+    next((tmp_path / "data").rglob("*.mid")).write_bytes(b"MThd")
+    assert "would download" not in _run("vgmidi", "--folder", moved.place("vgmidi") / top, "--dry-run", code=2)
+
+
+@pytest.mark.parametrize(
+    ("source", "option"), [("deam", "annotations"), ("emomusic", "annotations"), ("vgmidi", "folder")]
+)
+def test_without_folder_and_download(source: str, option: str) -> None:
+    expected = f"emobench: --{option}: required by the source {source} without --download. Pass the folder, or "
+    assert _run(source, code=2).startswith(expected)
