@@ -52,9 +52,11 @@ _SHAPE = (6, 4)
 _STRIDE = 4
 # Codes that occur more often than this say little.
 _COMMON = 400
-# An offset is verified if this many codes agree there, for this many offsets with most codes in common.
+# An offset is verified if this many codes agree there. Of each other recording, this many offsets with most codes in
+# common are verified, and this many in all: loops agree at many offsets.
 _FEWEST_CODES = 3
-_MOST_OFFSETS = 40
+_MOST_OFFSETS = 4
+_MOST_CANDIDATES = 160
 # Frames around an offset at which the correlation is computed.
 _AROUND = 2
 
@@ -123,10 +125,11 @@ def same_recordings(prints: Sequence[npt.NDArray[np.floating]]) -> list[Match]:
     index = _Index(prints)
     for one in progress(range(len(prints)), "comparing recordings", "clip", disable=len(prints) < 500, leave=False):
         for other, offset in index.candidates(one):
-            match = _verified(prints, one, other, offset)
-            if match is not None:
-                known = best.get((match.one, match.other))
-                if known is None or match.similarity > known.similarity:
+            known = best.get((min(one, other), max(one, other)))
+            # What was found from the side of the other recording need not be verified again.
+            if known is None or other > one:
+                match = _verified(prints, one, other, offset)
+                if match is not None and (known is None or match.similarity > known.similarity):
                     best[match.one, match.other] = match
     return [best[pair] for pair in sorted(best)]
 
@@ -205,5 +208,13 @@ class _Index:
         beside[:-1] = np.where(np.diff(found) == 1, times[1:], 0)
         agreed = times + beside
         chosen = np.flatnonzero(agreed >= _FEWEST_CODES)
-        chosen = chosen[np.argsort(-agreed[chosen], kind="stable")[:_MOST_OFFSETS]]
-        return [(int(key // self.width), int(key % self.width - self.width // 2)) for key in found[chosen]]
+        chosen = chosen[np.argsort(-agreed[chosen], kind="stable")]
+        others, offsets = found[chosen] // self.width, found[chosen] % self.width - self.width // 2
+        pairs = list(zip(others.tolist(), offsets.tolist(), strict=True))
+        seen: dict[int, int] = {}
+        kept = []
+        for other, offset in pairs:
+            seen[other] = seen.get(other, 0) + 1
+            if seen[other] <= _MOST_OFFSETS:
+                kept.append((other, offset))
+        return kept[:_MOST_CANDIDATES]

@@ -8,7 +8,7 @@ import typer
 
 from ..runtime.progress import status
 from .options import AsJson, Scheduler, Workers
-from .output import print_json, print_tables, say, with_flags
+from .output import print_json, print_tables, say
 
 
 def check(
@@ -39,7 +39,7 @@ def check(
         print_tables([found.summary()])
     else:
         say(f"{' and '.join(found.datasets)}: nothing found.")
-        for note in [*found.notes, *(f"not checked: {line}" for line in found.not_checked)]:
-            say(with_flags(f"  {note}"))
+        for note in found.remarks():
+            say(f"  {note}")
     if found:
         raise typer.Exit(1)

@@ -89,7 +89,7 @@ def _compared(
     found = []
     numbers = _numbers(whole, one.what, other.what)
     if exchanged:
-        what = f"arousal and valence are exchanged in {one.what} or in {other.what} ({len(clips)} clips)"
+        what = f"arousal and valence are exchanged in {one.what} or in {other.what}"
         threshold = (
             f"each axis agrees better with the other axis in {np.mean(crossed > own):.1%} of {_DRAWS} bootstrap "
             f"samples (threshold {_CERTAIN:.0%}, with correlations of at least {_RELATED:g})"
@@ -105,7 +105,7 @@ def _compared(
         shown = name if not exchanged else f"{name} (of {other.what}: {AXES[partner]})"
         negative = float(np.mean(drawn[:, axis, partner] < 0))
         if r <= -_RELATED and negative >= _CERTAIN:
-            what = f"{shown} is inverted in {one.what} or in {other.what} ({len(clips)} clips)"
+            what = f"{shown} is inverted in {one.what} or in {other.what}"
             threshold = f"negative in {negative:.1%} of {_DRAWS} bootstrap samples (threshold {_CERTAIN:.0%})"
             fix = "change the sign of that axis in the ratings of one of them, and build that dataset again"
             found.append(Finding("axes", datasets, clips, what, f"{numbers}; {threshold}", fix))
@@ -130,7 +130,7 @@ def _scale(
     ratio, offset = float(right.std() / left.std()), float(right.mean() - left.mean())
     if max(ratio, 1 / ratio) <= _RATIO and abs(offset) <= _OFFSET:
         return []
-    what = f"{name} is on different scales in {one.what} and {other.what} ({len(clips)} clips)"
+    what = f"{name} is on different scales in {one.what} and {other.what}"
     measured = (
         f"the ratings correlate with {r:.3f}, so they are the same ratings (threshold {_SAME_RATINGS:g}), but those of "
         f"{other.what} have {ratio:.3f} times the spread (threshold {_RATIO:g} or its inverse) and a mean that is "

@@ -33,15 +33,17 @@ def check(datasets: Sequence[LabelledDataset], pool: Executor) -> Findings:
     heard = recordings.listen(corpora, pool)
     status("comparing targets and splits")
     found: list[Finding] = []
-    not_checked, notes = list(heard.not_checked), []
+    not_checked = list(heard.not_checked)
+    notes: list[str] = []
     linked: dict[tuple[int, int], set[tuple[str, str]]] = {}
     for place, corpus in enumerate(corpora):
         pairs = heard.pairs.get((place, place), {})
-        again = songs.within(corpus)
-        linked[place, place] = {*pairs, *songs.pairs(again)}
-        found += recordings.within(corpus, pairs) + again + axes.within(corpus)
+        again = songs.pairs(corpus)
+        linked[place, place] = {*pairs, *again}
+        found += recordings.within(corpus, pairs) + songs.within(corpus, again) + axes.within(corpus)
         found += axes.compare(corpus, corpus, list(pairs))[0]
-        found += splits.within(corpus, sorted(linked[place, place]))
+        overlapping, said = splits.within(corpus)
+        found, notes = found + overlapping, notes + said
     for (place, one), (twin, other) in combinations(enumerate(corpora), 2):
         pairs = heard.pairs.get((place, twin), {})
         links = {**by_song(one, other), **by_id(one, other)}

@@ -12,6 +12,7 @@ import polars as pl
 
 from ...builders.folds import connected, normalised
 from ...builders.labelled_dataset import LabelledDataset
+from ...runtime.text import counted
 from ..scoring.leakage import NOBODY
 
 FloatArray = npt.NDArray[np.float64]
@@ -59,6 +60,15 @@ class Corpus:
             # Two tables share their ids only if they list the same clips.
             return frozenset({f"table {self.dataset.manifest.source.get('clips_sha256')}"})
         return next((kinds for kinds in SHARED_NUMBERINGS if own in kinds), frozenset({own}))
+
+    def apart(self, pairs: Iterable[tuple[str, str]]) -> str:
+        """Say in how many repeats clips that belong together are in different parts."""
+        pairs, parts = list(pairs), self.parts()
+        count = sum(
+            any(one in split and other in split and split[one] != split[other] for one, other in pairs)
+            for _, split in parts
+        )
+        return f"in different parts of the folds in {count} of {counted(len(parts), 'repeat')}"
 
     def parts(self) -> list[tuple[int, dict[str, str]]]:
         """Return the repeats, and the split of each clip in them."""

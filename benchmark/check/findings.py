@@ -148,18 +148,32 @@ class Findings(Sequence[Finding]):
     def summary(self) -> Table:
         """Return a table of the findings, with measurements and corrections as notes."""
         rows = [
-            (str(number), finding.kind, " and ".join(finding.datasets), str(len(finding.clips)))
+            (
+                str(number),
+                finding.kind,
+                " and ".join(finding.datasets),
+                str(len({clip for group in finding.clips for clip in group})),
+            )
             for number, finding in enumerate(self.found, 1)
         ]
         notes = []
         for number, finding in enumerate(self.found, 1):
-            named = f" {finding.named()}." if finding.clips else ""
-            notes.append(
-                f"{number}. {finding.what}.{named} Measured: {finding.measured}. To correct it: {finding.fix}."
-            )
-        notes += [*self.notes, *(f"Not checked: {line}." for line in self.not_checked)]
+            named = f" ({finding.named()})" if finding.clips else ""
+            notes += [
+                f"{number}. {finding.what[0].upper()}{finding.what[1:]}{named}.",
+                f"   Measured: {finding.measured}.",
+                f"   To correct this: {finding.fix}.",
+            ]
+        notes += self.remarks()
         title = f"{counted(len(self.found), 'finding')} in {' and '.join(self.datasets)}"
-        return Table(title, "check", ("", "Finding", "Datasets", "Groups"), rows, notes, text_columns=3)
+        return Table(title, "check", ("", "Finding", "Datasets", "Clips"), rows, notes, text_columns=3)
+
+    def remarks(self) -> list[str]:
+        """Return lines on what was not found and what could not be checked."""
+        return [
+            *(f"Note: {line}." for line in self.notes),
+            *(f"Not checked: {line}." for line in self.not_checked),
+        ]
 
     def record(self) -> dict[str, JsonValue]:
         """Return everything as plain data."""

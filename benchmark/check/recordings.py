@@ -74,7 +74,8 @@ def within(corpus: Corpus, pairs: dict[tuple[str, str], Match]) -> list[Finding]
     groups = components(apart)
     what = f"{counted(len(groups), 'recording')} in several clips that the folds do not keep together"
     clips = tuple(tuple(Clip(corpus.name, clip) for clip in group) for group in groups)
-    return [Finding("recordings", (corpus.name,), clips, what, _measured(apart), keep_together(groups))]
+    measured = f"{_measured(apart)}; {corpus.apart(apart)}"
+    return [Finding("recordings", (corpus.name,), clips, what, measured, keep_together(corpus, groups))]
 
 
 def across(one: Corpus, other: Corpus, pairs: dict[tuple[str, str], Match]) -> list[Finding]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 from ...runtime.text import counted
 from .corpora import Corpus, Links, components
@@ -10,31 +11,28 @@ from .findings import Clip, Finding
 from .fixes import keep_together, leave_out
 
 
-def pairs(found: Sequence[Finding]) -> set[tuple[str, str]]:
-    """Return the pairs of clip ids in the groups of findings."""
-    return {(group[0].clip_id, clip.clip_id) for finding in found for group in finding.clips for clip in group[1:]}
-
-
-def within(corpus: Corpus) -> list[Finding]:
-    """Report songs in several clips that the folds do not keep together, such as on an album and a compilation."""
+def pairs(corpus: Corpus) -> list[tuple[str, str]]:
+    """Pair clips of one song that the folds do not keep together, such as of an album and a compilation."""
     clips_of: dict[str, list[str]] = {}
     for clip, song in corpus.songs.items():
         clips_of.setdefault(song, []).append(clip)
-    found = [
-        (clips[0], clip)
+    return [
+        (one, other)
         for clips in clips_of.values()
-        for clip in clips[1:]
-        if len({corpus.group(each) for each in clips}) > 1
+        for one, other in combinations(clips, 2)
+        if corpus.group(one) != corpus.group(other)
     ]
-    if not found:
+
+
+def within(corpus: Corpus, apart: Sequence[tuple[str, str]]) -> list[Finding]:
+    """Report songs in several clips that the folds do not keep together."""
+    if not apart:
         return []
-    groups = components(found)
+    groups = components(apart)
     what = f"{counted(len(groups), 'song')} in several clips that the folds do not keep together"
-    measured = (
-        "artist and title are equal without case, accents, spaces and punctuation, and the albums of the folds differ"
-    )
+    measured = f"artist and title equal when normalised; {corpus.apart(apart)}"
     clips = tuple(tuple(Clip(corpus.name, clip) for clip in group) for group in groups)
-    return [Finding("songs", (corpus.name,), clips, what, measured, keep_together(groups))]
+    return [Finding("songs", (corpus.name,), clips, what, measured, keep_together(corpus, groups))]
 
 
 def across(one: Corpus, other: Corpus, links: Links) -> list[Finding]:
@@ -47,8 +45,8 @@ def across(one: Corpus, other: Corpus, links: Links) -> list[Finding]:
         f"{other.name} are of the same songs"
     )
     reasons = [(why, list(links.values()).count(why)) for why in dict.fromkeys(links.values())]
-    equal = {"id": "the ids, in a shared numbering", "artist and title": "artist and title, normalised"}
-    measured = "; ".join(f"{counted(count, 'pair')} equal in {equal[why]}" for why, count in reasons)
+    equal = {"id": "by id, in a shared numbering", "artist and title": "by artist and title, normalised"}
+    measured = ", ".join(f"{counted(count, 'pair')} {equal[why]}" for why, count in reasons)
     clips = tuple((Clip(one.name, first), Clip(other.name, second)) for first, second in links)
     names = (one.name, other.name)
     return [Finding("songs", names, clips, what, measured, leave_out(*names))]

@@ -6,43 +6,37 @@ from collections.abc import Iterable
 
 from ...runtime.text import counted, few
 from ..scoring.leakage import KEEP_TOGETHER, doubled, folds_by_artist, split_albums, split_artists
-from .corpora import Corpus, components
+from .corpora import Corpus
 from .findings import Clip, Finding
 from .fixes import leave_out
 
 
-def within(corpus: Corpus, pairs: Iterable[tuple[str, str]]) -> list[Finding]:
-    """Report what the folds of a dataset should keep together but do not."""
+def within(corpus: Corpus) -> tuple[list[Finding], list[str]]:
+    """Report what the folds of a dataset should keep together but do not; of a published split, only say it.
+
+    A published split is what it is and claims nothing about albums and artists.
+    """
     dataset = corpus.dataset
-    fix = KEEP_TOGETHER
+    twice, albums, artists = doubled(dataset), split_albums(dataset), split_artists(dataset)
     if dataset.published_split:
-        fix = f"the split {dataset.split} is published as it is: report it beside one without overlap (`split` albums)"
+        notes = [
+            f"the published split {dataset.split} of {corpus.name} has {counted(len(albums), 'album')} and "
+            f"{counted(len(artists), 'artist')} in several parts"
+        ]
+        albums = artists = []
+    else:
+        notes = []
+        artists = artists if folds_by_artist(dataset) else []
     found = []
-    for what, names, threshold in (
-        ("clips that occur twice in a repeat", doubled(dataset), "each clip once per repeat"),
-        ("albums on both sides of a fold", split_albums(dataset), "no album in two parts of a repeat"),
-        (
-            "artists on both sides of a fold, though the folds are by artist",
-            split_artists(dataset) if folds_by_artist(dataset) else [],
-            "no artist in two parts of a repeat",
-        ),
+    for what, names in (
+        ("clips that occur twice in a repeat", twice),
+        ("albums on both sides of a fold", albums),
+        ("artists on both sides of a fold, though the folds are by artist", artists),
     ):
         if names:
-            measured = f"{len(names)} ({few(names)}); expected {threshold}"
-            found.append(Finding("splits", (corpus.name,), (), what, measured, fix))
-    apart = [pair for pair in pairs if any(_apart(split, *pair) for _, split in corpus.parts())]
-    if apart:
-        repeats = sum(any(_apart(split, *pair) for pair in apart) for _, split in corpus.parts())
-        groups = components(apart)
-        clips = tuple(tuple(Clip(corpus.name, clip) for clip in group) for group in groups)
-        what = f"{counted(len(groups), 'recording or song', 'recordings or songs')} on both sides of a fold"
-        measured = f"in {repeats} of {counted(len(corpus.parts()), 'repeat')}; expected none"
-        found.append(Finding("splits", (corpus.name,), clips, what, measured, fix))
-    return found
-
-
-def _apart(split: dict[str, str], one: str, other: str) -> bool:
-    return one in split and other in split and split[one] != split[other]
+            measured = f"{len(names)} ({few(names)}); expected none"
+            found.append(Finding("splits", (corpus.name,), (), f"{len(names)} {what}", measured, KEEP_TOGETHER))
+    return found, notes
 
 
 def across(one: Corpus, other: Corpus, pairs: Iterable[tuple[str, str]]) -> list[Finding]:
@@ -70,8 +64,8 @@ def _tested(one: Corpus, other: Corpus, pairs: list[tuple[str, str]]) -> list[Fi
         return []
     count = len({first for first, _ in worst})
     what = f"{count} of {counted(tested, 'test clip')} of {one.name} are in the training part of {other.name}"
-    most = " (the repeat with most)" if max(len(ours), len(theirs)) > 1 else ""
-    measured = f"{count} of {tested} test clips{most}; expected none"
+    most = " in the repeat with most" if max(len(ours), len(theirs)) > 1 else ""
+    measured = f"{count / tested:.0%} of the test clips{most}; expected none"
     clips = tuple((Clip(one.name, first), Clip(other.name, second)) for first, second in worst)
     names = (one.name, other.name)
     return [Finding("splits", names, clips, what, measured, leave_out(*names))]
