@@ -113,12 +113,14 @@ class Download:
         ]
 
     def plans(self) -> list[str]:
-        """Describe each missing archive with its size; nothing is downloaded."""
-        return [
-            f"would download {each.url} to {self.folder / each.file} ({self._size_text(each)})"
+        """Say what would be done for each missing archive, with its size; nothing is downloaded."""
+        plans = [
+            f"would unpack {path}"
+            if (path := self.folder / each.file).exists()
+            else f"would download {each.url} to {path} ({self._size_text(each)})"
             for each in self.missing()
-            if not (self.folder / each.file).exists()
-        ] + [self.terms]
+        ]
+        return [*plans, self.terms]
 
     def _size_text(self, archive: Archive) -> str:
         from ..runtime.downloads import size_of

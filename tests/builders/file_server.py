@@ -30,6 +30,7 @@ class FileServer:
     - ``drop:N``: send N bytes of what was asked for, and close the connection
     - ``stall:N``: send N bytes and nothing more, until the client hangs up
     - ``more:N``, ``less:N``: announce N bytes more or less than the file has
+    - ``shift``: send the part that begins one byte later than was asked for
     - ``whole``: ignore ``Range``
     - ``chunked``, ``chunked-drop:N``: without a size, ``Range`` or version, as GitHub sends archives
     - ``html``: a web page instead of the file, with status 200
@@ -94,7 +95,7 @@ class _Handler(BaseHTTPRequestHandler):
         etag = self.owner.etags.get(self.path, "")
         match = re.fullmatch(r"bytes=(\d+)-", noted.range or "")
         if match and kind != "whole" and noted.if_range in (None, etag):
-            start, size = int(match[1]), len(body)
+            start, size = int(match[1]) + (kind == "shift"), len(body)
             if start >= size:
                 self._begin(416, {"Content-Range": f"bytes */{size}", "Content-Length": "0"})
                 return

@@ -119,6 +119,21 @@ def test_a_part_that_is_already_the_whole_file(tmp_path: Path, server: FileServe
     assert [each.status for each in server.gets()] == [416]
 
 
+def test_another_part_than_was_asked_for(tmp_path: Path, server: FileServer) -> None:
+    server.manners[PATH] = ["drop:100000", "shift", ""]
+    download(server, None).fetch()
+    assert unpacked(tmp_path) == NAMES
+    assert [each.range for each in server.gets()] == [None, "bytes=100000-", None]
+
+
+def test_a_part_that_is_longer_than_the_file(tmp_path: Path, server: FileServer) -> None:
+    folder(tmp_path).mkdir(parents=True)
+    (folder(tmp_path) / "corpus.zip.part").write_bytes(BODY + b"more")
+    download(server).fetch()
+    assert unpacked(tmp_path) == NAMES
+    assert [each.status for each in server.gets()] == [416, 200]
+
+
 @pytest.mark.parametrize("checksum", [SHA1, None])
 def test_a_file_that_changes_between_two_attempts_is_never_joined(
     tmp_path: Path, server: FileServer, checksum: str | None
@@ -296,6 +311,7 @@ def test_a_download_that_differs_from_those_of_others(server: FileServer) -> Non
 def test_an_archive_saved_by_hand_is_used(tmp_path: Path, server: FileServer) -> None:
     folder(tmp_path).mkdir(parents=True)
     (folder(tmp_path) / "corpus.zip").write_bytes(BODY)
+    assert download(server).plans() == [f"would unpack {folder(tmp_path) / 'corpus.zip'}", "Some terms."]
     download(server).fetch()
     assert unpacked(tmp_path) == NAMES
     assert not server.requests
