@@ -129,13 +129,16 @@ def fetch(remote: Remote, folder: Path) -> tuple[Path, str]:
     path = folder / remote.name
     if path.exists():
         status(f"checking {remote.name}")
+    downloader = _Resuming(remote, folder)
     try:
-        pooch.retrieve(remote.url, remote.checksum, remote.name, folder, downloader=_Resuming(remote, folder))
+        pooch.retrieve(remote.url, remote.checksum, remote.name, folder, downloader=downloader)
     except ValueError as error:
+        downloader.forget()
         raise EmobenchError(
             f"{remote.url}: the file that the server sent does not have the published checksum {remote.checksum} and "
             f"was deleted. Rerun the command; if this persists, {remote.instead}."
         ) from error
+    downloader.forget()
     if remote.checksum is None:
         status(f"checking {remote.name}")
     return path, remote.checksum or f"sha256:{sha256_file(path)}"
@@ -156,8 +159,12 @@ class _Resuming:
     def __call__(self, fname: str, action: Any, pooch: Any = None, *, check_only: bool | None = None) -> None:
         """Download; ``fname`` is the URL and ``action`` the path of the file, by the names of pooch's protocol."""
         url, target = fname, Path(action)
-        # Pooch's empty temporary file would remain if this process were killed.
+        # Pooch's empty temporary file would remain if this process were killed. Another one, to which the whole part
+        # was linked, remains if it was killed while pooch computed its hash.
         target.unlink(missing_ok=True)
+        for stray in self._part.parent.glob("tmp*"):
+            if self._part.exists() and stray.samefile(self._part):
+                stray.unlink()
         if self._path.exists():
             getLogger("emobench").info(f"{self._path}: does not have the published checksum; downloading it again")
         lost = 0
@@ -170,7 +177,17 @@ class _Resuming:
                 lost = 1 if self._size() > before else lost + 1
                 self._wait(error, lost)
         self._check_kind()
-        self._part.replace(target)
+        status(f"checking {self._remote.name}")
+        try:
+            # The part stays until the hash, which takes minutes for large files, is checked.
+            target.hardlink_to(self._part)
+        except OSError:
+            # Some file systems have no links.
+            self._part.replace(target)
+
+    def forget(self) -> None:
+        """Delete the part, which is not needed any more or is not the published file."""
+        self._part.unlink(missing_ok=True)
         self._note.unlink(missing_ok=True)
 
     def _size(self) -> int:
@@ -275,8 +292,7 @@ class _Resuming:
             start = file.read(16)
         magic = _MAGIC.get(Path(self._remote.name).suffix, b"")
         if not start.startswith(magic):
-            self._part.unlink()
-            self._note.unlink(missing_ok=True)
+            self.forget()
             raise self._failed(f"the server sent something that is not an archive (it begins with {start!r})")
 
     def _failed(self, reason: str) -> EmobenchError:

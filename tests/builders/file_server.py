@@ -1,10 +1,13 @@
-"""A server of files on the loopback interface that misbehaves on request, and counts what it sends."""
+"""A server of files on the loopback interface that misbehaves on request, and counts what it sends; archives to serve."""
 
 from __future__ import annotations
 
+import io
 import re
+import tarfile
 import threading
 import time
+import zipfile
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -145,3 +148,19 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in ({"Content-Type": "application/octet-stream"} | headers).items():
             self.send_header(name, value)
         self.end_headers()
+
+
+def zipped(members: dict[str, bytes], kind: int = zipfile.ZIP_STORED) -> bytes:
+    with zipfile.ZipFile(made := io.BytesIO(), "w", kind) as file:
+        for name, content in members.items():
+            file.writestr(zipfile.ZipInfo(name), content, compress_type=kind)
+    return made.getvalue()
+
+
+def tarred(files: dict[str, bytes]) -> bytes:
+    with tarfile.open(fileobj=(made := io.BytesIO()), mode="w:gz") as file:
+        for name, content in files.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            file.addfile(info, io.BytesIO(content))
+    return made.getvalue()

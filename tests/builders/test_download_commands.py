@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +20,7 @@ from emobench.runtime import downloads
 from typer.testing import CliRunner
 
 from .deam_folder import SONGS, write_folder
-from .file_server import FileServer
-from .test_downloads import zipped
+from .file_server import FileServer, tarred, zipped
 from .test_fma import _write
 
 
@@ -57,15 +54,6 @@ def _excerpt(path: Path, seconds: int, **more: Any) -> bytes:
 def _zip_folder(folder: Path, top: str) -> bytes:
     files = sorted(path for path in (folder / top).rglob("*") if path.is_file())
     return zipped({path.relative_to(folder).as_posix(): path.read_bytes() for path in files})
-
-
-def tarred(files: dict[str, bytes]) -> bytes:
-    with tarfile.open(fileobj=(made := io.BytesIO()), mode="w:gz") as file:
-        for name, content in files.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            file.addfile(info, io.BytesIO(content))
-    return made.getvalue()
 
 
 @pytest.fixture

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,17 +22,10 @@ from emobench.runtime.cache_content import size_shown
 from emobench.runtime.files import locked
 
 from ..test_progress import open_terminal
-from .file_server import FileServer
+from .file_server import FileServer, zipped
 
 PATH = "/corpus.zip"
 NAMES = {"corpus/a.csv": b"a,b\n1,2\n", "corpus/000/noise.mp3": np.random.default_rng(0).bytes(300_000)}
-
-
-def zipped(members: dict[str, bytes], kind: int = zipfile.ZIP_STORED) -> bytes:
-    with zipfile.ZipFile(made := io.BytesIO(), "w", kind) as file:
-        for name, content in members.items():
-            file.writestr(zipfile.ZipInfo(name), content, compress_type=kind)
-    return made.getvalue()
 
 
 BODY = zipped(NAMES)
@@ -361,6 +352,27 @@ def test_a_killed_process_is_continued(tmp_path: Path, server: FileServer) -> No
     download(server, None).fetch()
     assert [(each.range, each.sent) for each in server.gets()] == [(f"bytes={kept}-", len(body) - kept)]
     assert (folder(tmp_path) / "corpus.zip").read_bytes() == body
+    assert sorted(path.name for path in folder(tmp_path).iterdir()) == ["corpus", "corpus.zip", "downloads.json"]
+
+
+@pytest.mark.parametrize("clean", [True, False])
+def test_an_interruption_while_the_hash_is_computed_loses_nothing(
+    tmp_path: Path, server: FileServer, monkeypatch: pytest.MonkeyPatch, clean: bool
+) -> None:
+    def interrupted(*arguments: object, **more: object) -> bool:
+        if not clean:  # as after a kill, pooch's temporary file stays
+            monkeypatch.setattr("os.remove", lambda path: None)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("pooch.core.hash_matches", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            download(server).fetch()
+    monkeypatch.undo()
+    monkeypatch.setenv("EMOBENCH_DATA", str(tmp_path))
+    assert len(list(folder(tmp_path).glob("tmp*"))) == (not clean)
+    download(server).fetch()
+    assert sum(each.sent for each in server.gets()) == len(BODY)
     assert sorted(path.name for path in folder(tmp_path).iterdir()) == ["corpus", "corpus.zip", "downloads.json"]
 
 
