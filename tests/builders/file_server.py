@@ -1,4 +1,4 @@
-"""A server of files on the loopback interface that misbehaves on request, and counts what it sends; archives to serve."""
+"""A loopback server of files that misbehaves on request and counts what it sends, and archives to serve."""
 
 from __future__ import annotations
 
