@@ -36,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 from .errors import EmobenchError, EmobenchWarning, InputError
 
 if TYPE_CHECKING:
+    from .api.checking import check
     from .api.datasets import build_dataset, load_dataset
     from .api.listing import available
     from .api.results import compare, leaderboard, publish, verify
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _MODULES = {
+    "api.checking": ("check",),
     "api.datasets": ("build_dataset", "load_dataset"),
     "api.listing": ("available",),
     "api.results": ("compare", "leaderboard", "publish", "verify"),
@@ -63,6 +65,7 @@ __all__ = [
     "__version__",
     "available",
     "build_dataset",
+    "check",
     "compare",
     "evaluate",
     "extract",

@@ -255,6 +255,9 @@ class Source:
         Default name of the dataset for an instance of ``options``; the name of the source without it.
     labelled : bool
         Whether a labelled dataset is built, which has folds.
+    downloads : callable, optional
+        ``downloads(options)`` returns a :class:`emobench.builders.downloads.Download` of the files that are fetched
+        before ``load`` is called, or None if there is nothing to fetch.
     """
 
     name: str
@@ -264,6 +267,7 @@ class Source:
     examples: tuple[str, ...] = ()
     dataset_name: Callable[[Any], str] | None = None
     labelled: bool = True
+    downloads: Callable[[Any], Any] | None = None
 
 
 # Default of an option without one.

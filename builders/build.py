@@ -13,6 +13,7 @@ from ..runtime.shards import Tally
 from . import labelled_dataset as labelled
 from . import pretraining
 from .corpus import LabelledCorpus, PretrainCorpus
+from .downloads import Download
 from .folds import FoldConfig
 from .groups import keep_together
 from .manifest import Manifest, load_manifest
@@ -130,7 +131,7 @@ def _build(corpus: LabelledCorpus | PretrainCorpus, folder: Path, *, version: st
 
 
 def survey(source: str, *, out: str | Path, seed: int = 0, **options: Any) -> list[Found]:
-    """Read and check a source as :func:`build_dataset` does, without building a dataset.
+    """Read and check a source as :func:`build_dataset` does, without building a dataset or downloading files.
 
     Parameters
     ----------
@@ -142,6 +143,12 @@ def survey(source: str, *, out: str | Path, seed: int = 0, **options: Any) -> li
     InputError
         As in :func:`build_dataset`.
     """
+    described = sources[source]
+    download = _download(described, make_options(described, options))
+    if download and (missing := download.missing()):
+        kind = "labelled" if described.labelled else "pre-training"
+        counts = {"archives to download or unpack": len(missing)}
+        return [Found(Path(out), kind, {"type": source}, counts, tuple(download.plans()))]
     return [_found(corpus, folder) for corpus, folder in _load(source, options, Path(out), seed)]
 
 
@@ -166,12 +173,19 @@ def _load(
 ) -> Iterator[tuple[LabelledCorpus | PretrainCorpus, Path]]:
     """Read the corpora of a source; yields each with the folder of its dataset."""
     source = sources[name]
-    loaded = source.load(make_options(source, options), out=out, seed=seed)
+    made = make_options(source, options)
+    if download := _download(source, made):
+        download.fetch()
+    loaded = source.load(made, out=out, seed=seed)
     corpora = [loaded] if isinstance(loaded, (LabelledCorpus, PretrainCorpus)) else loaded
     groups = options.get("group")
     for number, corpus in enumerate(corpora):
         place = out.with_name(f"{out.name}-pretrain") if number else out
         yield keep_together(corpus, Path(groups)) if groups and isinstance(corpus, LabelledCorpus) else corpus, place
+
+
+def _download(source: Source, options: Any) -> Download | None:
+    return source.downloads(options) if source.downloads else None
 
 
 def _dataset_name(source: Source, options: Any) -> str:

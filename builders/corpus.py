@@ -36,7 +36,10 @@ def annotation_table(traces: Iterable[tuple[str, int, str, npt.NDArray, npt.NDAr
     traces : iterable of tuple
         Clip id, number of the trace, annotator id, and times, arousal and valence, each of shape (n,).
     """
-    columns = zip(ANNOTATIONS.items(), zip(*traces, strict=True), strict=True)
+    listed = list(traces)
+    if not listed:
+        return pl.DataFrame(schema=ANNOTATIONS)
+    columns = zip(ANNOTATIONS.items(), zip(*listed, strict=True), strict=True)
     return pl.DataFrame(
         [pl.Series(name, values, pl.List(kind) if kind == pl.Float64 else kind) for (name, kind), values in columns]
     ).explode("time", "arousal", "valence")

@@ -10,6 +10,7 @@ import typer
 from .. import __version__
 from .build_data import app as build_data
 from .cache import app as cache
+from .check import check
 from .command import SETTINGS, Commands, command, settle
 from .compare import compare
 from .evaluate import evaluate
@@ -55,6 +56,7 @@ def _main(
     settle(quiet=quiet, verbose=verbose, debug=debug)
 
 
+command(app, "check")(check)
 command(app, "pretrain", address_space=4)(pretrain)
 command(app, "run", address_space=4)(run)
 command(app, "evaluate")(evaluate)

@@ -26,6 +26,7 @@ def progress(
     *,
     leave: bool = True,
     disable: bool = False,
+    scale: bool = False,
 ) -> tqdm[_Item]:
     """Show a progress bar while iterating, or one that the caller updates.
 
@@ -42,6 +43,9 @@ def progress(
     disable : bool
         Whether to show nothing. Nothing is shown either where :func:`bars_wanted` is false.
 
+    scale : bool
+        Whether to write numbers of items with a prefix, such as 25.2M.
+
     Returns
     -------
     tqdm
@@ -54,7 +58,8 @@ def progress(
         from tqdm.std import tqdm as bar
     if not disable:
         clear_status()
-    return bar(items, description, total, leave, file=sys.stderr, unit=unit, disable=disable or not bars_wanted())
+    hidden = disable or not bars_wanted()
+    return bar(items, description, total, leave, file=sys.stderr, unit=unit, unit_scale=scale, disable=hidden)
 
 
 class _Status:

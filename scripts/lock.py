@@ -29,7 +29,7 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 # Extras of pyproject.toml by lock. The first lock contains all others, which take its versions.
 LOCKS = {
-    "requirements-dev.lock": ("cluster", "dev"),
+    "requirements-dev.lock": ("cluster", "midi", "dev"),
     "requirements-cluster.lock": ("cluster",),
     "requirements.lock": (),
 }

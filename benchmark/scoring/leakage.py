@@ -5,24 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from hashlib import sha256
 from pathlib import Path, PurePath
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from ...audio import cache, fingerprint
-from ...audio.decode import decode
+from ...audio.fingerprint import SHORTEST
 from ...builders.audio_files import ClipSource
 from ...builders.folds import SPLITS, album_key, normalised
+from ...builders.labelled_dataset import LabelledDataset
 from ...builders.targets import PARAMETERS
-from ...errors import AudioError, InputError
-from ...runtime.environment import code_sha256
-from ...runtime.executor import ordered_map
+from ...errors import InputError
 from ...runtime.files import sha256_file
 from ...runtime.progress import progress
 from ...runtime.text import few
+from ..recordings import same_recordings
 from .regressors.mlr import fit_mlr
 from .task import Task
 
@@ -31,11 +29,16 @@ FloatArray = npt.NDArray[np.float64]
 # R² that no honest feature reaches: beyond it, a column is a target or was made from targets.
 SUSPECTED_R2 = 0.999
 
+# How to correct a dataset whose folds separate clips that belong together.
+KEEP_TOGETHER = (
+    "build the dataset again with `group` FILE that gives them one group, or with one artist and album for all"
+)
+
 # With fewer clips, a column may match a target by chance.
 _FEWEST_CLIPS = 8
 
 # Placeholders that stand for many artists.
-_NOBODY = {"", "unknown", "unknownartist", "various", "variousartists"}
+NOBODY = {"", "unknown", "unknownartist", "various", "variousartists"}
 
 
 @dataclass(frozen=True)
@@ -79,9 +82,11 @@ class Leakage:
         """Raise InputError if anything leaks."""
         lines = [*self.dataset, *(line for lines in self.files.values() for line in lines)]
         if lines:
+            fixes = [f"To keep clips together in folds, {KEEP_TOGETHER}."] if self.dataset else []
+            fixes += ["Correct the feature file."] if any(self.files.values()) else []
             raise InputError(
-                f"leakage: {'; '.join(lines)}. Correct the dataset or the feature file; `allow_leakage` computes and "
-                "marks the entries nevertheless."
+                f"leakage: {'; '.join(lines)}. {' '.join(fixes)} `allow_leakage` computes and marks the entries "
+                "nevertheless."
             )
 
 
@@ -116,52 +121,74 @@ def examine(
     Leakage
     """
     twins, not_checked = _twins(task, sources, pool, audio_sha256)
-    counts, by_artist = _artists(task)
-    lines = [*_doubled(task), *_albums(task), *by_artist, *twins]
+    lines = [*_dataset_lines(task.dataset), *twins]
     found = {name: tuple(_given_targets([name], columns, task)) for name, columns in files.items()}
     for names in joined:
         if len(names) > 1 and not any(found[name] for name in names):
             columns = [f"{_shown(name)} {column}" for name in names for column in files[name][0]]
             values = np.hstack([files[name][1] for name in names])
             found["+".join(names)] = tuple(_given_targets(names, (columns, values), task))
-    return Leakage(tuple(lines), found, counts, not_checked)
+    return Leakage(tuple(lines), found, _tested_artists(task), not_checked)
 
 
-def _doubled(task: Task) -> list[str]:
-    rows = task.dataset.folds.group_by("repeat", "clip_id").len().filter(pl.col("len") > 1).sort("repeat", "clip_id")
-    clips = list(dict.fromkeys(rows["clip_id"]))
-    return [f"clips that occur twice in a repeat: {few(clips)}"] if clips else []
+def doubled(dataset: LabelledDataset) -> list[str]:
+    """Return the clips that occur twice in a repeat."""
+    rows = dataset.folds.group_by("repeat", "clip_id").len().filter(pl.col("len") > 1).sort("repeat", "clip_id")
+    return list(dict.fromkeys(rows["clip_id"]))
 
 
-def _albums(task: Task) -> list[str]:
-    """Find albums in more than one part of a repeat, by the key of the folds and by the names of the clips."""
-    found = _split(task.dataset.folds.rename({"album": "key"}))
-    named = task.dataset.clips.select("clip_id", "artist", "album").drop_nulls()
+def split_albums(dataset: LabelledDataset) -> list[str]:
+    """Return the albums in more than one part of a repeat, by the key of the folds and by the names of the clips."""
+    found = _split(dataset.folds.rename({"album": "key"}))
+    named = dataset.clips.select("clip_id", "artist", "album").drop_nulls()
     keys = {
         clip: album_key(artist, album)
         for clip, artist, album in named.iter_rows()
-        if normalised(artist) not in _NOBODY and normalised(album)
+        if normalised(artist) not in NOBODY and normalised(album)
     }
-    found += [key for key in _split(_keyed(task, keys)) if key not in found]
-    return [f"albums on both sides of a fold: {few(found)}"] if found else []
+    return found + [key for key in _split(_keyed(dataset, keys)) if key not in found]
 
 
-def _artists(task: Task) -> tuple[tuple[int, ...], list[str]]:
-    """Count artists both in the test part and in another part; name them if folds are by artist."""
-    named = task.dataset.clips.select("clip_id", "artist").drop_nulls()
-    keys = {clip: key for clip, artist in named.iter_rows() if (key := normalised(artist)) not in _NOBODY}
-    folds = _keyed(task, keys)
+def split_artists(dataset: LabelledDataset) -> list[str]:
+    """Return the artists in more than one part of a repeat."""
+    return _split(_by_artist(dataset))
+
+
+def folds_by_artist(dataset: LabelledDataset) -> bool:
+    """Whether the folds of a dataset claim to keep artists together."""
+    return dataset.split == "artists"
+
+
+def _dataset_lines(dataset: LabelledDataset) -> list[str]:
+    """Describe what the folds and the names of the clips show."""
+    found = {
+        "clips that occur twice in a repeat": doubled(dataset),
+        "albums on both sides of a fold": split_albums(dataset),
+        "artists on both sides of a fold, though the folds are by artist": (
+            split_artists(dataset) if folds_by_artist(dataset) else []
+        ),
+    }
+    return [f"{what}: {few(names)}" for what, names in found.items() if names]
+
+
+def _tested_artists(task: Task) -> tuple[int, ...]:
+    """Count artists both in the test part and in another part, for each repeat."""
+    folds = _by_artist(task.dataset)
     tested = folds.group_by("repeat", "key").agg(both=(pl.col("split") == "test").n_unique() > 1)
     counts = dict(tested.group_by("repeat").agg(pl.col("both").sum()).iter_rows())
-    found = _split(folds) if task.dataset.split == "artists" else []
-    lines = [f"artists on both sides of a fold, though the folds are by artist: {few(found)}"] if found else []
-    return tuple(int(counts.get(fold.repeat, 0)) for fold in task.folds), lines
+    return tuple(int(counts.get(fold.repeat, 0)) for fold in task.folds)
 
 
-def _keyed(task: Task, keys: Mapping[str, str]) -> pl.DataFrame:
+def _by_artist(dataset: LabelledDataset) -> pl.DataFrame:
+    named = dataset.clips.select("clip_id", "artist").drop_nulls()
+    keys = {clip: key for clip, artist in named.iter_rows() if (key := normalised(artist)) not in NOBODY}
+    return _keyed(dataset, keys)
+
+
+def _keyed(dataset: LabelledDataset, keys: Mapping[str, str]) -> pl.DataFrame:
     """Return the folds of the clips that have a key."""
     known = pl.DataFrame({"clip_id": list(keys), "key": list(keys.values())}, {"clip_id": pl.String, "key": pl.String})
-    return task.dataset.folds.drop("album").join(known, on="clip_id")
+    return dataset.folds.drop("album").join(known, on="clip_id")
 
 
 def _split(folds: pl.DataFrame) -> list[str]:
@@ -183,55 +210,14 @@ def _twins(
         return [], ("audio: none available",)
     clips = [item.clip_id for item in sources]
     bar = progress(sources, "hashing audio", "file", leave=False)
-    items = [(item, audio_sha256(item.path)) for item in bar]
+    compared = same_recordings([(item, audio_sha256(item.path)) for item in bar], pool)
     apart = _apart(task, clips)
-    # The hashes of the audio determine the outcome, so a second run need not read fingerprints.
-    key = [[_key(item) for item in items], sha256(apart.tobytes()).hexdigest(), code_sha256()]
-    compared = cache.cached("recordings", key, lambda: _compared(items, apart, pool))
-    pairs = [f"{clips[one]} and {clips[other]}" for one, other in compared["pairs"]]
-    lacking = len(wanted) - int(compared["count"])
-    not_checked = (
-        (f"audio of {lacking} clips: not available, or shorter than {fingerprint.SHORTEST:g} s",) if lacking else ()
-    )
+    pairs = [
+        f"{clips[match.one]} and {clips[match.other]}" for match in compared.matches if apart[match.one, match.other]
+    ]
+    lacking = len(wanted) - len(clips) + len(compared.lacking)
+    not_checked = (f"audio of {lacking} clips: not available, or shorter than {SHORTEST:g} s",) if lacking else ()
     return [f"one recording under two ids on both sides of a fold: {few(pairs)}"] if pairs else [], not_checked
-
-
-_KIND = "fingerprints"
-
-# A clip and the SHA-256 of its audio.
-_Hashed = tuple[ClipSource, str]
-
-
-def _compared(items: Sequence[_Hashed], apart: npt.NDArray[np.bool_], pool: Executor) -> cache.Arrays:
-    """Compare recordings; return ``pairs`` that are the same, shape (n, 2), and the ``count`` of those compared."""
-    fresh = [item for item in items if cache.read(cache.entry(_KIND, _key(item))) is None]
-    for _ in ordered_map(pool, _fingerprint, fresh, description="fingerprints") if fresh else ():
-        pass
-    prints = [_fingerprint(item) for item in items]
-    kept = np.array([place for place, each in enumerate(prints) if len(each)], np.intp)
-    found = fingerprint.same_recordings([prints[place] for place in kept], apart[np.ix_(kept, kept)])
-    return {"pairs": kept[np.array(found, np.intp).reshape(-1, 2)], "count": np.array(len(kept))}
-
-
-def _key(item: _Hashed) -> list[object]:
-    source, hashed = item
-    return [fingerprint.REVISION, hashed, source.start, source.duration]
-
-
-def _fingerprint(item: _Hashed) -> npt.NDArray[np.float32]:
-    """Return the cached fingerprint of a clip; empty if it cannot be decoded or is too short."""
-    source, _ = item
-
-    def compute() -> cache.Arrays:
-        seconds = min(source.duration, fingerprint.SECONDS)
-        try:
-            samples = decode(source.path, sample_rate=fingerprint.SAMPLE_RATE, start=source.start, duration=seconds)
-        except AudioError:
-            samples = np.zeros(0, np.float32)
-        enough = len(samples) >= fingerprint.SHORTEST * fingerprint.SAMPLE_RATE
-        return {"print": fingerprint.fingerprint(samples) if enough else np.zeros((0, 0), np.float32)}
-
-    return cache.cached(_KIND, _key(item), compute)["print"]
 
 
 def _apart(task: Task, clips: Sequence[str]) -> npt.NDArray[np.bool_]:

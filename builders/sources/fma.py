@@ -4,7 +4,8 @@ Citation: M. Defferrard, K. Benzi, P. Vandergheynst and X. Bresson, "FMA: A Data
 
 Licence: metadata CC BY 4.0; each track has the licence of its artist, which the dataset lists.
 
-Source: https://github.com/mdeff/fma (fma_metadata.zip and one of fma_small.zip, fma_medium.zip, fma_large.zip).
+Source: https://github.com/mdeff/fma (fma_metadata.zip and one of fma_small.zip, fma_medium.zip, fma_large.zip), which
+can be downloaded.
 """
 
 from __future__ import annotations
@@ -13,24 +14,67 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ...protocols import REQUIRED, Source, option, shared, sources
+from ...errors import InputError
+from ...protocols import Source, option, shared, sources
+from ..downloads import DOWNLOAD, Archive, Download, require
 from ..quality import QualityConfig, check_sample
 
 if TYPE_CHECKING:
     from ..corpus import PretrainCorpus
+
+_SERVER = "https://os.unil.cloud.switch.ch/fma"
+METADATA = Archive(
+    f"{_SERVER}/fma_metadata.zip", "metadata", "sha1:f0df49ffe5f2a6008d7dc83c6915b31835dfe733", size="342 MiB"
+)
+CLIPS = {
+    "small": Archive(
+        f"{_SERVER}/fma_small.zip", "clips", "sha1:ade154f733639d52e35e32f5593efe5be76c6d70", size="7.2 GiB"
+    ),
+    "medium": Archive(
+        f"{_SERVER}/fma_medium.zip", "clips", "sha1:c67b69ea232021025fca9231fc1c7c1a063ab50b", size="22 GiB"
+    ),
+    "large": Archive(
+        f"{_SERVER}/fma_large.zip", "clips", "sha1:497109f4dd721066b5ce5e5f250ec604dc78939e", size="93 GiB"
+    ),
+}
+TERMS = (
+    "FMA: metadata under CC BY 4.0, each track under the licence that its artist chose (https://github.com/mdeff/fma)."
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Options:
     """Options of FMA."""
 
-    metadata: Path = option(REQUIRED, "File tracks.csv, or a folder with it.")
-    clips: Path = option(REQUIRED, "Folder fma_small, fma_medium or fma_large.")
+    metadata: Path | None = option(None, "File tracks.csv, or a folder with it.")
+    clips: Path | None = option(None, "Folder fma_small, fma_medium or fma_large.")
+    download: bool = option(False, DOWNLOAD)
+    subset: str | None = option(None, "Subset to download: small (the default), medium or large.")
     sample: int = option(0, "Number of clips to draw among those that pass the quality filter; 0 takes all.")
     quality: QualityConfig = shared(QualityConfig, "Quality filter")
 
     def __post_init__(self) -> None:
         check_sample(self.sample)
+        require(self, "fma", "metadata", "clips")
+        if self.subset is not None and self.subset not in CLIPS:
+            raise InputError(f"`subset` {self.subset}: expected {', '.join(CLIPS)}.")
+        if self.subset is not None and not self.downloads_clips:
+            raise InputError(f"`subset` {self.subset}: names what to download; pass `download`, and not `clips`.")
+
+    @property
+    def downloads_clips(self) -> bool:
+        """Whether the clips are downloaded."""
+        return self.download and self.clips is None
+
+    @property
+    def archive(self) -> Archive:
+        """Archive of the clips."""
+        return CLIPS[self.subset or "small"]
+
+
+def download(options: Options) -> Download | None:
+    """List the archives that are not given as folders."""
+    return Download.of("fma", TERMS, options, (METADATA, options.archive))
 
 
 def load(options: Options, *, out: Path, seed: int) -> PretrainCorpus:
@@ -39,7 +83,9 @@ def load(options: Options, *, out: Path, seed: int) -> PretrainCorpus:
 
     from ..readers import fma
 
-    return replace(fma.load(options.metadata, options.clips), quality=options.quality, sample=options.sample or None)
+    metadata = options.metadata or METADATA.place("fma")
+    clips = options.clips or options.archive.place("fma")
+    return replace(fma.load(metadata, clips), quality=options.quality, sample=options.sample or None)
 
 
 sources.register(
@@ -48,7 +94,11 @@ sources.register(
         "FMA clips for pre-training (Defferrard et al. 2017).",
         Options,
         load,
-        examples=("build-data fma --metadata fma_metadata/ --clips fma_small/",),
+        examples=(
+            "build-data fma --download --subset small",
+            "build-data fma --metadata fma_metadata/ --clips fma_small/",
+        ),
         labelled=False,
+        downloads=download,
     )
 )

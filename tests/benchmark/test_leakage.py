@@ -74,7 +74,9 @@ def test_an_album_on_both_sides(look: Any, task: Task) -> None:
     )
     found = look(folds=moved)
     assert found.of([]) == [f"albums on both sides of a fold: {album}"]
-    with pytest.raises(InputError, match=rf"^leakage: albums on both sides of a fold: {album}\. Correct the dataset"):
+    with pytest.raises(
+        InputError, match=rf"^leakage: albums on both sides of a fold: {album}\. To keep clips together in folds, build"
+    ):
         found.refuse()
 
 
@@ -207,7 +209,11 @@ def test_one_recording_under_two_ids(with_audio: Path, tmp_path: Path, monkeypat
     command = ["run", "--features", "spectral_shape", "--dataset", "data/table", "--workers", "1"]
     refused = CliRunner().invoke(app, command)
     assert refused.exit_code == 2, refused.output
-    assert "leakage: one recording under two ids on both sides of a fold: c0 and twin. Correct" in refused.stderr
+    assert (
+        "leakage: one recording under two ids on both sides of a fold: c0 and twin. To keep clips together in folds, "
+        in refused.stderr
+    )
+    assert "with --group FILE" in refused.stderr
     assert not (tmp_path / "results").exists()
     allowed = CliRunner().invoke(app, [*command, "--allow-leakage"])
     assert allowed.exit_code == 0, allowed.output

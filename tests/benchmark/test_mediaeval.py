@@ -134,7 +134,7 @@ def test_wrong_lists(place: Path, tmp_path: Path, message: str) -> None:
     ("given", "message"),
     [
         (["--split", "mediaeval2015"], "requires --development"),
-        (["--split", "mediaeval2014"], "expected mediaeval2015 or evaluation2015"),
+        (["--split", "mediaeval2014"], "expected albums, artists, official, mediaeval2015 or evaluation2015"),
         (["--development", "list.csv"], "can only be used with --split mediaeval2015"),
     ],
 )

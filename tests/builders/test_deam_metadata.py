@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from emobench.builders.folds import FoldConfig, fold_table, normalised
-from emobench.builders.readers.deam.metadata import Song, folds_text, grouping, read_metadata, repairs
+from emobench.builders.readers.songs.metadata import Song, folds_text, grouping, read_metadata, repairs
 
 from .deam_folder import write_text
 

@@ -12,6 +12,7 @@ import pytest
 from emobench.builders.build import survey
 from emobench.builders.readers import deam
 from emobench.builders.readers.deam.split import SplitConfig
+from emobench.builders.readers.songs.splits import Design
 from emobench.errors import InputError
 
 from .deam_folder import DYNAMIC, RATERS, STATIC, ratings, write_folder, write_text
@@ -153,7 +154,7 @@ def test_files_of_other_kinds(folder: Path, tmp_path: Path) -> None:
     write_text(folder / "metadata/metadata_2013.csv", "PK\x03\x04")
     write_text(tmp_path / "development.csv", pointer)
     with pytest.raises(InputError) as caught:
-        deam.load(folder, None, SplitConfig("mediaeval2015", tmp_path / "development.csv"))
+        deam.load(folder, None, Design(split=SplitConfig("mediaeval2015", tmp_path / "development.csv")))
     message = str(caught.value)
     for name in ("arousal.csv", "development.csv"):
         assert f"{name}: is a Git LFS pointer, not the file itself; run 'git lfs pull' in its folder" in message

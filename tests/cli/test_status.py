@@ -18,6 +18,7 @@ COMMANDS = [
     ["build-data", "--size", "1"],
     ["pretrain", "--features", "rhythm"],
     ["reproduce", "table2"],
+    ["check", "data/mine"],
 ]
 
 

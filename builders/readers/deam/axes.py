@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .files import AXES, Grid
+from ..songs.tables import AXES, Grid
 
 # Song ids of each year of the task, whose ratings were collected and published separately.
 YEARS = {2013: (1, 1000), 2014: (1001, 2000), 2015: (2001, 2058)}

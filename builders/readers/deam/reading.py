@@ -9,29 +9,26 @@ no beat precedes the first label. Half a second that remains at the end is dropp
 
 from __future__ import annotations
 
-import math
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
-import polars as pl
 
-from ....audio.decode import EXTENSIONS
 from ....cards.dataset import About
-from ....errors import AudioError
-from ....runtime.files import digest
-from ....runtime.text import few
-from ...audio_files import audio_duration
-from ...corpus import LabelledCorpus, annotation_table, refuse
-from ...targets import PARAMETERS
-from ...tree import files_below
-from .axes import averages, swapped, worker_averages
-from .files import AXES, WIDE, Found, Grid, find_files, read_songs, read_workers, song_id
-from .metadata import Song, folds_text, grouping, read_metadata, repairs
-from .ratings import STEP, Ratings, Tables, song_ratings
-from .split import EVALUATION, SplitConfig
-from .static import fill_spreads
+from ....runtime.text import counted, few
+from ...corpus import LabelledCorpus, refuse
+from ..songs.audio import Audio, check_ids, find_audio
+from ..songs.corpus import Labels, dynamic_labels, rated_seconds, rated_songs, song_corpus
+from ..songs.finding import check_means, other_corpus
+from ..songs.metadata import read_metadata
+from ..songs.ratings import Ratings, Tables
+from ..songs.splits import Design
+from ..songs.tables import AXES, STEP, Grid, read_songs
+from .axes import YEARS, averages, swapped, worker_averages
+from .files import WIDE, Found, find_files, read_workers
+from .static import checked_static, fill_spreads
 
 ABOUT = About(
     title="DEAM",
@@ -50,7 +47,21 @@ ABOUT = About(
 )
 
 
-def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None) -> LabelledCorpus:
+# Songs up to this id are excerpts of 45 seconds.
+_LAST_EXCERPT, _EXCERPT = YEARS[2014][1], 45.0
+
+
+class _Read(NamedTuple):
+    """Labels, unusable songs, facts for the manifest, and remarks and notes for the card."""
+
+    labels: Labels
+    unusable: dict[str, str]
+    facts: dict[str, int]
+    remarks: list[str]
+    notes: str
+
+
+def load(annotations: Path, audio: Path | None, design: Design | None = None) -> LabelledCorpus:
     """Read the labels and find the audio of each song.
 
     Parameters
@@ -60,89 +71,111 @@ def load(annotations: Path, audio: Path | None, split: SplitConfig | None = None
         ``metadata`` beside it.
     audio : Path, optional
         Folder of ``<song_id>.mp3``, or another audio format.
-    split : SplitConfig, optional
-        Published split; songs that it does not use are left out.
+    design : Design, optional
+        Labels and folds; by default dynamic labels and folds by album. Songs that a published split does not use are
+        left out.
 
     Returns
     -------
     LabelledCorpus
-        Songs sorted by number, with the ratings of all workers who rated both arousal and valence if there are at
-        least two. Other songs have means, and variances as far as known, without covariance.
+        Songs sorted by number. Dynamic labels are the ratings of all workers who rated both arousal and valence if
+        there are at least two; other songs have means, and variances as far as known, without covariance, as all songs
+        with static labels have.
 
     Raises
     ------
     InputError
         If there are problems; the message lists all of them.
     """
+    design = design or Design()
     problems: list[str] = []
     found = Found()
     if annotations.is_dir():
         found = find_files(annotations, problems)
-        _check_found(annotations, found, problems)
+        _check_found(annotations, found, design, problems)
     else:
         problems.append(f"{annotations}: no such folder; expected the annotations of DEAM")
-    files = {} if audio is None else _find_audio(audio, problems)
+    music = find_audio(audio, problems)
     tables = _read(found, problems)
+    metadata = read_metadata(found.metadata, problems)
     songs = sorted({*_songs(tables.means), *_songs(tables.workers)}, key=int)
-    if audio is not None and files and songs and not set(files) & set(songs):
-        problems.append(f"{audio}: none of its files is named after a song id, such as {songs[0]}.mp3")
-    if tables.metadata and songs and not set(tables.metadata) & set(songs):
-        problems.append(f"{annotations}: the metadata contain none of the annotated songs")
-    songs = split.songs(songs, problems) if split and songs else songs
-    unusable, limits = _limits(audio, {song: files[song] for song in songs if song in files})
-    ratings = {song: song_ratings(song, tables, limits.get(song)) for song in songs} if not problems else {}
-    without = [song for song, each in ratings.items() if each is None]
-    if without:
-        problems.append(
-            f"{annotations}: songs with neither two workers who rated both arousal and valence nor means of the half "
-            f"seconds: {few(without)}"
-        )
-    known = {song: each for song, each in ratings.items() if each is not None}
-    rated, remarks = fill_spreads(known, tables, found.static, problems)
-    refuse("build-data deam", problems)
-    if audio is not None:
-        unusable.update({song: "missing" for song in songs if song not in files})
-    groups, how = grouping(songs, tables.metadata)
-    remarks += repairs(tables.metadata, songs)
-    hashes = found.hashes(annotations)
-    by_means = [song for song, each in rated.items() if each.variances is not None]
-    return LabelledCorpus(
-        clips=_clips(rated, tables.metadata, files),
-        annotations=annotation_table(
-            (song, trace, name, (each.stamps[kept] + STEP - each.start) / 1000, *each.values[:, trace, kept])
-            for song, each in rated.items()
-            for trace, name in enumerate(each.names)
-            if (kept := np.isfinite(each.values[:, trace]).all(axis=0)).any()
-        ),
-        targets=_targets(rated) if by_means else None,
-        grouping=groups,
-        parts=dict.fromkeys(EVALUATION, "test") if split else None,
-        folds=f"{split.describe(songs)} {folds_text(how)}" if split else folds_text(how),
-        about=replace(ABOUT, notes=_notes(rated, remarks)),
-        source={
-            "type": "deam",
-            "files": len(hashes),
-            "sha256": digest(hashes),
-            "songs_of_workers": len(rated) - len(by_means),
-            "songs_of_means": len(by_means),
-            **({"songs_sha256": digest(songs)} if split else {}),
-        },
-        audio_folder=audio,
-        problems=unusable,
-        settings={"audio_kind": "songs", **({"split": split.name} if split else {})},
-        remarks=tuple(remarks),
+    check_ids(annotations, songs, music, metadata, problems)
+    read = (_read_static if design.static else _read_dynamic)(
+        annotations, found, tables, songs, music, design, problems
     )
+    refuse("build-data deam", problems)
+    return song_corpus(
+        "deam",
+        replace(ABOUT, notes=read.notes),
+        read.labels,
+        design,
+        metadata=metadata,
+        audio=music,
+        unusable=read.unusable,
+        hashes=found.hashes(annotations),
+        facts=read.facts,
+        remarks=read.remarks,
+    )
+
+
+def _read_dynamic(
+    annotations: Path,
+    found: Found,
+    tables: Tables,
+    songs: list[str],
+    music: Audio,
+    design: Design,
+    problems: list[str],
+) -> _Read:
+    remarks: list[str] = []
+    songs = design.split.songs(songs, problems, remarks) if design.split and songs else songs
+    known, unusable = rated_seconds(annotations, tables, songs, music, problems)
+    rated, more = fill_spreads(known, tables, found.static, problems)
+    by_means = sum(each.variances is not None for each in rated.values())
+    facts = {"songs_of_workers": len(rated) - by_means, "songs_of_means": by_means}
+    return _Read(dynamic_labels(rated), unusable, facts, remarks + more, _dynamic_notes(rated))
+
+
+def _read_static(
+    annotations: Path,
+    found: Found,
+    tables: Tables,
+    songs: list[str],
+    music: Audio,
+    design: Design,
+    problems: list[str],
+) -> _Read:
+    static, remarks = checked_static(tables, found.static, None, problems)
+    rated = sorted(static, key=int)
+    if lacking := [song for song in songs if song not in static]:
+        remarks.append(
+            f"{counted(len(lacking), 'song')} with dynamic labels but without static ones, left out: {few(lacking)}."
+        )
+    rated = design.split.songs(rated, problems, remarks) if design.split and rated else rated
+    ends = {
+        song: (int(grid.stamps[np.isfinite(row)][-1]) + STEP) / 1000
+        for grid in tables.means.values()
+        for song, row in zip(grid.names, grid.values, strict=True)
+        if np.isfinite(row).any()
+    }
+    labels, unusable = rated_songs(
+        static, rated, music, lambda song: _EXCERPT if int(song) <= _LAST_EXCERPT else ends.get(song), problems
+    )
+    return _Read(labels, unusable, {}, remarks, _STATIC_NOTES)
 
 
 def _songs(tables: Mapping[str, Mapping[str, Grid]] | Mapping[str, Grid]) -> set[str]:
     return {song for each in tables.values() for song in (each.names if isinstance(each, Grid) else each)}
 
 
-def _check_found(folder: Path, found: Found, problems: list[str]) -> None:
+def _check_found(folder: Path, found: Found, design: Design, problems: list[str]) -> None:
     if not found.means and not any(found.workers.values()):
         problems.append(
             f"{folder}: contains neither arousal.csv and valence.csv nor files of workers such as arousal/2.csv"
+            f"{other_corpus(folder, 'deam')}"
         )
+    if design.static and not found.static:
+        problems.append(f"{folder}: contains no static_annotations_averaged_songs_*.csv, the ratings of whole songs")
     for kind, places in (("", found.means), ("_std", found.deviations)):
         if len(places) == 1:
             axis = next(iter(places))
@@ -157,25 +190,6 @@ def _check_found(folder: Path, found: Found, problems: list[str]) -> None:
         )
 
 
-def _find_audio(folder: Path, problems: list[str]) -> dict[str, str]:
-    """Find the audio of each song in the folder."""
-    if not folder.is_dir():
-        problems.append(f"{folder}: no such folder; expected the folder of the audio, such as 2.mp3")
-        return {}
-    before = len(problems)
-    found: dict[str, list[str]] = {}
-    for path in files_below(folder, EXTENSIONS, problems):
-        song = song_id(Path(path).stem)
-        if song is not None:
-            found.setdefault(song, []).append(path)
-    doubled = [f"{song}: {' and '.join(sorted(paths))}" for song, paths in sorted(found.items()) if len(paths) > 1]
-    if doubled:
-        problems.append(f"{folder}: songs with more than one file: {few(doubled)}")
-    if not found and len(problems) == before:
-        problems.append(f"{folder}: contains no audio named after a song id, such as 2.mp3")
-    return {song: paths[0] for song, paths in found.items()}
-
-
 def _read(found: Found, problems: list[str]) -> Tables:
     means = {axis: grid for axis, path in found.means.items() if (grid := read_songs(path, problems))}
     deviations = {
@@ -188,26 +202,15 @@ def _read(found: Found, problems: list[str]) -> Tables:
     workers = _narrowed(workers, found, problems)
     if len(means) == len(AXES):
         known = {axis: set(grid.names) for axis, grid in means.items()}
-        differing = sorted(known["arousal"] ^ known["valence"], key=int)
-        if differing:
-            problems.append(
-                f"{found.means['arousal']} and valence.csv: songs that only one of them contains: {few(differing)}"
-            )
         strange = sorted(_songs(workers) - known["arousal"] - known["valence"], key=int)
         if strange:
             problems.append(f"{found.means['arousal']}: lacks songs that have files of workers: {few(strange)}")
-        if means["arousal"].names == means["valence"].names and np.array_equal(
-            means["arousal"].values, means["valence"].values, equal_nan=True
-        ):
-            problems.append(
-                f"{found.means['arousal']} and valence.csv: contain the same numbers; expected those of two axes"
-            )
-        elif swapped(averages(means), worker_averages(workers)):
+        if check_means(means, found.means, problems) and swapped(averages(means), worker_averages(workers)):
             problems.append(
                 f"{found.means['arousal']} and valence.csv: swapped, or the folders arousal and valence of the workers "
                 "are, because each file agrees with the workers' ratings of the other axis. Exchange their names"
             )
-    return Tables(means, deviations, workers, read_metadata(found.metadata, problems))
+    return Tables(means, deviations, workers)
 
 
 def _narrowed(
@@ -231,51 +234,7 @@ def _narrowed(
     }
 
 
-def _limits(audio: Path | None, files: Mapping[str, str]) -> tuple[dict[str, str], dict[str, float]]:
-    """Read the durations of audio files in milliseconds; returns unusable songs with the reason, and durations."""
-    unusable: dict[str, str] = {}
-    limits: dict[str, float] = {}
-    for song, path in files.items():
-        try:
-            limits[song] = 1000 * audio_duration((audio or Path()) / path)
-        except AudioError as error:
-            unusable[song] = error.reason
-    return unusable, limits
-
-
-def _clips(rated: Mapping[str, Ratings], metadata: Mapping[str, Song], files: Mapping[str, str]) -> pl.DataFrame:
-    rows = []
-    for song, each in rated.items():
-        known = metadata.get(song, Song())
-        names = [known.artist, known.album, known.title]
-        duration = float(math.ceil((int(each.stamps[-1]) + STEP - each.start) / 1000))
-        rows.append((song, song, *names, each.start / 1000, duration, files.get(song)))
-    text = dict.fromkeys(("clip_id", "song_id", "artist", "album", "title"), pl.String)
-    schema = {**text, "start": pl.Float64, "duration": pl.Float64, "audio": pl.String}
-    return pl.DataFrame(rows, schema=schema, orient="row")
-
-
-def _targets(rated: Mapping[str, Ratings]) -> pl.DataFrame:
-    """Compute the targets of songs with means: for each second, average its labels and their variances.
-
-    The covariance, and the variance of a second with a label of unknown variance, are null.
-    """
-    rows = []
-    for song, each in rated.items():
-        if each.variances is None or each.counts is None:
-            continue
-        seconds = (each.stamps - each.start) // (2 * STEP)
-        for second in np.unique(seconds):
-            own = seconds == second
-            count = int(each.counts[own].min())
-            means, spread = each.values[:, 0, own].mean(axis=1), each.variances[:, own].mean(axis=1)
-            rows.append((song, float(second + 1), count or None, *means.tolist(), *spread.tolist(), None))
-    schema = {"clip_id": pl.String, "time": pl.Float64, "n": pl.Int32} | dict.fromkeys(PARAMETERS, pl.Float64)
-    table = pl.DataFrame(rows, schema=schema, orient="row")
-    return table.with_columns(pl.col("arousal_var", "valence_var").fill_nan(None))
-
-
-def _notes(rated: Mapping[str, Ratings], remarks: Collection[str]) -> str:
+def _dynamic_notes(rated: Mapping[str, Ratings]) -> str:
     by_means = [each for each in rated.values() if each.variances is not None]
     lines = [
         "## Labels of DEAM",
@@ -296,5 +255,15 @@ def _notes(rated: Mapping[str, Ratings], remarks: Collection[str]) -> str:
             "whole song, and are null if none of these is known. Their covariance is null because it is not published, "
             "and `n` is null if the number of ratings is unknown."
         )
-    lines += [f"- {remark}" for remark in remarks]
     return "\n".join(lines)
+
+
+_STATIC_NOTES = """## Labels of DEAM
+
+The ratings of a whole excerpt or song on a scale from 1 to 9, as means and standard deviations, of which the width of 8
+becomes 1 here. The clip is the whole audio file, with one target at its end, and the mean is the rating of one
+annotator named `mean`.
+
+- Covariances and the numbers of ratings are not published and null.
+- The published standard deviations divide by n, the number of ratings, so the variances of the targets are (n − 1)/n of
+  unbiased ones."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import csv
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +18,7 @@ from ....errors import InputError
 from ....runtime.csv_files import find_separator
 from ....runtime.text import few
 from ...corpus import reading_csv
-from .files import song_id
+from ..songs.tables import song_id
 
 OFFICIAL = "mediaeval2015"
 NAMES = (OFFICIAL, "evaluation2015")
@@ -63,8 +63,9 @@ class SplitConfig:
                 "evaluation2015, which has the same test part and trains on all other songs."
             )
 
-    def songs(self, annotated: Collection[str], problems: list[str]) -> list[str]:
+    def songs(self, annotated: Collection[str], problems: list[str], remarks: list[str]) -> list[str]:
         """List the annotated songs that the split uses; adds problems to the list."""
+        del remarks  # A song that the split lacks is a problem.
         lacking = sorted(set(EVALUATION) - set(annotated), key=int)
         if lacking:
             problems.append(f"`split` {self.name}: evaluation songs (2001 to 2058) without annotations: {few(lacking)}")
@@ -72,7 +73,11 @@ class SplitConfig:
             return sorted(annotated, key=int)
         return sorted({*EVALUATION, *_read_list(self.development, annotated, problems)} & set(annotated), key=int)
 
-    def describe(self, songs: Iterable[str]) -> str:
+    def parts(self, songs: Collection[str]) -> dict[str, str]:
+        """Return the part of each evaluation song; the other parts are drawn."""
+        return {song: "test" for song in EVALUATION if song in songs}
+
+    def describe(self, songs: Collection[str]) -> str:
         """Describe the split for the card."""
         tested = [song in EVALUATION for song in songs]
         return _DESCRIPTIONS[self.name].format(development=len(tested) - sum(tested), evaluation=sum(tested))

@@ -1,14 +1,14 @@
-"""Standard deviations from whole-song ratings, for labels of DEAM that are published without one."""
+"""Whole-song ratings of DEAM, also as standard deviations of labels that are published without one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
-from ....runtime.text import counted, few
+from ..songs.corpus import unknown_spread
+from ..songs.ratings import Ratings, Tables, lacks_spread, with_static
+from ..songs.tables import read_static
 from .axes import Agreement, averages, compare_years, corrected, disagree, worker_averages
-from .files import read_static
-from .ratings import Ratings, Tables, lacks_spread, with_static
 
 
 def fill_spreads(
@@ -36,10 +36,41 @@ def fill_spreads(
     """
     lacking = [song for song, each in rated.items() if lacks_spread(each)]
     if not lacking or not paths:
-        return dict(rated), _unknown(lacking)
+        return dict(rated), unknown_spread(lacking)
     before = len(problems)
+    static, remarks = checked_static(tables, paths, set(lacking), problems)
+    if len(problems) > before:
+        return dict(rated), []
+    known = {song for song in lacking if song in static}
+    filled = {song: with_static(each, static[song]) if song in known else each for song, each in rated.items()}
+    return filled, remarks + unknown_spread([song for song, each in filled.items() if lacks_spread(each)])
+
+
+def checked_static(
+    tables: Tables, paths: Sequence[Path], songs: Collection[str] | None, problems: list[str]
+) -> tuple[dict[str, Mapping[str, float]], list[str]]:
+    """Read the whole-song ratings, and check and correct their axes.
+
+    Parameters
+    ----------
+    tables : Tables
+        The dynamic labels.
+    paths : sequence of Path
+        Files of whole-song ratings.
+    songs : collection of str, optional
+        Songs whose ratings are used; by default all of them.
+    problems : list of str
+        List to which problems are added.
+
+    Returns
+    -------
+    static : dict
+        Ratings on 1 to 9 by song.
+    remarks : list of str
+        Sentences about what was corrected and what could not be checked.
+    """
     static = read_static(paths, problems)
-    needed = {song for song in lacking if song in static}
+    needed = set(static) if songs is None else {song for song in songs if song in static}
     workers = worker_averages(tables.workers)
     dynamic = {axis: workers.get(axis, {}) | levels for axis, levels in averages(tables.means).items()} or workers
     years = compare_years(dynamic, static)
@@ -57,10 +88,6 @@ def fill_spreads(
             f"{files}: the whole-song ratings agree with neither axis of the dynamic labels of {_listed(unclear)}; "
             "expected ratings of the same songs. Remove the file to build the dataset without its variances"
         )
-    if len(problems) > before:
-        return dict(rated), []
-    static = corrected(static, years)
-    filled = {song: with_static(each, static[song]) if song in needed else each for song, each in rated.items()}
     remarks = [
         f"In the static annotations, arousal and valence were exchanged in {year}; corrected."
         for year in used
@@ -72,17 +99,8 @@ def fill_spreads(
         for year in used
         if year.few
     ]
-    return filled, remarks + _unknown([song for song, each in filled.items() if lacks_spread(each)])
+    return corrected(static, years), remarks
 
 
 def _listed(years: Sequence[Agreement]) -> str:
     return ", ".join(map(str, years))
-
-
-def _unknown(songs: Sequence[str]) -> list[str]:
-    if not songs:
-        return []
-    return [
-        f"{counted(len(songs), 'song')} with labels without a known standard deviation ({few(songs)}); the variances "
-        "of these targets are null."
-    ]

@@ -6,13 +6,11 @@ query. Keys and signed URLs never appear in messages, logs or files; messages na
 
 from __future__ import annotations
 
-import re
 import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from logging import getLogger, root
 from pathlib import Path
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
@@ -23,6 +21,7 @@ from requests_oauthlib import OAuth1
 
 from ....audio.mpeg import walk
 from ....errors import AudioError, EmobenchError, InputError
+from ....runtime.downloads import retry_after, whole_number
 from ....runtime.files import replacing
 
 _REDIRECTS = 5
@@ -216,7 +215,7 @@ class Client:
     def _keep(self, response: requests.Response, path: Path, until: float) -> None:
         """Write the body to a temporary file, and rename it to ``path`` if it is audio."""
         promised = response.headers.get("Content-Length")
-        if (_whole(promised) or 0) > self._config.size_limit:
+        if (whole_number(promised) or 0) > self._config.size_limit:
             raise FailedError(f"more than {self._config.size_limit} bytes", again=False)
         with replacing(path) as temporary:
             size = 0
@@ -237,7 +236,7 @@ def _check_status(response: requests.Response) -> None:
         raise RefusedError("7digital does not accept these keys.")
     if status != OK:
         again = status == TOO_MANY or status >= 500
-        raise FailedError(f"HTTP status {status}", again=again, after=_retry_after(response) if again else None)
+        raise FailedError(f"HTTP status {status}", again=again, after=retry_after(response.headers) if again else None)
 
 
 def _check_audio(path: Path, *, whole: bool) -> None:
@@ -252,22 +251,6 @@ def _check_audio(path: Path, *, whole: bool) -> None:
             raise FailedError("a response that is not MPEG audio") from None
         if error.reason == "truncated" and not whole:
             raise FailedError("a truncated response") from None
-
-
-def _retry_after(response: requests.Response) -> float | None:
-    """Parse a ``Retry-After`` header, a number of seconds or a date (RFC 9110, section 10.2.3), to seconds."""
-    value = response.headers.get("Retry-After", "")
-    if (seconds := _whole(value)) is not None:
-        return float(seconds)
-    try:
-        return max(0.0, parsedate_to_datetime(value).timestamp() - time.time())
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _whole(text: str | None) -> int | None:
-    """Parse the number in a header; None if there is none, or it is unreasonably large."""
-    return int(text) if text and re.fullmatch(r"\s*[0-9]{1,18}\s*", text) else None
 
 
 def origin(url: str) -> tuple[str, str, int]:

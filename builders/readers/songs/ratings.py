@@ -1,4 +1,4 @@
-"""Ratings of a song of DEAM: those of the workers who rated both arousal and valence, or means and variances.
+"""Ratings of a song every half second: those of the workers who rated both arousal and valence, or means and variances.
 
 Workers who rated both axes are matched by name, or by the order of the rows if they are anonymous. The covariance of
 means is unknown, and a variance may be unknown too.
@@ -13,12 +13,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from .files import AXES, Grid
-from .metadata import Song
+from .tables import AXES, STEP, Grid
 
 FloatArray = npt.NDArray[np.float64]
-
-STEP = 500  # duration of a label in milliseconds
 
 # Milliseconds by which labels may outlast the audio, and up to which surplus labels are dropped; with a larger
 # difference, the audio is not that of the song.
@@ -27,12 +24,11 @@ _ALLOWED, _CUT = 100, 1000
 
 @dataclass(frozen=True)
 class Tables:
-    """Content of the files, on the scales of DEAM."""
+    """Content of the files, on -1 to 1."""
 
     means: Mapping[str, Grid]
     deviations: Mapping[str, Grid]
     workers: Mapping[str, Mapping[str, Grid]]
-    metadata: Mapping[str, Song]
 
 
 @dataclass(frozen=True)
@@ -80,7 +76,7 @@ def song_ratings(song: str, tables: Tables, limit: float | None) -> Ratings | No
     Ratings or None
         None if the files contain neither enough ratings nor means.
     """
-    grids = [tables.workers[axis].get(song) for axis in AXES]
+    grids = [tables.workers.get(axis, {}).get(song) for axis in AXES]
     paired = None if grids[0] is None or grids[1] is None else _paired(song, grids[0], grids[1], limit)
     return paired or _from_means(song, tables, limit)
 
@@ -181,7 +177,7 @@ def _from_means(song: str, tables: Tables, limit: float | None) -> Ratings | Non
 
 def _statistics(song: str, axis: str, tables: Tables) -> tuple[npt.NDArray[np.int64], FloatArray] | None:
     """Return stamps, and rows of means, variances (NaN if unknown) and counts (0 if unknown) at these."""
-    grid = tables.workers[axis].get(song)
+    grid = tables.workers.get(axis, {}).get(song)
     if grid is not None:
         counts = np.isfinite(grid.values).sum(axis=0)
         enough = counts >= 2

@@ -1,4 +1,4 @@
-"""Artists, albums and titles of DEAM's songs, from three tables that were written by hand.
+"""Artists, albums and titles of songs, from tables that were written by hand.
 
 Two kinds of malformed lines would assign a song to an artist that does not exist, so that folds could separate it from
 the artist's other songs:
@@ -26,10 +26,10 @@ import polars as pl
 
 from ....runtime.text import counted, few
 from ...folds import connected, normalised
-from .files import LISTED, read_rows, song_id
+from .tables import LISTED, read_rows, song_id
 
 _COLUMNS = {"artist": ("artist",), "album": ("album",), "title": ("songtitle", "track", "title")}
-_ID = ("songid", "id")
+_ID = ("songid", "id", "musicid")
 
 _TIME = re.compile(r"[0-9]+([.:][0-9]+)*")
 
@@ -220,7 +220,9 @@ def repairs(metadata: Mapping[str, Song], songs: Collection[str]) -> list[str]:
     return [f"Metadata: {each}" for each in remarks]
 
 
-def grouping(songs: Sequence[str], metadata: Mapping[str, Song]) -> tuple[pl.DataFrame, Counter[str]]:
+def grouping(
+    songs: Sequence[str], metadata: Mapping[str, Song], *, by_artist: bool = False
+) -> tuple[pl.DataFrame, Counter[str]]:
     """Choose artist and album by which folds keep songs together.
 
     A song whose album is unknown may be on the album of any other song of its artist, so all songs of the artist are
@@ -232,6 +234,8 @@ def grouping(songs: Sequence[str], metadata: Mapping[str, Song]) -> tuple[pl.Dat
         Ids in the order of the table.
     metadata : mapping
         Metadata of the songs.
+    by_artist : bool
+        Whether to keep all songs of an artist together even if their albums are known.
 
     Returns
     -------
@@ -252,7 +256,7 @@ def grouping(songs: Sequence[str], metadata: Mapping[str, Song]) -> tuple[pl.Dat
     rows = []
     for song, each in known.items():
         group = groups.get(song, "")
-        kind = "song" if not group else "artist" if group in unsure else "album"
+        kind = "song" if not group else "artist" if by_artist or group in unsure else "album"
         how[kind] += 1
         how["together"] += len(artists.get(group, ())) > 1
         artist = artists[group].most_common(1)[0][0] if group else f"song {song}"
@@ -270,7 +274,7 @@ def _groups(known: Mapping[str, Song]) -> dict[str, str]:
     return {song: root(own[0]) for song, own in names.items() if own}
 
 
-def folds_text(how: Mapping[str, int]) -> str:
+def folds_text(how: Mapping[str, int], *, by_artist: bool = False) -> str:
     """Describe for the card how songs are kept together."""
     together = (
         f" ({how['together']} of them together with an artist of another name, because a line of the metadata may mean "
@@ -278,9 +282,14 @@ def folds_text(how: Mapping[str, int]) -> str:
         if how.get("together")
         else ""
     )
+    unknown = f"not grouped, because the artist is unknown: {how.get('song', 0)}"
+    if by_artist:
+        return (
+            f"All songs of an artist are assigned to the same part. Songs grouped by artist: {how.get('artist', 0)}"
+            f"{together}; {unknown}. The column `album` of the folds is the artist, followed by a slash."
+        )
     return (
         f"Related songs are assigned to the same part. Songs grouped by album: {how.get('album', 0)}; by artist, "
-        f"because an album of the artist is unknown: {how.get('artist', 0)}{together}; not grouped, because the artist "
-        f"is unknown: {how.get('song', 0)}. Without an album, the column `album` of the folds ends with the slash "
-        "after the artist."
+        f"because an album of the artist is unknown: {how.get('artist', 0)}{together}; {unknown}. Without an album, "
+        "the column `album` of the folds ends with the slash after the artist."
     )

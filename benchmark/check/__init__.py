@@ -1,0 +1,1 @@
+"""Search for errors in datasets: recordings, songs, axes, scales, targets and splits."""
