@@ -17,9 +17,14 @@ from ..scoring.leakage import NOBODY
 
 FloatArray = npt.NDArray[np.float64]
 
-# Sources that number the same songs in the same way, by the type that their manifests name. emoMusic is the 2013 part
-# of DEAM. Ids of other corpora overlap by accident: song 1 of PMEmo is not song 1 of DEAM.
-SHARED_NUMBERINGS = (frozenset({"deam", "emomusic"}),)
+# Published corpora by the type of their source in the manifest; those of one set number the same songs in the same way.
+# emoMusic is the 2013 part of DEAM. Ids of other corpora overlap by accident: song 1 of PMEmo is not song 1 of DEAM.
+NUMBERINGS = (
+    frozenset({"deam", "emomusic"}),
+    frozenset({"moodswings"}),
+    frozenset({"pmemo"}),
+    frozenset({"vgmidi"}),
+)
 
 
 @dataclass(frozen=True)
@@ -53,13 +58,12 @@ class Corpus:
         return self._groups.get(clip, f" {clip}")
 
     @cached_property
-    def numbering(self) -> frozenset[str]:
-        """Types of sources whose song ids name the same songs as the ids of this dataset."""
-        own = str(self.dataset.manifest.source.get("type"))
-        if own == "table":
-            # Two tables share their ids only if they list the same clips.
-            return frozenset({f"table {self.dataset.manifest.source.get('clips_sha256')}"})
-        return next((kinds for kinds in SHARED_NUMBERINGS if own in kinds), frozenset({own}))
+    def numbering(self) -> object:
+        """What song ids refer to: where it is equal, equal ids are the same song. None if unknown."""
+        source = self.dataset.manifest.source
+        if source.get("type") == "table":
+            return source.get("clips_sha256")
+        return next((kinds for kinds in NUMBERINGS if source.get("type") in kinds), None)
 
     def apart(self, pairs: Iterable[tuple[str, str]]) -> str:
         """Say in how many repeats clips that belong together are in different parts."""
@@ -84,7 +88,7 @@ Links = Mapping[tuple[str, str], str]
 
 def by_id(one: Corpus, other: Corpus) -> dict[tuple[str, str], str]:
     """Link clips of the same song id in datasets that share a numbering."""
-    if one.numbering != other.numbering:
+    if one.numbering is None or one.numbering != other.numbering:
         return {}
     return _joined(
         dict(one.clips.select("clip_id", "song_id").iter_rows()),
