@@ -24,18 +24,18 @@ AROUSAL_STD, VALENCE_STD = 1.6, 1.2
 Levels = dict[int, tuple[float, float]]
 
 
-def _levels(songs: range) -> Levels:
+def make_levels(songs: range) -> Levels:
     """Arousal and valence of each song on -1 to 1."""
     return {song: tuple(np.random.default_rng(song).uniform(-0.8, 0.8, 2).round(3).tolist()) for song in songs}
 
 
-def _dynamic(folder: Path, levels: Levels) -> None:
+def write_dynamic(folder: Path, levels: Levels) -> None:
     for axis, name in enumerate(("arousal", "valence")):
         rows = [[song, *[level[axis]] * 8] for song, level in levels.items()]
         write_table(folder / DYNAMIC / f"{name}.csv", [["song_id", *SAMPLES], *rows])
 
 
-def _static(levels: Levels, *, exchanged: bool, noise: float = 0.15) -> str:
+def static_lines(levels: Levels, *, exchanged: bool, noise: float = 0.15) -> str:
     """Lines of a static file, on 1 to 9, close to the dynamic levels."""
     lines = []
     for song, level in levels.items():
@@ -66,11 +66,15 @@ RIGHT = (pytest.approx(0.2**2), pytest.approx(0.15**2))
 
 @pytest.mark.parametrize("year", [2013, 2014, 2015])
 def test_exchanged_axes_of_any_year_are_corrected(folder: Path, year: int) -> None:
-    years = {2013: _levels(range(1, 13)), 2014: _levels(range(1001, 1013)), 2015: _levels(range(2001, 2013))}
-    _dynamic(folder, {song: level for levels in years.values() for song, level in levels.items()})
+    years = {
+        2013: make_levels(range(1, 13)),
+        2014: make_levels(range(1001, 1013)),
+        2015: make_levels(range(2001, 2013)),
+    }
+    write_dynamic(folder, {song: level for levels in years.values() for song, level in levels.items()})
     write_text(
         folder / STATIC,
-        HEADER + "".join(_static(levels, exchanged=each == year) for each, levels in years.items()),
+        HEADER + "".join(static_lines(levels, exchanged=each == year) for each, levels in years.items()),
     )
     assert set(_variances(folder)) == {song for levels in years.values() for song in levels}
     assert all(found == RIGHT for found in _variances(folder).values())
@@ -81,17 +85,17 @@ def test_exchanged_axes_of_any_year_are_corrected(folder: Path, year: int) -> No
 
 
 def test_no_remark_without_exchanged_axes(folder: Path) -> None:
-    levels = _levels(range(1, 40))
-    _dynamic(folder, levels)
-    write_text(folder / STATIC, HEADER + _static(levels, exchanged=False))
+    levels = make_levels(range(1, 40))
+    write_dynamic(folder, levels)
+    write_text(folder / STATIC, HEADER + static_lines(levels, exchanged=False))
     assert all(found == RIGHT for found in _variances(folder).values())
     assert deam.load(folder, None).remarks == ()
 
 
 def test_too_few_songs_are_used_as_labelled_and_reported(folder: Path) -> None:
-    levels = _levels(range(1, 10))
-    _dynamic(folder, levels)
-    write_text(folder / STATIC, HEADER + _static(levels, exchanged=True))
+    levels = make_levels(range(1, 10))
+    write_dynamic(folder, levels)
+    write_text(folder / STATIC, HEADER + static_lines(levels, exchanged=True))
     assert all(found == RIGHT[::-1] for found in _variances(folder).values())
     assert deam.load(folder, None).remarks == (
         "The static annotations contain only 9 of the songs of 2013, too few to check whether the axes are exchanged; "
@@ -100,9 +104,9 @@ def test_too_few_songs_are_used_as_labelled_and_reported(folder: Path) -> None:
 
 
 def test_the_note_is_printed(folder: Path, tmp_path: Path) -> None:
-    levels = _levels(range(1, 21))
-    _dynamic(folder, levels)
-    write_text(folder / STATIC, HEADER + _static(levels, exchanged=True))
+    levels = make_levels(range(1, 21))
+    write_dynamic(folder, levels)
+    write_text(folder / STATIC, HEADER + static_lines(levels, exchanged=True))
     rows = [f"{song},Artist {song},Title\n" for song in levels]
     write_text(folder / "metadata/metadata_2013.csv", "song_id,Artist,Song title\n" + "".join(rows))
     given = ["build-data", "deam", "--annotations", str(folder), "--out", str(tmp_path / "out")]
@@ -116,23 +120,25 @@ def test_the_note_is_printed(folder: Path, tmp_path: Path) -> None:
 
 
 def test_dynamic_files_that_are_swapped_are_refused(folder: Path) -> None:
-    years = [_levels(range(1, 13)), _levels(range(1001, 1013)), _levels(range(2001, 2013))]
+    years = [make_levels(range(1, 13)), make_levels(range(1001, 1013)), make_levels(range(2001, 2013))]
     levels = {song: level for each in years for song, level in each.items()}
-    _dynamic(folder, {song: (level[1], level[0]) for song, level in levels.items()})
+    write_dynamic(folder, {song: (level[1], level[0]) for song, level in levels.items()})
     # As published, 2013 exchanged: swapped dynamic files agree with that year only.
     write_text(
         folder / STATIC,
-        HEADER + _static(years[0], exchanged=True) + "".join(_static(each, exchanged=False) for each in years[1:]),
+        HEADER
+        + static_lines(years[0], exchanged=True)
+        + "".join(static_lines(each, exchanged=False) for each in years[1:]),
     )
     with pytest.raises(InputError, match=r"most years, .* \(2014 \(12 songs; .*, 2015 .*are probably swapped"):
         deam.load(folder, None)
 
 
 def test_ratings_of_other_songs_are_refused(folder: Path) -> None:
-    levels = _levels(range(1, 41))
-    _dynamic(folder, levels)
-    others = dict(zip(levels, _levels(range(501, 541)).values(), strict=True))
-    write_text(folder / STATIC, HEADER + _static(others, exchanged=False))
+    levels = make_levels(range(1, 41))
+    write_dynamic(folder, levels)
+    others = dict(zip(levels, make_levels(range(501, 541)).values(), strict=True))
+    write_text(folder / STATIC, HEADER + static_lines(others, exchanged=False))
     with pytest.raises(
         InputError, match=r"songs_1_2000\.csv: .*agree with neither axis of .* 2013 \(40 songs; .*Remove"
     ):
@@ -141,13 +147,13 @@ def test_ratings_of_other_songs_are_refused(folder: Path) -> None:
 
 @pytest.mark.parametrize("text", [HEADER, "song_id, valence_mean\n1, 2\n", None])
 def test_a_file_that_is_not_needed_is_not_read(folder: Path, text: str | None) -> None:
-    levels = _levels(range(1, 41))
-    _dynamic(folder, levels)
+    levels = make_levels(range(1, 41))
+    write_dynamic(folder, levels)
     for axis, spread in (("arousal", 0.4), ("valence", 0.3)):
         rows = [[song, *[spread] * 8] for song in levels]
         write_table(folder / DYNAMIC / f"{axis}_std.csv", [["song_id", *SAMPLES], *rows])
-    others = dict(zip(levels, _levels(range(501, 541)).values(), strict=True))
-    write_text(folder / STATIC, HEADER + _static(others, exchanged=True) if text is None else text)
+    others = dict(zip(levels, make_levels(range(501, 541)).values(), strict=True))
+    write_text(folder / STATIC, HEADER + static_lines(others, exchanged=True) if text is None else text)
     assert all(found == RIGHT for found in _variances(folder).values())
     assert deam.load(folder, None).remarks == ()
 
@@ -157,7 +163,7 @@ def _emomusic(real_data: Path) -> dict[str, dict[str, float]]:
         return {row["song_id"]: {name: float(row[name]) for name in row} for row in csv.DictReader(file)}
 
 
-def _real(real_data: Path, folder: Path) -> Path:
+def copy_real(real_data: Path, folder: Path) -> Path:
     shutil.copytree(real_data / "deam", folder)
     for path in (folder / "song_level").iterdir():
         name = path.name.replace("_excerpt", "").replace("static_", "static_annotations_averaged_songs_")
@@ -166,7 +172,7 @@ def _real(real_data: Path, folder: Path) -> Path:
 
 
 def test_the_published_files(real_data: Path, tmp_path: Path) -> None:
-    corpus = deam.load(_real(real_data, tmp_path / "DEAM"), None)
+    corpus = deam.load(copy_real(real_data, tmp_path / "DEAM"), None)
     assert corpus.targets is not None
     # emoMusic publishes the same ratings of 2013 under the right names; its deviations divide by n - 1, ten raters or
     # more, and are given with more digits.
