@@ -140,6 +140,7 @@ def _beginning(midi: MidiFile, seconds: float, exactly: bool) -> tuple[bytes, fl
     for message in merge_tracks(midi.tracks):
         step = tick2second(message.time, midi.ticks_per_beat, tempo)
         if now + step > seconds:
+            exactly = True
             break
         now += step
         waiting += message.time

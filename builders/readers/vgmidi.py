@@ -336,14 +336,16 @@ def _notes(pieces: list[Piece], found: _Counts, unannotated: int, max_duration: 
         f"measure lasts that much longer: {_listed(piece.clip_id for piece in stretched)}. Six of these "
         "files state no tempo and are rendered at 120 beats per minute, as the MIDI standard prescribes; they were "
         "recorded at 125.",
-        f"- {found.odd} traces with one value more or less than the piece has measures are spread over the same "
-        f"duration. {found.dropped} with other numbers of values are left out.",
-        f"- {found.constant} traces are constant in arousal and valence; they are kept.",
-        f"- {found.doubled} traces are exact copies of another one of the same piece and annotator; they are left out.",
-        f"- {sum(found.undescribed.values())} traces belong to pieces that the files do not describe "
-        f"({_listed(found.undescribed)}); they are left out.",
-        f"- {counted(unannotated, 'MIDI file')} of the repository {'is' if unannotated == 1 else 'are'} not annotated "
-        "and not used.",
+        f"- {counted(found.odd, 'trace')} with one value more or less than the piece has measures {_are(found.odd)} "
+        f"spread over the same duration. {counted(found.dropped, 'trace')} with another number of values "
+        f"{_are(found.dropped)} left out.",
+        f"- {counted(found.constant, 'trace')} {_are(found.constant)} constant in arousal and valence; "
+        f"{'it is' if found.constant == 1 else 'they are'} kept.",
+        f"- {counted(found.doubled, 'trace is an exact copy', 'traces are exact copies')} of another one of the same "
+        f"piece and annotator and left out.",
+        f"- {counted(sum(found.undescribed.values()), 'trace belongs', 'traces belong')} to pieces that the files do "
+        f"not describe ({_listed(found.undescribed)}) and {_are(sum(found.undescribed.values()))} left out.",
+        f"- {counted(unannotated, 'MIDI file')} of the repository {_are(unannotated)} not annotated and not used.",
         "",
         "## Annotators",
         "",
@@ -359,6 +361,10 @@ def _notes(pieces: list[Piece], found: _Counts, unannotated: int, max_duration: 
         rows = [*((markdown(answer), count) for answer, count in common), *([("other answers", rare)] if rare else [])]
         lines += [f"| {fact} | {answer} | {count:,} |" for answer, count in rows]
     return "\n".join(lines)
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from ..conftest import MakeCorpus
 
-NAMES = ["synthetic", "deam", "emomusic", "fma", "moodswings", "msd", "pmemo", "table"]
+NAMES = ["synthetic", "deam", "emomusic", "fma", "midi", "moodswings", "msd", "pmemo", "table", "vgmidi"]
 HEAVY = {"numpy", "polars", "requests", "h5py", "scipy", "pyarrow", "librosa", "torch", "jinja2", "soundfile"}
 
 
