@@ -34,6 +34,7 @@ from ...runtime.text import counted, few
 from ..corpus import LabelledCorpus, annotation_table
 from ..folds import by_artist
 from .midi import Rendering, rendered
+from .songs.finding import other_corpus
 
 REPOSITORY = "lucasnfe/vgmidi"
 COMMIT = "1e62f0af8c866ded8e665cefad06dc02c35cb739"
@@ -153,7 +154,10 @@ def check_files(folder: Path) -> None:
         raise InputError(f"{folder}: no such folder; {_EXPECTED}.")
     missing = [path for path in pins() if not (folder / path).is_file()]
     if len(missing) == len(pins()):
-        raise InputError(f"{folder}: contains none of the files of VGMIDI, such as {_ANNOTATIONS[0]}; {_EXPECTED}.")
+        hint = other_corpus(folder, "vgmidi")
+        raise InputError(
+            f"{folder}: contains none of the files of VGMIDI, such as {_ANNOTATIONS[0]}; {_EXPECTED}{hint}."
+        )
     if missing:
         raise InputError(
             f"{folder}: lacks {len(missing)} of the {len(pins())} files of VGMIDI: {few(missing, 2)}; {_EXPECTED}. "

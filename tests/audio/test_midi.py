@@ -160,7 +160,7 @@ def test_broken_files(tmp_path: Path, content: bytes) -> None:
 
 def test_kinds_of_midi_that_are_not_read(tmp_path: Path) -> None:
     with pytest.raises(AudioError, match="MIDI with format 2; expected format 0 or 1"):
-        read_midi(write_midi(tmp_path / "a.mid", note(0), type=2))
+        read_midi(write_midi(tmp_path / "a.mid", note(0), kind=2))
     path = write_midi(tmp_path / "b.mid", note(0))
     content = bytearray(path.read_bytes())
     content[12:14] = (0xE7, 0x28)  # 25 frames a second

@@ -16,13 +16,13 @@ from emobench.builders.readers import vgmidi
 TICKS = 480
 
 
-def write_midi(path: Path, messages: Iterable[tuple[int, mido.Message | mido.MetaMessage]], **settings: Any) -> Path:
+def write_midi(path: Path, messages: Iterable[tuple[int, mido.Message | mido.MetaMessage]], kind: int = 0) -> Path:
     """Write a file of messages with their absolute times in ticks; a beat is 480 ticks."""
     track, now = mido.MidiTrack(), 0
     for tick, message in sorted(messages, key=lambda item: item[0]):
         track.append(message.copy(time=tick - now))
         now = tick
-    midi = mido.MidiFile(**({"type": 0, "ticks_per_beat": TICKS} | settings))
+    midi = mido.MidiFile(type=kind, ticks_per_beat=TICKS)
     midi.tracks.append(track)
     path.parent.mkdir(parents=True, exist_ok=True)
     midi.save(path)
