@@ -65,6 +65,26 @@ def probe(path: Path) -> AudioInfo:
         raise AudioError("undecodable", f"{path}: not readable as audio ({error}).") from error
 
 
+def measure(path: Path) -> float:
+    """Decode a file to find its duration in seconds; headers of MPEG audio often announce a frame more than there is.
+
+    Raises
+    ------
+    AudioError
+        With the reason ``missing`` or ``undecodable``.
+    """
+    info = probe(path)
+    try:
+        with soundfile.SoundFile(path) as sound:
+            # `blocks` of soundfile would count the samples that the header announces.
+            samples = 0
+            while length := len(sound.read(info.sample_rate, dtype="float32")):
+                samples += length
+    except (soundfile.LibsndfileError, OSError, MemoryError, ValueError) as error:
+        raise AudioError("undecodable", f"{path}: not decodable as audio ({error}).") from error
+    return samples / info.sample_rate
+
+
 def decode(path: Path, *, sample_rate: int = 22050, start: float = 0.0, duration: float | None = None) -> FloatArray:
     """Decode a file or a part of it to mono.
 

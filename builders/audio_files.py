@@ -9,7 +9,7 @@ from pathlib import Path, PurePath
 
 import polars as pl
 
-from ..audio.decode import EXTENSIONS, probe
+from ..audio.decode import EXTENSIONS, measure, probe
 from ..errors import AudioError, InputError
 from ..runtime.csv_files import check_not_pointer
 from ..runtime.files import sha256_file
@@ -136,8 +136,8 @@ def clip_sources(clips: pl.DataFrame, folder: Path, *, kind: str) -> list[ClipSo
     return sources
 
 
-def audio_duration(path: Path) -> float:
-    """Read the duration of an audio file in seconds from its header.
+def audio_duration(path: Path, *, exact: bool = False) -> float:
+    """Read the duration of an audio file in seconds, from its header or, if ``exact``, by decoding it.
 
     It is read in a child process, because decoders may crash or print.
 
@@ -149,7 +149,7 @@ def audio_duration(path: Path) -> float:
     if path.is_file():
         check_not_pointer(path)
     try:
-        return isolated(probe, path).duration
+        return isolated(measure, path) if exact else isolated(probe, path).duration
     except CrashError as error:
         raise AudioError("undecodable", f"{path}: not readable as audio ({error}).") from error
 

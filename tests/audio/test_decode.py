@@ -11,7 +11,7 @@ import librosa
 import numpy as np
 import pytest
 import soundfile
-from emobench.audio.decode import decode, probe, rms_db
+from emobench.audio.decode import decode, measure, probe, rms_db
 from emobench.errors import AudioError
 
 SUFFIXES = (".wav", ".flac", ".ogg", ".mp3")
@@ -282,3 +282,4 @@ def test_mpeg_audio_whose_length_libsndfile_guesses(tmp_path: Path) -> None:
     soundfile.write(path, samples, 44_100, format="MP3", subtype="MPEG_LAYER_III", **options)
     assert soundfile.info(path).frames > 1188 * 1152
     assert len(decode(path, sample_rate=44_100)) == 1188 * 1152
+    assert measure(path) == 1188 * 1152 / 44_100

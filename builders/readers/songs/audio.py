@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ....audio.decode import EXTENSIONS
 from ....errors import AudioError
+from ....runtime.progress import progress
 from ....runtime.text import few
 from ...audio_files import audio_duration
 from ...tree import files_below
@@ -29,16 +30,19 @@ class Audio:
     folder: Path | None = None
     files: Mapping[str, str] = field(default_factory=dict)
 
-    def durations(self, songs: Collection[str]) -> tuple[dict[str, float], dict[str, str]]:
-        """Read the durations of songs in seconds; returns these, and the unusable songs with the reason."""
+    def durations(self, songs: Collection[str], *, exact: bool = False) -> tuple[dict[str, float], dict[str, str]]:
+        """Read the durations of songs in seconds; returns these, and the unusable songs with the reason.
+
+        They are read from the headers or, if ``exact``, by decoding the files.
+        """
         seconds: dict[str, float] = {}
         unusable: dict[str, str] = {}
         if self.folder is None:
             return seconds, unusable
-        for song in songs:
+        for song in progress(songs, "reading audio", "file", leave=False):
             try:
                 if song in self.files:
-                    seconds[song] = audio_duration(self.folder / self.files[song])
+                    seconds[song] = audio_duration(self.folder / self.files[song], exact=exact)
                 else:
                     unusable[song] = "missing"
             except AudioError as error:

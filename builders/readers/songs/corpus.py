@@ -113,7 +113,8 @@ def rated_songs(
     unusable : dict
         Songs without usable audio, with the reason.
     """
-    seconds, unusable = audio.durations(songs)
+    # The clip is the whole file, so a duration that is a frame too long would exclude it as truncated.
+    seconds, unusable = audio.durations(songs, exact=True)
     known = {song: duration for song in songs if (duration := stated(song)) is not None}
     short = {song for song in known if seconds.get(song, math.inf) < known[song] - _ALLOWED}
     unusable |= dict.fromkeys(short, "too_short")
