@@ -31,13 +31,15 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 LOCKS = {
     "requirements-dev.lock": ("cluster", "midi", "dev"),
     "requirements-cluster.lock": ("cluster",),
+    "requirements-midi.lock": ("midi",),
     "requirements.lock": (),
 }
 CPU_LOCK, CUDA_LOCK = "requirements-torch-cpu.lock", "requirements-cuda.lock"
 PURPOSES = {
     "requirements.lock": "What emobench needs to run, without CUDA.",
     "requirements-cluster.lock": "requirements.lock and what the extra `cluster` needs.",
-    "requirements-dev.lock": "requirements-cluster.lock and what development and tests need.",
+    "requirements-midi.lock": "requirements.lock and what the extra `midi` needs.",
+    "requirements-dev.lock": "requirements-cluster.lock, requirements-midi.lock and what development and tests need.",
     CUDA_LOCK: "What PyPI's build of torch for Linux needs to run on NVIDIA GPUs, on top of requirements.lock.",
     CPU_LOCK: f"The builds of torch without CUDA: {CPU_INDEX}",
 }
