@@ -89,8 +89,8 @@ def load(folder: Path, max_duration: float) -> PretrainCorpus:
     Parameters
     ----------
     folder : Path
-        Folder. The track id of a file is its relative path, its album the name of the folder that contains it, and its
-        artist the name of the folder above that.
+        Folder. The track id of a file is its relative path, its album the name of the subfolder that contains it, and
+        its artist the name of the subfolder above that; both may be empty.
     max_duration : float
         Longest duration to render, in seconds.
 
@@ -114,8 +114,8 @@ def load(folder: Path, max_duration: float) -> PretrainCorpus:
             f"{folder}: {counted(len(pointers), 'file is a Git LFS pointer', 'files are Git LFS pointers')} instead of "
             f"MIDI, such as {pointers[0]}; run 'git lfs pull' there."
         )
-    top = folder.resolve().name
-    parents = [(folder.resolve().parent.name, top, *Path(path).parts[:-1]) for path in paths]
+    # Nothing above the folder is named, because the dataset must not depend on its place.
+    parents = [("", "", *Path(path).parts[:-1]) for path in paths]
     return PretrainCorpus(
         clips=pl.DataFrame(
             {

@@ -1,7 +1,7 @@
 """A folder of MIDI files, rendered with a SoundFont, for pre-training.
 
-The album of a file is the name of its folder, and its artist the name of the folder above. docs/midi.md describes the
-rendering. The extra `midi` must be installed.
+The album of a file is the name of its subfolder, and its artist the name of the subfolder above. docs/midi.md describes
+the rendering. The extra `midi` must be installed.
 
 Citation: that of the files.
 
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from ...errors import InputError
 from ...protocols import REQUIRED, Source, option, shared, sources
-from ..quality import QualityConfig, check_sample
+from ..quality import QualityConfig
 
 if TYPE_CHECKING:
     from ..corpus import PretrainCorpus
@@ -39,12 +39,10 @@ class Options:
 
     folder: Path = option(REQUIRED, "Folder with MIDI files (.mid, .midi), which may be in subfolders.")
     max_duration: float = option(60.0, "Longest duration of a rendered piece in seconds.")
-    sample: int = option(0, "Number of pieces to draw among those that pass the quality filter; 0 takes all.")
     quality: QualityConfig = shared(QualityConfig, "Quality filter")
 
     def __post_init__(self) -> None:
         check_max_duration(self.max_duration)
-        check_sample(self.sample)
 
 
 def load(options: Options, *, out: Path, seed: int) -> PretrainCorpus:
@@ -53,8 +51,7 @@ def load(options: Options, *, out: Path, seed: int) -> PretrainCorpus:
 
     from ..readers import midi
 
-    corpus = midi.load(options.folder, options.max_duration)
-    return replace(corpus, quality=options.quality, sample=options.sample or None)
+    return replace(midi.load(options.folder, options.max_duration), quality=options.quality)
 
 
 sources.register(

@@ -52,12 +52,13 @@ def test_builds_a_dataset(folder: Path, tmp_path: Path, pool: Executor) -> None:
         "silent.mid": "silent",
         "text.mid": "undecodable",
     }
-    assert (clips["Band/short.mid"]["artist"], clips["Band/short.mid"]["album"]) == ("songs", "Band")
-    assert clips["text.mid"]["album"] == "songs"
+    assert (clips["Band/short.mid"]["artist"], clips["Band/short.mid"]["album"]) == ("", "Band")
+    assert (clips["text.mid"]["artist"], clips["text.mid"]["album"]) == ("", "")
     assert built.manifest.config.source["rendering"]["soundfont"] == "TimGM6mb.sf2"
-    [again] = build_dataset("midi", **options, out=tmp_path / "b" / "a", pool=pool)
+    moved = options | {"folder": folder.rename(tmp_path / "elsewhere")}
+    [again] = build_dataset("midi", **moved, out=tmp_path / "b" / "a", pool=pool)
     assert again.manifest.plain() == built.manifest.plain()
-    [other] = build_dataset("midi", **options, out=tmp_path / "a", pool=pool)
+    [other] = build_dataset("midi", **moved, out=tmp_path / "a", pool=pool)
     assert not other.fresh
 
 
