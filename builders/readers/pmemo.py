@@ -20,7 +20,7 @@ from ..corpus import LabelledCorpus, refuse
 from ..folds import normalised
 from .songs.audio import check_ids, find_audio
 from .songs.corpus import dynamic_labels, rated_seconds, rated_songs, song_corpus, unknown_spread
-from .songs.finding import check_found, check_known, find_named, hashes, incomplete
+from .songs.finding import check_found, check_known, check_same, find_named, hashes, incomplete
 from .songs.metadata import read_metadata
 from .songs.ratings import Tables, lacks_spread
 from .songs.splits import Design
@@ -194,6 +194,7 @@ def _dynamic(
         deviations = read_long(paths["dynamic_std"], _columns("std"), problems)
     if not means or not deviations:
         return _rescaled(means or {}, 2, -1), {}
+    check_same([paths[kind] for kind in paths], means["arousal"].names, deviations["arousal"].names, problems)
     excess = _excess(means, deviations)
     if len(excess) > _FREQUENT * sum(int(np.isfinite(grid.values).sum()) for grid in deviations.values()):
         remarks.append(
@@ -260,11 +261,8 @@ def _static(paths: Mapping[str, Path], problems: list[str], remarks: list[str]) 
                 f"{' and '.join(map(str, paths.values()))}: different means of {few(differing)}; expected copies of "
                 "the same ratings. Remove one of the files"
             )
-    if published and spreads and set(published) != set(spreads):
-        differing = sorted(set(published) ^ set(spreads), key=int)
-        problems.append(
-            f"{paths['static']} and {paths['static_std'].name}: songs that only one of them contains: {few(differing)}"
-        )
+    if published and spreads:
+        check_same([paths["static"], paths["static_std"]], published, spreads, problems)
     return {
         song: {name: value for name, value in copied.get(song, {}).items() if name.endswith("std")}
         | spreads.get(song, {})

@@ -185,6 +185,9 @@ DYNAMIC_WRONG: dict[str, Callable[[Path], None]] = {
     ),
     r"valence_cont_std\.csv: expected numbers from 0 to 1": _text("valence_cont_std.csv", r"\n2,0", r"\n2,-0"),
     r"songs that only one of them contains: 2, 9[.;]": _text("valence_cont_average.csv", r"\n2,", r"\n9,"),
+    r"average\.csv and valence_cont_std\.csv: songs that only one of them contains: 834[.;]": _text(
+        "valence_cont_std.csv", r"\n834,.*", ""
+    ),
     r"1 song that the metadata do not contain \(3\); expected files of one corpus": _text(
         "songs_info.csv", r"\n3,.*", ""
     ),
@@ -201,6 +204,9 @@ STATIC_WRONG: dict[str, Callable[[Path], None]] = {
     ),
     r"row 2: song 2: .*\(valence_std 'x'\)": _text("static_annotations.csv", r"(\n2,.*),1\.2", r"\1,x"),
     r"row 3: song_id '2' is not a number, or a duplicate": _text("static_annotations.csv", r"\n3,", "\n2,"),
+    r"static_annotations\.csv: expected one cell per column \(row 2: 6 cells, but 5 columns\)": _text(
+        "static_annotations.csv", r"(\n2,\d)\.", r"\1,"
+    ),
     r"static_annotations\.csv: lacks the column valence_std": _text("static_annotations.csv", "std_valence", "x"),
 }
 

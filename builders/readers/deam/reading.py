@@ -158,6 +158,12 @@ def _read_static(
         for song, row in zip(grid.names, grid.values, strict=True)
         if np.isfinite(row).any()
     }
+    ends |= {
+        song: (int(grid.stamps[-1]) + STEP) / 1000
+        for grids in tables.workers.values()
+        for song, grid in grids.items()
+        if song not in ends
+    }
     labels, unusable = rated_songs(
         static, rated, music, lambda song: _EXCERPT if int(song) <= _LAST_EXCERPT else ends.get(song), problems
     )

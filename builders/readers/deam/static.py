@@ -86,7 +86,8 @@ def checked_static(
     if unclear:
         problems.append(
             f"{files}: the whole-song ratings agree with neither axis of the dynamic labels of {_listed(unclear)}; "
-            "expected ratings of the same songs. Remove the file to build the dataset without its variances"
+            "expected ratings of the same songs"
+            + ("" if songs is None else ". Remove the file to build the dataset without its variances")
         )
     remarks = [
         f"In the static annotations, arousal and valence were exchanged in {year}; corrected."

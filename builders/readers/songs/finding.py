@@ -102,16 +102,22 @@ def incomplete(title: str, songs: int, expected: int) -> list[str]:
     return [f"The files contain {songs} of the {expected} songs of {title}; the download may be incomplete."]
 
 
+def check_same(paths: Sequence[Path], first: Collection[str], second: Collection[str], problems: list[str]) -> None:
+    """Check that two files contain the same songs, if both could be read."""
+    differing = sorted(set(first) ^ set(second), key=int)
+    if first and second and differing:
+        one, other = paths
+        problems.append(f"{one} and {other.name}: songs that only one of them contains: {few(differing)}")
+
+
 def check_means(means: Mapping[str, Grid], paths: Mapping[str, Path], problems: list[str]) -> bool:
     """Check the tables of means of both axes; returns whether they contain different numbers of the same songs."""
     arousal, valence = (means[axis] for axis in AXES)
-    which = f"{paths['arousal']} and {paths['valence'].name}"
+    files = [paths[axis] for axis in AXES]
     before = len(problems)
-    differing = sorted(set(arousal.names) ^ set(valence.names), key=int)
-    if differing:
-        problems.append(f"{which}: songs that only one of them contains: {few(differing)}")
+    check_same(files, arousal.names, valence.names, problems)
     if arousal.names == valence.names and np.array_equal(arousal.values, valence.values, equal_nan=True):
-        problems.append(f"{which}: contain the same numbers; expected those of two axes")
+        problems.append(f"{files[0]} and {files[1].name}: contain the same numbers; expected those of two axes")
     return len(problems) == before
 
 
@@ -121,11 +127,16 @@ def hashes(folder: Path, found: Mapping[str, Path]) -> list[tuple[str, str]]:
 
 
 def read_axes(found: Mapping[str, Path], problems: list[str]) -> tuple[dict[str, Grid], dict[str, Grid]]:
-    """Read means and standard deviations with one file per axis; their kinds are ``arousal``, ``arousal_std`` etc."""
+    """Read means and standard deviations with one file per axis; their kinds are ``arousal``, ``arousal_std`` etc.
+
+    Each file of standard deviations must contain the songs of its file of means.
+    """
     means = {axis: grid for axis in AXES if axis in found and (grid := read_songs(found[axis], problems))}
     deviations = {
         axis: grid
         for axis in AXES
         if f"{axis}_std" in found and (grid := read_songs(found[f"{axis}_std"], problems, low=0.0))
     }
+    for axis in set(means) & set(deviations):
+        check_same([found[axis], found[f"{axis}_std"]], means[axis].names, deviations[axis].names, problems)
     return means, deviations

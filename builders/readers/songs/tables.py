@@ -296,6 +296,14 @@ def records(path: Path, columns: Mapping[str, Sequence[str]], problems: list[str
     if lacking:
         problems.append(f"{path}: lacks the column {', '.join(lacking)}")
         return []
+    longer = [
+        f"row {number}: {len(row)} cells, but {len(header)} columns"
+        for number, row in enumerate(rows[1:], start=2)
+        if any(row[len(header) :])
+    ]
+    if longer:
+        problems.append(f"{path}: expected one cell per column ({few(longer, LISTED)})")
+        return []
     return [
         (
             number,
