@@ -25,6 +25,7 @@ from .results.model import Cost, Entry, Leakage, Result
 from .results.predictions import KEYS
 from .results.store import ResultStore
 from .scoring.gaussians import indefinite, repaired
+from .scoring.leakage import shared_with_training
 from .scoring.scorer import dataset_ref
 from .scoring.scores import Predictions, prediction_table, score
 from .scoring.task import Task, load_task
@@ -143,7 +144,10 @@ def evaluate(
         covariance_repaired=float(np.mean(shares)),
         targets_repaired=task.targets_repaired,
         cost=Cost(),
-        leakage=Leakage(not_checked=("predictions made elsewhere: the training data are not known",)),
+        leakage=Leakage(
+            not_checked=("predictions made elsewhere: the training data are not known",),
+            shared_with_training=shared_with_training(task.dataset),
+        ),
         config=Config(**{field.alias or key: getattr(decided, key) for key, field in Decided.model_fields.items()}),
         external=True,
         environment={**package_versions(), "libsndfile": decoder_version()},

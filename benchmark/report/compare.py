@@ -17,7 +17,7 @@ from ..results.store import ResultStore
 from ..scoring.pairs import contributions, pair_p
 from ..scoring.scores import DRAWS
 from ..scoring.significance import difference_intervals
-from .labels import DASH, board_title, difference, entry_label, interval, number, plain
+from .labels import DASH, board_title, difference, entry_label, interval, number, plain, shared_notes
 from .tables import INTERVAL
 
 FLIPS = 9999
@@ -250,6 +250,7 @@ def _table(found: Comparison) -> Table:
             f"p: randomisation test over albums with {FLIPS} flips (all flips if there are fewer), for scores that are "
             "means over seconds.",
         ]
+    notes += dict.fromkeys(note for each in found.results for note in shared_notes([each]))
     keys = [first.board, second.board]
     titles = dict.fromkeys(board_title(each, keys) for each in (first, second))
     return Table(

@@ -8,6 +8,7 @@ from pydantic import JsonValue
 
 from ...protocols import Metric, metrics
 from ...protocols import features as registry
+from ...runtime.text import counted
 from ..features.spec import parts_of
 from ..results.model import MetricScore, Result
 
@@ -16,6 +17,9 @@ CARRIED = "carried over (leaks)"
 LEAKED = "leakage allowed"
 
 DASH = "–"
+
+# What test clips of a published split may share with its other parts.
+SHARED = {"artist": "an artist", "album": "an album", "recording": "a recording"}
 
 # Metrics by which entries are ranked.
 SCORES = ("mean_distance", "kl_divergence")
@@ -87,6 +91,31 @@ def board_title(result: Result, among: Sequence[tuple[str, ...]] = ()) -> str:
     return title
 
 
+def shared_notes(results: Sequence[Result]) -> list[str]:
+    """State what test clips of a published split share with training, as far as one of the results says it.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        Results of one dataset.
+    """
+    split = results[0].dataset.split
+    found = [result.leakage.shared_with_training for result in results if result.leakage.shared_with_training]
+    if split is None or not found:
+        return []
+    counts = {what: [count for each in found if (count := getattr(each, what)) is not None] for what in SHARED}
+    known = [f"{max(numbers)} {SHARED[what]}" for what, numbers in counts.items() if numbers]
+    unknown = [f"{what}s" for what, numbers in counts.items() if not numbers]
+    shared = " and ".join(filter(None, [", ".join(known[:-1]), *known[-1:]])).replace(" ", " share ", 1)
+    stated = (
+        f"of {counted(found[0].test_clips, 'test clip')}, {shared} with training or verification. " if known else ""
+    )
+    lacking = f"Shared {' and '.join(unknown)} are not known. " if unknown else ""
+    return [
+        f"Published split {split}: {stated}{lacking}Compare with the split artists, which has no artist in two parts."
+    ]
+
+
 def number(score: MetricScore | None) -> str:
     """Format the mean and standard deviation of a score, or a dash if there is none."""
     if score is None or score.mean is None:
@@ -112,8 +141,8 @@ def plain(value: float | None, form: str) -> str:
     return DASH if value is None else format(value, form)
 
 
-def minus(value: float, form: str = ".3f") -> str:
-    """Format a number with a typographic minus sign."""
+def minus(value: float, form: str = "z.3f") -> str:
+    """Format a number with a typographic minus sign; by default without the sign of what is rounded to zero."""
     return format(value, form).replace("-", "−")
 
 

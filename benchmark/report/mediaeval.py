@@ -11,12 +11,15 @@ from collections.abc import Sequence
 from ...cards.tables import Table
 from ..results.model import Result
 from ..scoring.gaussians import AXES
-from .labels import plain
+from .labels import plain, shared_notes
 
 # From [-0.5, 0.5] to the task's scale of -1 to 1; a correlation has no scale.
 SCALE = {"rmse": 2.0, "pearson": 1.0}
 
 OFFICIAL = "mediaeval2015"
+
+# Splits whose test part is the evaluation songs of the task.
+MEDIAEVAL = (OFFICIAL, "evaluation2015")
 
 COMPARABLE = (
     "RMSE and Pearson's r of each song, averaged over the songs, on MediaEval's scale of -1 to 1, which is twice that "
@@ -61,6 +64,7 @@ def per_song_table(results: Sequence[Result], labels: Sequence[str], *, name: st
     notes = [COMPARABLE, UNDEFINED]
     if results[0].dataset.split != OFFICIAL:
         notes.append(NOT_OFFICIAL)
+    notes += shared_notes(results)
     if excluded := results[0].excluded:
         notes.append(f"{len(excluded)} songs of the split are excluded from both parts; the dataset's card names them.")
     return Table(

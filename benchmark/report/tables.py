@@ -16,6 +16,7 @@ from ...dbn.domains import NAMES as DOMAINS
 from ...protocols import features as registry
 from ..results.model import Result
 from ..scoring.pairs import LEVEL
+from .axes import axes_table
 from .labels import (
     CARRIED,
     DASH,
@@ -32,8 +33,9 @@ from .labels import (
     number,
     phase_shown,
     plain,
+    shared_notes,
 )
-from .mediaeval import per_song_table
+from .mediaeval import MEDIAEVAL, per_song_table
 
 if TYPE_CHECKING:
     from ..scoring.ranking import Ranking, Standing
@@ -160,9 +162,11 @@ def tables(results: Sequence[Result], ranking: Ranking | None = None, variants: 
         if external:
             title = f"Predictions made outside emobench: {name}"
             made.append(_single_table(external, title, "external", ranking, variants))
-        if own[0].dataset.split:
-            labels = [entry_label(result, variants.get(result.signature, "")) for result in own]
+        labels = [entry_label(result, variants.get(result.signature, "")) for result in own]
+        if own[0].dataset.split in MEDIAEVAL and own[0].task == "second":
             made.append(per_song_table(own, labels, name=name, slug=_slug(own[0], "per-song")))
+        if own[0].task == "clip":
+            made.append(axes_table(own, labels, name=name, slug=_slug(own[0], "axes")))
         if ranking is not None and ours:
             made.append(_standing_table(ours, name, "ranks", ranking, variants))
         if ranking is not None and external:
@@ -186,7 +190,7 @@ def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[
     notes.append(f"{' or '.join(map(str, sorted({result.n_clips for result in results})))} clips.")
     if results[0].dataset.synthetic:
         notes.append(SYNTHETIC)
-    notes += _context_notes(results) + _pretraining_notes(results)
+    notes += shared_notes(results) + _context_notes(results) + _pretraining_notes(results)
     leaks = dict.fromkeys(leak for result in results for leak in result.config.leakage)
     return notes + [f"Leakage allowed: {leak}. {BIASED}" for leak in leaks]
 
@@ -331,7 +335,7 @@ def _standing_table(results: Sequence[Result], name: str, slug: str, ranking: Ra
         slug=_slug(results[0], slug),
         columns=[*STANDING_COLUMNS, *(metric.title for metric in further), *(["Processor"] if several else [])],
         rows=rows,
-        notes=[*_rank_notes(results, ranking, variants), INTERVALS, *cost],
+        notes=[*_rank_notes(results, ranking, variants), *shared_notes(results), INTERVALS, *cost],
         optional=[(9,), (8,), (7,), (11, 12), (4, 5), (10,), *([(last,)] if several else [])],
     )
 

@@ -116,6 +116,24 @@ class Cost(Model):
     processor: str | None = None
 
 
+class Shared(Model):
+    """Test clips of a published split that share something with a clip for training or verification.
+
+    Attributes
+    ----------
+    test_clips : int
+        Number of test clips.
+    artist, album, recording : int or None
+        Number of test clips that share an artist, an album or a recording; None where it is not known, or audio was
+        not compared.
+    """
+
+    test_clips: PositiveInt
+    artist: NonNegativeInt | None
+    album: NonNegativeInt | None
+    recording: NonNegativeInt | None
+
+
 class Leakage(Model):
     """Outcome of the check for leakage.
 
@@ -127,11 +145,14 @@ class Leakage(Model):
         Number of artists with clips both in the test part and in another part, for each repeat.
     not_checked : tuple of str
         Checks that were not possible, with the reason.
+    shared_with_training : Shared or None
+        What test clips share with training or verification, if the split is a published one.
     """
 
     found: tuple[str, ...] = ()
     artists_on_both_sides: tuple[NonNegativeInt, ...] = ()
     not_checked: tuple[str, ...] = ()
+    shared_with_training: Shared | None = None
 
 
 class Weights(Model):

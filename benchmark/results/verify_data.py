@@ -14,6 +14,7 @@ from ...builders.release import MANIFEST, load_manifest
 from ...builders.targets import PARAMETERS
 from ...errors import EmobenchError
 from ...runtime.files import sha256_file
+from ..scoring.leakage import shared_with_training
 from ..scoring.rescore import TOLERANCE
 from ..scoring.scores import Predictions, prediction_table
 from ..scoring.task import Task, load_task
@@ -120,6 +121,10 @@ def check_dataset(result: Result, predictions: pl.DataFrame | None, found: Found
         "n_clips": (result.n_clips, len(task.clips)),
         "excluded": (result.excluded, manifest.excluded),
         "albums": (result.albums, task.album_by_clip),
+        "leakage.shared_with_training": tuple(
+            shared and shared.model_dump(exclude={"recording"})
+            for shared in (result.leakage.shared_with_training, shared_with_training(task.dataset))
+        ),
     }
     failures = [
         f"{name}: is {short(stored)}; the dataset says {short(wanted)}"

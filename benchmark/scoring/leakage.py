@@ -21,6 +21,7 @@ from ...runtime.files import sha256_file
 from ...runtime.progress import progress
 from ...runtime.text import few
 from ..recordings import same_recordings
+from ..results.model import Shared
 from .regressors.mlr import fit_mlr
 from .task import Task
 
@@ -56,12 +57,16 @@ class Leakage:
         folds are by artist.
     not_checked : tuple of str
         Checks that were not possible, with the reason.
+    shared : Shared or None
+        What test clips of a published split share with its other parts, which is stated and not refused; None if the
+        split was drawn.
     """
 
     dataset: tuple[str, ...]
     files: Mapping[str, tuple[str, ...]]
     artists: tuple[int, ...]
     not_checked: tuple[str, ...]
+    shared: Shared | None = None
 
     def of(self, parts: Sequence[str]) -> list[str]:
         """Return the leaks that affect an entry of these features."""
@@ -71,7 +76,7 @@ class Leakage:
     def remarks(self) -> list[str]:
         """Return lines worth reading although nothing is wrong."""
         lines = [f"leakage was not checked for {line}" for line in self.not_checked]
-        if any(self.artists):
+        if any(self.artists) and self.shared is None:
             counts = ", ".join(str(count) for count in self.artists)
             lines.append(
                 f"artists with clips both in the test part and outside it, by repeat: {counts} (folds are by album)"
@@ -121,14 +126,50 @@ def examine(
     Leakage
     """
     twins, not_checked = _twins(task, sources, pool, audio_sha256)
-    lines = [*_dataset_lines(task.dataset), *twins]
+    lines = _dataset_lines(task.dataset)
+    shared = shared_with_training(task.dataset, twins)
+    if twins and shared is None:
+        pairs = few(" and ".join(pair) for pair in twins)
+        lines.append(f"one recording under two ids on both sides of a fold: {pairs}")
     found = {name: tuple(_given_targets([name], columns, task)) for name, columns in files.items()}
     for names in joined:
         if len(names) > 1 and not any(found[name] for name in names):
             columns = [f"{_shown(name)} {column}" for name in names for column in files[name][0]]
             values = np.hstack([files[name][1] for name in names])
             found["+".join(names)] = tuple(_given_targets(names, (columns, values), task))
-    return Leakage(tuple(lines), found, _tested_artists(task), not_checked)
+    return Leakage(tuple(lines), found, _tested_artists(task), not_checked, shared)
+
+
+def shared_with_training(dataset: LabelledDataset, twins: Sequence[tuple[str, str]] | None = None) -> Shared | None:
+    """Count the test clips of a published split that share something with training or verification.
+
+    Parameters
+    ----------
+    dataset : LabelledDataset
+        Dataset.
+    twins : sequence of (str, str), optional
+        Clips of the same recording in different parts; None if recordings were not compared.
+
+    Returns
+    -------
+    Shared or None
+        None if the split was drawn. A count is None where no clip has a known artist or album.
+    """
+    if not dataset.published_split:
+        return None
+    tested = set(dataset.folds.filter(pl.col("split") == "test")["clip_id"])
+
+    def count(folds: pl.DataFrame) -> int | None:
+        others = folds.filter(pl.col("split") != "test").select("repeat", "key").unique()
+        both = folds.filter(pl.col("split") == "test").join(others, on=["repeat", "key"], how="semi")
+        return both["clip_id"].n_unique() if len(folds) else None
+
+    return Shared(
+        test_clips=len(tested),
+        artist=count(_by_artist(dataset)),
+        album=count(_by_album(dataset)),
+        recording=None if twins is None else len(tested & {clip for pair in twins for clip in pair}),
+    )
 
 
 def doubled(dataset: LabelledDataset) -> list[str]:
@@ -140,13 +181,7 @@ def doubled(dataset: LabelledDataset) -> list[str]:
 def split_albums(dataset: LabelledDataset) -> list[str]:
     """Return the albums in more than one part of a repeat, by the key of the folds and by the names of the clips."""
     found = _split(dataset.folds.rename({"album": "key"}))
-    named = dataset.clips.select("clip_id", "artist", "album").drop_nulls()
-    keys = {
-        clip: album_key(artist, album)
-        for clip, artist, album in named.iter_rows()
-        if normalised(artist) not in NOBODY and normalised(album)
-    }
-    return found + [key for key in _split(_keyed(dataset, keys)) if key not in found]
+    return found + [key for key in _split(_by_album(dataset)) if key not in found]
 
 
 def split_artists(dataset: LabelledDataset) -> list[str]:
@@ -160,10 +195,10 @@ def folds_by_artist(dataset: LabelledDataset) -> bool:
 
 
 def _dataset_lines(dataset: LabelledDataset) -> list[str]:
-    """Describe what the folds and the names of the clips show."""
+    """Describe what the folds and the names of the clips show; a published split may divide albums and artists."""
     found = {
         "clips that occur twice in a repeat": doubled(dataset),
-        "albums on both sides of a fold": split_albums(dataset),
+        "albums on both sides of a fold": [] if dataset.published_split else split_albums(dataset),
         "artists on both sides of a fold, though the folds are by artist": (
             split_artists(dataset) if folds_by_artist(dataset) else []
         ),
@@ -185,6 +220,16 @@ def _by_artist(dataset: LabelledDataset) -> pl.DataFrame:
     return _keyed(dataset, keys)
 
 
+def _by_album(dataset: LabelledDataset) -> pl.DataFrame:
+    named = dataset.clips.select("clip_id", "artist", "album").drop_nulls()
+    keys = {
+        clip: album_key(artist, album)
+        for clip, artist, album in named.iter_rows()
+        if normalised(artist) not in NOBODY and normalised(album)
+    }
+    return _keyed(dataset, keys)
+
+
 def _keyed(dataset: LabelledDataset, keys: Mapping[str, str]) -> pl.DataFrame:
     """Return the folds of the clips that have a key."""
     known = pl.DataFrame({"clip_id": list(keys), "key": list(keys.values())}, {"clip_id": pl.String, "key": pl.String})
@@ -202,22 +247,20 @@ def _split(folds: pl.DataFrame) -> list[str]:
 
 def _twins(
     task: Task, sources: Sequence[ClipSource], pool: Executor, audio_sha256: Callable[[Path], str]
-) -> tuple[list[str], tuple[str, ...]]:
-    """Name clips of the same recording in different parts of a repeat; also say what was not compared."""
+) -> tuple[list[tuple[str, str]] | None, tuple[str, ...]]:
+    """List clips of the same recording in different parts of a repeat; also say what was not compared."""
     wanted = set(task.clips)
     sources = [item for item in sources if item.clip_id in wanted and item.path.is_file()]
     if not sources:
-        return [], ("audio: none available",)
+        return None, ("audio: none available",)
     clips = [item.clip_id for item in sources]
     bar = progress(sources, "hashing audio", "file", leave=False)
     compared = same_recordings([(item, audio_sha256(item.path)) for item in bar], pool)
     apart = _apart(task, clips)
-    pairs = [
-        f"{clips[match.one]} and {clips[match.other]}" for match in compared.matches if apart[match.one, match.other]
-    ]
+    pairs = [(clips[match.one], clips[match.other]) for match in compared.matches if apart[match.one, match.other]]
     lacking = len(wanted) - len(clips) + len(compared.lacking)
     not_checked = (f"audio of {lacking} clips: not available, or shorter than {SHORTEST:g} s",) if lacking else ()
-    return [f"one recording under two ids on both sides of a fold: {few(pairs)}"] if pairs else [], not_checked
+    return pairs, not_checked
 
 
 def _apart(task: Task, clips: Sequence[str]) -> npt.NDArray[np.bool_]:

@@ -174,6 +174,7 @@ class Scorer:
                 found=decided.leakage,
                 artists_on_both_sides=tuple(self.leaks.artists),
                 not_checked=tuple(self.leaks.not_checked),
+                shared_with_training=self.leaks.shared,
             ),
             feature_metadata={
                 part: {"title": feature.title, **plain(feature.metadata)}

@@ -105,8 +105,9 @@ def test_entries_of_one_board_differ_in_context(folder: Path, tmp_path: Path) ->
     results = ResultStore(tmp_path).results
     names = {each.name for each in results}
     assert names == {"mfcc|ridge", "mfcc|context-3|ridge", "constant", "oracle"}
-    seconds, clips = sorted(tables(results), key=lambda table: "per clip" in table.title)
+    seconds, clips, axes = sorted(tables(results), key=lambda table: "per clip" in table.title)
     assert len(clips.rows) == 2 and "one prediction per clip" in clips.title
+    assert [row[:2] for row in axes.rows[::2]] == [("Arousal", "MFCC [ridge]"), ("Valence", "MFCC [ridge]")]
     assert [row[0] for row in seconds.rows][:2] == ["MFCC [ridge]", "MFCC [context 3 s] [ridge]"]
     assert any(note.startswith("Entries differ in their context (1 s, 3 s)") for note in seconds.notes)
     assert not any("context" in note for note in clips.notes)

@@ -50,7 +50,8 @@ def _r2(sums: FloatArray) -> FloatArray:
 def _ccc(sums: FloatArray) -> FloatArray:
     var_x, var_y, covariance, _, apart = _parts(sums)
     spread = var_x + var_y + apart
-    return np.where(spread > 0, 2 * covariance / spread, np.nan)
+    # As with Pearson's r, nothing can agree where neither varies, such as in a clip with a single row.
+    return np.where(var_x + var_y > 0, 2 * covariance / spread, np.nan)
 
 
 def _pearson(sums: FloatArray) -> FloatArray:

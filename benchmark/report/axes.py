@@ -1,0 +1,54 @@
+"""RMSE, R², CCC and Pearson's r of arousal and of valence, which papers on ratings of whole clips report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ...cards.tables import Table
+from ..results.model import Result
+from ..scoring.gaussians import AXES
+from .labels import interval, number, shared_notes
+
+MEASURES = {"r2": "R²", "rmse": "RMSE", "ccc": "CCC", "pearson": "r"}
+
+SCALE = "RMSE is on the scale of the targets, -0.5 to 0.5. r is Pearson's, undefined for constant predictions."
+POOLED = (
+    "All test clips of a repeat are scored together. R² compares the squared error with that of the mean of the test "
+    "clips, so it is at most 0 for the training mean."
+)
+
+
+def axes_table(results: Sequence[Result], labels: Sequence[str], *, name: str, slug: str) -> Table:
+    """Arrange the scores of each axis, one row per entry and axis.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        Results of one board.
+    labels : sequence of str
+        Name of each result.
+    name, slug : str
+        Name of the dataset, and of the table as a file.
+
+    Returns
+    -------
+    Table
+        Axis by axis, entries by R², references last. It has no records: those of the other tables have these numbers.
+    """
+    rows = []
+    for axis in AXES:
+        for result, label in zip(results, labels, strict=True):
+            r2 = result.scores.get(f"r2_{axis}")
+            best = float("inf") if r2 is None or r2.mean is None else -r2.mean
+            scores = [number(result.scores.get(f"{measure}_{axis}")) for measure in MEASURES]
+            cells = (axis.title(), label, *scores, interval(r2.ci95) if r2 else interval(None))
+            rows.append(((AXES.index(axis), result.reference, best), cells))
+    return Table(
+        title=f"Scores by axis: {name}",
+        slug=slug,
+        columns=("Axis", "Feature Type", *MEASURES.values(), "R² Interval"),
+        rows=[row for _, row in sorted(rows, key=lambda row: row[0])],
+        notes=[POOLED, SCALE, *shared_notes(results)],
+        text_columns=2,
+        optional=[(6,), (5,)],
+    )
