@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import Executor
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -33,7 +34,7 @@ def _clips(folder: Path) -> pl.DataFrame:
 
 
 def test_builds_a_dataset(folder: Path, tmp_path: Path, pool: Executor) -> None:
-    options = {"folder": folder, "max_duration": 12, "min_duration": 5}
+    options: dict[str, Any] = {"folder": folder, "max_duration": 12, "min_duration": 5}
     [built] = build_dataset("midi", **options, out=tmp_path / "a", pool=pool)
     clips = {clip["track_id"]: clip for clip in _clips(built.folder).iter_rows(named=True)}
     one = clips["Band/Album/One.mid"]
@@ -63,7 +64,7 @@ def test_builds_a_dataset(folder: Path, tmp_path: Path, pool: Executor) -> None:
 
 
 def test_another_content_is_another_dataset(folder: Path, tmp_path: Path, pool: Executor) -> None:
-    options = {"folder": folder, "max_duration": 6, "min_duration": 5}
+    options: dict[str, Any] = {"folder": folder, "max_duration": 6, "min_duration": 5}
     build_dataset("midi", **options, out=tmp_path / "a", pool=pool)
     tune(folder / "Band/Album/One.mid", 30, pitch=40)
     with pytest.raises(InputError, match=r"exists with other content \(different source\)"):
