@@ -8,6 +8,13 @@ Two recordings are the same if the normalised correlation of their fingerprints 
 signs of its lowest coefficients of the cosine transform (Haitsma and Kalker, "A Highly Robust Audio Fingerprinting
 System", ISMIR 2002, use signs of differences), and a sorted list of all codes gives the clips and offsets that share
 some of them.
+
+Measured on 580 versions and excerpts of 36 pieces of real music (docs/check.md has the table): the correlation is at
+least 0.98 between versions of 45 seconds (MP3 at 32 to 128 kbit/s, Vorbis at quality 0, Opus and AAC, half the sample
+rate), 0.88 with bass and treble changed by 6 dB at 32 kbit/s and half the sample rate, 0.91 for excerpts of 10 seconds
+or more, and 0.86 for those of 6 seconds. Between excerpts without a common second, it is below 0.5 for different
+pieces, at most 0.80 within a piece, and 0.96 in one piece that repeats a loop sample by sample: such excerpts count as
+the same recording. :data:`SAME` is between these.
 """
 
 from __future__ import annotations

@@ -5,12 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from pathlib import Path
 
 from ...audio.fingerprint import OVERLAP, SAME, SHORTEST, Match
-from ...builders.audio_files import ClipSource
-from ...runtime.files import sha256_file
-from ...runtime.progress import progress
+from ...builders.audio_files import ClipSource, audio_hashes
 from ...runtime.text import counted
 from ..recordings import same_recordings
 from .corpora import Corpus, components
@@ -37,6 +34,7 @@ class Heard:
 def listen(corpora: Sequence[Corpus], pool: Executor) -> Heard:
     """Compare the audio of all clips of all corpora."""
     items: list[tuple[int, ClipSource]] = []
+    hashed: list[tuple[ClipSource, str]] = []
     not_checked: list[str] = []
     for place, corpus in enumerate(corpora):
         folder = corpus.dataset.audio_folder()
@@ -48,11 +46,9 @@ def listen(corpora: Sequence[Corpus], pool: Executor) -> Heard:
             lacking = counted(len(corpus.clips) - len(sources), "clip")
             not_checked.append(f"{lacking} of {corpus.name} by sound: no audio in {folder}")
         items += [(place, source) for source in sources]
-    hashes: dict[Path, str] = {}
-    for _, source in progress(items, "hashing audio", "file", leave=False):
-        if source.path not in hashes:
-            hashes[source.path] = sha256_file(source.path)
-    compared = same_recordings([(source, hashes[source.path]) for _, source in items], pool)
+        hashes = audio_hashes(sources)
+        hashed += [(source, hashes[source.clip_id] or "") for source in sources]
+    compared = same_recordings(hashed, pool)
     lacking = [items[place][0] for place in compared.lacking]
     for place, corpus in enumerate(corpora):
         if count := lacking.count(place):

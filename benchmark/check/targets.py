@@ -18,7 +18,7 @@ FloatArray = npt.NDArray[np.float64]
 _SECONDS = 5
 _VARIATION = 0.005
 # Root mean square difference, as a share of the curve's own standard deviation over time. The smallest share between
-# different clips of MoodSwings is stated in docs/check.md.
+# clips of DEAM (1,802 songs) is 36 %, of emoMusic 51 %, of PMEmo and MoodSwings about 60 % or more.
 _SHARE = 0.05
 
 
