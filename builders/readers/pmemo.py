@@ -7,12 +7,14 @@ of their own. A widely used copy of the ratings of whole choruses (Music2Emo's) 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from statistics import median
 
 import numpy as np
+import numpy.typing as npt
 
 from ...cards.dataset import About
 from ...runtime.text import few
@@ -224,12 +226,16 @@ def _excess(means: Mapping[str, Grid], deviations: Mapping[str, Grid]) -> list[s
         stamps, own, given = np.intersect1d(grid.stamps, other.stamps, return_indices=True)
         mean = grid.values[np.ix_(ours, own)]
         spread = other.values[np.ix_(theirs, given)]
-        bound = np.sqrt(mean * (1 - mean) * _FEWEST / (_FEWEST - 1))
         found += [
             f"song {grid.names[ours[row]]}, frameTime {(stamps[column] + STEP) / 1000:g}, {axis}"
-            for row, column in np.argwhere(spread > bound + 1e-6)
+            for row, column in np.argwhere(spread > _largest(mean))
         ]
     return found
+
+
+def _largest(mean: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return the largest standard deviation of ratings on 0 to 1 with a mean."""
+    return np.sqrt(mean * (1 - mean) * _FEWEST / (_FEWEST - 1)) + 1e-6
 
 
 def _columns(what: str) -> dict[str, tuple[str, ...]]:
@@ -242,14 +248,17 @@ def _static(paths: Mapping[str, Path], problems: list[str], remarks: list[str]) 
     published: dict[str, dict[str, float]] = {}
     copied: dict[str, dict[str, float]] = {}
     spreads: dict[str, dict[str, float]] = {}
+    means = Path()
     for kind, path in paths.items():
         header = [normalised(cell) for cell in next(iter(read_rows(path, [])), [])]
         if kind == "static_std":
             spreads = _read(path, ("std",), problems)
         elif any("std" in cell for cell in header):
             copied = _read_copy(path, problems, remarks)
+        elif published:
+            problems.append(f"{path}: is a second file of means; expected one")
         else:
-            published = _read(path, ("mean",), problems)
+            published, means = _read(path, ("mean",), problems), path
     if published and copied:
         differing = [
             song
@@ -262,13 +271,27 @@ def _static(paths: Mapping[str, Path], problems: list[str], remarks: list[str]) 
                 "the same ratings. Remove one of the files"
             )
     if published and spreads:
-        check_same([paths["static"], paths["static_std"]], published, spreads, problems)
-    return {
+        check_same([means, paths["static_std"]], published, spreads, problems)
+    static = {
         song: {name: value for name, value in copied.get(song, {}).items() if name.endswith("std")}
         | spreads.get(song, {})
         | {name: value for name, value in row.items() if name.endswith("mean")}
         for song, row in (published or copied).items()
     }
+    excess = [song for song, row in static.items() if _exceeds(row)]
+    if excess:
+        problems.append(
+            f"{' and '.join(map(str, paths.values()))}: standard deviations that exceed the largest one that ratings "
+            f"with that mean can have: songs {few(excess)}; expected both on one scale"
+        )
+    return static
+
+
+def _exceeds(row: Mapping[str, float]) -> bool:
+    """Whether a standard deviation on 1 to 9 exceeds the largest one of ratings with that mean."""
+    means = np.array([(row[f"{axis}_mean"] - 1) / 8 for axis in AXES])
+    spread = np.array([row.get(f"{axis}_std", 0.0) / 8 for axis in AXES])
+    return bool((spread > _largest(means)).any())
 
 
 def _read(path: Path, what: tuple[str, ...], problems: list[str]) -> dict[str, dict[str, float]]:
@@ -292,7 +315,7 @@ def _read_copy(path: Path, problems: list[str], remarks: list[str]) -> dict[str,
 
 def _median(rows: Sequence[tuple[int, Mapping[str, str]]], what: str) -> float:
     values = [number_in(cells[f"{axis}_{what}"]) for _, cells in rows for axis in AXES]
-    return median([value for value in values if value == value] or [0.0])  # noqa: PLR0124
+    return median([value for value in values if math.isfinite(value)] or [0.0])
 
 
 def _widened(static: Mapping[str, Mapping[str, float]], factors: Mapping[str, float]) -> dict[str, dict[str, float]]:
