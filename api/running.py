@@ -26,7 +26,7 @@ from ..builders.labelled_dataset import LabelledDataset
 from ..errors import InputError
 from ..runtime.devices import check_device
 from ..runtime.executor import executor, processors
-from ..runtime.files import temporary_folder
+from ..runtime.files import data_folder, temporary_folder
 
 if TYPE_CHECKING:
     from ..cards.tables import Table
@@ -326,8 +326,9 @@ def pretrain(
 
 def reproduce(
     table: str,
-    dataset: LabelledDataset | Location,
+    dataset: LabelledDataset | Location | None = None,
     *,
+    features: str | Sequence[str] = (),
     out: Location = "results",
     models: Location = "models",
     audio: Location | None = None,
@@ -339,25 +340,36 @@ def reproduce(
     scheduler: str | None = None,
     seed: int = 0,
 ) -> Table:
-    """Compute a table of the paper, and show each number beside the published one.
+    """Show published numbers beside computed ones: a table of the paper, or what was published on a corpus.
 
     Parameters
     ----------
-    table : {"table1", "table2", "table3"}
-        Table of the paper.
-    dataset, out, models, audio, pretrain_data, msd, allow_leakage, device, workers, scheduler, seed
+    table : {"table1", "table2", "table3", "emomusic", "pmemo", "deam"}
+        Table of the paper, or corpus.
+    dataset : LabelledDataset, str or Path, optional
+        Dataset, or its folder or address. Default: ``synthetic`` for a table of the paper, and for a corpus its static
+        labels with the published split, such as ``emomusic-static-official``, in the folder of datasets.
+    features : str or sequence of str
+        Features whose scores are shown beside those published on a corpus; by default the standard ones, alone and
+        joined.
+    out, models, audio, pretrain_data, msd, allow_leakage, device, workers, scheduler, seed
         As for :func:`run`.
 
     Returns
     -------
     Table
     """
-    from ..benchmark import reproduction
+    from ..benchmark import corpora, reproduction
 
     check_device(device)
-    reproduction.check_table(table)
+    corpus = table in corpora.CORPORA
+    if not corpus:
+        reproduction.check_table(table)
+        if features:
+            raise InputError(f"`features`: the features of {table} are those of the paper; leave `features` out.")
+    default = corpora.default_name(table) if corpus else "synthetic"
     places = find_places(
-        dataset,
+        data_folder() / default if dataset is None else dataset,
         out=out,
         models=models,
         audio=audio,
@@ -365,7 +377,11 @@ def reproduce(
         audio_too=audio is None,
         msd=msd,
     )
+    networks = network_config(seed=seed)
     with executor(workers or processors(), scheduler) as pool:
-        return reproduction.reproduce(
-            table, places, network_config(seed=seed), device=device, pool=pool, allow_leakage=allow_leakage
-        )
+        if corpus:
+            own = _several(features)
+            return corpora.reproduce(
+                table, places, networks, features=own, device=device, pool=pool, allow_leakage=allow_leakage
+            )
+        return reproduction.reproduce(table, places, networks, device=device, pool=pool, allow_leakage=allow_leakage)

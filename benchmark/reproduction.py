@@ -15,6 +15,7 @@ from ..cards.tables import Table
 from ..dbn.domains import Domain
 from ..errors import InputError
 from . import runs
+from .corpora import CORPORA
 from .features.extraction import Places
 from .features.networks import NetworkConfig
 from .pretrain import own_networks
@@ -73,9 +74,11 @@ def paper() -> Paper:
 
 
 def check_table(name: str) -> None:
-    """Raise InputError unless the paper has a table of this name that can be reproduced."""
+    """Raise InputError unless the paper has a table of this name that can be reproduced; it names the corpora too."""
     if name not in TABLES:
-        raise InputError(f"reproduce {name}: the paper has no such table to reproduce; expected {', '.join(TABLES)}.")
+        raise InputError(
+            f"reproduce {name}: nothing of this name to reproduce; expected {', '.join((*TABLES, *CORPORA))}."
+        )
 
 
 def reproduce(

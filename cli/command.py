@@ -100,7 +100,7 @@ def _name_type(annotation: Any) -> None:
 def _flags(context: typer.Context) -> dict[str, str]:
     """Return the options and arguments of a command by the names of their parameters."""
     # Every command may advise to build a dataset in another way.
-    flags = {name: f"--{name}" for name in ("group", "split", "scale")}
+    flags = {name: f"--{name}" for name in ("group", "split", "scale", "labels", "annotations", "download")}
     for parameter in context.command.params:
         if parameter.param_type_name == "argument":
             flags[str(parameter.name)] = (getattr(parameter, "metavar", None) or str(parameter.name)).upper()

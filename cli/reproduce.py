@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from ..runtime.files import data_folder
 from ..runtime.progress import status
 from .options import (
+    DATA,
     AllowLeakage,
     AsJson,
     Audio,
-    Dataset,
     Device,
+    Features,
     Models,
     Out,
     PretrainData,
@@ -27,8 +27,17 @@ from .output import print_tables, print_text
 
 
 def reproduce(
-    table: Annotated[str, typer.Argument(help="table1, table2 or table3.")],
-    dataset: Dataset = None,
+    table: Annotated[str, typer.Argument(help="table1, table2 or table3 of the paper; or emomusic, pmemo or deam.")],
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Labelled dataset, or hf://user/name@v1.0.0. Default: data/synthetic, or "
+            "data/emomusic-static-official and so on.",
+            rich_help_panel=DATA,
+        ),
+    ] = None,
+    features: Features = None,
     pretrain_data: PretrainData = None,
     audio: Audio = None,
     msd: TrackFiles = None,
@@ -42,10 +51,13 @@ def reproduce(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Compute a table of the paper and show each number beside the published one.
+    """Show published numbers beside your own.
 
     table1 counts the pre-training examples of each domain, table2 scores the standard features, and table3 the
     networks, as 'emobench run' does. Finished entries are not computed again.
+
+    emomusic, pmemo and deam show what was published on these corpora beside the standard features with ridge
+    regression, or those of --features.
 
     For example:
 
@@ -54,6 +66,8 @@ def reproduce(
       emobench reproduce table2
 
       emobench reproduce table3 --dataset data/moodswings --pretrain-data data/msd --format markdown
+
+      emobench reproduce emomusic
     """
     status("starting")
     from ..api import running as api
@@ -63,7 +77,8 @@ def reproduce(
     check_format(form)
     made = api.reproduce(
         table,
-        dataset or data_folder() / "synthetic",
+        dataset,
+        features=features or (),
         out=out,
         models=models,
         audio=audio,

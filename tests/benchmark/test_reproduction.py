@@ -147,7 +147,8 @@ def test_command(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["table4"], "reproduce table4: the paper has no such table to reproduce; expected table1, table2, table3."),
+        (["table4"], "reproduce table4: nothing of this name to reproduce; expected table1, table2, table3, emomusic,"),
+        (["table2", "--features", "mfcc"], "--features: the features of table2 are those of the paper"),
         (["table2", "--format", "xml"], "--format xml: expected rich, markdown"),
         (["table1", "--pretrain-data", "nowhere"], "nowhere: no dataset there"),
         (["table3", "--dataset", "nowhere"], "nowhere: no dataset there"),
