@@ -56,7 +56,7 @@ def test_builds_a_dataset(folder: Path, tmp_path: Path, pool: Executor) -> None:
     assert (clips["Band/short.mid"]["artist"], clips["Band/short.mid"]["album"]) == ("", "Band")
     assert (clips["text.mid"]["artist"], clips["text.mid"]["album"]) == ("", "")
     assert built.manifest.config.source["rendering"]["soundfont"] == "TimGM6mb.sf2"
-    moved = options | {"folder": folder.rename(tmp_path / "elsewhere")}
+    moved: dict[str, Any] = options | {"folder": folder.rename(tmp_path / "elsewhere")}
     [again] = build_dataset("midi", **moved, out=tmp_path / "b" / "a", pool=pool)
     assert again.manifest.plain() == built.manifest.plain()
     [other] = build_dataset("midi", **moved, out=tmp_path / "a", pool=pool)
