@@ -20,7 +20,7 @@ from .features.spec import Entry, entries_of, parse, resolve
 from .results.model import Result
 from .results.store import ResultStore
 from .scoring import leakage
-from .scoring.scorer import CONSTANT, ORACLE, RunConfig, Scorer
+from .scoring.scorer import ANNOTATORS, CONSTANT, ORACLE, RunConfig, Scorer
 from .scoring.task import load_task
 
 if TYPE_CHECKING:
@@ -126,7 +126,7 @@ def run(
     store = ResultStore(places.out)
     outcome = Outcome(remarks=leaks.remarks(), store=store)
     # The mean of a clip's only target is that target.
-    references = [CONSTANT] if task.kind == "clip" else [CONSTANT, ORACLE]
+    references = [CONSTANT, *([ORACLE] if task.kind == "second" else []), *ANNOTATORS]
     wanted = list(
         dict.fromkeys(
             (entry, scorer.regressor_of(entry, regressor))
@@ -141,7 +141,8 @@ def run(
             try:
                 columns = extraction.columns(entry)
             except UnavailableError as error:
-                if entry not in unavailable:
+                # Nobody asked for the references that every run adds.
+                if entry not in unavailable and entry in entries:
                     outcome.notes.append(str(error))
                 unavailable[entry] = error
                 continue
@@ -154,7 +155,7 @@ def run(
             outcome.paths.append(result.path)
             outcome.models += [each.file for part in columns for each in part.models()]
             outcome.pretrained_on += [part.pretrained_on for part in columns if part.pretrained_on]
-    if unavailable and len(unavailable) == len(set(entries)):
+    if unavailable and set(entries) <= set(unavailable):
         raise next(iter(unavailable.values()))
     if overfitted := _overfitted(outcome.results):
         warnings.warn(overfitted, EmobenchWarning, stacklevel=2)
@@ -197,7 +198,7 @@ def _plan(
         raise InputError("`layer`: only networks have layers; `features` names none, such as rhythm or pitch.")
     if places.msd and "ent" not in features:
         raise InputError("`msd`: only the feature ent reads it; `features` does not ask for ent.")
-    for reference in (CONSTANT, ORACLE):
+    for reference in (CONSTANT, ORACLE, *ANNOTATORS):
         features |= {name: resolve(name) for name in reference.parts}
     return entries, features, external
 

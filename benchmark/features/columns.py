@@ -45,6 +45,8 @@ class Columns:
         Names of the columns where the values were computed elsewhere, so that they are checked for leakage.
     predicted : callable or None
         Function from a fold to predictions of all rows, shape (n_rows, 5), of a feature that needs no regressor.
+    true : callable or None
+        Function from a fold to what these predictions are scored against, shape (n_rows, 5), if not the targets.
     per_fold : bool
         Whether the values depend on the fold.
     reproducible : bool
@@ -70,6 +72,7 @@ class Columns:
     pooled: bool = False
     names: Sequence[str] | None = None
     predicted: Callable[[Fold], FloatArray] | None = None
+    true: Callable[[Fold], FloatArray] | None = None
     per_fold: bool = False
     reproducible: bool = False
     training: Callable[[], dict[str, Any] | None] = lambda: None

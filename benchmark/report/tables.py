@@ -14,6 +14,7 @@ from pydantic import JsonValue
 from ...cards.tables import Table
 from ...dbn.domains import NAMES as DOMAINS
 from ...protocols import features as registry
+from ...protocols import metrics
 from ..results.model import Result
 from ..scoring.pairs import LEVEL
 from .axes import axes_table
@@ -30,6 +31,7 @@ from .labels import (
     interval,
     leak_mark,
     marks,
+    minus,
     number,
     phase_shown,
     plain,
@@ -190,9 +192,34 @@ def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[
     notes.append(f"{' or '.join(map(str, sorted({result.n_clips for result in results})))} clips.")
     if results[0].dataset.synthetic:
         notes.append(SYNTHETIC)
-    notes += shared_notes(results) + _context_notes(results) + _pretraining_notes(results)
+    notes += shared_notes(results) + _annotator_notes(results) + _context_notes(results) + _pretraining_notes(results)
     leaks = dict.fromkeys(leak for result in results for leak in result.config.leakage)
     return notes + [f"Leakage allowed: {leak}. {BIASED}" for leak in leaks]
+
+
+def _annotator_notes(results: Sequence[Result]) -> list[str]:
+    """Say how well annotators predict each other, and what a perfect model would reach, with intervals."""
+    said = {
+        "human": "Human: the ratings of one half of the annotators, predicted by those of the other half",
+        "ceiling": "Ceiling: a perfect model of the population that the annotators come from",
+    }
+    notes = []
+    for result in results:
+        if result.features not in said:
+            continue
+        named = [*((score, metrics[score].title) for score in SCORES), *_axes("r2"), *_axes("ccc")]
+        scores = [
+            f"{title} {minus(score.mean)} ({interval(score.ci95)})"
+            for name, title in named
+            if (score := result.scores.get(name)) is not None and score.mean is not None
+        ]
+        notes.append(f"{said[result.features]}: {', '.join(scores)}.")
+    return notes
+
+
+def _axes(metric: str) -> list[tuple[str, str]]:
+    names = [f"{metric}_{axis}" for axis in ("arousal", "valence")]
+    return [(name, metrics[name].title) for name in names if name in metrics]
 
 
 def _context_notes(results: Sequence[Result]) -> list[str]:

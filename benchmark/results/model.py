@@ -29,9 +29,6 @@ from .config import Config, Digest, FreeForm, Model, Name, Phase, Sha256, Share,
 if TYPE_CHECKING:
     import polars as pl
 
-# References computed from single ratings, not from features.
-RATING_REFERENCES = {"human", "ceiling"}
-
 
 def _date(text: str) -> str:
     if datetime.fromisoformat(text).tzinfo is None:
@@ -275,7 +272,7 @@ class Entry(Model):
     def reference(self) -> bool:
         """Whether the entry is a reference, such as the training mean, and not a method to compare."""
         references = {each.name for each in features if getattr(each, "reference", False)}
-        return self.features in references | RATING_REFERENCES
+        return self.features in references
 
     @property
     def key(self) -> str:

@@ -14,6 +14,7 @@ from ...builders.release import MANIFEST, load_manifest
 from ...builders.targets import PARAMETERS
 from ...errors import EmobenchError
 from ...runtime.files import sha256_file
+from ..scoring import annotators
 from ..scoring.leakage import shared_with_training
 from ..scoring.rescore import TOLERANCE
 from ..scoring.scores import Predictions, prediction_table
@@ -134,22 +135,28 @@ def check_dataset(result: Result, predictions: pl.DataFrame | None, found: Found
     checks = [Check("dataset", failures, [f"{task.dataset.folder}: every file matches its manifest"])]
     if predictions is None:
         return [*checks, Check("targets and folds", notes=["the predictions cannot be read"], done=False)]
-    wrong = [*_folds(predictions, task), *_targets(predictions, task)]
+    wanted = _expected(task, result.features)
+    wrong = [*_folds(predictions, task, wanted), *_targets(predictions, wanted)]
     return [
         *checks,
         Check("targets and folds", wrong, [f"all test seconds of {len(task.folds)} repeats, with their targets"]),
     ]
 
 
-def _expected(task: Task) -> pl.DataFrame:
+def _expected(task: Task, features: str) -> pl.DataFrame:
     """Return the keys and targets of the predictions that an entry on the dataset must have."""
-    nothing = [Predictions(fold.repeat, fold.test, np.zeros((len(fold.test), len(PARAMETERS)))) for fold in task.folds]
-    return prediction_table(task, nothing).select(*KEYS, *TRUE)
+    expected = []
+    for fold in task.folds:
+        true = None
+        if features in annotators.NAMES and not annotators.lacking(task):
+            true = annotators.reference(task, features, fold.repeat).true[fold.test]
+        expected.append(Predictions(fold.repeat, fold.test, np.zeros((len(fold.test), len(PARAMETERS))), true))
+    return prediction_table(task, expected).select(*KEYS, *TRUE)
 
 
-def _folds(predictions: pl.DataFrame, task: Task) -> list[str]:
+def _folds(predictions: pl.DataFrame, task: Task, wanted: pl.DataFrame) -> list[str]:
     """Name predictions that are not in the folds, and those that are missing."""
-    wanted, lines = _expected(task), []
+    lines = []
     parts = {(repeat, clip): part for repeat, clip, _, part in task.dataset.folds.iter_rows()}
     foreign = predictions.join(wanted, on=KEYS, how="anti", maintain_order="left")
     missing = wanted.join(predictions, on=KEYS, how="anti", maintain_order="left")
@@ -163,9 +170,9 @@ def _folds(predictions: pl.DataFrame, task: Task) -> list[str]:
     return lines
 
 
-def _targets(predictions: pl.DataFrame, task: Task) -> list[str]:
+def _targets(predictions: pl.DataFrame, wanted: pl.DataFrame) -> list[str]:
     """Name targets that differ from those of the dataset."""
-    both = predictions.join(_expected(task), on=KEYS, suffix="_wanted", maintain_order="left")
+    both = predictions.join(wanted, on=KEYS, suffix="_wanted", maintain_order="left")
     lines = []
     for name in TRUE:
         differs = (pl.col(name) - pl.col(f"{name}_wanted")).abs() > TOLERANCE

@@ -14,6 +14,7 @@ from ...runtime.progress import progress
 from ..results.model import Result
 from ..results.predictions import BY_SECOND, PredictionsError
 from ..results.store import ResultStore
+from . import annotators
 from .pairs import LEVEL, bootstrap_scores, contributions, corrected_p
 from .scores import DRAWS
 
@@ -167,6 +168,8 @@ def _leaks(result: Result) -> str | None:
     """Say what an entry has seen of its test data."""
     if result.features == "oracle":
         return "uses the targets of the test part"
+    if result.features in annotators.NAMES:
+        return "uses the ratings of the test part"
     if result.config.carry_over:
         return "weights were carried over from fold to fold (leaks)"
     return "leakage was allowed" if result.config.leakage else None

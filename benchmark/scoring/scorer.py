@@ -22,7 +22,7 @@ from ..results.model import Cost, DatasetRef, Result, Weights
 from ..results.model import Entry as Computed
 from ..results.model import Leakage as LeakageRecord
 from ..results.store import ResultStore
-from . import leakage
+from . import annotators, leakage
 from .gaussians import repaired
 from .scores import Predictions, prediction_table, score
 from .task import Context, Task
@@ -32,6 +32,7 @@ FloatArray = npt.NDArray[np.float64]
 # Reference entries of every run: the training mean, and the mean of each clip's own targets.
 CONSTANT = Entry(("constant",))
 ORACLE = Entry(("oracle",))
+ANNOTATORS = tuple(Entry((name,)) for name in annotators.NAMES)
 
 
 @dataclass(frozen=True)
@@ -219,7 +220,7 @@ class Scorer:
         targets = self.task.targets[:, known]
         made = _Predicted()
         shares = []
-        predicted = columns[0].predicted if len(columns) == 1 else None
+        predicted, true = (columns[0].predicted, columns[0].true) if len(columns) == 1 else (None, None)
         for fold in self.task.folds:
             if predicted is not None:
                 values = predicted(fold)[fold.test]
@@ -240,7 +241,8 @@ class Scorer:
                 values[:, known] = fitted(features[fold.test])
             values, share = repaired(values)
             shares.append(share)
-            made.predictions.append(Predictions(fold.repeat, fold.test, values))
+            against = None if true is None else true(fold)[fold.test]
+            made.predictions.append(Predictions(fold.repeat, fold.test, values, against))
         made.repaired = float(np.mean(shares))
         return made
 

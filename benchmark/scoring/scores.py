@@ -21,11 +21,28 @@ DRAWS = 1000
 
 @dataclass(frozen=True)
 class Predictions:
-    """Test predictions of one repeat: indices into the task's seconds, and predictions of shape (n, 5)."""
+    """Test predictions of one repeat.
+
+    Attributes
+    ----------
+    repeat : int
+        Repeat.
+    rows : ndarray of int, shape (n,)
+        Rows of the task.
+    values : ndarray, shape (n, 5)
+        Predictions.
+    true : ndarray, shape (n, 5), optional
+        What they are scored against, if not the targets of the task.
+    """
 
     repeat: int
     rows: npt.NDArray[np.intp]
     values: npt.NDArray[np.float64]
+    true: npt.NDArray[np.float64] | None = None
+
+    def targets(self, task: Task) -> npt.NDArray[np.float64]:
+        """Return what the predictions are scored against."""
+        return task.targets[self.rows] if self.true is None else self.true
 
 
 def score(task: Task, predictions: Sequence[Predictions], *, seed: int) -> dict[str, MetricScore]:
@@ -47,7 +64,7 @@ def score(task: Task, predictions: Sequence[Predictions], *, seed: int) -> dict[
     repeats = []
     for part in predictions:
         tested, clips = np.unique(task.clip_index[part.rows], return_inverse=True)
-        repeats.append(RepeatPredictions(task.targets[part.rows], part.values, clips, task.albums[tested]))
+        repeats.append(RepeatPredictions(part.targets(task), part.values, clips, task.albums[tested]))
     return score_repeats(repeats, seed=seed)
 
 
@@ -84,6 +101,6 @@ def prediction_table(task: Task, predictions: Sequence[Predictions]) -> pl.DataF
             "time": times[part.rows],
         }
         columns |= {name: part.values[:, place] for place, name in enumerate(PARAMETERS)}
-        columns |= {f"true_{name}": task.targets[part.rows, place] for place, name in enumerate(PARAMETERS)}
+        columns |= {f"true_{name}": part.targets(task)[:, place] for place, name in enumerate(PARAMETERS)}
         tables.append(pl.DataFrame(columns))
     return pl.concat(tables).with_columns(pl.col(pl.Float64).fill_nan(None))

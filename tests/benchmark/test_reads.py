@@ -33,7 +33,7 @@ def _opened() -> Iterator[Counter[str]]:
 
 def _once(counts: Counter[str], results: Path) -> bool:
     files = [str(path) for path in results.glob("*/*.json")]
-    return len(files) == 3 and {path: counts[path] for path in files} == dict.fromkeys(files, 1)
+    return len(files) == 5 and {path: counts[path] for path in files} == dict.fromkeys(files, 1)
 
 
 def test_a_store_opens_each_result_once(results: Path) -> None:
@@ -56,5 +56,5 @@ def test_publishing_opens_each_result_once(finished_run: Path, results: Path, tm
             models=tmp_path,
             look=False,
         )
-    assert len(made.new) == 3
+    assert len(made.new) == 5
     assert _once(counts, results)

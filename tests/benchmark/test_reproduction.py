@@ -96,8 +96,8 @@ def test_every_number_is_beside_that_of_the_paper(made: dict[str, Table], work: 
     results = [json.loads(path.read_text()) for path in (work / "results").glob("*/*.json")]
     scores = {(each["features"], each["layer"], each["phase"]): each["scores"] for each in results}
     assert "syn@1.0.0 (synthetic)" in table.title
-    assert len(table.rows) == len(table.records) == len(rows) + 2
-    assert [record["features"] for record in table.records[-2:]] == ["constant", "oracle"]
+    assert len(table.rows) == len(table.records) == len(rows) + 4
+    assert [record["features"] for record in table.records[-4:]] == ["constant", "oracle", "human", "ceiling"]
     for row, record, cells in zip(rows, table.records, table.rows, strict=False):
         own = scores.get((row.features, row.layer, row.phase))
         if row.features == "ent":

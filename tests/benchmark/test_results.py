@@ -127,7 +127,7 @@ def test_files_that_are_not_results(results: Path, row: GetRow) -> None:
     row("constant").with_suffix(".predictions.parquet").unlink()
     board = load(results)
     found, problems = board.tables, board.store.problems
-    assert len(found[0].rows) == 2
+    assert len(found[0].rows) == 4
     assert len(problems) == len(LEFT_OUT) + 2
     for name, (_, reason) in LEFT_OUT.items():
         (line,) = [each for each in problems if f"/{name}.json: " in each]
@@ -142,7 +142,7 @@ def test_a_cost_that_no_table_can_show_is_named(results: Path, row: GetRow, cost
     row("mine").write_text(json.dumps(json.loads(row("mine").read_text()) | {"cost": cost}))
     board = load(results)
     found, problems = board.tables, board.store.problems
-    assert len(found[0].rows) == 2
+    assert len(found[0].rows) == 4
     assert "not a valid result (cost" in problems[0]
 
 
@@ -256,7 +256,7 @@ def test_entries_that_leak_are_marked(results: Path, row: GetRow) -> None:
         row("mine"), lambda result: (result["config"].update(leakage=[leak]), result.update(signature="0" * 12)), "x"
     )
     board = load(results)
-    assert len(board.store.results) == 4
+    assert len(board.store.results) == 6
     assert board.store.problems == []
     for form in ("rich", "markdown", "latex", "csv", "json"):
         text = rendered(board.tables[:1], form).replace("\\", "")
@@ -325,7 +325,7 @@ def test_a_finished_result_that_is_run_again_is_the_latest_again(
     with monkeypatch.context() as other:
         other.setattr(scorer, "package_versions", lambda: {"emobench": "9.9.9"})
         second = run()
-    assert (first[1], second[1]) == (2, 2)
+    assert (first[1], second[1]) == (4, 4)
     assert kept() == [second[0]]
     assert run() == (first[0], 0)
     assert kept() == [first[0]]
@@ -381,7 +381,12 @@ def test_external_predictions_have_a_table_of_their_own(results: Path, row: GetR
     change(row("mine"), lambda result: result.update(external=True, regressor=None, dims=None))
     tables = load(results).tables
     assert [[row[0] for row in table.rows] for table in tables[:2]] == [
-        ["constant (training mean)", "oracle (clip mean)"],
+        [
+            "constant (training mean)",
+            "oracle (clip mean)",
+            "human (one half of the annotators)",
+            "ceiling (population of annotators)",
+        ],
         ["file:mine.csv"],
     ]
     assert tables[1].title == "Predictions made outside emobench: tiny@1.0.0"
