@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
 from collections.abc import Callable
 from concurrent.futures import Executor
@@ -24,8 +25,10 @@ from emobench.builders.build import build_dataset
 from emobench.builders.folds import FoldConfig
 from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.synthesis import render_excerpt
+from emobench.cards.tables import to_rich
 from emobench.cli.main import app
 from emobench.errors import InputError
+from rich.console import Console
 from typer.testing import CliRunner
 
 # Artist, album and part of each clip. Shared with training or verification are c8 (artist and album), c9 (artist), and
@@ -215,6 +218,11 @@ def test_scores_by_axis(tmp_path: Path, make_corpus: Any, pool: Executor) -> Non
         assert [cell.partition(" ")[0].replace("−", "-") for cell in row[2:6]] == [
             f"{m:.3f}" for m in np.mean(scores, axis=0)
         ]
+    table = replace(table, rows=[(row[0], "a name of thirty-six letters, [ridge]", *row[2:]) for row in table.rows])
+    narrow = io.StringIO()
+    Console(width=80, file=narrow).print(to_rich(table))
+    assert all(cell in narrow.getvalue() for cell in table.rows[0][2:6])
+    assert "Columns left out for lack of space: R² 95" in narrow.getvalue()
     for name in ("r2", "ccc", "pearson"):
         assert result.scores[f"{name}_arousal_per_song"].mean is None
     assert result.scores["rmse_arousal_per_song"].mean is not None
