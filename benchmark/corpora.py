@@ -17,7 +17,7 @@ from .features.extraction import Places
 from .features.networks import NetworkConfig
 from .report.axes import POOLED
 from .report.labels import DASH, board_title, entry_label, interval, number, plain
-from .report.mediaeval import MEDIAEVAL, OFFICIAL, per_song_table
+from .report.mediaeval import MEDIAEVAL, per_song_table
 from .report.tables import INTERVALS, notes_of
 from .results.model import Result
 from .scoring.gaussians import AXES
@@ -133,8 +133,8 @@ def reproduce(
     rows = corpus.dynamic if dynamic else corpus.rows
     notes = [
         *_citations(rows),
-        *_mismatches(manifest, OFFICIAL if dynamic else SPLIT, dynamic=dynamic),
-        *([] if dynamic else corpus.caveats),
+        # MediaEval's table itself says where folds differ from those of the task.
+        *([] if dynamic else [*_mismatches(manifest), *corpus.caveats]),
         *(f"Not computed: {note}" for note in outcome.notes),
     ]
     slug = f"{outcome.results[0].dataset.label}-{name}"
@@ -155,13 +155,13 @@ def _citations(rows: Sequence[Row]) -> list[str]:
     ]
 
 
-def _mismatches(manifest: Manifest, split: str, *, dynamic: bool) -> list[str]:
-    """State why numbers of the dataset cannot be compared with the published ones."""
+def _mismatches(manifest: Manifest) -> list[str]:
+    """State why numbers of the dataset cannot be compared with those published on static ratings."""
     own = manifest.config.source.get("split") or "albums"
     lines = []
-    if own != split:
-        lines.append(f"the folds of {manifest.title} are those of the split {own}, not of {split}")
-    if not dynamic and manifest.config.source.get("labels") != "static":
+    if own != SPLIT:
+        lines.append(f"the folds of {manifest.title} are those of the split {own}, not of {SPLIT}")
+    if manifest.config.source.get("labels") != "static":
         lines.append("clips are rated by the means of their ratings over time, not as a whole")
     if left_out := len(manifest.excluded):
         lines.append(f"{left_out} clips of the dataset are excluded from our entries")

@@ -7,15 +7,24 @@ from collections.abc import Sequence
 from ...cards.tables import Table
 from ..results.model import Result
 from ..scoring.gaussians import AXES
-from .labels import interval, number, shared_notes
+from .labels import DASH, interval, minus, shared_notes
 
 MEASURES = {"r2": "R²", "rmse": "RMSE", "ccc": "CCC", "pearson": "r"}
 
 SCALE = "RMSE is on the scale of the targets, -0.5 to 0.5. r is Pearson's, undefined for constant predictions."
+MEANS = "Means over the repeats, and a 95 % interval of R² from a bootstrap over albums."
 POOLED = (
     "All test clips of a repeat are scored together. R² compares the squared error with that of the mean of the test "
     "clips, so it is at most 0 for the training mean."
 )
+
+
+def axis_scores(result: Result, axis: str) -> dict[str, str]:
+    """Return the scores of an axis, formatted, by their names."""
+    scores = {title: result.scores.get(f"{measure}_{axis}") for measure, title in MEASURES.items()}
+    return {
+        title: DASH if score is None or score.mean is None else minus(score.mean) for title, score in scores.items()
+    }
 
 
 def axes_table(results: Sequence[Result], labels: Sequence[str], *, name: str, slug: str) -> Table:
@@ -40,15 +49,14 @@ def axes_table(results: Sequence[Result], labels: Sequence[str], *, name: str, s
         for result, label in zip(results, labels, strict=True):
             r2 = result.scores.get(f"r2_{axis}")
             best = float("inf") if r2 is None or r2.mean is None else -r2.mean
-            scores = [number(result.scores.get(f"{measure}_{axis}")) for measure in MEASURES]
-            cells = (axis.title(), label, *scores, interval(r2.ci95) if r2 else interval(None))
+            cells = (axis.title(), label, *axis_scores(result, axis).values(), interval(r2.ci95 if r2 else None))
             rows.append(((AXES.index(axis), result.reference, best), cells))
     return Table(
         title=f"Scores by axis: {name}",
         slug=slug,
-        columns=("Axis", "Feature Type", *MEASURES.values(), "R² Interval"),
+        columns=("Axis", "Feature Type", *MEASURES.values(), "R² 95\N{NO-BREAK SPACE}%"),
         rows=[row for _, row in sorted(rows, key=lambda row: row[0])],
-        notes=[POOLED, SCALE, *shared_notes(results)],
+        notes=[MEANS, POOLED, SCALE, *shared_notes(results)],
         text_columns=2,
-        optional=[(6,), (5,)],
+        optional=[(6,)],
     )

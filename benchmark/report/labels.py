@@ -104,9 +104,13 @@ def shared_notes(results: Sequence[Result]) -> list[str]:
     if split is None or not found:
         return []
     counts = {what: [count for each in found if (count := getattr(each, what)) is not None] for what in SHARED}
-    known = [f"{max(numbers)} {SHARED[what]}" for what, numbers in counts.items() if numbers]
+    known = [(max(numbers), SHARED[what]) for what, numbers in counts.items() if numbers]
     unknown = [f"{what}s" for what, numbers in counts.items() if not numbers]
-    shared = " and ".join(filter(None, [", ".join(known[:-1]), *known[-1:]])).replace(" ", " share ", 1)
+    listed = [
+        f"{count} {'' if place else 'shares ' if count == 1 else 'share '}{what}"
+        for place, (count, what) in enumerate(known)
+    ]
+    shared = " and ".join(filter(None, [", ".join(listed[:-1]), *listed[-1:]]))
     stated = (
         f"of {counted(found[0].test_clips, 'test clip')}, {shared} with training or verification. " if known else ""
     )

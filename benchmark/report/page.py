@@ -19,8 +19,10 @@ from ...runtime.text import counted
 from ..results.model import Cost, MetricScore, Result
 from ..results.predictions import PredictionsError, TestPredictions
 from ..results.store import ResultStore
+from ..scoring.gaussians import AXES
 from ..scoring.pairs import LEVEL
 from ..scoring.ranking import Ranking
+from .axes import axis_scores
 from .labels import SCORES, board_title, by_distance, entry_label, interval, number, phase_shown
 from .page_clips import Limits, Pool, panel_of
 from .tables import SYNTHETIC, beats_constant_shown, tables, unranked_notes
@@ -166,6 +168,8 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
             facts[f"Rank by {what}"] = (
                 f"{found.rank}; {differs or 'not significantly different from any other'}{behind}"
             )
+    for axis in AXES if result.task == "clip" else ():
+        facts[axis.title()] = ", ".join(" ".join(pair) for pair in axis_scores(result, axis).items())
     if signature in ranking.unranked:
         facts["No rank"] = ranking.unranked[signature]
     dims = "unknown number of" if result.dims is None else result.dims

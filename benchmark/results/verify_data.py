@@ -132,7 +132,10 @@ def check_dataset(result: Result, predictions: pl.DataFrame | None, found: Found
         for name, (stored, wanted) in recorded.items()
         if stored != wanted
     ]
-    checks = [Check("dataset", failures, [f"{task.dataset.folder}: every file matches its manifest"])]
+    notes = [f"{task.dataset.folder}: every file matches its manifest"]
+    if (shared := result.leakage.shared_with_training) and shared.recording is not None:
+        notes.append("recordings that test clips share with training were not compared again")
+    checks = [Check("dataset", failures, notes)]
     if predictions is None:
         return [*checks, Check("targets and folds", notes=["the predictions cannot be read"], done=False)]
     wanted = _expected(task, result.features)

@@ -212,6 +212,7 @@ def _clip_targets(dataset: LabelledDataset) -> pl.DataFrame:
         dataset.targets.filter(~pl.col("clip_id").is_in(rated.implode()))
         .group_by("clip_id", maintain_order=True)
         .agg(pl.col("n").first(), pl.col("arousal", "valence").mean())
+        .with_columns(pl.lit(None, pl.Float64).alias(name) for name in PARAMETERS[2:])
         .join(dataset.clips.select("clip_id", time="duration"), on="clip_id")
     ]
     if len(ratings):

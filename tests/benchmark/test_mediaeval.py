@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import emobench
 import numpy as np
 import polars as pl
 import pytest
@@ -181,6 +182,28 @@ def test_results_of_one_repeat(place: Path, tmp_path: Path, monkeypatch: pytest.
     assert rows[4][3:] == ["–", "–"]
     checked = CliRunner().invoke(app, ["verify", "--all", str(results)])
     assert checked.exit_code == 0, checked.output
+
+
+@pytest.mark.parametrize("split", ["mediaeval2015", "evaluation2015"])
+def test_published_numbers_of_the_task(place: Path, tmp_path: Path, split: str) -> None:
+    given = ["--development", str(place / "list.csv")] if split == "mediaeval2015" else []
+    _build(place, "--split", split, *given, "--out", str(tmp_path / "d"))
+    table = emobench.reproduce("deam", tmp_path / "d", features=f"file:{place / 'features.csv'}", out=tmp_path / "r")
+    assert table.rows[0] == ("CNN and RNN (Malik et al.) [1], published", "0.202", "0.268", "–", "–")
+    assert [row[0] for row in table.rows[1:]] == [
+        "file:features.csv [ridge]",
+        "oracle (clip mean)",
+        "constant (training mean)",
+    ]
+    (path,) = (tmp_path / "r").glob("*/features-*.predictions.parquet")
+    songs = pl.read_parquet(path).with_columns(error=2 * (pl.col("valence") - pl.col("true_valence")))
+    expected = songs.group_by("clip_id").agg(rmse=(pl.col("error") ** 2).mean().sqrt())["rmse"].to_numpy().mean()
+    assert table.records[1]["rmse_valence"] == pytest.approx(expected, rel=1e-9)
+    assert table.rows[1][2] == f"{expected:.3f}"
+    assert any("SMC 2017" in note and "Split mediaeval2015" in note for note in table.notes)
+    assert any("not comparable with those of its participants" in note for note in table.notes) == (
+        split == "evaluation2015"
+    )
 
 
 @pytest.mark.parametrize(
