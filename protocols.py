@@ -14,7 +14,8 @@ from dataclasses import MISSING, dataclass, field
 from difflib import get_close_matches
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from .errors import InputError
 
@@ -192,7 +193,7 @@ class Feature:
     sparse : bool
         Whether seconds without a frame are allowed; the last value then holds.
     device : str
-        Device the feature computes on, for information.
+        Device the feature computes on: ``cpu``, or ``cuda`` where the run asks for it and the feature has ``prepare``.
     batch_size : int or None
         Number of clips per call; ``samples`` is then a list of arrays, and a list of results is returned.
     metadata : mapping
@@ -210,8 +211,11 @@ class Feature:
     sparse: bool = False
     device: str = "cpu"
     batch_size: int | None = None
-    metadata: ClassVar[Mapping[str, Any]] = {}
+    metadata: Mapping[str, Any] = MappingProxyType({})
     trainable: bool = False
+
+    def prepare(self) -> None:
+        """Prepare the first call, such as by loading a model; not called if all clips are cached."""
 
     def __call__(self, samples: Any) -> tuple[Any, Any]:
         """Compute the frames of a clip.

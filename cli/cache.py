@@ -1,9 +1,10 @@
-"""Show or delete what was computed before."""
+"""Show or delete what was computed before; fetch weights of pretrained models."""
 
 from __future__ import annotations
 
 import sys
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -19,7 +20,7 @@ from .output import print_json, print_tables, say, tell
 
 app = typer.Typer(
     cls=Group,
-    help="Show or delete the cache: everything that can be computed again.",
+    help="Show, fill or delete the cache: everything that can be computed or downloaded again.",
     context_settings=SETTINGS,
     no_args_is_help=True,
 )
@@ -78,5 +79,32 @@ def clear(yes: Annotated[bool, typer.Option("--yes", "-y", help="Delete without 
     say(f"{folder}: deleted {counted(files, 'file')}, {freed}.")
 
 
+def fetch(
+    what: Annotated[str, typer.Argument(metavar="WHAT", help="musicnn.")],
+    source: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="PATH", help="Local wheel, or folder with its content, instead of a download."),
+    ] = None,
+) -> None:
+    """Fetch the weights of a pretrained model, so that later runs need no network.
+
+    musicnn is downloaded with pip from PyPI, or from its URL where there is no pip. On a machine without a network,
+    --from names its wheel, which 'pip download musicnn==0.1.0 --no-deps' fetches elsewhere.
+
+    For example:
+
+      emobench cache fetch musicnn
+
+      emobench cache fetch musicnn --from musicnn-0.1.0-py3-none-any.whl
+    """
+    from ..pretrained.musicnn_weights import fetch
+
+    if what != "musicnn":
+        raise InputError(f"`what` {what}: expected musicnn.")
+    for file in fetch(source):
+        say(f"{file}: {size_shown(file.stat().st_size)}.")
+
+
 command(app, "info", address_space=1)(info)
+command(app, "fetch", address_space=1)(fetch)
 command(app, "clear", address_space=1)(clear)

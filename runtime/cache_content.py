@@ -23,6 +23,7 @@ KINDS = {
     "recordings": "comparisons of recordings",
     "finetuned": "networks fine-tuned for a fold",
     "shards": "features of pre-training clips",
+    "pretrained": "weights of pretrained models",
     "numba": "compiled code",
 }
 
@@ -30,7 +31,12 @@ _ARRAYS = r"[0-9a-f]{2}/[0-9a-f]{64}\.npz"
 _SHARD = r"[0-9a-f]{16}/\d{5}-[0-9a-f]{16}-[0-9a-f]+\.parquet"
 _COMPILED = r"[^/]+_[0-9a-f]{40}/[^/]+\.nb[ic]"
 _TEMPORARY = r"[0-9a-f]+/\.[^/]+\.[0-9a-f]{8}\.tmp"
-_OWN = {"shards": re.compile(f"{_SHARD}|{_TEMPORARY}"), "numba": re.compile(_COMPILED)}
+_WEIGHTS = r"[0-9a-f]{2}/[0-9a-f]{64}\.safetensors"
+_OWN = {
+    "shards": re.compile(f"{_SHARD}|{_TEMPORARY}"),
+    "pretrained": re.compile(f"{_WEIGHTS}|{_TEMPORARY}"),
+    "numba": re.compile(_COMPILED),
+}
 _OWN_ARRAYS = re.compile(f"{_ARRAYS}|{_TEMPORARY}")
 
 _LOCK = ".lock"

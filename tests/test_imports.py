@@ -21,6 +21,7 @@ RANKS = {
     "cards": 3,
     "baselines": 4,
     "dbn": 4,
+    "pretrained": 4,
     "builders": 5,
     "benchmark": 6,
     "api": 7,

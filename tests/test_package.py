@@ -47,7 +47,18 @@ def test_contents(wheel: Path) -> None:
     tracked = (
         {
             str(path.relative_to(ROOT))
-            for room in ("api", "audio", "baselines", "benchmark", "builders", "cards", "cli", "dbn", "runtime")
+            for room in (
+                "api",
+                "audio",
+                "baselines",
+                "benchmark",
+                "builders",
+                "cards",
+                "cli",
+                "dbn",
+                "pretrained",
+                "runtime",
+            )
             for path in (ROOT / room).rglob("*")
             if path.is_file() and "__pycache__" not in path.parts
         }

@@ -6,6 +6,7 @@ import inspect
 import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib.metadata import EntryPoint
 from pathlib import Path
@@ -17,8 +18,9 @@ import numpy.typing as npt
 from ...audio import cache
 from ...audio.decode import decode
 from ...audio.seconds import mean_per_second, seconds_without_frame
-from ...errors import InputError
+from ...errors import EmobenchError, InputError
 from ...protocols import Feature
+from ...runtime.devices import torch_device
 from ...runtime.files import digest, sha256_file
 from ...runtime.jit_cache import set_numba_cache
 from ...runtime.progress import progress
@@ -100,6 +102,8 @@ class AudioFeature(TaskFeature):
         origin = [f"{kind.__module__}:{kind.__qualname__}", self.version, self.sample_rate, self.align, self.sparse]
         module = _module_sha256(self.function)
         cached = None if self.revision is None or module is None else [self.name, origin, self.revision, module]
+        if cached and extraction.device != "cpu" and (device := self._device(extraction)) != "cpu":
+            cached.append(device)
 
         def computed(fold: Fold) -> Computed:
             key = f"{self.name} {fold.repeat if self.trainable else 0}"
@@ -130,11 +134,13 @@ class AudioFeature(TaskFeature):
             revision = None
         values: list[FloatArray] = []
         costs: list[float] = []
+        prepared = False
         bar = progress(range(len(sources)), f"features: {self.name}", "clip")
         for batch in _batches(bar, self.batch_size or 1):
             keys = [_key(revision, extraction, clip) for clip in batch] if revision else []
             stored = [cache.read(key) for key in keys]
             if not stored or None in stored:
+                prepared = prepared or self._prepare(extraction)
                 began = time.process_time()
                 made = self._frames([sources[clip] for clip in batch], [task.seconds[clip] for clip in batch])
                 cost = (time.process_time() - began) / len(batch)
@@ -148,6 +154,21 @@ class AudioFeature(TaskFeature):
             raise InputError(f"feature {self.name}: returned {few(map(str, widths))} columns; expected one number.")
         # The first clip also pays for imports and for loading a model, so the median and not the mean.
         return Computed(np.concatenate(values), float(np.median(costs)))
+
+    def _device(self, extraction: Extraction) -> str:
+        """Return the device to compute on: that of the run if the feature can be prepared for it, or else the CPU."""
+        if not hasattr(self.function, "prepare"):
+            return "cpu"
+        return torch_device(extraction.device).type
+
+    def _prepare(self, extraction: Extraction) -> bool:
+        """Let the function load its model."""
+        prepare = getattr(self.function, "prepare", None)
+        if prepare is not None:
+            with suppress(AttributeError):  # an object may fix its attributes
+                self.function.device = self._device(extraction)  # pyright: ignore[reportFunctionMemberAccess]
+            self._guarded("prepare", prepare)
+        return True
 
     def _frames(self, sources: Sequence[ClipSource], seconds: Sequence[FloatArray]) -> list[FloatArray]:
         """Call the function for a batch, and average its frames over each second."""
@@ -167,6 +188,8 @@ class AudioFeature(TaskFeature):
     def _guarded(self, where: str, call: Callable[[], Any]) -> Any:
         try:
             return call()
+        except EmobenchError:
+            raise
         except Exception as error:  # code of another package may raise anything
             raise InputError(f"feature {self.name}, {where}: {error}") from error
 
