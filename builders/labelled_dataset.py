@@ -289,6 +289,7 @@ def _card_facts(
         ratings=(int(counts.min()), float(np.median(counts)), int(counts.max())) if len(counts) else None,
         has_audio=bool(corpus.audio_folder or corpus.render),
         min_beats=config.min_beats,
+        static=static(targets, tables["clips"]),
         folds=corpus.folds,
     )
 

@@ -60,6 +60,8 @@ class LabelledFacts:
         Whether beats were tracked.
     min_beats : int
         Smallest number of beats of a clip.
+    static : bool
+        Whether each clip has one target.
     folds : str
         Description of the folds, unless they keep albums together.
     unknown : mapping
@@ -76,6 +78,7 @@ class LabelledFacts:
     ratings: tuple[int, float, int] | None
     has_audio: bool
     min_beats: int
+    static: bool
     folds: str = ""
     unknown: Mapping[str, int] = field(default_factory=dict)
 

@@ -56,6 +56,11 @@ def test_ratings_of_clips_are_those_of_seconds_averaged(folder: Path) -> None:
     """Each annotator's mean over the clip was written to the second table, so both give the same targets."""
     over_time, whole = (eb.load_dataset(folder / name) for name in ("over_time", "whole"))
     assert whole.static and not over_time.static
+    cards = [(folder / name / "README.md").read_text() for name in ("over_time", "whole")]
+    assert "The time of a target is the end of the second" in cards[0] and "A second has 3 ratings" in cards[0]
+    assert (
+        "A clip has one target, whose time is the end of the clip" in cards[1] and "12 clips have a target" in cards[1]
+    )
     assert len(whole.targets) == 12 and set(whole.targets["time"]) == {SECONDS}
     averaged, static = load_task(over_time, "clip"), load_task(whole)
     assert static.kind == averaged.kind == "clip"

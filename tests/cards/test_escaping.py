@@ -74,7 +74,7 @@ def test_a_name_that_is_not_text() -> None:
 def test_the_head_of_every_card_is_yaml(name: str) -> None:
     about = About("Title", "Summary.", "unknown", "@misc{x}", "None.")
     counts = {"clips": 1, "annotations": 1, "targets": 1, "beats": 0, "albums": 1}
-    facts = LabelledFacts(name, "1.0.0", about, counts, {"missing": [name]}, [], {}, None, False, 4)
+    facts = LabelledFacts(name, "1.0.0", about, counts, {"missing": [name]}, [], {}, None, False, 4, False)
     card = labelled_card(facts)
     assert yaml.safe_load(card.split("---\n")[1])["pretty_name"] == f"Title ({name})"
     _harmless(card)
