@@ -16,7 +16,7 @@ define install
 	$(PIP) --no-deps --no-build-isolation -e .
 endef
 
-.PHONY: setup demo test test-slow lint format schema lock bench docs container-check clean
+.PHONY: setup demo test test-slow lint format schema lock bench docs figures container-check clean
 
 setup: $(TESTS_READY)
 
@@ -71,6 +71,12 @@ bench: $(TESTS_READY)
 # Draw the image of the README from the results of the demo.
 docs: demo
 	$(BIN)/python docs/picture.py results docs/leaderboard.svg
+
+# Draw the pictures and write the boards in docs/corpora, for the corpora whose published files are in the folder REAL;
+# CORPORA names some of them.
+REAL ?= ../shared/real
+figures: $(TESTS_READY)
+	$(BIN)/python docs/figures.py --real "$(REAL)" build/figures $(CORPORA)
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache *.egg-info

@@ -11,8 +11,8 @@ ISMIR 2019. https://arxiv.org/abs/1909.06654
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -27,13 +27,15 @@ PATCH = 187
 # Outputs of the network and their widths.
 OUTPUTS = {"penultimate": 200, "tags": 50, "mean": 753, "max": 753}
 
-# Patches per call of the network: 64 patches need about 0.6 GB, for the maps of the first layer.
-_BATCH = 16
+# Patches per call of the network, which bounds its memory.
+_BATCH = 32
 
 # The default of TensorFlow's batch normalisation.
 _EPSILON = 1e-3
 
+# Convolutions of the front-end by their numbers. Those of timbre are 7 frames long.
 _TIMBRAL, _TEMPORAL = (0, 1), (2, 3, 4)
+_REACH = 3
 
 
 def log_mel(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
@@ -56,8 +58,10 @@ def log_mel(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
     return np.log10(10_000 * power.T + 1).astype(np.float32)
 
 
-def patches(spectrogram: npt.NDArray[np.float32], n_samples: int) -> tuple[npt.NDArray, npt.NDArray[np.float32]]:
-    """Cut patches of 187 frames that end at each full second.
+def patches(
+    spectrogram: npt.NDArray[np.float32], n_samples: int
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float32], list[int]]:
+    """Place patches of 187 frames that end at each full second.
 
     The last frame of the patch of second t is the last one whose window ends at t, so that the patch ends with that
     second and contains no later sample. Audio shorter than 3 s is repeated to the length of one patch, as in training.
@@ -73,15 +77,17 @@ def patches(spectrogram: npt.NDArray[np.float32], n_samples: int) -> tuple[npt.N
     -------
     times : ndarray, shape (n,)
         Ends of the patches in seconds.
-    patches : ndarray of float32, shape (n, 187, 96)
+    spectrogram : ndarray of float32, shape (n_frames, 96)
+        The spectrogram, at least as long as a patch.
+    starts : list of int
+        First frames of the patches.
     """
     seconds = np.arange(1, n_samples // SAMPLE_RATE + 1)
-    last = (seconds * SAMPLE_RATE - FFT // 2) // HOP
-    whole = last >= PATCH - 1
+    starts = (seconds * SAMPLE_RATE - FFT // 2) // HOP - (PATCH - 1)
+    whole = starts >= 0
     if not whole.any():
-        return np.array([n_samples / SAMPLE_RATE]), np.resize(spectrogram, (1, PATCH, BANDS))
-    cut = np.lib.stride_tricks.sliding_window_view(spectrogram, PATCH, axis=0)
-    return seconds[whole].astype(float), cut[last[whole] - (PATCH - 1)].transpose(0, 2, 1)
+        return np.array([n_samples / SAMPLE_RATE]), np.resize(spectrogram, (PATCH, BANDS)), [0]
+    return seconds[whole].astype(float), spectrogram, starts[whole].tolist()
 
 
 class Network:
@@ -101,26 +107,46 @@ class Network:
         self._device = device
         self._weights = {name: torch.from_numpy(np.array(each)).to(device) for name, each in weights.items()}
 
-    def __call__(self, batch: npt.NDArray[np.float32]) -> dict[str, npt.NDArray[np.float32]]:
-        """Compute the outputs for patches of shape (n, 187, 96), each of shape (n, d), by the names in ``OUTPUTS``."""
+    def __call__(
+        self, spectrogram: npt.NDArray[np.float32], starts: Sequence[int]
+    ) -> dict[str, npt.NDArray[np.float32]]:
+        """Compute the outputs for patches of a spectrogram.
+
+        Parameters
+        ----------
+        spectrogram : ndarray of float32, shape (n_frames, 96)
+            Spectrogram of :func:`log_mel`.
+        starts : sequence of int
+            First frames of the patches, increasing.
+
+        Returns
+        -------
+        dict of str to ndarray, shape (n, d)
+            One row per patch, by the names in ``OUTPUTS``.
+        """
         import torch
 
+        parts = []
         with torch.inference_mode():
-            parts = [self._forward(torch.from_numpy(np.ascontiguousarray(part))) for part in _split(batch, _BATCH)]
-        return {name: np.concatenate([part[name].cpu().numpy() for part in parts]) for name in OUTPUTS}
+            for at in range(0, len(starts), _BATCH):
+                first, last = starts[at], starts[at : at + _BATCH][-1]
+                frames = torch.from_numpy(np.ascontiguousarray(spectrogram[first : last + PATCH]))
+                found = self._forward(frames.to(self._device), [start - first for start in starts[at : at + _BATCH]])
+                parts.append({name: each.cpu().numpy() for name, each in found.items()})
+        return {name: np.concatenate([part[name] for part in parts]) for name in OUTPUTS}
 
-    def _forward(self, batch: torch.Tensor) -> dict[str, Any]:
+    def _forward(self, frames: torch.Tensor, starts: Sequence[int]) -> dict[str, torch.Tensor]:
         import torch
         from torch.nn import functional as nn
 
         # Convolutions of torch have channels before time and mel bands: (n, channels, time, bands).
-        image = self._normalised(batch.to(self._device)[:, None], 0)
-        wide = nn.pad(image, (0, 0, 3, 3))
-        front = [self._front(wide, number) for number in _TIMBRAL]
+        image = self._normalised(frames[None, None], 0)
+        cut = torch.stack([image[0, :, start : start + PATCH] for start in starts])
+        front = [self._timbral(image, cut, starts, number) for number in _TIMBRAL]
         for number in _TEMPORAL:
             # "Same" padding, which TensorFlow makes one longer at the end for even lengths.
             length = self._weights[_numbered("conv2d", number) + "/kernel"].shape[0]
-            front.append(self._front(nn.pad(image, (0, 0, (length - 1) // 2, length // 2)), number))
+            front.append(self._front(nn.pad(cut, (0, 0, (length - 1) // 2, length // 2)), number))
         layers = [torch.cat(front, 1)]
         layers.append(self._middle(layers[0], 5))
         layers.append(layers[1] + self._middle(layers[1], 6))
@@ -132,6 +158,17 @@ class Network:
         penultimate = self._normalised(nn.relu(self._dense(pooled, 0)), 10)
         tags = torch.sigmoid(self._dense(penultimate, 1))
         return {"penultimate": penultimate, "tags": tags, "mean": mean, "max": largest}
+
+    def _timbral(self, image: torch.Tensor, cut: torch.Tensor, starts: Sequence[int], number: int) -> torch.Tensor:
+        """Convolve the patches, which are padded with zeros; overlapping patches share all but their edges."""
+        import torch
+        from torch.nn import functional as nn
+
+        inner = self._front(image, number)[0]
+        left = self._front(nn.pad(cut[:, :, : 2 * _REACH], (0, 0, _REACH, 0)), number)
+        right = self._front(nn.pad(cut[:, :, -2 * _REACH :], (0, 0, 0, _REACH)), number)
+        middle = torch.stack([inner[:, start : start + PATCH - 2 * _REACH] for start in starts])
+        return torch.cat([left, middle, right], 2)
 
     def _front(self, image: torch.Tensor, number: int) -> torch.Tensor:
         """Convolve with filters in time and frequency, and take the maximum over frequency."""
@@ -166,7 +203,3 @@ class Network:
 
 def _numbered(kind: str, number: int) -> str:
     return f"{kind}_{number}" if number else kind
-
-
-def _split(batch: npt.NDArray[np.float32], size: int) -> list[npt.NDArray[np.float32]]:
-    return [batch[start : start + size] for start in range(0, len(batch), size)]

@@ -67,16 +67,17 @@ def test_outputs_equal_those_of_tensorflow(cached: Path, model: str) -> None:
         pytest.skip("the reference outputs lie beside the checkout on the developers' machines only")
     patches = np.load(REFERENCE / "patch.npy")
     expected = np.load(REFERENCE / f"ref_{model}_musicnn.npz")
-    # 28 patches fill more than one batch.
-    found = _network(model)(np.tile(patches, (7, 1, 1)))
+    # 36 patches fill more than one batch.
+    spectrogram = np.tile(patches, (9, 1, 1)).reshape(-1, 96)
+    found = _network(model)(spectrogram, list(range(0, len(spectrogram), 187)))
     for name, stored, tolerance in (
         ("tags", "tag", 1e-4),
         ("penultimate", "pen", 1e-4),
         ("mean", "mean", 1e-4),
         ("max", "max", 1e-3),
     ):
-        assert found[name].shape == (28, musicnn.OUTPUTS[name])
-        np.testing.assert_allclose(found[name], np.tile(expected[stored], (7, 1)), rtol=0, atol=tolerance)
+        assert found[name].shape == (36, musicnn.OUTPUTS[name])
+        np.testing.assert_allclose(found[name], np.tile(expected[stored], (9, 1)), rtol=0, atol=tolerance)
 
 
 def test_checkpoints_hold_the_tensors_of_the_network(wheel: Path) -> None:
@@ -116,33 +117,40 @@ def test_loud_audio_does_not_overflow() -> None:
     assert np.isfinite(musicnn.log_mel(loud)).all()
 
 
+def test_overlapping_patches_equal_separate_ones(cached: Path) -> None:
+    spectrogram = np.random.default_rng(3).random((700, 96), dtype=np.float32) * 3
+    starts = [0, 62, 125, 500, 513]
+    network = _network("MSD")
+    together = network(spectrogram, starts)
+    for row, start in enumerate(starts):
+        alone = network(spectrogram[start : start + 187], [0])
+        for name in ("penultimate", "tags", "mean"):
+            np.testing.assert_allclose(together[name][row], alone[name][0], atol=1e-5)
+
+
 def test_patches_end_at_each_second_and_see_nothing_later() -> None:
     generator = np.random.default_rng(1)
     samples = (0.1 * generator.standard_normal(16_000 * 6 + 5000)).astype(np.float32)
-    times, patches = musicnn.patches(musicnn.log_mel(samples), len(samples))
+    times, spectrogram, starts = musicnn.patches(musicnn.log_mel(samples), len(samples))
     assert times.tolist() == [3, 4, 5, 6]
-    assert patches.shape == (4, 187, 96)
-    for second, patch in zip(times, patches, strict=True):
+    for second, start in zip(times.astype(int).tolist(), starts, strict=True):
         changed = samples.copy()
-        changed[int(second) * 16_000 :] = 0
-        _, found = musicnn.patches(musicnn.log_mel(changed), len(samples))
-        np.testing.assert_array_equal(found[int(second) - 3], patch)
+        changed[second * 16_000 :] = 0
+        patch = slice(start, start + 187)
+        np.testing.assert_array_equal(musicnn.log_mel(changed)[patch], spectrogram[patch])
         # The last 20 ms of the second are part of it.
-        changed[int(second) * 16_000 - 320 :] = 0
-        _, found = musicnn.patches(musicnn.log_mel(changed), len(samples))
-        assert (found[int(second) - 3] != patch).any()
+        changed[second * 16_000 - 320 :] = 0
+        assert (musicnn.log_mel(changed)[patch] != spectrogram[patch]).any()
 
 
 @pytest.mark.parametrize("seconds", [0.4, 1.0, 2.5, 2.99])
 def test_short_clips_are_repeated(seconds: float) -> None:
     samples = np.random.default_rng(2).standard_normal(int(16_000 * seconds)).astype(np.float32)
-    spectrogram = musicnn.log_mel(samples)
-    times, patches = musicnn.patches(spectrogram, len(samples))
+    heard = musicnn.log_mel(samples)
+    times, spectrogram, starts = musicnn.patches(heard, len(samples))
     assert times.tolist() == [pytest.approx(seconds)]
-    assert patches.shape == (1, 187, 96)
-    np.testing.assert_array_equal(patches[0, : len(spectrogram)], spectrogram)
-    if 2 * len(spectrogram) <= 187:
-        np.testing.assert_array_equal(patches[0, len(spectrogram) : 2 * len(spectrogram)], spectrogram)
+    assert (spectrogram.shape, starts) == ((187, 96), [0])
+    np.testing.assert_array_equal(spectrogram, np.concatenate([heard] * 8)[:187])
 
 
 def test_entries_of_the_leaderboard(cached: Path, with_audio: Path, tmp_path: Path) -> None:

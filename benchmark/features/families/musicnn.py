@@ -5,8 +5,6 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
-import numpy as np
-
 from ....pretrained import musicnn
 from ....pretrained.musicnn_weights import SHA256, load_weights
 from ....protocols import Feature, features
@@ -80,8 +78,8 @@ class Musicnn(Feature):
             Ends of the patches in seconds.
         values : ndarray, shape (n, d)
         """
-        times, patches = musicnn.patches(musicnn.log_mel(samples), len(samples))
-        return times, np.asarray(self.network(patches)[self.output])
+        times, spectrogram, starts = musicnn.patches(musicnn.log_mel(samples), len(samples))
+        return times, self.network(spectrogram, starts)[self.output]
 
 
 for entry, model in product(ENTRIES, SHA256):

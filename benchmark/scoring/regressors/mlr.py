@@ -83,6 +83,7 @@ class MultipleLinear:
     """Least squares, as in the paper."""
 
     name, title = "mlr", "multiple linear regression"
+    order = 1
 
     def fit(self, features: FloatArray, targets: FloatArray, verification: tuple[FloatArray, FloatArray]) -> Linear:
         """Fit the training part; nothing is chosen on the verification part."""

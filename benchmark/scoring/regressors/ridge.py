@@ -13,6 +13,12 @@ from .mlr import FloatArray, Linear, fit_mlr, standardised
 STRENGTHS = tuple(10.0**power for power in range(-3, 6))
 
 
+def mean_distance(predicted: FloatArray, targets: FloatArray) -> float:
+    """Return the mean distance between the means, the first two columns of both."""
+    error = predicted[:, :2] - targets[:, :2]
+    return float(np.hypot(error[:, 0], error[:, 1]).mean())
+
+
 def fit_ridge(features: FloatArray, targets: FloatArray, verification: tuple[FloatArray, FloatArray]) -> Linear:
     """Fit targets with a penalty on the squared weights; the intercept is not penalised.
 
@@ -41,17 +47,14 @@ def fit_ridge(features: FloatArray, targets: FloatArray, verification: tuple[Flo
         weight = right.T @ ((singular / (singular**2 + strength))[:, None] * projected)
         return Linear(mean, scale, weight, bias, {"strength": strength})
 
-    def distance(linear: Linear) -> float:
-        error = linear(verification[0])[:, :2] - verification[1][:, :2]
-        return float(np.hypot(error[:, 0], error[:, 1]).mean())
-
-    return min(map(fitted, STRENGTHS), key=distance)
+    return min(map(fitted, STRENGTHS), key=lambda linear: mean_distance(linear(verification[0]), verification[1]))
 
 
 class Ridge:
     """Least squares with a penalty on the weights."""
 
     name, title = "ridge", "ridge regression"
+    order = 2
 
     def fit(self, features: FloatArray, targets: FloatArray, verification: tuple[FloatArray, FloatArray]) -> Linear:
         """Fit the training part; the penalty is chosen on the verification part."""
