@@ -289,7 +289,11 @@ def shared(kind: type, panel: str) -> Any:
 
 
 class Regressor(Protocol):
-    """Fits targets from features on the training part of a fold."""
+    """Fits targets from features on the training part of a fold.
+
+    A regressor may have the attribute ``residual_covariance``, with False if the covariance of its residuals is not to
+    be added to the predicted covariances unless a run asks for it.
+    """
 
     @property
     def name(self) -> str:

@@ -92,6 +92,7 @@ def run(
     features: str | Any | Sequence[str | Any],
     *,
     regressors: str | Sequence[str] = "mlr",
+    residual_covariance: bool | None = None,
     task: str | None = None,
     context: int | str | None = None,
     out: Location | None = "results",
@@ -125,6 +126,10 @@ def run(
         :class:`emobench.Feature`; tables that :func:`extract` returns. Each makes its own entries.
     regressors : str or sequence of str
         Names of regressors; each makes its own entries.
+    residual_covariance : bool, optional
+        Whether the covariance of the residuals on the verification part is added to the predicted covariances. By
+        default with all regressors except ``mlr``, whose numbers are the paper's, and those that predict this part.
+        Nothing is added where covariances are unknown.
     task : {"second", "clip"}, optional
         Whether every second or every clip is predicted. By default every clip if ratings are one per clip, else every
         second.
@@ -190,6 +195,7 @@ def run(
     )
     config = RunConfig(
         regressors=_several(regressors),
+        residual_covariance=residual_covariance,
         task=task,
         context=context,
         layers=None if layer is None else _several(layer),

@@ -179,8 +179,8 @@ def _flags_settled(parameters: list[Any]) -> list[Any]:
     for option in parameters:
         if getattr(option, "is_flag", False):
             option.metavar = option.metavar or ""
-            # Typer imports pydantic to read flags that are None by default.
-            option.default = option.default or False
+            # Typer imports pydantic to read flags that are None by default. Only pairs of flags have a third state.
+            option.default = option.default if option.secondary_opts else option.default or False
     return parameters
 
 

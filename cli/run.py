@@ -45,6 +45,15 @@ def run(
             rich_help_panel=SCORING,
         ),
     ] = None,
+    residual_covariance: Annotated[
+        bool | None,
+        typer.Option(
+            "--residual-covariance/--no-residual-covariance",
+            help="Add the covariance of the residuals on the verification part to the predicted covariances. Default: "
+            "with all regressors except mlr and those that predict it.",
+            rich_help_panel=SCORING,
+        ),
+    ] = None,
     task: Task = None,
     context: Annotated[
         str | None,
@@ -129,6 +138,7 @@ def run(
         dataset or data_folder() / "synthetic",
         features or [],
         regressors=regressor or ["mlr"],
+        residual_covariance=residual_covariance,
         task=task,
         context=int(context) if context and context.isdecimal() else context,
         out=out,

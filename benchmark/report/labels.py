@@ -120,6 +120,28 @@ def shared_notes(results: Sequence[Result]) -> list[str]:
     ]
 
 
+def residual_notes(results: Sequence[Result]) -> list[str]:
+    """State to which entries of a board the covariance of residuals was added, if they are not all alike.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        Results of one board.
+    """
+    fitted = [result for result in results if not result.reference and not result.external]
+    names = {
+        added: sorted({each.regressor or "" for each in fitted if each.config.residual_covariance == added})
+        for added in (True, False)
+    }
+    if not all(names.values()):
+        return []
+    return [
+        "The covariance of the residuals on the verification part was added to the predicted covariance with the "
+        f"regressor{'s' if len(names[True]) > 1 else ''} {', '.join(names[True])}, and not with "
+        f"{', '.join(names[False])}; compare KL divergence only among entries that are alike in this."
+    ]
+
+
 def number(score: MetricScore | None) -> str:
     """Format the mean and standard deviation of a score, or a dash if there is none."""
     if score is None or score.mean is None:

@@ -23,7 +23,7 @@ from ..scoring.gaussians import AXES
 from ..scoring.pairs import LEVEL
 from ..scoring.ranking import Ranking
 from .axes import axis_scores
-from .labels import SCORES, board_title, by_distance, entry_label, interval, number, phase_shown
+from .labels import SCORES, board_title, by_distance, entry_label, interval, number, phase_shown, residual_notes
 from .page_clips import Limits, Pool, panel_of
 from .tables import SYNTHETIC, beats_constant_shown, tables, unranked_notes
 
@@ -119,6 +119,7 @@ def _more_notes(results: Sequence[Result], ranking: Ranking, variants: Mapping[s
     used = ", ".join(f"{name} ({regressors.title(name)})" for name in names)
     return [
         *([f"Regressor{'s' if len(names) > 1 else ''}: {used}."] if used else []),
+        *residual_notes(results),
         *unranked_notes(results, ranking, variants),
         *([f"Times were measured on {' and '.join(processors)}."] if processors else []),
     ]

@@ -35,6 +35,7 @@ from .labels import (
     number,
     phase_shown,
     plain,
+    residual_notes,
     shared_notes,
 )
 from .mediaeval import MEDIAEVAL, per_song_table
@@ -105,6 +106,7 @@ def _record(result: Result, ranking: Ranking | None) -> dict[str, JsonValue]:
         "layer": result.layer,
         "phase": phase_shown(result),
         "regressor": result.regressor,
+        "residual_covariance": result.config.residual_covariance,
         "dims": result.dims,
         "n_clips": result.n_clips,
     }
@@ -373,7 +375,7 @@ def _rank_notes(results: Sequence[Result], ranking: Ranking, variants: Variants)
     notes = [f"{RANKS}: Rank by mean distance, KL Rank by KL divergence. {tests}"]
     if results[0].external:
         notes.append(EXTERNAL)
-    return notes + unranked_notes(results, ranking, variants)
+    return notes + residual_notes(results) + unranked_notes(results, ranking, variants)
 
 
 def unranked_notes(results: Sequence[Result], ranking: Ranking, variants: Variants) -> list[str]:

@@ -78,6 +78,9 @@ class Decided(Model):
         Seconds over which features are pooled, or the whole clip; None for the past second.
     bootstrap_seed : int
         Bootstrap seed.
+    residual_covariance : bool
+        Whether the covariance of the residuals on the verification part was added to the predicted covariances. It
+        decides the signature only where it is true, so entries without it keep theirs.
     versions : dict
         Versions of Python and the packages that compute.
     decoder : str
@@ -101,8 +104,10 @@ class Decided(Model):
     decoder: str
     carry_over: bool = False
     leakage: tuple[str, ...] = ()
+    residual_covariance: bool = False
 
     def _decided(self, without: frozenset[str] = frozenset()) -> dict[str, Any]:
+        without |= set() if self.residual_covariance else {"residual_covariance"}
         return self.model_dump(by_alias=True, include=set(Decided.model_fields) - without)
 
     @property

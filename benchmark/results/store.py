@@ -98,8 +98,12 @@ class ResultStore:
             models = {result.signature: "+".join(each.sha256[:6] for each in result.model) for result in group}
             several = len(set(models.values())) > 1
             names: dict[tuple[str, str], list[Result]] = {}
+            mixed = len({result.config.residual_covariance for result in group}) > 1
             for result in group:
                 model = f"model {models[result.signature]}" if several and result.model else ""
+                if mixed:
+                    residual = f"with{'' if result.config.residual_covariance else 'out'} residual covariance"
+                    model = f"{model}, {residual}" if model else residual
                 names.setdefault((result.name, model), []).append(result)
             for (_, model), own in names.items():
                 for result in own:

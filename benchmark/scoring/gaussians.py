@@ -54,6 +54,24 @@ def repaired(rows: FloatArray, floor: float = EIGENVALUE_FLOOR) -> tuple[FloatAr
     return out, float(changed.mean()) if len(rows) else 0.0
 
 
+def residual_covariance(predicted: FloatArray, true: FloatArray) -> FloatArray:
+    """Return the second moments of the residual means about zero, ``[var_a, var_v, cov_av]``.
+
+    The target of a row is a Gaussian with a mean of its own, so the Gaussian whose mean is the prediction has the
+    moments of the ratings only if the covariance of the residual means is added to that of the targets (moment
+    matching). A systematic error counts as well, because the prediction is not corrected by it.
+
+    Parameters
+    ----------
+    predicted, true : ndarray, shape (n, k)
+        Rows of which the first two columns are means.
+    """
+    if not len(true):
+        return np.zeros(3)
+    arousal, valence = (true[:, :2] - predicted[:, :2]).T
+    return np.array([(arousal**2).mean(), (valence**2).mean(), (arousal * valence).mean()])
+
+
 def indefinite(rows: FloatArray) -> npt.NDArray[np.bool_]:
     """Return which rows (n, 5) have a variance that is not positive or a covariance that is not positive definite.
 

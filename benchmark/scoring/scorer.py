@@ -23,7 +23,7 @@ from ..results.model import Entry as Computed
 from ..results.model import Leakage as LeakageRecord
 from ..results.store import ResultStore
 from . import annotators, leakage
-from .gaussians import repaired
+from .gaussians import repaired, residual_covariance
 from .scores import Predictions, prediction_table, score
 from .task import Context, Task
 
@@ -51,6 +51,9 @@ class RunConfig:
         As for :func:`.task.load_task`.
     bootstrap_seed : int
         Seed of the intervals.
+    residual_covariance : bool or None
+        Whether the covariance of the residual means on the verification part is added to the predicted covariances;
+        None for the default of each regressor.
     """
 
     regressors: tuple[str, ...] = ("mlr",)
@@ -59,6 +62,7 @@ class RunConfig:
     task: str | None = None
     context: int | str | None = None
     bootstrap_seed: int = 0
+    residual_covariance: bool | None = None
 
     def __post_init__(self) -> None:
         for name in self.regressors:
@@ -114,6 +118,7 @@ class Scorer:
             task=self.task.kind,
             context=self._context(entry),
             bootstrap_seed=self.config.bootstrap_seed,
+            residual_covariance=self._adds_residuals(entry, regressor),
             versions=package_versions(),
             decoder=decoder_version(),
             # Every table marks an entry of which one of these is true.
@@ -136,6 +141,13 @@ class Scorer:
         """Return the regressor of an entry; references do not depend on it."""
         return "mlr" if self._is_reference(entry) else asked
 
+    def _adds_residuals(self, entry: Entry, regressor: str) -> bool:
+        """Whether the covariance of residuals is added; never for references, nor where covariances are unknown."""
+        if self._is_reference(entry) or not self.task.known.all():
+            return False
+        asked = self.config.residual_covariance
+        return getattr(regressors[regressor], "residual_covariance", True) if asked is None else asked
+
     def _context(self, entry: Entry) -> Context:
         return None if self._is_reference(entry) else self.task.context
 
@@ -143,7 +155,7 @@ class Scorer:
         self, entry: Entry, regressor: str, columns: Sequence[Columns], decided: Decided, store: ResultStore
     ) -> Result:
         """Fit, score and write an entry."""
-        made = self._predict(entry, regressor, columns)
+        made = self._predict(entry, regressor, columns, decided.residual_covariance)
         costs = [each.seconds_per_clip() for each in columns]
         networks = [each for each in columns if each.pretrained_on]
         trained_on = "; ".join(dict.fromkeys(each.pretrained_on or "" for each in networks)) or None
@@ -214,7 +226,7 @@ class Scorer:
         renewed = result.model_copy(update={"dataset": result.dataset.model_copy(update=origin)})
         return store.write(result.path, renewed, result.predictions)
 
-    def _predict(self, entry: Entry, regressor: str, columns: Sequence[Columns]) -> _Predicted:
+    def _predict(self, entry: Entry, regressor: str, columns: Sequence[Columns], residuals: bool) -> _Predicted:
         # Unknown columns of the targets cannot be learned; they are predicted as unknown.
         known = self.task.known
         targets = self.task.targets[:, known]
@@ -239,6 +251,8 @@ class Scorer:
                 made.strengths.append(fitted.chosen.get("strength"))
                 values = np.full((len(fold.test), len(known)), np.nan)
                 values[:, known] = fitted(features[fold.test])
+                if residuals:
+                    values[:, 2:] += residual_covariance(fitted(verification[0]), verification[1])
             values, share = repaired(values)
             shares.append(share)
             against = None if true is None else true(fold)[fold.test]

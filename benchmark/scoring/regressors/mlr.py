@@ -84,6 +84,8 @@ class MultipleLinear:
 
     name, title = "mlr", "multiple linear regression"
     order = 1
+    # Its numbers are the paper's.
+    residual_covariance = False
 
     def fit(self, features: FloatArray, targets: FloatArray, verification: tuple[FloatArray, FloatArray]) -> Linear:
         """Fit the training part; nothing is chosen on the verification part."""
