@@ -16,6 +16,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +25,7 @@ import emobench as eb
 import numpy as np
 import polars as pl
 from emobench.cards.pictures import figure_at, plain_text
+from PIL import Image
 
 if TYPE_CHECKING:
     from emobench.builders.labelled_dataset import LabelledDataset
@@ -163,22 +165,24 @@ def table(rows: list[dict[str, str]]) -> list[str]:
 def boards(folder: Path, name: str, corpus: Corpus) -> list[str]:
     """Run the commands of a page and describe their results."""
     manifest = json.loads((folder / "data" / name / "manifest.json").read_text())
-    lines = ["```sh", " ".join(f"emobench build-data {corpus.build}".split())]
-    lines += [f"emobench run {arguments}" for arguments in corpus.runs(name)] + ["```"]
+    lines = ["```sh", *command(f"build-data {corpus.build}")]
+    lines += [line for arguments in corpus.runs(name) for line in command(f"run {arguments}")] + ["```"]
     for task, arguments in zip(corpus.tasks, corpus.runs(name), strict=True):
         rows = board(folder, arguments, f"results-{task}")
         lines += [
             "",
-            f"One prediction per {task}; {rows[0]['n_clips']} clips of {manifest['name']} {manifest['version']}, five "
-            f"repeats of folds by album, emobench {eb.__version__}:",
+            f"One prediction per {task}: {rows[0]['n_clips']} clips of {manifest['name']} {manifest['version']}, five "
+            f"repeats of folds by album, emobench {eb.__version__}.",
             "",
             *table(rows),
         ]
     lines += [
         "",
-        "± is the standard deviation over the repeats. The last column says whether the mean distance is significantly",
-        "lower than that of the training mean (p < 0.05, randomisation test over albums, corrected for all entries). A",
-        "dash stands for a score that the labels do not allow, or for a reference.",
+        *wrapped(
+            "± is the standard deviation over the repeats. The last column says whether the mean distance is "
+            "significantly lower than that of the training mean (p < 0.05, randomisation test over albums, corrected "
+            "for the number of entries). A dash stands for a score that these labels do not allow, and for references."
+        ),
     ]
     return lines
 
@@ -195,79 +199,83 @@ def chosen_clips(means: pl.DataFrame) -> list[str]:
     return means["clip_id"][places].to_list()
 
 
-def draw_plane(targets: pl.DataFrame, chosen: list[str], names: dict[str, str], path: Path) -> str:
-    """Draw the means of all clips in the arousal-valence plane, and return the caption."""
+def draw_plane(targets: pl.DataFrame, names: dict[str, str], path: Path) -> str:
+    """Draw the mean of each clip in the arousal-valence plane and the spread of some, and return what shows it."""
     from matplotlib.patches import Ellipse
 
-    columns = [*AXES, "arousal_var", "valence_var", "covariance"]
-    means = targets.group_by("clip_id", maintain_order=True).agg(pl.col(columns).mean())
-    shown = "The mean of every clip"
-    with figure_at(path, (6.4, 6.0)) as figure:
+    means = targets.group_by("clip_id", maintain_order=True).agg(
+        pl.col(*AXES, "arousal_var", "valence_var", "covariance").mean()
+    )
+    spread = ""
+    with figure_at(path, (6.4, 6.8)) as figure:
         axis = figure.subplots()
         axis.axhline(0, color="#999999", linewidth=0.8)
         axis.axvline(0, color="#999999", linewidth=0.8)
         axis.scatter(means["valence"], means["arousal"], s=14, color="#888888", alpha=0.5, linewidths=0)
-        for clip, colour, marker in zip(chosen, COLOURS, MARKERS, strict=True):
+        for (clip, name), colour, marker in zip(names.items(), COLOURS, MARKERS, strict=True):
             row = means.row(by_predicate=pl.col("clip_id") == clip, named=True)
             at = (row["valence"], row["arousal"])
-            axis.scatter(*at, s=60, color=colour, marker=marker, label=names[clip], edgecolors="white", zorder=3)
+            axis.scatter(*at, s=60, color=colour, marker=marker, label=name, edgecolors="white", zorder=3)
             if row["covariance"] is not None:
                 covariance = [[row["valence_var"], row["covariance"]], [row["covariance"], row["arousal_var"]]]
-                sizes, directions = np.linalg.eigh(np.array(covariance))
-                width, height = 2 * np.sqrt(sizes)
+                sizes, directions = np.linalg.eigh(covariance)
                 angle = np.degrees(np.arctan2(directions[1, 0], directions[0, 0]))
-                axis.add_patch(Ellipse(at, width, height, angle=angle, fill=False, edgecolor=colour, linewidth=1.5))
-                shown = (
-                    "The mean of every clip, and the ellipse of one standard deviation of the ratings for five clips"
-                )
+                axis.add_patch(Ellipse(at, *2 * np.sqrt(sizes), angle=angle, fill=False, edgecolor=colour, lw=1.5))
+                spread = "ellipse"
             elif row["arousal_var"] is not None:
-                spread = {"xerr": np.sqrt(row["valence_var"]), "yerr": np.sqrt(row["arousal_var"])}
-                axis.errorbar(*at, **spread, color=colour, linewidth=1.5, zorder=2)
-                shown = "The mean of every clip, and one standard deviation of the ratings for five clips"
+                deviations = {"xerr": row["valence_var"] ** 0.5, "yerr": row["arousal_var"] ** 0.5}
+                axis.errorbar(*at, **deviations, color=colour, linewidth=1.5, zorder=2)
+                spread = "cross"
         axis.set(xlim=(-0.5, 0.5), ylim=(-0.5, 0.5), aspect="equal")
         axis.set_xlabel("valence (−0.5 to 0.5)", fontsize=11)
         axis.set_ylabel("arousal (−0.5 to 0.5)", fontsize=11)
-        figure.legend(loc="outside lower center", frameon=False, fontsize=9, ncols=2)
-    return shown
+        figure.legend(loc="outside lower center", frameon=False, fontsize=10)
+    return spread
 
 
-def draw_traces(dataset: LabelledDataset, chosen: list[str], names: dict[str, str], path: Path) -> str:
-    """Draw the ratings of five clips over time, and return the caption."""
-    shown = "Means over time of the five clips"
+def draw_traces(dataset: LabelledDataset, names: dict[str, str], path: Path) -> str:
+    """Draw the ratings of some clips over time, and return what the picture shows."""
+    shown = ["mean (line)"]
     with figure_at(path, (10.5, 5.0)) as figure:
-        grid = figure.subplots(2, 5, sharey=True, sharex="col")
-        for column, (clip, colour) in enumerate(zip(chosen, COLOURS, strict=True)):
+        grid = figure.subplots(2, len(names), sharey=True, sharex="col")
+        for column, ((clip, label), colour) in enumerate(zip(names.items(), COLOURS, strict=True)):
             targets = dataset.targets.filter(pl.col("clip_id") == clip).sort("time")
             traces = dataset.annotations.filter(pl.col("clip_id") == clip).sort("time").partition_by("trace")
-            grid[0, column].set_title(names[clip].replace(": ", ":\n", 1), fontsize=9)
-            grid[1, column].set_xlabel("time (s)", fontsize=10)
-            for row, name in enumerate(AXES):
-                axis = grid[row, column]
+            grid[0, column].set_title(label.replace(": ", "\n", 1), fontsize=10)
+            grid[1, column].set_xlabel("time (s)", fontsize=11)
+            for axis, name in zip(grid[:, column], AXES, strict=True):
                 axis.axhline(0, color="#999999", linewidth=0.8)
+                spread = targets[f"{name}_var"].sqrt()
+                if spread.null_count() < len(spread):
+                    low, high = targets[name] - spread, targets[name] + spread
+                    axis.fill_between(targets["time"], low, high, color=colour, alpha=0.25, linewidth=0)
+                    shown.append("standard deviation of the ratings (band)")
                 for trace in traces if len(traces) > 1 else []:
-                    axis.plot(trace["time"], trace[name], color="#aaaaaa", linewidth=0.5, alpha=0.7)
-                    shown = "Single ratings (grey), mean and standard deviation (band) over time of the five clips"
-                if targets[f"{name}_var"].null_count() < len(targets):
-                    middle, spread = targets[name], targets[f"{name}_var"].sqrt()
-                    axis.fill_between(
-                        targets["time"], middle - spread, middle + spread, color=colour, alpha=0.25, linewidth=0
-                    )
-                    shown = shown.replace("Means over", "Mean and standard deviation (band) over")
+                    axis.plot(trace["time"], trace[name], color="#808080", linewidth=0.5, alpha=0.7)
+                    shown.append("single ratings (thin lines)")
                 axis.plot(targets["time"], targets[name], color=colour, linewidth=2)
-                axis.set(ylim=(-0.5, 0.5))
+                axis.set_ylim(-0.5, 0.5)
                 axis.spines[["top", "right"]].set_visible(False)
-        for row, name in enumerate(AXES):
-            grid[row, 0].set_ylabel(name, fontsize=11)
-    return shown
+        for axis, name in zip(grid[:, 0], AXES, strict=True):
+            axis.set_ylabel(f"{name} (−0.5 to 0.5)", fontsize=11)
+    *others, last = dict.fromkeys(shown)
+    return f"{', '.join(others)} and {last}" if others else last
 
 
-def short(text: str, length: int = 24) -> str:
-    """Shorten a name for a legend, with spaces for underscores."""
+def shrink(path: Path) -> None:
+    """Reduce a picture to 128 colours, which halves its size."""
+    with Image.open(path) as picture:
+        reduced = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+    reduced.save(path, optimize=True)
+
+
+def short(text: str) -> str:
+    """Shorten a name for a title, with spaces for underscores."""
     text = " ".join(text.replace("_", " ").split())
-    return plain_text(text if len(text) <= length else text[: length - 1].rstrip() + "…")
+    return plain_text(text if len(text) <= 24 else f"{text[:23].rstrip()}…")
 
 
-def pictures(dataset: LabelledDataset, name: str, folder: Path = PAGES) -> list[str]:
+def pictures(dataset: LabelledDataset, name: str) -> list[str]:
     """Draw both pictures of a corpus, and return the Markdown that shows them."""
     targets = dataset.targets.sort("clip_id", "time")
     chosen = chosen_clips(targets.group_by("clip_id", maintain_order=True).agg(pl.col(AXES).mean()))
@@ -275,18 +283,35 @@ def pictures(dataset: LabelledDataset, name: str, folder: Path = PAGES) -> list[
     names = {}
     for clip in chosen:
         parts = [short(clips[clip][part]) for part in ("artist", "title") if clips[clip][part]]
-        names[clip] = ": ".join(parts) or clip
-    plane = draw_plane(targets, chosen, names, folder / f"{name}-plane.png")
-    traces = draw_traces(dataset, chosen, names, folder / f"{name}-traces.png")
+        names[clip] = ": ".join(parts) or f"clip {clip}"
+    plane, traces = (f"{name}-{part}.png" for part in ("plane", "traces"))
+    spread = draw_plane(targets, names, PAGES / plane)
+    shown = draw_traces(dataset, names, PAGES / traces)
+    for picture in (plane, traces):
+        shrink(PAGES / picture)
+    note = f" The {spread} around each shows one standard deviation of its ratings." if spread else ""
     return [
-        f"![{plane}, in the arousal-valence plane]({name}-plane.png)",
+        f"![Means of all clips in the arousal-valence plane]({plane})",
         "",
-        f"*{plane}: the outermost ones in four directions and the one nearest to the mean of all clips.*",
+        *wrapped(
+            "Each point is the mean of a clip. The coloured clips are the outermost ones in four directions and the "
+            f"one nearest to the mean of all clips.{note} The second picture shows the same clips over "
+            f"time: {shown}."
+        ),
         "",
-        f"![{traces}]({name}-traces.png)",
-        "",
-        f"*{traces}.*",
+        f"![Ratings of five clips over time]({traces})",
     ]
+
+
+def wrapped(text: str, indent: str = "") -> list[str]:
+    """Break text into lines of Markdown."""
+    return textwrap.wrap(text, 118, break_long_words=False, break_on_hyphens=False, subsequent_indent=indent)
+
+
+def command(arguments: str) -> list[str]:
+    """Write a command, on several lines if it is long."""
+    lines = wrapped(f"emobench {arguments.strip()}", indent="    ")
+    return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
 
 
 def insert(page: Path, part: str, lines: list[str]) -> None:
