@@ -74,7 +74,10 @@ def extract(
     entry = Entry(tuple(features))
     with executor(processors()) as pool:
         extraction = Extraction(rows, places, features, NetworkConfig(), "cpu", pool)
-        parts = [columns.values(rows.folds[0]) for columns in extraction.columns(entry)]
+        found = extraction.columns(entry)
+        if any(columns.per_fold for columns in found):
+            raise InputError(f"{feature}: depends on the fold and cannot be extracted alone; use run.")
+        parts = [columns.values(rows.folds[0]) for columns in found]
     index = pl.DataFrame(
         [pl.Series("clip_id", [rows.clips[clip] for clip in rows.clip_index]), pl.Series("time", rows.times)]
     )
@@ -106,6 +109,7 @@ def run(
     control: bool = False,
     carry_over: bool = False,
     allow_leakage: bool = False,
+    trust_remote_code: bool = False,
     window: int = 4,
     layers: int | Sequence[int] | None = None,
     epochs: int | Sequence[int] | None = None,
@@ -156,6 +160,8 @@ def run(
         Whether fine-tuned weights are kept from fold to fold: an ablation that leaks.
     allow_leakage : bool
         Whether entries that leak are computed and marked, rather than refused.
+    trust_remote_code : bool
+        Whether code that models of the Hugging Face Hub bring may be executed; their revision must be pinned.
     window : int
         Beats per input window of networks.
     layers, epochs : int or sequence of int, optional
@@ -221,6 +227,7 @@ def run(
             force=force,
             allow_leakage=allow_leakage,
             own=own,
+            trust_remote_code=trust_remote_code,
         )
     return Results(outcome)
 

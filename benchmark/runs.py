@@ -78,6 +78,7 @@ def run(
     force: bool = False,
     allow_leakage: bool = False,
     own: Mapping[str, TaskFeature] | None = None,
+    trust_remote_code: bool = False,
 ) -> Outcome:
     """Compute, score and write every entry of some SPECs, and the reference entries.
 
@@ -101,6 +102,8 @@ def run(
         Whether entries that leak are computed and marked, rather than refused.
     own : mapping of str to TaskFeature, optional
         Features of this run alone, by name.
+    trust_remote_code : bool
+        Whether code that pretrained models bring may be executed.
 
     Returns
     -------
@@ -116,7 +119,9 @@ def run(
     entries, features, external = _plan(specs, places, config, networks, device, own)
     status("reading the dataset")
     task = load_task(load(places.dataset), config.task, config.context)
-    extraction = Extraction(task, places, features, networks, device, pool, external)
+    extraction = Extraction(
+        task, places, features, networks, device, pool, external, trust_remote_code=trust_remote_code
+    )
     leaks = _leakage(entries, extraction)
     if not allow_leakage:
         leaks.refuse()

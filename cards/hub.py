@@ -288,9 +288,15 @@ class Repository:
             return error
         return None
 
-    def snapshot(self, commit: str, names: Iterable[str], folders: Iterable[str] = ()) -> Path:
+    def snapshot(
+        self, commit: str, names: Iterable[str], folders: Iterable[str] = (), patterns: Iterable[str] = ()
+    ) -> Path:
         """Download files and whole folders of a commit to the cache; return the folder that contains them."""
-        patterns = [*(glob.escape(name) for name in names), *(f"{glob.escape(folder)}/*" for folder in folders)]
+        patterns = [
+            *patterns,
+            *(glob.escape(name) for name in names),
+            *(f"{glob.escape(folder)}/*" for folder in folders),
+        ]
         with self._told("its files", commit):
             return Path(
                 self.api.snapshot_download(

@@ -11,6 +11,7 @@ from ..runtime.files import data_folder
 from ..runtime.progress import status
 from ..runtime.text import counted
 from .options import (
+    COMPUTING,
     NETWORKS,
     SCORING,
     AllowLeakage,
@@ -88,6 +89,14 @@ def run(
             rich_help_panel=NETWORKS,
         ),
     ] = False,
+    trust_remote_code: Annotated[
+        bool,
+        typer.Option(
+            "--trust-remote-code",
+            help="Execute the code that a model of the Hugging Face Hub brings; its revision must be pinned.",
+            rich_help_panel=COMPUTING,
+        ),
+    ] = False,
     window: Annotated[int, typer.Option(min=1, max=16, help="Beats per input window.", rich_help_panel=NETWORKS)] = 4,
     layers: Annotated[
         str | None, typer.Option(help="Hidden units of each layer, such as 75,50,25.", rich_help_panel=NETWORKS)
@@ -152,6 +161,7 @@ def run(
         control=control,
         carry_over=carry_over,
         allow_leakage=allow_leakage,
+        trust_remote_code=trust_remote_code,
         window=window,
         layers=whole_numbers(layers, "layers"),
         epochs=whole_numbers(epochs, "epochs"),

@@ -29,8 +29,9 @@ CPU_INDEX = "https://download.pytorch.org/whl/cpu"
 
 # Extras of pyproject.toml by lock. The first lock contains all others, which take its versions.
 LOCKS = {
-    "requirements-dev.lock": ("cluster", "midi", "dev"),
+    "requirements-dev.lock": ("cluster", "embeddings", "midi", "dev"),
     "requirements-cluster.lock": ("cluster",),
+    "requirements-embeddings.lock": ("embeddings",),
     "requirements-midi.lock": ("midi",),
     "requirements.lock": (),
 }
@@ -38,8 +39,9 @@ CPU_LOCK, CUDA_LOCK = "requirements-torch-cpu.lock", "requirements-cuda.lock"
 PURPOSES = {
     "requirements.lock": "What emobench needs to run, without CUDA.",
     "requirements-cluster.lock": "requirements.lock and what the extra `cluster` needs.",
+    "requirements-embeddings.lock": "requirements.lock and what the extra `embeddings` needs.",
     "requirements-midi.lock": "requirements.lock and what the extra `midi` needs.",
-    "requirements-dev.lock": "requirements-cluster.lock, requirements-midi.lock and what development and tests need.",
+    "requirements-dev.lock": "requirements.lock, what the extras need, and what development and tests need.",
     CUDA_LOCK: "What PyPI's build of torch for Linux needs to run on NVIDIA GPUs, on top of requirements.lock.",
     CPU_LOCK: f"The builds of torch without CUDA: {CPU_INDEX}",
 }

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[1]
 RUN, CLUSTER, DEV = "requirements.lock", "requirements-cluster.lock", "requirements-dev.lock"
-MIDI = "requirements-midi.lock"
+EMBEDDINGS, MIDI = "requirements-embeddings.lock", "requirements-midi.lock"
 CUDA, CPU = "requirements-cuda.lock", "requirements-torch-cpu.lock"
 
 
@@ -62,13 +62,14 @@ def _project() -> dict[str, Any]:
 def _needed(lock: str) -> list[Requirement]:
     """Return the requirements of pyproject.toml for a lock."""
     project, build = _project()["project"], _project()["build-system"]["requires"]
-    extras = {RUN: [], CLUSTER: ["cluster"], MIDI: ["midi"], DEV: ["cluster", "midi", "dev"]}[lock]
+    extras = {RUN: [], CLUSTER: ["cluster"], EMBEDDINGS: ["embeddings"], MIDI: ["midi"]}
+    extras = (extras | {DEV: ["cluster", "embeddings", "midi", "dev"]})[lock]
     lines = [*build, *project["dependencies"]]
     lines += [line for extra in extras for line in project["optional-dependencies"][extra]]
     return [requirement for requirement in map(Requirement, lines) if requirement.name != "emobench"]
 
 
-@pytest.mark.parametrize("name", [RUN, CLUSTER, MIDI, DEV])
+@pytest.mark.parametrize("name", [RUN, CLUSTER, EMBEDDINGS, MIDI, DEV])
 def test_a_lock_has_what_the_project_needs(name: str) -> None:
     locked = _read(name)
     for requirement in _needed(name):
@@ -78,10 +79,10 @@ def test_a_lock_has_what_the_project_needs(name: str) -> None:
 
 
 def test_every_extra_is_in_a_lock() -> None:
-    assert set(_project()["project"]["optional-dependencies"]) == {"cluster", "dev", "midi"}
+    assert set(_project()["project"]["optional-dependencies"]) == {"cluster", "dev", "embeddings", "midi"}
 
 
-@pytest.mark.parametrize("name", [RUN, CLUSTER, MIDI, DEV])
+@pytest.mark.parametrize("name", [RUN, CLUSTER, EMBEDDINGS, MIDI, DEV])
 def test_a_lock_has_what_its_packages_need_here(name: str) -> None:
     """pip refuses a requirement without a hash, so the lock must contain all indirect requirements."""
     locked = _read(name)
@@ -108,11 +109,20 @@ def test_a_lock_has_what_its_packages_need_here(name: str) -> None:
 
 def test_larger_locks_contain_the_smaller_ones() -> None:
     run, cluster, midi, dev = _read(RUN), _read(CLUSTER), _read(MIDI), _read(DEV)
-    for small, large in ((run, cluster), (run, midi), (cluster, dev), (midi, dev)):
+    embeddings = _read(EMBEDDINGS)
+    for small, large in (
+        (run, cluster),
+        (run, embeddings),
+        (run, midi),
+        (cluster, dev),
+        (embeddings, dev),
+        (midi, dev),
+    ):
         for name, (requirement, hashes) in small.items():
             assert _version(large[name][0]) == _version(requirement)
             assert large[name][1] == hashes
     assert "distributed" in cluster.keys() - run.keys()
+    assert "transformers" in embeddings.keys() - run.keys()
     assert "midirenderer" in midi.keys() - run.keys()
     assert "pytest" in dev.keys() - cluster.keys()
 
@@ -120,7 +130,7 @@ def test_larger_locks_contain_the_smaller_ones() -> None:
 def test_torch_with_and_without_cuda() -> None:
     cpu, cuda = _read(CPU), _read(CUDA)
     assert cpu.keys() == {"torch"}
-    for name in (RUN, CLUSTER, MIDI, DEV):
+    for name in (RUN, CLUSTER, EMBEDDINGS, MIDI, DEV):
         locked = _read(name)
         torch, hashes = locked["torch"]
         assert _version(torch) == _version(cpu["torch"][0])
@@ -130,7 +140,7 @@ def test_torch_with_and_without_cuda() -> None:
     assert {"triton", "nvidia-cudnn-cu13"} <= cuda.keys()
 
 
-@pytest.mark.parametrize("name", [RUN, CLUSTER, MIDI, DEV, CUDA, CPU])
+@pytest.mark.parametrize("name", [RUN, CLUSTER, EMBEDDINGS, MIDI, DEV, CUDA, CPU])
 def test_the_script_reads_what_it_wrote(lock: Any, name: str) -> None:
     text = (ROOT / name).read_text()
     pins = lock.parse(text, name)

@@ -77,6 +77,8 @@ class Extraction:
         Executor of :func:`emobench.runtime.executor.executor`, for the audio and the folds.
     external : mapping of str to Model, optional
         Models that were trained elsewhere, by their domains.
+    trust_remote_code : bool
+        Whether code that pretrained models bring may be executed.
     """
 
     def __init__(
@@ -88,6 +90,8 @@ class Extraction:
         device: str,
         pool: Executor,
         external: Mapping[str, Model] | None = None,
+        *,
+        trust_remote_code: bool = False,
     ) -> None:
         self.task = task
         self.places = places
@@ -96,6 +100,7 @@ class Extraction:
         self.device = device
         self.pool = pool
         self.external = external or {}
+        self.trust_remote_code = trust_remote_code
         self._made: dict[str, Any] = {}
 
     def once(self, key: str, compute: Callable[[], T]) -> T:

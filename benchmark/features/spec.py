@@ -41,12 +41,12 @@ class Entry:
     @property
     def features(self) -> str:
         """The features as typed; of a file only the name, because its folder is particular to this machine."""
-        return "+".join(f"file:{PurePath(part[5:]).name}" if is_file(part) else part for part in self.parts)
+        return "+".join(map(without_folder, self.parts))
 
     @property
     def label(self) -> str:
         """Name of the entry in file names: features, layer and phase, without characters that paths cannot hold."""
-        text = "+".join(PurePath(part[5:]).stem if is_file(part) else part for part in self.parts)
+        text = "+".join(PurePath(part[5:]).stem if is_file(part) else without_folder(part) for part in self.parts)
         if self.layer is not None:
             text += f"-layer{self.layer}-{self.phase}" + ("-carried-over" if self.carry_over else "")
         return "".join(letter if letter.isalnum() or letter in "+-_." else "_" for letter in text)
@@ -55,6 +55,15 @@ class Entry:
 def is_file(part: str) -> bool:
     """Return whether a part names a feature file."""
     return part.startswith("file:")
+
+
+def without_folder(part: str) -> str:
+    """Return the name of a feature without the folder of its file or local model."""
+    if is_file(part):
+        return f"file:{PurePath(part[5:]).name}"
+    # Names of models on the Hub have one slash at most.
+    local = part.startswith("hf:") and (part[3:].startswith((".", "/", "~")) or part.partition("@")[0].count("/") > 1)
+    return f"hf:{PurePath(part[3:]).name}" if local else part
 
 
 def resolve(name: str) -> TaskFeature:

@@ -16,7 +16,7 @@ from ...runtime.environment import decoder_version, package_versions, processor_
 from ...runtime.files import plain
 from ..features.columns import Columns
 from ..features.extraction import Extraction, Places
-from ..features.spec import Entry
+from ..features.spec import Entry, without_folder
 from ..results.config import SCHEMA, Config, Decided, Phase
 from ..results.model import Cost, DatasetRef, Result, Weights
 from ..results.model import Entry as Computed
@@ -190,7 +190,7 @@ class Scorer:
                 shared_with_training=self.leaks.shared,
             ),
             feature_metadata={
-                part: {"title": feature.title, **plain(feature.metadata)}
+                without_folder(part): {"title": feature.title, **plain(feature.metadata)}
                 for part in entry.parts
                 if (feature := self.extraction.features[part])
             },

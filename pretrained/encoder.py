@@ -1,0 +1,238 @@
+"""Models of the library ``transformers`` for audio: their files, and the hidden states of all their layers.
+
+A repository of the Hub, or a folder, has ``config.json``, ``preprocessor_config.json`` and weights. Models that take
+waveforms of any length (Wav2Vec2, HuBERT, WavLM, MERT) read a clip in pieces of at most 30 s; models with a fixed
+length of input (AST, Whisper) read windows of this length that end at each second.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from itertools import pairwise
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import EmobenchError, InputError
+from ..runtime.files import digest, sha256_file
+from ..runtime.progress import status
+
+if TYPE_CHECKING:
+    import torch
+
+FloatArray = npt.NDArray[np.float64]
+
+# Longest piece in seconds of models that take any length: attention needs memory in the square of it.
+PIECE = 30.0
+
+_COMMIT = re.compile(r"[0-9a-f]{40}")
+_SETTINGS = ("*.json", "*.py")
+
+
+@dataclass(frozen=True)
+class ModelFiles:
+    """Files of a model on this machine.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder with its configuration and weights.
+    commit : str or None
+        Commit on the Hub; None for a local folder.
+    sha256 : str
+        Hash of configuration, code and weights.
+    weights_sha256 : dict of str to str
+        SHA-256 of the files of weights by name.
+    own_code : bool
+        Whether the model brings its own code.
+    """
+
+    folder: Path
+    commit: str | None
+    sha256: str
+    weights_sha256: Mapping[str, str]
+    own_code: bool
+
+
+def find_model(repo: str, revision: str | None, *, trust_remote_code: bool = False) -> ModelFiles:
+    """Find a model in a folder, or download it from the Hub unless the cache has it.
+
+    Parameters
+    ----------
+    repo : str
+        Folder, or repository ``user/name`` of the Hub.
+    revision : str, optional
+        Branch, tag or commit of the repository; by default ``main``.
+    trust_remote_code : bool
+        Whether code that the model brings may be executed.
+
+    Raises
+    ------
+    InputError
+        If there is no such repository, revision or folder, it is not a model of transformers, or it brings its own
+        code that is not to be trusted, or whose revision is not pinned.
+    EmobenchError
+        If ``transformers`` is not installed, or the Hub cannot be reached.
+    """
+    if find_spec("transformers") is None:
+        raise EmobenchError(f"hf:{repo}: needs the package transformers; install emobench with the extra embeddings.")
+    folder, commit = (Path(repo), None) if Path(repo).is_dir() else _download(repo, revision)
+    if commit is None and revision is not None:
+        raise InputError(f"hf:{repo}@{revision}: a folder has no revisions; leave @{revision} out.")
+    config = _settings(folder / "config.json", repo)
+    _settings(folder / "preprocessor_config.json", repo)
+    own_code = "AutoModel" in config.get("auto_map", {})
+    if own_code and not trust_remote_code:
+        raise InputError(
+            f"hf:{repo}: brings its own code ({config['auto_map']['AutoModel']}); read it, and rerun with "
+            "`trust_remote_code`=True to execute it."
+        )
+    if own_code and commit is not None and not _COMMIT.fullmatch(revision or ""):
+        raise InputError(f"hf:{repo}: its code may change; pin the revision that you have read: hf:{repo}@{commit}.")
+    weights = _weights(folder)
+    if not weights:
+        raise InputError(f"{folder}: has no weights; expected *.safetensors or *.bin files beside config.json.")
+    status(f"hashing the weights of {repo}")
+    hashes = {file.name: sha256_file(file) for file in weights}
+    settings = {file.name: sha256_file(file) for each in _SETTINGS for file in sorted(folder.glob(each))}
+    return ModelFiles(folder, commit, digest([hashes, settings]), hashes, own_code)
+
+
+def _weights(folder: Path) -> list[Path]:
+    return sorted(folder.glob("*.safetensors")) or sorted(folder.glob("*.bin"))
+
+
+def _download(repo: str, revision: str | None) -> tuple[Path, str]:
+    from ..cards.hub import Repository
+
+    if repo.startswith((".", "/", "~")):
+        raise InputError(f"hf:{repo}: no such folder.")
+    repository = Repository(repo, "model")
+    _, commit = repository.download("config.json", revision or "main")
+    folder = repository.snapshot(commit, (), patterns=[*_SETTINGS, "*.safetensors"])
+    if not _weights(folder):
+        folder = repository.snapshot(commit, (), patterns=["*.bin"])
+    return folder, commit
+
+
+def _settings(file: Path, repo: str) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"hf:{repo}: has no readable {file.name}, as audio models of transformers have.") from error
+    return found if isinstance(found, dict) else {}
+
+
+class Encoder:
+    """A model that gives the hidden states of audio.
+
+    Parameters
+    ----------
+    files : ModelFiles
+        Its files.
+    device : torch.device
+        Device to compute on.
+
+    Attributes
+    ----------
+    sample_rate : int
+        Sample rate in hertz of the samples that it reads.
+    layers : int
+        Number of layers: the input of the first, and the output of each.
+    parameters : int
+        Number of parameters.
+    """
+
+    def __init__(self, files: ModelFiles, device: torch.device) -> None:
+        from transformers import AutoFeatureExtractor, AutoModel
+
+        self._device = device
+        trusted: dict[str, Any] = {"trust_remote_code": files.own_code, "local_files_only": True}
+        with _explained(files.folder):
+            self._extractor: Any = AutoFeatureExtractor.from_pretrained(files.folder, **trusted)
+            model: Any = AutoModel.from_pretrained(files.folder, output_hidden_states=True, **trusted)
+            self._model = (model.get_encoder() if model.config.is_encoder_decoder else model).to(device).eval()
+            self.sample_rate = int(self._extractor.sampling_rate)
+            self.parameters = sum(each.numel() for each in self._model.parameters())
+            self._window = _window(self._extractor)
+            self.layers = len(self._states(np.zeros(self.sample_rate, np.float32)))
+
+    def __call__(self, samples: npt.NDArray[np.float32]) -> tuple[FloatArray, npt.NDArray[np.float32]]:
+        """Compute the hidden states of a clip.
+
+        Parameters
+        ----------
+        samples : ndarray of float32, shape (n_samples,)
+            Mono signal at ``sample_rate``.
+
+        Returns
+        -------
+        times : ndarray, shape (n,)
+            Centres of the frames in seconds; ends of the windows for models with a fixed length of input.
+        states : ndarray of float32, shape (n, layers, d)
+        """
+        rate = self.sample_rate
+        if self._window is not None:
+            ends = np.arange(1, max(1, len(samples) // rate) + 1)
+            length = round(self._window * rate)
+            made = [self._states(samples[max(0, end * rate - length) : end * rate]).mean(axis=1) for end in ends]
+            return ends.astype(float), np.stack(made)
+        # Pieces of equal lengths, so that none is too short for the model.
+        count = int(np.ceil(len(samples) / rate / PIECE))
+        bounds = np.linspace(0, len(samples), count + 1).astype(int)
+        times, states = [], []
+        for start, end in pairwise(bounds.tolist()):
+            found = self._states(samples[start:end]).transpose(1, 0, 2)
+            times.append((start + (np.arange(len(found)) + 0.5) * (end - start) / len(found)) / rate)
+            states.append(found)
+        return np.concatenate(times), np.concatenate(states)
+
+    def _states(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        """Return the hidden states of a piece, shape (layers, n_frames, d)."""
+        import torch
+
+        inputs = self._extractor(samples, sampling_rate=self.sample_rate, return_tensors="pt")
+        with torch.inference_mode():
+            found = self._model(**{name: each.to(self._device) for name, each in inputs.items()})
+        states = getattr(found, "hidden_states", None)
+        if not states:
+            raise InputError(f"{type(self._model).__name__}: gives no hidden states; expected an audio encoder.")
+        widths = {tuple(each.shape[1:]) for each in states}
+        if any(each.ndim != 3 for each in states) or len(widths) > 1:
+            raise InputError(f"{type(self._model).__name__}: hidden states of shapes {sorted(widths)}; expected equal.")
+        return torch.cat(list(states)).float().cpu().numpy()
+
+
+def _window(extractor: Any) -> float | None:
+    """Return the fixed length of input in seconds; None for models that take any length."""
+    if hasattr(extractor, "n_samples"):  # Whisper
+        return extractor.n_samples / extractor.sampling_rate
+    if hasattr(extractor, "num_mel_bins") and getattr(extractor, "max_length", None):  # AST: frames of 10 ms
+        return extractor.max_length / 100
+    return None
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    """Turn the errors of loading a model into one line."""
+    from transformers.utils import logging
+
+    # Its warnings about unused weights and its progress bars would mix with our output.
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    try:
+        yield
+    except EmobenchError:
+        raise
+    except Exception as error:  # code of the model may raise anything
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise InputError(f"{folder}: cannot be used as an audio model of transformers ({reason}).") from error
