@@ -238,7 +238,10 @@ def test_a_perfect_prediction(case: tuple[np.ndarray, ...]) -> None:
     true, _, songs = case
     found = {name: value[0] for name, value in _scores(true, true, songs, np.ones((1, 5))).items()}
     for name, value in found.items():
+        if name in ("nll", "energy_score"):
+            continue  # their ideals depend on the entropy and the spread: test_calibration.py
         ideal = 1.0 if name.startswith(("r2", "ccc", "pearson")) else 0.0
+        ideal = {"coverage_50": 0.5, "coverage_90": 0.9}.get(name, ideal)
         assert value == pytest.approx(ideal, abs=1e-7), name
 
 

@@ -17,8 +17,8 @@ from ..gaussians import AXES, FloatArray
 _ROUNDING = 1e-14
 
 
-def _moments(axis: int) -> Callable[[FloatArray, FloatArray], FloatArray]:
-    """Return the function that gives x, y, x², y² and xy of one axis, with x the truth and y the prediction."""
+def moments(axis: int) -> Callable[[FloatArray, FloatArray], FloatArray]:
+    """Return the function that gives x, y, x², y² and xy of a column, with x the truth and y the prediction."""
 
     def statistics(true: FloatArray, predicted: FloatArray) -> FloatArray:
         x, y = true[:, axis], predicted[:, axis]
@@ -42,7 +42,8 @@ def _rmse(sums: FloatArray) -> FloatArray:
     return np.sqrt(_parts(sums)[3])
 
 
-def _r2(sums: FloatArray) -> FloatArray:
+def r2(sums: FloatArray) -> FloatArray:
+    """Return R², 1 minus the ratio of squared error and variance, from weighted sums of moments."""
     var_x, _, _, error, _ = _parts(sums)
     return np.where(var_x > 0, 1 - error / var_x, np.nan)
 
@@ -59,8 +60,8 @@ def _pearson(sums: FloatArray) -> FloatArray:
     return np.where((var_x > 0) & (var_y > 0), covariance / np.sqrt(var_x * var_y), np.nan)
 
 
-_SCORES = {"rmse": ("RMSE", _rmse), "r2": ("R²", _r2), "ccc": ("CCC", _ccc), "pearson": ("Pearson's r", _pearson)}
-_STATISTICS = {axis: _moments(place) for place, axis in enumerate(AXES)}
+_SCORES = {"rmse": ("RMSE", _rmse), "r2": ("R²", r2), "ccc": ("CCC", _ccc), "pearson": ("Pearson's r", _pearson)}
+_STATISTICS = {axis: moments(place) for place, axis in enumerate(AXES)}
 
 for per_clip in (False, True):
     for place, (name, (title, score)) in enumerate(_SCORES.items()):
