@@ -1,4 +1,4 @@
-"""Features, sources, regressors and metrics: what each must provide, and the registry that finds them.
+"""Features, sources, regressors, metrics and beat trackers: what each must provide, and the registry that finds them.
 
 A registry collects the entries of one kind. Modules of the packages it names register theirs when they are imported,
 which happens when the registry is first asked; other packages add entries through an entry-point group. So a new
@@ -393,6 +393,8 @@ regressors: Registry[Regressor] = Registry(
     expected="a Regressor with the methods of emobench.protocols.Regressor,",
     accepts=lambda entry: hasattr(entry, "name") and callable(getattr(entry, "fit", None)),
 )
+# Entry points are functions of samples, or classes; see emobench.builders.given_beats.
+beat_trackers: Registry[Any] = Registry("beat tracker", group="emobench.beats")
 metrics: Registry[Metric] = Registry(
     "metric",
     packages=("emobench.benchmark.scoring.metrics",),

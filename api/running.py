@@ -104,6 +104,7 @@ def run(
     audio: Location | None = None,
     pretrain_data: Location | None = None,
     msd: Location | None = None,
+    beats: Location | None = None,
     layer: int | Sequence[int] | None = None,
     phase: str | Sequence[str] | None = None,
     control: bool = False,
@@ -152,6 +153,10 @@ def run(
         Dataset to pre-train networks on. By default the dataset's name with ``-pretrain``, if it exists.
     msd : str or Path, optional
         Track files of the Million Song Dataset, for the feature ``ent``.
+    beats : str or Path, optional
+        Beats of every clip, for features of networks: a CSV file (``clip_id,time``), a folder with one text file per
+        clip, or the name of a tracker in the entry-point group ``emobench.beats``. By default those that the dataset
+        was built with, else they are tracked.
     layer, phase : int or str, or sequence of these, optional
         Layers and phases of networks to score; by default all layers, pre-trained and fine-tuned.
     control : bool
@@ -198,6 +203,7 @@ def run(
         audio_too=audio is None and needs_audio,
         trained=model,
         msd=msd,
+        beats=beats,
     )
     config = RunConfig(
         regressors=_several(regressors),

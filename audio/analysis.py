@@ -7,6 +7,7 @@ N beats has N segments, so a window of four segments needs at least four beats.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,7 +25,10 @@ from .timbre import TimbreConfig, percussion_timbre
 FloatArray = npt.NDArray[np.float32]
 
 # Part of the cache key. Increment it when the same audio and settings give different values than before.
-REVISION = 2
+REVISION = 3
+
+# Seconds by which a given beat may be after the end of the decoded signal.
+_LATE = 0.1
 
 
 @dataclass(frozen=True)
@@ -101,7 +105,7 @@ def mean_per_segment(frames: FloatArray, beats: npt.NDArray[np.float64], frame_r
     return out
 
 
-def analyse(samples: FloatArray, config: AnalysisConfig) -> Analysis:
+def analyse(samples: FloatArray, config: AnalysisConfig, beats: Sequence[float] | None = None) -> Analysis:
     """Track the beats of a signal, and average timbre and pitch between them.
 
     Parameters
@@ -110,18 +114,27 @@ def analyse(samples: FloatArray, config: AnalysisConfig) -> Analysis:
         Mono signal at the configured sample rate, not empty.
     config : AnalysisConfig
         Settings.
+    beats : sequence of float, optional
+        Times of the beats in seconds, increasing; by default they are tracked.
 
     Returns
     -------
     Analysis
+
+    Raises
+    ------
+    AudioError
+        If a given beat is after the end of the signal (``beats_after_end``).
     """
     began = time.process_time()
     rate = config.sample_rate
-    beats = track_beats(samples, rate, config.beats)
-    rhythm = mean_per_segment(percussion_timbre(samples, rate, config.timbre), beats, rate / config.timbre.hop)
-    pitch = mean_per_segment(pitch_bands(samples, rate, config.pitch), beats, rate / config.pitch.hop)
+    if beats and beats[-1] > len(samples) / rate + _LATE:
+        raise AudioError("beats_after_end", f"beat at {beats[-1]:g} s: the audio ends at {len(samples) / rate:g} s.")
+    times = track_beats(samples, rate, config.beats) if beats is None else np.array(beats, np.float64)
+    rhythm = mean_per_segment(percussion_timbre(samples, rate, config.timbre), times, rate / config.timbre.hop)
+    pitch = mean_per_segment(pitch_bands(samples, rate, config.pitch), times, rate / config.pitch.hop)
     return Analysis(
-        beats=beats,
+        beats=times,
         rhythm=rhythm,
         pitch=pitch,
         duration=len(samples) / rate,
@@ -130,7 +143,14 @@ def analyse(samples: FloatArray, config: AnalysisConfig) -> Analysis:
     )
 
 
-def analyse_file(path: Path, *, start: float, duration: float | None, config: AnalysisConfig) -> Analysis:
+def analyse_file(
+    path: Path,
+    *,
+    start: float,
+    duration: float | None,
+    config: AnalysisConfig,
+    beats: Sequence[float] | None = None,
+) -> Analysis:
     """Analyse a file or a part of it, cached by the file's content and the settings.
 
     Parameters
@@ -141,6 +161,8 @@ def analyse_file(path: Path, *, start: float, duration: float | None, config: An
         Part to analyse, in seconds. Without a duration, up to the end of the file.
     config : AnalysisConfig
         Settings.
+    beats : sequence of float, optional
+        As for :func:`analyse`; times count from ``start``.
 
     Returns
     -------
@@ -149,7 +171,8 @@ def analyse_file(path: Path, *, start: float, duration: float | None, config: An
     Raises
     ------
     AudioError
-        If the file is missing, cannot be decoded, is truncated, or ends before ``start`` (``too_short``).
+        If the file is missing, cannot be decoded, is truncated, ends before ``start`` (``too_short``), or before a
+        given beat (``beats_after_end``).
     """
     if not path.is_file():
         raise AudioError("missing", f"{path}: no such audio file.")
@@ -160,11 +183,13 @@ def analyse_file(path: Path, *, start: float, duration: float | None, config: An
         if len(samples) == 0:
             raise AudioError("too_short", f"{path}: ends before {start:g} s, the start of the clip.")
         decoding = time.process_time() - began
-        found = analyse(samples, config)
+        found = analyse(samples, config, beats)
         scalars = np.array([found.duration, found.rms_db, found.seconds + decoding])
         return {"beats": found.beats, "rhythm": found.rhythm, "pitch": found.pitch, "scalars": scalars}
 
     key = ["analysis", REVISION, sha256_file(path), start, duration, config]
+    if beats is not None:
+        key.append(list(beats))
     stored = cached("analysis", key, compute)
     duration_found, level, seconds = (float(value) for value in stored["scalars"])
     return Analysis(

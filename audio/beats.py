@@ -1,6 +1,7 @@
 """Beat tracking: onset profile, tempo, dynamic programming (Schmidt and Kim 2013, section 4.2).
 
-The onset profile is computed from a mel spectrogram with a hop of 64 samples. The beats are those of Ellis's dynamic
+The onset profile is computed from a mel spectrogram with a hop of 64 samples. By default, the beats are followed
+through time and tempo (:mod:`.metre`). With a global tempo, as in the paper, they are those of Ellis's dynamic
 programming (Journal of New Music Research 36(1), 2007), equal to librosa 0.11 in every frame.
 """
 
@@ -13,9 +14,10 @@ import numpy.typing as npt
 import scipy
 
 from . import _jit
+from .metre import MetreWeights, metre_beats
 from .separation import SeparationConfig, percussive
 from .spectra import frame_count, map_spectrum, mel_power
-from .tempo import MetreWeights, autocorrelation, comb_tempo, librosa_tempo, metre_tempo
+from .tempo import autocorrelation, comb_tempo, librosa_tempo
 
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
@@ -25,7 +27,7 @@ _LANES = 64
 _PROFILES = ("flux", "percussive", "laplace")
 _TEMPOS = ("metre", "comb", "librosa")
 
-# Number of frames to average before comparing the harmony.
+# Number of frames to average before following the beats (12 ms).
 _POOL = 4
 
 
@@ -51,12 +53,13 @@ class BeatConfig:
         The spectrogram, scaled to a maximum of 1, is compressed as ``log(1 + compression * mel)``, so
         that soft onsets count besides loud ones; 0 disables compression. ``laplace`` ignores it.
     tempo : {"metre", "comb", "librosa"}
-        Tempo estimator of :mod:`.tempo`. ``comb`` uses onsets only; ``metre`` also compares how well beats at its
-        tempo, half of it and twice of it agree with changes of harmony.
+        ``metre`` follows the beats at several multiples of the tempo of ``comb`` and chooses among them by accents,
+        repetition and harmony; the tempo may change slowly. ``comb`` and ``librosa`` are the estimators of
+        :mod:`.tempo`; beats are then placed at this tempo by Ellis's dynamic programming.
     start_bpm, std_bpm : float
-        Centre in beats per minute and spread in octaves of the log-normal prior of the tempo. librosa uses a spread
-        of 1 and adds the prior to the logarithm of the autocorrelation; ``comb`` adds it to the autocorrelation
-        itself, and ``metre`` has a weight for it.
+        Centre in beats per minute and spread in octaves of the log-normal prior of ``comb`` and ``librosa``. librosa
+        uses a spread of 1 and adds the prior to the logarithm of the autocorrelation; ``comb`` adds it to the
+        autocorrelation itself.
     metre_weights : MetreWeights
         Weights of the evidence for a tempo in ``metre``.
     double_weight, quarter_weight : float
@@ -65,8 +68,8 @@ class BeatConfig:
     tempo_step : int
         Hop between windows of the autocorrelation in frames. 16 costs four times as much as 64.
     tightness : float
-        Penalty on deviations from the tempo. The score of a beat grows with the frame rate, so librosa's 100 at its
-        hop of 512 corresponds to 800 at 64; results hardly change above 400.
+        Penalty on deviations from the tempo of ``comb`` and ``librosa``. The score of a beat grows with the frame rate,
+        so librosa's 100 at its hop of 512 corresponds to 800 at 64; results hardly change above 400.
     separation : SeparationConfig
         Settings of the harmonic/percussive separation.
 
@@ -129,17 +132,28 @@ def onset_profile(samples: FloatArray, sample_rate: int, config: BeatConfig) -> 
     return _onsets(samples, sample_rate, config)[0]
 
 
-def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Compute the onset profile, the onset profile of the middle of the spectrum, and the harmony.
+@dataclass(frozen=True)
+class _Coarse:
+    """Means of groups of ``_POOL`` frames."""
 
-    The middle ranges from one eighth to one half of the bands (about 500 to 2500 Hz), where chords and melodies start.
-    The harmony is the compressed spectrum from one sixteenth to one half of the bands, one row per ``_POOL`` frames.
+    profile: FloatArray
+    low: FloatArray
+    high: FloatArray
+    harmony: FloatArray
+
+
+def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[FloatArray, _Coarse]:
+    """Compute the onset profile, and the coarse one with its low and high parts and the harmony.
+
+    Low onsets are those of the lowest eighth of the bands (below about 450 Hz), high onsets those of the upper half
+    (above about 2500 Hz). The harmony is the compressed spectrum from one sixteenth to one half of the bands.
     """
-    middle = slice(config.n_mels // 8, max(config.n_mels // 8 + 1, config.n_mels // 2))
-    chords = slice(config.n_mels // 16, middle.stop)
+    low = slice(0, max(1, config.n_mels // 8))
+    high = slice(config.n_mels // 2, config.n_mels)
+    chords = slice(config.n_mels // 16, max(config.n_mels // 16 + 1, config.n_mels // 2))
     if not samples.any():
         silence = np.zeros(frame_count(len(samples), config.hop), np.float32)
-        return silence, silence, _pool(silence[:, None])
+        return silence, _Coarse(silence, silence, silence, silence[:, None])
 
     def transform(block: npt.NDArray[np.complex64], out: FloatArray) -> None:
         power = np.square(block.real)
@@ -153,11 +167,14 @@ def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[
     harmony = _pool(compressed[:, chords])
     if config.profile == "laplace":
         rise = np.maximum(-scipy.ndimage.laplace(percussive(mel, config.separation)), 0.0)
-        return rise.mean(axis=1), rise[:, middle].mean(axis=1), harmony
-    if config.profile == "percussive":
-        compressed = _compress(percussive(mel, config.separation), largest, config.compression)
-    rise = _rise(compressed, config.lag)
-    return rise.mean(axis=1), rise[:, middle].mean(axis=1), harmony
+    else:
+        if config.profile == "percussive":
+            compressed = _compress(percussive(mel, config.separation), largest, config.compression)
+        rise = _rise(compressed, config.lag)
+    profile = rise.mean(axis=1)
+    parts = np.column_stack([profile, rise[:, low].mean(axis=1), rise[:, high].mean(axis=1)])
+    coarse, low_onsets, high_onsets = _pool(parts).T
+    return profile, _Coarse(coarse, low_onsets, high_onsets, harmony)
 
 
 def _compress(spectrum: FloatArray, largest: np.floating, compression: float) -> FloatArray:
@@ -278,14 +295,29 @@ def beat_frames(
         beats.append(frame)
         frame = back[frame]
     found = np.array(beats[::-1], np.int64)
+    return _trimmed(found, score, weak=trim)
+
+
+def _trimmed(beats: IndexArray, score: DoubleArray, *, weak: bool) -> IndexArray:
+    """Beats without those before the first onset and after the last; with ``weak``, weak onsets do not count."""
     threshold = 0.0
-    if trim:
-        smooth = np.convolve(score[found], np.hanning(5))[2 : len(score) + 2]
+    if weak:
+        smooth = np.convolve(score[beats], np.hanning(5))[2 : len(score) + 2]
         threshold = 0.5 * np.sqrt(np.mean(smooth**2))
     loud = np.flatnonzero(score > threshold)
     if len(loud) == 0:
-        return found[:0]
-    return found[(found >= loud[0]) & (found <= loud[-1])]
+        return beats[:0]
+    return beats[(beats >= loud[0]) & (beats <= loud[-1])]
+
+
+def _refined(beats: DoubleArray, profile: FloatArray) -> IndexArray:
+    """Frames with the strongest onset near beats that are given in coarse frames, without weak ends."""
+    score = _local_score(profile, max(1, round(_POOL * float(np.median(np.diff(beats))))))
+    # The middle of the coarse frame, and one and a half coarse frames to both sides.
+    reach = _POOL * 3 // 2
+    centres = np.round(beats * _POOL + (_POOL - 1) / 2).astype(int)
+    near = np.clip(centres[:, None] + np.arange(-reach, reach + 1), 0, len(profile) - 1)
+    return _trimmed(near[np.arange(len(near)), score[near].argmax(axis=1)], score, weak=True)
 
 
 def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> DoubleArray:
@@ -305,33 +337,30 @@ def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> Do
     ndarray of float64, shape (n_beats,)
         Times in seconds, increasing; empty if there are no onsets.
     """
-    profile, middle, harmony = _onsets(samples, sample_rate, config)
+    profile, coarse = _onsets(samples, sample_rate, config)
     if not profile.any():
         return np.zeros(0)
     rate = sample_rate / config.hop
     correlation = autocorrelation(profile, rate, step=config.tempo_step)
     prior = {"start_bpm": config.start_bpm, "std_bpm": config.std_bpm}
-    weights = {"double_weight": config.double_weight, "quarter_weight": config.quarter_weight}
-    if config.tempo == "metre":
-        coarse = _pool(profile[:, None])[:, 0]
-
-        def beats_at(bpm: float) -> IndexArray:
-            # The score of a beat grows with the frame rate, and so must the tightness.
-            return beat_frames(coarse, rate / _POOL, bpm=bpm, tightness=config.tightness / _POOL, trim=False)
-
-        bpm = metre_tempo(
-            correlation,
-            autocorrelation(middle, rate, step=config.tempo_step),
-            harmony,
-            rate,
-            around=comb_tempo(correlation, rate, **weights, **prior),
-            beats_at=beats_at,
-            weights=config.metre_weights,
-            **prior,
-        )
-    elif config.tempo == "comb":
-        bpm = comb_tempo(correlation, rate, **weights, **prior)
-    else:
+    if config.tempo == "librosa":
         bpm = librosa_tempo(correlation, rate, **prior)
-    frames = beat_frames(profile, rate, bpm=bpm, tightness=config.tightness)
+    else:
+        weights = {"double_weight": config.double_weight, "quarter_weight": config.quarter_weight}
+        bpm = comb_tempo(correlation, rate, **weights, **prior)
+    followed = np.zeros(0)
+    if config.tempo == "metre":
+        followed = metre_beats(
+            coarse.profile,
+            coarse.low,
+            coarse.high,
+            coarse.harmony,
+            rate / _POOL,
+            around=bpm,
+            weights=config.metre_weights,
+        )
+    if len(followed):
+        frames = _refined(followed, profile)
+    else:  # a tempo without changes, or too little music to compare tempi
+        frames = beat_frames(profile, rate, bpm=bpm, tightness=config.tightness)
     return np.asarray(frames * (config.hop / sample_rate), np.float64)

@@ -124,6 +124,7 @@ def find_places(
     audio: str | Path | None = None,
     pretrain_data: str | Path | None = None,
     msd: str | Path | None = None,
+    beats: str | Path | None = None,
     trained: Sequence[str | Path] = (),
     audio_too: bool = False,
 ) -> Places:
@@ -137,7 +138,7 @@ def find_places(
         As for :func:`locate_pretraining`.
     audio_too : bool
         Whether features are computed from the audio that was published.
-    out, models, audio, msd, trained
+    out, models, audio, msd, beats, trained
         As in :class:`emobench.benchmark.features.extraction.Places`.
     """
     found = locate(str(dataset.folder if isinstance(dataset, LabelledDataset) else dataset), audio=audio_too)
@@ -149,6 +150,7 @@ def find_places(
         models=Path(models),
         audio=None if audio is None else Path(audio),
         msd=None if msd is None else Path(msd),
+        beats=None if beats is None else str(beats),
         trained=tuple(map(Path, trained)),
         pretrain_data=pretraining.folder if pretraining else None,
         pretrain_origin=pretraining.origin if pretraining else {},

@@ -97,12 +97,16 @@ def find_audio(clips: pl.DataFrame, folder: Path) -> tuple[pl.DataFrame, dict[st
 
 @dataclass(frozen=True)
 class ClipSource:
-    """Audio file of a clip, with the clip's start in the file and its duration in seconds."""
+    """Audio file of a clip, with the clip's start in the file and its duration in seconds.
+
+    ``beats`` are the times of its beats, if they are given; otherwise they are tracked.
+    """
 
     clip_id: str
     path: Path
     start: float
     duration: float
+    beats: tuple[float, ...] | None = None
 
 
 def clip_sources(clips: pl.DataFrame, folder: Path, *, kind: str) -> list[ClipSource]:

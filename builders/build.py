@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from ..errors import InputError
 from ..protocols import Source, sources
 from ..runtime.shards import Tally
 from . import labelled_dataset as labelled
@@ -15,6 +16,7 @@ from . import pretraining
 from .corpus import LabelledCorpus, PretrainCorpus
 from .downloads import Download
 from .folds import FoldConfig
+from .given_beats import given_beats
 from .groups import keep_together
 from .manifest import Manifest, load_manifest
 from .options import make_options
@@ -100,7 +102,7 @@ def build_dataset(
     seed : int
         Seed of everything random.
     **options
-        Options of the source, and ``group`` for labelled datasets. Paths may be strings.
+        Options of the source, and ``group`` and ``beats`` for labelled datasets. Paths may be strings.
 
     Returns
     -------
@@ -178,10 +180,22 @@ def _load(
         download.fetch()
     loaded = source.load(made, out=out, seed=seed)
     corpora = [loaded] if isinstance(loaded, (LabelledCorpus, PretrainCorpus)) else loaded
-    groups = options.get("group")
     for number, corpus in enumerate(corpora):
         place = out.with_name(f"{out.name}-pretrain") if number else out
-        yield keep_together(corpus, Path(groups)) if groups and isinstance(corpus, LabelledCorpus) else corpus, place
+        yield _completed(corpus, options) if isinstance(corpus, LabelledCorpus) else corpus, place
+
+
+def _completed(corpus: LabelledCorpus, options: dict[str, Any]) -> LabelledCorpus:
+    """Apply the options of all labelled sources."""
+    groups, given = options.get("group"), options.get("beats")
+    if groups:
+        corpus = keep_together(corpus, Path(groups))
+    if not given:
+        return corpus
+    if corpus.audio_folder is None and corpus.render is None:
+        raise InputError("`beats`: the dataset has no audio, so no features are computed between beats; leave it out.")
+    attach, identity = given_beats(given, corpus.clips["clip_id"])
+    return replace(corpus, beats=attach, source=corpus.source | identity)
 
 
 def _download(source: Source, options: Any) -> Download | None:

@@ -100,6 +100,8 @@ class LabelledCorpus:
         Settings of the source for the manifest.
     render : callable, optional
         Renders the audio of a synthetic corpus: takes the folder to fill and an executor. Existing files are kept.
+    beats : callable, optional
+        Attaches given beats to the audio of clips, see :mod:`.given_beats`.
     targets : DataFrame, optional
         Targets of the clips of which only statistics were published. Those of other clips are computed from
         ``annotations``, which contain the published means for these clips.
@@ -121,6 +123,7 @@ class LabelledCorpus:
     problems: dict[str, str] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     render: Render | None = None
+    beats: Callable[..., Any] | None = None
     targets: pl.DataFrame | None = None
     grouping: pl.DataFrame | None = None
     parts: Mapping[str, str] | None = None

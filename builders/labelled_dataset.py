@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from html import escape
 from pathlib import Path
@@ -52,7 +52,9 @@ class LabelledConfig:
 def analyse_clip(source: ClipSource, config: AnalysisConfig) -> Analysis | str:
     """Analyse the audio of a clip; returns the reason if it is unusable."""
     try:
-        found = analyse_file(source.path, start=source.start, duration=source.duration, config=config)
+        found = analyse_file(
+            source.path, start=source.start, duration=source.duration, config=config, beats=source.beats
+        )
     except AudioError as error:
         return error.reason
     # The delay of a decoder may take some milliseconds, but not a tenth of a second.
@@ -126,7 +128,7 @@ def build(
         analyses: dict[str, Analysis] = {}
         if audio:
             sources = clip_sources(corpus.clips, audio, kind=audio_kind(corpus.settings))
-            analyses = _analyse(corpus.clips, sources, excluded, config, pool)
+            analyses = _analyse(corpus, sources, excluded, config, pool)
         tables = _tables(corpus, targets, analyses, excluded, config)
         for table, content in tables.items():
             release.write_table(folder, table, content)
@@ -152,7 +154,7 @@ def _targets(corpus: LabelledCorpus, config: TargetConfig) -> pl.DataFrame:
 
 
 def _analyse(
-    clips: pl.DataFrame,
+    corpus: LabelledCorpus,
     sources: list[ClipSource],
     excluded: dict[str, str],
     config: LabelledConfig,
@@ -160,7 +162,9 @@ def _analyse(
 ) -> dict[str, Analysis]:
     """Analyse the clips that are not excluded yet, and add unusable ones to ``excluded``."""
     sources = [item for item in sources if item.clip_id not in excluded]
-    excluded.update(dict.fromkeys(clips.filter(pl.col("audio").is_null())["clip_id"], "missing"))
+    if corpus.beats:
+        sources = corpus.beats(sources, pool)
+    excluded.update(dict.fromkeys(corpus.clips.filter(pl.col("audio").is_null())["clip_id"], "missing"))
     analyses: dict[str, Analysis] = {}
     work = partial(analyse_clip, config=config.analysis)
     results = ordered_map(pool, work, sources, description="tracking beats", crashed="undecodable")
@@ -375,9 +379,13 @@ class LabelledDataset:
         return self.folder / str(read_json(path, "local.json").get("audio", "."))
 
     def sources(self, folder: Path) -> list[ClipSource]:
-        """List the audio of the clips that are not excluded."""
+        """List the audio of the clips that are not excluded, with their beats if these were given."""
         kept = self.clips.filter(pl.col("excluded").is_null())
-        return clip_sources(kept, folder, kind=audio_kind(self.manifest.config.source))
+        found = clip_sources(kept, folder, kind=audio_kind(self.manifest.config.source))
+        if not self.manifest.source.keys() & {"beats_sha256", "beats_tracker"}:
+            return found
+        beats = dict(self.beats.group_by("clip_id", maintain_order=True).agg("time").iter_rows())
+        return [replace(item, beats=tuple(beats.get(item.clip_id, ()))) for item in found]
 
 
 def load(folder: Path) -> LabelledDataset:

@@ -48,7 +48,7 @@ class Option:
         return self.default is MISSING
 
 
-# Option of all sources of labelled datasets, applied after the corpus is read.
+# Options of all sources of labelled datasets, applied after the corpus is read.
 GROUP = Option(
     "group",
     Path | None,
@@ -57,10 +57,20 @@ GROUP = Option(
     panel="Dataset",
 )
 
+BEATS = Option(
+    "beats",
+    str | None,
+    None,
+    "Beats of every clip: a table (clip_id, time), a folder with one text file per clip, or the name of a tracker of "
+    "another package. Default: they are tracked.",
+    metavar="FILE",
+    panel="Dataset",
+)
+
 
 def options_of(source: Source) -> list[Option]:
     """List the options of a source, including those of shared dataclasses and of all labelled sources."""
-    return [*_options(source.options), *([GROUP] if source.labelled else [])]
+    return [*_options(source.options), *([GROUP, BEATS] if source.labelled else [])]
 
 
 def _options(kind: type, group: str | None = None, panel: str | None = None) -> Iterator[Option]:
@@ -99,7 +109,7 @@ def make_options(source: Source, given: Mapping[str, Any]) -> Any:
         if name in given:
             value = _value(option, given[name])
             place = own if option.group is None else groups.setdefault(option.group, {})
-            if option is not GROUP:
+            if option not in (GROUP, BEATS):
                 place[name] = value
     hints = get_type_hints(source.options)
     return source.options(**own, **{name: hints[name](**values) for name, values in groups.items()})

@@ -75,6 +75,15 @@ TrackFiles = Annotated[
         rich_help_panel=DATA,
     ),
 ]
+Beats = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="Beats of every clip for the networks: a table (clip_id, time), a folder with one text file per clip, or "
+        "the name of a tracker of another package. Default: those the dataset was built with, else they are tracked.",
+        rich_help_panel=DATA,
+    ),
+]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="Folder of results.", rich_help_panel=OUTPUT)]
 ResultsFolder = Annotated[Path, typer.Option("--results", metavar="DIR", help="Folder of results.")]
 AllowLeakage = Annotated[

@@ -17,6 +17,7 @@ from .options import (
     AllowLeakage,
     AsJson,
     Audio,
+    Beats,
     Dataset,
     Device,
     Features,
@@ -39,6 +40,7 @@ def run(
     pretrain_data: PretrainData = None,
     audio: Audio = None,
     msd: TrackFiles = None,
+    beats: Beats = None,
     regressor: Annotated[
         list[str] | None,
         typer.Option(
@@ -156,6 +158,7 @@ def run(
         audio=audio,
         pretrain_data=pretrain_data,
         msd=msd,
+        beats=beats,
         layer=layer,
         phase=phase,
         control=control,

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...audio import cache
 from ...builders.audio_files import ClipSource, audio_hashes
+from ...builders.given_beats import given_beats
 from ...errors import InputError
 from ...runtime.environment import code_sha256, decoder_version, package_versions
 from ...runtime.files import sha256_file
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from .networks import NetworkConfig
 
 T = TypeVar("T")
+
+# A window of networks has four beats.
+_FEWEST_BEATS = 4
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Places:
         Pre-training dataset; None for the labelled clips without their labels.
     trained : tuple of Path
         Models that were trained elsewhere, one per domain.
+    beats : str or None
+        Beats of the clips: a file, a folder or the name of a tracker (:mod:`emobench.builders.given_beats`).
     msd : Path or None
         Track files of the Million Song Dataset, for Echo Nest timbre.
     dataset_origin, pretrain_origin : mapping
@@ -53,6 +59,7 @@ class Places:
     audio: Path | None = None
     pretrain_data: Path | None = None
     trained: tuple[Path, ...] = ()
+    beats: str | None = None
     msd: Path | None = None
     dataset_origin: Mapping[str, str] = field(default_factory=dict)
     pretrain_origin: Mapping[str, str] = field(default_factory=dict)
@@ -133,7 +140,11 @@ class Extraction:
             more = f", and {len(lacking) - 1} more are missing" if len(lacking) > 1 else ""
             raise InputError(f"{lacking[0]}: no such audio file{more}. Name the folder of the audio with `audio`.")
         by_clip = {item.clip_id: item for item in sources}
-        return [by_clip[clip] for clip in self.task.clips]
+        wanted = [by_clip[clip] for clip in self.task.clips]
+        if self.places.beats is None:
+            return wanted
+        attach, _ = given_beats(self.places.beats, self.task.dataset.clips["clip_id"], fewest=_FEWEST_BEATS)
+        return attach(wanted, self.pool)
 
     @cached_property
     def audio_hashes(self) -> dict[str, str | None]:

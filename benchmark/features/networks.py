@@ -121,7 +121,8 @@ class Networks:
         self.trained = trained or {}
         self._sources = sources
         self.audio_hashes = audio_hashes
-        self.audio_identity = [audio_hashes, REVISION, config.analysis, [[s.start, s.duration] for s in sources]]
+        places = [[s.start, s.duration, *([] if s.beats is None else [list(s.beats)])] for s in sources]
+        self.audio_identity = [audio_hashes, REVISION, config.analysis, places]
         self._data = data
         self._models = models
         self._device = device

@@ -43,8 +43,8 @@ def read_table(path: Path, required: tuple[str, ...], optional: tuple[str, ...] 
     return table.select("row", *required, *optional)
 
 
-def _numbers(path: Path, table: pl.DataFrame, name: str, *, empty: bool) -> pl.Series:
-    """Convert a column to float64, with null for empty cells."""
+def numbers(path: Path, table: pl.DataFrame, name: str, *, empty: bool) -> pl.Series:
+    """Convert a column of text to float64; empty cells are null if ``empty``, else InputError is raised."""
     text = table[name]
     values = text.replace("", None).cast(pl.Float64, strict=False)
     wrong = table.filter((values.is_null() & (text != "")) | values.is_nan() | values.is_infinite())
@@ -120,8 +120,8 @@ def _clip_facts(path: Path, folder: Path) -> pl.DataFrame:
     doubled = table.filter(pl.col("clip_id").is_duplicated())
     if len(doubled):
         raise InputError(f"{path}, row {doubled['row'][1]}: duplicate clip_id {doubled['clip_id'][1]}.")
-    start = _numbers(path, table, "start", empty=True).fill_null(0.0)
-    duration = _numbers(path, table, "duration", empty=True)
+    start = numbers(path, table, "start", empty=True).fill_null(0.0)
+    duration = numbers(path, table, "duration", empty=True)
     for name, values, lowest in (("start", start, 0.0), ("duration", duration, 1.0)):
         wrong = np.flatnonzero((values < lowest).fill_null(value=False).to_numpy())
         if len(wrong):
@@ -149,7 +149,7 @@ def _ratings(path: Path, low: float, high: float, known: set[str]) -> pl.DataFra
         raise InputError(f"{path}, row {row['row']}: clip_id {row['clip_id']!r} is not in the table of clips.")
     columns = {}
     for axis in ("arousal", "valence"):
-        values = _numbers(path, table, axis, empty=False)
+        values = numbers(path, table, axis, empty=False)
         wrong = table.filter((values < low) | (values > high))
         if len(wrong):
             row = wrong.row(0, named=True)
@@ -158,7 +158,7 @@ def _ratings(path: Path, low: float, high: float, known: set[str]) -> pl.DataFra
                 "pass the scale of the ratings as `scale`."
             )
         columns[axis] = ((values - low) / (high - low) - 0.5).clip(-0.5, 0.5)
-    ratings = table.with_columns(time=_numbers(path, table, "time", empty=True), **columns)
+    ratings = table.with_columns(time=numbers(path, table, "time", empty=True), **columns)
     _check_repeated(path, ratings)
     whole = ratings["time"].is_null()
     if whole.any() and not whole.all():

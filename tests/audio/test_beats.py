@@ -10,7 +10,8 @@ import mir_eval
 import numpy as np
 import pytest
 from emobench.audio.beats import BeatConfig, beat_frames, onset_profile, track_beats
-from emobench.audio.tempo import MetreWeights, autocorrelation, comb_tempo, librosa_tempo, metre_tempo
+from emobench.audio.metre import MetreWeights, follow, metre_beats
+from emobench.audio.tempo import autocorrelation, comb_tempo, librosa_tempo
 
 RATE = 22050
 FRAMES = RATE / 64
@@ -92,28 +93,77 @@ def test_comb_finds_the_tempo_of_pulses(bpm: float) -> None:
     assert found == pytest.approx(bpm, rel=0.02)
 
 
-@pytest.mark.parametrize("around", [80.0, 160.0])
-@pytest.mark.parametrize(("pulses", "bpm"), [(4, 160.0), (8, 80.0)])
-def test_metre_chooses_the_octave_whose_bars_match_the_harmony(pulses: int, bpm: float, around: float) -> None:
-    # Every second pulse is weaker; only the chords show whether pulses are beats or half beats.
-    profile = np.full(round(20.0 * FRAMES), 0.01, np.float32)
-    profile[np.round(np.arange(0.0, 20.0, 0.75) * FRAMES).astype(int)] = 1.0
-    profile[np.round(np.arange(0.375, 20.0, 0.75) * FRAMES).astype(int)] = 0.35
-    correlation = autocorrelation(profile, FRAMES)
-    chord = (np.arange(len(profile)) / FRAMES / 0.375 + 1e-6).astype(int) // pulses
+def _best_path(score: np.ndarray, period: float) -> tuple[float, list[int]]:
+    """Best beats by trying every sequence of lengths, with the costs of :mod:`emobench.audio.metre`."""
+    shortest, longest = int(0.8 * period), int(np.ceil(1.25 * period))
+    reach = max(1, int(0.12 * period))
+    best: tuple[float, list[int]] = (-np.inf, [])
+
+    def extend(beats: list[int], length: int, total: float) -> None:
+        nonlocal best
+        frame = beats[-1]
+        # A path may end where no further beat is certain, and its first beat is also the end of an interval.
+        if frame >= len(score) - longest and total > best[0]:
+            best = total, list(beats)
+        for step in range(max(shortest, length - reach), min(longest, length + reach) + 1):
+            if frame + step < len(score):
+                change = 300.0 * (np.log(step) - np.log(length)) ** 2
+                price = 20.0 * (np.log(step) - np.log(period)) ** 2
+                extend([*beats, frame + step], step, total + score[frame + step] - change - price)
+
+    for length in range(shortest, longest + 1):
+        for first in range(min(length, len(score))):
+            extend([first], length, score[first] - 20.0 * (np.log(length) - np.log(period)) ** 2)
+    return best
+
+
+def test_follow_finds_the_best_of_all_paths() -> None:
+    for seed in range(4):
+        score = np.random.default_rng(seed).exponential(size=40)
+        total, beats = _best_path(score, 9.0)
+        assert total > -np.inf
+        assert follow(score, 9.0).tolist() == beats
+
+
+def test_follow_follows_a_tempo_that_changes() -> None:
+    # From 90 to 130 beats per minute in a minute: no global tempo is within a quarter of a beat for long.
+    rate = FRAMES / 4
+    beats = [0.5]
+    while beats[-1] < 60.0:
+        beats.append(beats[-1] + 60.0 / (90.0 + 40.0 * beats[-1] / 60.0))
+    score = np.zeros(round(62 * rate))
+    score[np.round(np.array(beats) * rate).astype(int)] = 8.0
+    found = follow(score, 60.0 * rate / 108.0) / rate
+    assert mir_eval.beat.f_measure(np.array(beats), found, f_measure_threshold=0.02) > 0.97
+
+
+def _pulses(seconds: float, every: float, group: int, strong: int) -> np.ndarray:
+    """Onsets at ``every`` seconds, of which each ``group``-th one of each eight is strong, from ``strong`` on."""
+    rate = FRAMES / 4
+    profile = np.full(round(seconds * rate), 0.01, np.float32)
+    for number, time in enumerate(np.arange(0.0, seconds - 0.1, every)):
+        accent = (number % 8 - strong) % group == 0
+        profile[round(time * rate)] = 1.0 if accent else 0.3
+    return profile
+
+
+@pytest.mark.parametrize("around", [80.0, 107.0, 160.0, 240.0])
+def test_metre_prefers_beats_that_agree_with_chords(around: float) -> None:
+    # Sixteenths at 120 BPM, grouped 3-3-2 as in much dance music; chords change with every bar.
+    profile = _pulses(30.0, 0.125, 3, 0)
+    rate = FRAMES / 4
+    chord = (np.arange(len(profile)) / rate / 2.0 + 1e-6).astype(int)
     harmony = np.eye(12, dtype=np.float32)[chord % 12] + np.float32(0.1)
-    found = metre_tempo(
-        correlation,
-        correlation,
-        harmony,
-        FRAMES,
-        around=around,
-        beats_at=lambda tempo: np.arange(0, len(profile) - 1, 60.0 * FRAMES / tempo).astype(np.int64),
-        start_bpm=113.0,
-        std_bpm=2.0,
-        weights=MetreWeights(),
-    )
-    assert found == pytest.approx(bpm, rel=0.02)
+    kick = np.full_like(profile, 0.01)
+    kick[np.round(np.arange(0.0, 29.9, 0.5) * rate).astype(int)] = 1.0
+    beats = metre_beats(profile + kick, kick, profile, harmony, rate, around=around, weights=MetreWeights())
+    assert 60.0 * rate / np.median(np.diff(beats)) == pytest.approx(120.0, rel=0.03)
+
+
+def test_metre_without_enough_music_finds_nothing() -> None:
+    short = np.ones(100, np.float32)
+    found = metre_beats(short, short, short, short[:, None], FRAMES / 4, around=60.0, weights=MetreWeights())
+    assert len(found) == 0
 
 
 _NOISE = np.random.default_rng(0).standard_normal(RATE).astype(np.float32)
