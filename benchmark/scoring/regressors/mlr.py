@@ -17,14 +17,47 @@ from ....protocols import regressors
 FloatArray = npt.NDArray[np.float64]
 
 
+# Spreads below this part of the mean are roundings of float32, in which regressors receive features. Around a mean of
+# zero, spreads below the second number are roundings of what computed the feature.
+FLOOR, SMALLEST = 1e-7, 1e-8
+# Values count as at most this many training ranges outside of the training range.
+MARGIN = 1.0
+
+
 @dataclass(frozen=True)
-class Linear:
-    """A fitted linear map ``y = ((x - mean) / scale) W + b``.
+class Standardisation:
+    """Standardisation by the training part, ``(x - mean) / scale``, within bounds.
+
+    Columns that are constant up to rounding become zero. Other values outside of the training range are moved to its
+    margin of one training range on either side. Without both, a unit of a network that is almost silent on the training
+    part would have any influence on a clip in which it is active.
 
     Attributes
     ----------
     mean, scale : ndarray, shape (d,)
-        Mean and scale of the features in the training part.
+        Mean and standard deviation.
+    low, high : ndarray, shape (d,)
+        Bounds of the standardised values.
+    """
+
+    mean: FloatArray
+    scale: FloatArray
+    low: FloatArray
+    high: FloatArray
+
+    def __call__(self, features: FloatArray) -> FloatArray:
+        """Standardise features, shape (n, d)."""
+        return np.clip((features - self.mean) / self.scale, self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Linear:
+    """A fitted linear map ``y = z W + b`` of standardised features ``z``.
+
+    Attributes
+    ----------
+    inputs : Standardisation
+        Standardisation of the features.
     weight : ndarray, shape (d, k)
         W.
     bias : ndarray, shape (k,)
@@ -33,27 +66,26 @@ class Linear:
         Settings that were chosen on the verification part.
     """
 
-    mean: FloatArray
-    scale: FloatArray
+    inputs: Standardisation
     weight: FloatArray
     bias: FloatArray
     chosen: Mapping[str, float] = field(default_factory=dict)
 
     def __call__(self, features: FloatArray) -> FloatArray:
         """Predict targets, shape (n, k), from features of shape (n, d)."""
-        return ((features - self.mean) / self.scale) @ self.weight + self.bias
+        return self.inputs(features) @ self.weight + self.bias
 
 
-def standardised(features: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray]:
-    """Standardise features of shape (n, d); return them with their mean and scale.
-
-    Columns that are constant up to rounding become zero: dividing by their spread would amplify the rounding.
-    """
+def standardised(features: FloatArray) -> tuple[FloatArray, Standardisation]:
+    """Standardise features of shape (n, d), the training part; return them with their standardisation."""
     mean = features.mean(axis=0)
     scale = features.std(axis=0)
-    constant = scale <= 1e-12 * np.maximum(np.abs(mean), 1.0)
+    constant = scale <= np.maximum(FLOOR * np.abs(mean), SMALLEST)
     scale = np.where(constant, 1.0, scale)
-    return np.where(constant, 0.0, (features - mean) / scale), mean, scale
+    centred = np.where(constant, 0.0, (features - mean) / scale)
+    low, high = centred.min(axis=0), centred.max(axis=0)
+    margin = MARGIN * (high - low)
+    return centred, Standardisation(mean, scale, low - margin, high + margin)
 
 
 def fit_mlr(features: FloatArray, targets: FloatArray) -> Linear:
@@ -71,12 +103,12 @@ def fit_mlr(features: FloatArray, targets: FloatArray) -> Linear:
     Linear
         The solution of smallest norm where columns depend on each other.
     """
-    centred, mean, scale = standardised(features)
+    centred, inputs = standardised(features)
     bias = targets.mean(axis=0)
     if not features.shape[1]:
-        return Linear(mean, scale, np.zeros((0, targets.shape[1])), bias)
+        return Linear(inputs, np.zeros((0, targets.shape[1])), bias)
     weight = np.linalg.lstsq(centred, targets - bias, rcond=None)[0]
-    return Linear(mean, scale, weight, bias)
+    return Linear(inputs, weight, bias)
 
 
 class MultipleLinear:

@@ -38,14 +38,14 @@ def fit_ridge(features: FloatArray, targets: FloatArray, verification: tuple[Flo
     """
     if not features.shape[1]:
         return fit_mlr(features, targets)
-    centred, mean, scale = standardised(features)
+    centred, inputs = standardised(features)
     bias = targets.mean(axis=0)
     left, singular, right = np.linalg.svd(centred, full_matrices=False)
     projected = left.T @ (targets - bias)
 
     def fitted(strength: float) -> Linear:
         weight = right.T @ ((singular / (singular**2 + strength))[:, None] * projected)
-        return Linear(mean, scale, weight, bias, {"strength": strength})
+        return Linear(inputs, weight, bias, {"strength": strength})
 
     return min(map(fitted, STRENGTHS), key=lambda linear: mean_distance(linear(verification[0]), verification[1]))
 
