@@ -293,6 +293,11 @@ class Regressor(Protocol):
 
     A regressor may have the attribute ``residual_covariance``, with False if the covariance of its residuals is not to
     be added to the predicted covariances unless a run asks for it.
+
+    If it has the attribute ``sequential`` with True, it predicts the seconds of a clip together. Then ``fit`` has the
+    further keyword ``groups``, a pair of arrays with the sequence of each row of the training and the verification
+    part, and fitted regressors are called with the features and the sequence of each row. A sequence is a number of
+    consecutive seconds of one clip; its rows follow one another in the order of time.
     """
 
     @property

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,7 +25,7 @@ from ..results.store import ResultStore
 from . import annotators, leakage
 from .gaussians import repaired, residual_covariance
 from .scores import Predictions, prediction_table, score
-from .task import Context, Task
+from .task import Context, Fold, IntArray, Task
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -104,6 +104,12 @@ class Scorer:
         self.config = config
         self.extraction = extraction
         self.leaks = leaks
+        for name in config.regressors:
+            if task.kind == "clip" and getattr(regressors[name], "sequential", False):
+                raise InputError(
+                    f"`regressor` {name}: smooths over the seconds of a clip, and the task clip has one row per clip; "
+                    "expected the task second or another regressor."
+                )
 
     def decided(self, entry: Entry, regressor: str, columns: Sequence[Columns]) -> Decided:
         """Collect everything that decides the scores of an entry."""
@@ -226,6 +232,20 @@ class Scorer:
         renewed = result.model_copy(update={"dataset": result.dataset.model_copy(update=origin)})
         return store.write(result.path, renewed, result.predictions)
 
+    def _fit(
+        self, regressor: str, fold: Fold, features: FloatArray, targets: FloatArray
+    ) -> tuple[Mapping[str, float], Callable[[IntArray], FloatArray]]:
+        """Fit a regressor on a fold; return what it chose, and the function that predicts rows."""
+        method: Any = regressors[regressor]
+        train, verification = fold.train, fold.verification
+        known = (features[verification], targets[verification])
+        if not getattr(method, "sequential", False):
+            fitted = method.fit(features[train], targets[train], known)
+            return fitted.chosen, lambda rows: fitted(features[rows])
+        groups = self.task.sequences
+        smooth = method.fit(features[train], targets[train], known, groups=(groups[train], groups[verification]))
+        return smooth.chosen, lambda rows: smooth(features[rows], groups[rows])
+
     def _predict(self, entry: Entry, regressor: str, columns: Sequence[Columns], residuals: bool) -> _Predicted:
         # Unknown columns of the targets cannot be learned; they are predicted as unknown.
         known = self.task.known
@@ -244,15 +264,15 @@ class Scorer:
                     raise EmobenchError(f"{entry.features}: features hold numbers that are not finite.")
                 different = len(np.unique(features[fold.train], axis=0))
                 made.different_rows = min(different, made.different_rows or different)
-                verification = (features[fold.verification], targets[fold.verification])
                 began = time.perf_counter()
-                fitted = regressors[regressor].fit(features[fold.train], targets[fold.train], verification)
+                chosen, predict = self._fit(regressor, fold, features, targets)
                 made.seconds += time.perf_counter() - began
-                made.strengths.append(fitted.chosen.get("strength"))
+                made.strengths.append(chosen.get("strength"))
                 values = np.full((len(fold.test), len(known)), np.nan)
-                values[:, known] = fitted(features[fold.test])
+                values[:, known] = predict(fold.test)
                 if residuals:
-                    values[:, 2:] += residual_covariance(fitted(verification[0]), verification[1])
+                    checked = predict(fold.verification)
+                    values[:, 2:] += residual_covariance(checked, targets[fold.verification])
             values, share = repaired(values)
             shares.append(share)
             against = None if true is None else true(fold)[fold.test]

@@ -85,6 +85,12 @@ class Task:
         return np.asarray(np.isfinite(self.targets).all(axis=0))
 
     @property
+    def sequences(self) -> IntArray:
+        """Number of each row's sequence of consecutive seconds of one clip, shape (n_rows,)."""
+        apart = (np.diff(self.clip_index) != 0) | (np.abs(np.diff(self.times) - 1) > 1e-6)
+        return np.concatenate([[0], np.cumsum(apart)]).astype(np.intp)
+
+    @property
     def album_by_clip(self) -> dict[str, int]:
         """Album of each clip, by its id."""
         return dict(zip(self.clips, self.albums.tolist(), strict=True))
