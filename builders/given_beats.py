@@ -24,8 +24,9 @@ from ..audio.decode import decode
 from ..errors import AudioError, InputError
 from ..protocols import beat_trackers
 from ..runtime.csv_files import not_utf8
-from ..runtime.executor import ordered_map
 from ..runtime.files import digest
+from ..runtime.isolation import CrashError, isolated
+from ..runtime.progress import progress
 from .audio_files import ClipSource
 from .readers.table import check_filled, numbers, read_table
 from .tree import files_below
@@ -65,7 +66,7 @@ def given_beats(given: str | Path, clips: Collection[str], *, fewest: int = 0) -
     name = str(given)
     if name in beat_trackers.plugins() and not Path(name).exists():
         version = getattr(beat_trackers.plugins()[name].dist, "version", "unknown")
-        return partial(_track, name, fewest=fewest), {"beats_tracker": f"{name} {version}"}
+        return partial(_track, name, _load(name), fewest=fewest), {"beats_tracker": f"{name} {version}"}
     path = Path(name)
     if not path.exists():
         trackers = ", ".join(sorted(beat_trackers.plugins())) or "none are installed"
@@ -168,29 +169,44 @@ def _attach(
     return [replace(item, beats=beats[item.clip_id]) for item in sources]
 
 
-def _track(name: str, sources: Sequence[ClipSource], pool: Executor, *, fewest: int) -> list[ClipSource]:
-    """Call a tracker with every clip."""
-    found = ordered_map(pool, partial(_tracked, name), sources, description=f"beats of {name}")
-    beats: dict[str, Times] = {}
-    for item, times in zip(sources, found, strict=True):
-        if isinstance(times, str):
-            raise InputError(f"beat tracker {name}: {times}")
-        beats[item.clip_id] = times
+def _load(name: str) -> Any:
+    point = beat_trackers.plugins()[name]
+    try:
+        tracker = point.load()
+        tracker = tracker() if isinstance(tracker, type) else tracker
+    except Exception as error:  # another package's import may raise anything
+        raise InputError(f"the beat tracker {name} of {point.value} cannot be imported ({error}).") from error
+    if not callable(tracker):
+        raise InputError(f"entry point {name} of the group emobench.beats: expected a function of samples, or a class.")
+    return tracker
+
+
+def _track(name: str, tracker: Any, sources: Sequence[ClipSource], pool: Executor, *, fewest: int) -> list[ClipSource]:
+    """Call a tracker with every clip, in this process like features of other packages."""
+    beats = {item.clip_id: _tracked(name, tracker, item) for item in progress(sources, f"beats of {name}", "clip")}
     return _attach(beats, f"beat tracker {name}", sources, pool, fewest=fewest)
 
 
-def _tracked(name: str, source: ClipSource) -> Times | str:
-    """Times that a tracker returns for a clip, or what is wrong with it; none for audio that cannot be decoded."""
+def _tracked(name: str, tracker: Any, source: ClipSource) -> Times:
+    """Return the times of a clip; none if its audio cannot be decoded, which excludes it."""
+    rate = int(getattr(tracker, "sample_rate", _SAMPLE_RATE))
     try:
-        tracker: Any = beat_trackers.plugins()[name].load()
-        tracker = tracker() if isinstance(tracker, type) else tracker
-        rate = int(getattr(tracker, "sample_rate", _SAMPLE_RATE))
-        samples = decode(source.path, sample_rate=rate, start=source.start, duration=source.duration)
-        times = np.asarray(tracker(samples), np.float64)
-    except AudioError:
+        samples = isolated(partial(_decoded, rate), source)
+    except (AudioError, CrashError):
         return ()
+    try:
+        times = np.asarray(tracker(samples), np.float64)
     except Exception as error:  # code of another package may raise anything
-        return f"fails on clip {source.clip_id!r} ({type(error).__name__}: {error})."
+        raise InputError(
+            f"beat tracker {name}: fails on clip {source.clip_id!r} ({type(error).__name__}: {error})."
+        ) from error
     if times.ndim != 1 or not np.isfinite(times).all() or (times < 0).any() or (np.diff(times) <= 0).any():
-        return f"returns wrong times for clip {source.clip_id!r}; expected increasing times in seconds, shape (n,)."
+        raise InputError(
+            f"beat tracker {name}: returns wrong times for clip {source.clip_id!r}; expected increasing times in "
+            "seconds, shape (n,)."
+        )
     return tuple(times.tolist())
+
+
+def _decoded(sample_rate: int, source: ClipSource) -> Any:
+    return decode(source.path, sample_rate=sample_rate, start=source.start, duration=source.duration)
