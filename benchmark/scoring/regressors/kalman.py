@@ -7,7 +7,8 @@ of a clip, later ones included. A and the covariance of w are estimated from the
 the covariance of v are estimated from the verification part, since predictions of the training part are too good.
 
 Real errors are alike from second to second, which the model takes for many independent witnesses. So the covariance of
-v is multiplied by a factor that is chosen on the verification part, where "no smoothing" may also be chosen.
+v is multiplied by a factor that is chosen on the verification part, by estimating H, b and the covariance of v on one
+half of its clips and scoring the other; "no smoothing" may also be chosen.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
+import numpy.typing as npt
 
 from ....protocols import regressors
 from .mlr import Linear
@@ -137,12 +139,29 @@ class Kalman:
         checked, wanted = verification
         found = (base(checked) - scaling.mean) / scaling.scale
         against = (wanted - scaling.mean) / scaling.scale
-        system = estimate((targets - scaling.mean) / scaling.scale, groups[0], found, against)
-        choices = [Smoothed(base, scaling, None, {**base.chosen, "noise": 0.0})]
-        for factor in NOISE:
-            scaled = replace(system, noise=factor * system.noise)
-            choices.append(Smoothed(base, scaling, scaled, {**base.chosen, "noise": factor}))
-        return min(choices, key=lambda each: mean_distance(each(checked, groups[1]), wanted))
+        states = (targets - scaling.mean) / scaling.scale
+
+        def smoothed(factor: float, rows: npt.NDArray[np.bool_]) -> Smoothed:
+            system = estimate(states, groups[0], found[rows], against[rows])
+            chosen = {**base.chosen, "noise": factor}
+            return Smoothed(base, scaling, replace(system, noise=factor * system.noise), chosen)
+
+        # Few clips decide H, so the factor is chosen on clips that did not: each half is scored with the other's H.
+        half = groups[1] < np.median(groups[1])
+        unsmoothed = Smoothed(base, scaling, None, {**base.chosen, "noise": 0.0})
+        if half.all() or not half.any():
+            return unsmoothed
+
+        def distance(factor: float) -> float:
+            predicted = np.empty_like(wanted)
+            for rows in (half, ~half):
+                predicted[rows] = smoothed(factor, ~rows)(checked[rows], groups[1][rows])
+            return mean_distance(predicted, wanted)
+
+        best = min(NOISE, key=distance)
+        if mean_distance(unsmoothed(checked, groups[1]), wanted) <= distance(best):
+            return unsmoothed
+        return smoothed(best, np.ones(len(half), bool))
 
 
 regressors.register(cast("Any", Kalman()))
