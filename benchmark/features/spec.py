@@ -61,6 +61,9 @@ def without_folder(part: str) -> str:
     """Return the name of a feature without the folder of its file or local model."""
     if is_file(part):
         return f"file:{PurePath(part[5:]).name}"
+    if part.startswith("hear:"):
+        module, at, weights = part.partition("@")
+        return f"{module}{at}{PurePath(weights).name}"
     # Names of models on the Hub have one slash at most.
     local = part.startswith("hf:") and (part[3:].startswith((".", "/", "~")) or part.partition("@")[0].count("/") > 1)
     return f"hf:{PurePath(part[3:]).name}" if local else part
