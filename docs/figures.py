@@ -135,7 +135,7 @@ def score(row: dict[str, str], name: str, digits: int) -> str:
     """Format a score with its standard deviation over the repeats."""
     if not row[name]:
         return "–"
-    text = f"{float(row[name]):.{digits}f}"
+    text = f"{round(float(row[name]), digits) + 0.0:.{digits}f}"  # without a sign of zero
     if row[f"{name}_std"]:
         text += f" ± {float(row[f'{name}_std']):.{digits}f}"
     return text.replace("-", "−")
@@ -236,12 +236,12 @@ def draw_plane(targets: pl.DataFrame, names: dict[str, str], path: Path) -> str:
 def draw_traces(dataset: LabelledDataset, names: dict[str, str], path: Path) -> str:
     """Draw the ratings of some clips over time, and return what the picture shows."""
     shown = ["mean (line)"]
-    with figure_at(path, (10.5, 5.0)) as figure:
+    with figure_at(path, (10.0, 4.8)) as figure:
         grid = figure.subplots(2, len(names), sharey=True, sharex="col")
         for column, ((clip, label), colour) in enumerate(zip(names.items(), COLOURS, strict=True)):
             targets = dataset.targets.filter(pl.col("clip_id") == clip).sort("time")
             traces = dataset.annotations.filter(pl.col("clip_id") == clip).sort("time").partition_by("trace")
-            grid[0, column].set_title(label.replace(": ", "\n", 1), fontsize=10)
+            grid[0, column].set_title(label.replace(": ", "\n", 1), fontsize=9)
             grid[1, column].set_xlabel("time (s)", fontsize=11)
             for axis, name in zip(grid[:, column], AXES, strict=True):
                 axis.axhline(0, color="#999999", linewidth=0.8)
@@ -251,9 +251,9 @@ def draw_traces(dataset: LabelledDataset, names: dict[str, str], path: Path) -> 
                     axis.fill_between(targets["time"], low, high, color=colour, alpha=0.25, linewidth=0)
                     shown.append("standard deviation of the ratings (band)")
                 for trace in traces if len(traces) > 1 else []:
-                    axis.plot(trace["time"], trace[name], color="#808080", linewidth=0.5, alpha=0.7)
+                    axis.plot(trace["time"], trace[name], color="#808080", linewidth=0.5, alpha=0.6)
                     shown.append("single ratings (thin lines)")
-                axis.plot(targets["time"], targets[name], color=colour, linewidth=2)
+                axis.plot(targets["time"], targets[name], color=colour, linewidth=2.5)
                 axis.set_ylim(-0.5, 0.5)
                 axis.spines[["top", "right"]].set_visible(False)
         for axis, name in zip(grid[:, 0], AXES, strict=True):
@@ -263,9 +263,9 @@ def draw_traces(dataset: LabelledDataset, names: dict[str, str], path: Path) -> 
 
 
 def shrink(path: Path) -> None:
-    """Reduce a picture to 128 colours, which halves its size."""
+    """Reduce a picture to 256 colours, which more than halves its size."""
     with Image.open(path) as picture:
-        reduced = picture.convert("RGB").quantize(128, dither=Image.Dither.NONE)
+        reduced = picture.convert("RGB").quantize(256, dither=Image.Dither.NONE)
     reduced.save(path, optimize=True)
 
 
@@ -310,7 +310,9 @@ def wrapped(text: str, indent: str = "") -> list[str]:
 
 def command(arguments: str) -> list[str]:
     """Write a command, on several lines if it is long."""
-    lines = wrapped(f"emobench {arguments.strip()}", indent="    ")
+    # An option stays on one line with its value.
+    text = re.sub(r"(--\S+) (?!--)", "\\1\N{NO-BREAK SPACE}", f"emobench {arguments}".strip())
+    lines = [line.replace("\N{NO-BREAK SPACE}", " ") for line in wrapped(text, indent="    ")]
     return [f"{line} \\" for line in lines[:-1]] + lines[-1:]
 
 
