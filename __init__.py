@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from .api.datasets import build_dataset, load_dataset
     from .api.listing import available
     from .api.results import compare, leaderboard, publish, verify
-    from .api.running import FeatureTable, Results, evaluate, extract, pretrain, reproduce, run
+    from .api.running import FeatureTable, Results, evaluate, extract, reproduce, run
+    from .api.training import pretrain
     from .benchmark.scoring import metrics
     from .protocols import Feature
 
@@ -51,7 +52,8 @@ _MODULES = {
     "api.datasets": ("build_dataset", "load_dataset"),
     "api.listing": ("available",),
     "api.results": ("compare", "leaderboard", "publish", "verify"),
-    "api.running": ("FeatureTable", "Results", "evaluate", "extract", "pretrain", "reproduce", "run"),
+    "api.running": ("FeatureTable", "Results", "evaluate", "extract", "reproduce", "run"),
+    "api.training": ("pretrain",),
     "protocols": ("Feature",),
 }
 

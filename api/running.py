@@ -1,4 +1,4 @@
-"""Extraction, training and scoring of features."""
+"""Extraction and scoring of features."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..benchmark.features.extraction import Extraction
 from ..benchmark.features.given import FeatureTable, named_features
 from ..benchmark.features.networks import NetworkConfig, network_config
 from ..benchmark.features.spec import Entry, choose_phases, parse, wrapped
-from ..benchmark.hub_datasets import find_places, locate
+from ..benchmark.hub_datasets import find_places
 from ..benchmark.results.model import Result
 from ..benchmark.run_results import Results
 from ..benchmark.scoring.scorer import RunConfig
@@ -30,7 +30,6 @@ from ..runtime.files import data_folder, temporary_folder
 
 if TYPE_CHECKING:
     from ..cards.tables import Table
-    from ..dbn.model import Model
 
 Location = str | Path
 T = TypeVar("T")
@@ -286,61 +285,6 @@ def evaluate(
     else:
         table = predictions if isinstance(predictions, pl.DataFrame) else pl.from_dataframe(predictions)
     return evaluated(table, places, name=name, task_kind=task, seed=seed)
-
-
-def pretrain(
-    features: Sequence[str] | str,
-    pretrain_data: Location,
-    *,
-    models: Location = "models",
-    device: str = "cpu",
-    threads: int = 1,
-    workers: int | None = None,
-    scheduler: str | None = None,
-    seed: int = 0,
-    **settings: Any,
-) -> list[Model]:
-    """Train the networks of some domains, unless they are trained already.
-
-    Parameters
-    ----------
-    features : str or sequence of str
-        Domains: ``rhythm``, ``pitch`` or ``pitch2d``.
-    pretrain_data : str or Path
-        Pre-training dataset, or a labelled one, whose labels are not used.
-    models : str or Path
-        Folder of models.
-    device : str
-        ``cpu``, ``cuda`` or ``auto``.
-    threads : int
-        Threads of the training.
-    workers, scheduler
-        As for :func:`run`.
-    seed : int
-        Seed of everything random.
-    **settings
-        Fields of :class:`emobench.dbn.config.PretrainingConfig`.
-
-    Returns
-    -------
-    list of Model
-        One per domain.
-    """
-    from ..benchmark.pretrain import pretrain_domains
-
-    check_device(device)
-    names = [features] if isinstance(features, str) else list(features)
-    found = locate(str(pretrain_data), audio=True)
-    with executor(workers or processors(), scheduler) as pool:
-        return pretrain_domains(
-            names,
-            found.folder,
-            config=network_config(seed=seed, **settings),
-            models=Path(models),
-            device=device,
-            pool=pool,
-            threads=threads,
-        )
 
 
 def reproduce(

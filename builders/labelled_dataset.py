@@ -23,7 +23,7 @@ from .audio_files import ClipSource, audio_hashes, clip_sources
 from .corpus import LabelledCorpus
 from .folds import DRAWN, FoldConfig, fold_table
 from .manifest import Manifest
-from .targets import PARAMETERS, TargetConfig, clip_targets, static, target_table, targets_at
+from .targets import PARAMETERS, TargetConfig, beat_table, clip_targets, static, target_table
 
 TABLES = ("clips", "annotations", "targets", "beats", "folds")
 
@@ -206,35 +206,13 @@ def _tables(
     grouped = usable
     if corpus.grouping is not None:
         grouped = usable.select("clip_id").join(corpus.grouping, on="clip_id", maintain_order="left")
-    beat_tables = [_beat_table(targets, clip, found) for clip, found in analyses.items()]
-    schema = {
-        "clip_id": pl.String,
-        "beat": pl.Int32,
-        "time": pl.Float64,
-        "arousal": pl.Float64,
-        "valence": pl.Float64,
-    }
     return {
         "clips": clips,
         "annotations": corpus.annotations,
         "targets": targets,
-        "beats": pl.concat(beat_tables) if beat_tables else pl.DataFrame(schema=schema),
+        "beats": beat_table(targets, {clip: found.beats for clip, found in analyses.items()}),
         "folds": fold_table(grouped, config.folds, corpus.parts),
     }
-
-
-def _beat_table(targets: pl.DataFrame, clip: str, found: Analysis) -> pl.DataFrame:
-    own = targets.filter(pl.col("clip_id") == clip)
-    means = targets_at(found.beats, own["time"].to_numpy(), own.select("arousal", "valence").to_numpy())
-    return pl.DataFrame(
-        {
-            "clip_id": [clip] * len(found.beats),
-            "beat": pl.Series(range(len(found.beats)), dtype=pl.Int32),
-            "time": found.beats,
-            "arousal": means[:, 0],
-            "valence": means[:, 1],
-        }
-    )
 
 
 def _facts(tables: Mapping[str, pl.DataFrame]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Kim 2013, section 6, equation 6; Speck et al., ISMIR 2011).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -144,3 +145,28 @@ def targets_at(times: FloatArray, seconds: FloatArray, values: FloatArray) -> Fl
         Interpolated targets; constant before the first and after the last one.
     """
     return np.column_stack([np.interp(times, seconds, column) for column in values.T])
+
+
+def beat_table(targets: pl.DataFrame, beats: Mapping[str, FloatArray]) -> pl.DataFrame:
+    """Interpolate the means of the targets at the beats of each clip.
+
+    Parameters
+    ----------
+    targets : DataFrame
+        ``clip_id, time, arousal, valence``.
+    beats : mapping of str to ndarray
+        Times of the beats of each clip in seconds.
+
+    Returns
+    -------
+    DataFrame
+        ``clip_id, beat, time, arousal, valence``.
+    """
+    kinds = {"clip_id": pl.String, "beat": pl.Int32} | dict.fromkeys(("time", "arousal", "valence"), pl.Float64)
+    tables = [pl.DataFrame(schema=kinds)]
+    for clip, times in beats.items():
+        own = targets.filter(pl.col("clip_id") == clip)
+        means = targets_at(times, own["time"].to_numpy(), own.select("arousal", "valence").to_numpy())
+        columns = ([clip] * len(times), range(len(times)), times, means[:, 0], means[:, 1])
+        tables.append(pl.DataFrame(dict(zip(kinds, columns, strict=True)), schema=kinds))
+    return pl.concat(tables)

@@ -56,9 +56,9 @@ def pretrain(
     first = not started_by_torchrun() or os.environ.get("RANK") == "0"
     settle(quiet=not first)
     status("starting")
-    from ..api import running as api
+    from ..api.training import pretrain as train
 
-    made = api.pretrain(
+    made = train(
         [name for spec in features or [] for name in spec.split("+")],
         pretrain_data or data_folder() / "synthetic-pretrain",
         models=models,

@@ -15,17 +15,18 @@ ROOT = Path(__file__).parents[1]
 # Each package may import from packages of lower rank and from itself.
 RANKS = {
     "errors": 0,
-    "protocols": 1,
-    "runtime": 2,
-    "audio": 3,
-    "cards": 3,
-    "baselines": 4,
-    "dbn": 4,
-    "pretrained": 4,
-    "builders": 5,
-    "benchmark": 6,
-    "api": 7,
-    "cli": 8,
+    "registry": 1,
+    "protocols": 2,
+    "runtime": 3,
+    "audio": 4,
+    "cards": 4,
+    "baselines": 5,
+    "dbn": 5,
+    "pretrained": 5,
+    "builders": 6,
+    "benchmark": 7,
+    "api": 8,
+    "cli": 9,
 }
 
 

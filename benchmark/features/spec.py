@@ -8,8 +8,8 @@ from pathlib import PurePath
 from typing import Any
 
 from ...errors import InputError
-from ...protocols import did_you_mean
 from ...protocols import features as registry
+from ...registry import did_you_mean
 from .audio_features import AudioFeature
 from .columns import TaskFeature
 from .standard import StandardColumns, StandardFeature

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from ...builders.manifest import MANIFEST, load_manifest
 from ...cards.tables import Table
 from ...errors import EmobenchError, InputError
-from ...protocols import did_you_mean, features, metrics, regressors, sources
+from ...protocols import features, metrics, regressors, sources
+from ...registry import did_you_mean
 from ...runtime.files import read_json
 from ...runtime.jit_cache import set_numba_cache
 from ..features.spec import wrapped

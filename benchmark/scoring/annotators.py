@@ -50,7 +50,7 @@ def lacking(task: Task) -> str | None:
     """Say why a task has no references from annotators; None if it has."""
     dataset = task.dataset
     own = dataset.targets.filter(pl.col("clip_id").is_in(task.clips))
-    if own["n"].null_count():
+    if sum(own.select("n", *PARAMETERS).null_count().row(0)):
         return "the corpus has no single ratings of some clips"
     counts = own.join(dataset.clips.select("clip_id", "n_annotators"), on="clip_id")
     # Then both halves of the annotators have rated every second, however the halves are drawn.

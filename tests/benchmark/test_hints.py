@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from emobench.benchmark.report.leaderboard import format_of
 from emobench.cli.main import app
-from emobench.protocols import did_you_mean
+from emobench.registry import did_you_mean
 from typer.testing import CliRunner
 
 
