@@ -172,7 +172,10 @@ def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[
             compressed = _compress(percussive(mel, config.separation), largest, config.compression)
         rise = _rise(compressed, config.lag)
     profile = rise.mean(axis=1)
-    parts = np.column_stack([profile, rise[:, low].mean(axis=1), rise[:, high].mean(axis=1)])
+    bands = np.zeros((config.n_mels, 2), np.float32)
+    bands[low, 0] = 1.0 / (low.stop - low.start)
+    bands[high, 1] = 1.0 / (high.stop - high.start)
+    parts = np.column_stack([profile, rise @ bands])
     coarse, low_onsets, high_onsets = _pool(parts).T
     return profile, _Coarse(coarse, low_onsets, high_onsets, harmony)
 
