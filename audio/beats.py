@@ -30,6 +30,9 @@ _TEMPOS = ("metre", "comb", "librosa")
 # Number of frames to average before following the beats (12 ms).
 _POOL = 4
 
+# Share of the largest score below which no beat is before the first onset, or after the last.
+_SILENT = 0.01
+
 
 @dataclass(frozen=True)
 class BeatConfig:
@@ -172,7 +175,10 @@ def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[
             compressed = _compress(percussive(mel, config.separation), largest, config.compression)
         rise = _rise(compressed, config.lag)
     profile = rise.mean(axis=1)
-    parts = np.column_stack([profile, rise[:, low].mean(axis=1), rise[:, high].mean(axis=1)])
+    bands = np.zeros((config.n_mels, 2), np.float32)
+    bands[low, 0] = 1.0 / (low.stop - low.start)
+    bands[high, 1] = 1.0 / (high.stop - high.start)
+    parts = np.column_stack([profile, rise @ bands])
     coarse, low_onsets, high_onsets = _pool(parts).T
     return profile, _Coarse(coarse, low_onsets, high_onsets, harmony)
 
@@ -287,7 +293,7 @@ def beat_frames(
     total = np.full(2 * period + len(score), -np.inf)
     back = np.empty(len(score), np.int64)
     _accumulate(score, cost, shortest, total, back)
-    loud = np.flatnonzero(score >= 0.01 * score.max())
+    loud = np.flatnonzero(score >= _SILENT * score.max())
     back[: loud[0]] = -1  # the first beat has at least that score
     beats = []
     frame = _last_beat(total[2 * period :])
@@ -295,29 +301,28 @@ def beat_frames(
         beats.append(frame)
         frame = back[frame]
     found = np.array(beats[::-1], np.int64)
-    return _trimmed(found, score, weak=trim)
-
-
-def _trimmed(beats: IndexArray, score: DoubleArray, *, weak: bool) -> IndexArray:
-    """Beats without those before the first onset and after the last; with ``weak``, weak onsets do not count."""
     threshold = 0.0
-    if weak:
-        smooth = np.convolve(score[beats], np.hanning(5))[2 : len(score) + 2]
+    if trim:
+        smooth = np.convolve(score[found], np.hanning(5))[2 : len(score) + 2]
         threshold = 0.5 * np.sqrt(np.mean(smooth**2))
-    loud = np.flatnonzero(score > threshold)
-    if len(loud) == 0:
-        return beats[:0]
-    return beats[(beats >= loud[0]) & (beats <= loud[-1])]
+    return _between(found, score > threshold)
+
+
+def _between(beats: IndexArray, loud: npt.NDArray[np.bool_]) -> IndexArray:
+    """Beats from the first loud frame to the last."""
+    frames = np.flatnonzero(loud)
+    return beats[(beats >= frames[0]) & (beats <= frames[-1])] if len(frames) else beats[:0]
 
 
 def _refined(beats: DoubleArray, profile: FloatArray) -> IndexArray:
-    """Frames with the strongest onset near beats that are given in coarse frames, without weak ends."""
+    """Frames with the strongest onset near beats that are given in coarse frames, without silent ends."""
     score = _local_score(profile, max(1, round(_POOL * float(np.median(np.diff(beats))))))
     # The middle of the coarse frame, and one and a half coarse frames to both sides.
     reach = _POOL * 3 // 2
     centres = np.round(beats * _POOL + (_POOL - 1) / 2).astype(int)
     near = np.clip(centres[:, None] + np.arange(-reach, reach + 1), 0, len(profile) - 1)
-    return _trimmed(near[np.arange(len(near)), score[near].argmax(axis=1)], score, weak=True)
+    found = near[np.arange(len(near)), score[near].argmax(axis=1)]
+    return _between(found, score >= _SILENT * score.max())
 
 
 def track_beats(samples: FloatArray, sample_rate: int, config: BeatConfig) -> DoubleArray:

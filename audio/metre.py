@@ -37,6 +37,8 @@ _DEVIATION_COST, _CHANGE_COST = 20.0, 300.0
 _PARTS = 12
 _LAGS = (6, 12, 24, 48)
 
+_LANES = 64
+
 # Added to mean distances before taking the logarithm: the smallest meaningful change of harmony.
 _STILL = 0.02
 _TINY = 1e-6
@@ -109,33 +111,43 @@ class MetreWeights:
 def _follow(
     score: DoubleArray, shortest: int, deviation: DoubleArray, change: DoubleArray, reach: int, back: IndexArray
 ) -> tuple[int, int]:
-    """Fill the best previous length for every frame and length of the beat before it; returns the best end.
+    """Fill the previous length for every length of a beat and every frame at its end; returns the best end.
 
-    ``deviation`` has the cost of every length from ``shortest`` on, ``change[d]`` that of a change from the length with
-    index ``a`` to that with index ``b`` where ``d`` is ``a * n + b``. ``back`` is -1 at the first beat.
+    ``deviation`` has the cost of every length from ``shortest`` on, and ``change`` that of every length after every
+    other. ``back`` is -1 at the first beat. As no beat starts less than ``shortest`` frames before its end, blocks of
+    that length are processed in parallel lanes.
     """
     count = len(deviation)
-    total = np.empty((len(score), count))
-    for frame in range(len(score)):
+    before = shortest + count
+    total = np.full((count, before + len(score)), -np.inf)
+    block = min(_LANES, shortest)
+    best = np.empty(block)
+    origin = np.empty(block)
+    for first in range(0, len(score), block):
+        width = min(block, len(score) - first)
         for index in range(count):
-            start = frame - shortest - index
-            total[frame, index] = score[frame] - deviation[index]
-            back[frame, index] = -1
-            if start < 0:
-                continue
-            best = -np.inf
+            best[:] = -np.inf
+            origin[:] = -1.0
+            start = before + first - shortest - index
             for previous in range(max(0, index - reach), min(count, index + reach + 1)):
-                value = total[start, previous] - change[index, previous]
-                if value > best:
-                    best = value
-                    back[frame, index] = previous
-            total[frame, index] += best
-    best = -np.inf
+                past = total[previous, start : start + width]
+                price = change[index, previous]
+                name = float(previous)
+                for lane in range(width):
+                    value = past[lane] - price
+                    known = best[lane]
+                    best[lane] = value if value > known else known
+                    origin[lane] = name if value > known else origin[lane]
+            for lane in range(width):
+                own = score[first + lane] - deviation[index]
+                total[index, before + first + lane] = own + best[lane] if origin[lane] >= 0.0 else own
+                back[index, first + lane] = int(origin[lane])
+    largest = -np.inf
     last = (0, 0)
     for frame in range(max(0, len(score) - shortest - count + 1), len(score)):
         for index in range(count):
-            if total[frame, index] > best:
-                best = total[frame, index]
+            if total[index, before + frame] > largest:
+                largest = total[index, before + frame]
                 last = (frame, index)
     return last
 
@@ -162,12 +174,12 @@ def follow(score: DoubleArray, period: float) -> IndexArray:
     lengths = np.arange(shortest, int(np.ceil(period * _LONGEST)) + 1)
     logs = np.log(lengths)
     change = _CHANGE_COST * (logs[:, None] - logs) ** 2
-    back = np.empty((len(score), len(lengths)), np.int64)
+    back = np.empty((len(lengths), len(score)), np.int64)
     deviation = _DEVIATION_COST * (logs - np.log(period)) ** 2
     frame, index = _follow(score, shortest, deviation, change, max(1, int(_CHANGE * period)), back)
     beats = [frame]
-    while back[frame, index] >= 0:
-        frame, index = frame - lengths[index], back[frame, index]
+    while back[index, frame] >= 0:
+        frame, index = frame - lengths[index], back[index, frame]
         beats.append(frame)
     return np.array(beats[::-1], np.int64)
 

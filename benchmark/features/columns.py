@@ -114,6 +114,8 @@ class TaskFeature:
     ----------
     name, title : str
         Name as typed, and as tables print it.
+    argument : str
+        Form of the argument, for lists, where the name ends with a colon.
     order : int
         Position in tables and lists.
     layered : bool
@@ -130,6 +132,7 @@ class TaskFeature:
 
     name: str = ""
     title: str = ""
+    argument: str = "PATH"
     order: int = 100
     layered: bool = False
     reference: bool = False

