@@ -74,7 +74,7 @@ docs: demo
 
 # Draw the pictures and write the boards in docs/corpora, for the corpora whose published files are in the folder REAL;
 # CORPORA names some of them.
-REAL ?= ../shared/real
+REAL ?= corpora
 figures: $(TESTS_READY)
 	$(BIN)/python docs/figures.py --real "$(REAL)" build/figures $(CORPORA)
 

@@ -361,7 +361,7 @@ def main(folder: Path, real: Path, names: list[str]) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder", type=Path, help="folder of datasets, models and results")
-    parser.add_argument("--real", type=Path, default=Path("../shared/real"), help="folder of the published files")
+    parser.add_argument("--real", type=Path, default=Path("corpora"), help="folder of the published files")
     parser.add_argument("corpora", nargs="*", help="corpora whose pages are updated; default: all")
     chosen = parser.parse_args()
     if unknown := set(chosen.corpora) - set(CORPORA):
