@@ -124,12 +124,12 @@ def test_from_nothing_to_a_leaderboard(built: Path) -> None:
     assert warning.startswith("emobench: warning: least squares (mlr) overfits rhythm+pitch, layer 0")
     assert "Layer 2" in ran.stdout
     assert "pre-trained on synthetic-pretrain@1.0.0" in ran.stdout
-    assert "Computed 8 entries, reused 0." in ran.stdout
+    assert "Computed 10 entries, reused 0." in ran.stdout
     for line in ran.stdout.splitlines():
         if line.startswith("  results/"):
             assert (built / line.strip()).is_file()
     again = _emobench("run", "--features", "rhythm+pitch", *options, "--json", cwd=built, env=env)
-    assert len(json.loads(again.stdout)["results"]) == 8
+    assert len(json.loads(again.stdout)["results"]) == 10
     board = _emobench("leaderboard", "--format", "markdown", "--out", "board.md", cwd=built)
     assert board.stdout == "wrote board.md\n"
     assert "| Layer 0 | Rhythm+Pitch |" in (built / "board.md").read_text()

@@ -46,7 +46,7 @@ def run(with_audio: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[
 
 def test_nothing_that_computes_is_imported(run: Callable[[], Finished]) -> None:
     out, modules, _ = run()
-    assert "Computed 0 entries, reused 5." in out
+    assert "Computed 0 entries, reused 7." in out
     heavy = {"torch", "numba", "librosa", "sklearn", "datasets", "scipy.fft", "scipy.ndimage", "scipy.linalg", "h5py"}
     assert not modules & heavy
 
@@ -59,7 +59,7 @@ def test_audio_weights_and_predictions_are_still_checked_and_hashed_once(
     audio = [times for path, times in hashed.items() if path.startswith(str(with_audio / "syn" / "audio"))]
     assert len(audio) >= 10
     assert set(audio) == {1}
-    for ending, count in (("weights.safetensors", 1), (".predictions.parquet", 5), ("folds/train-00000.parquet", 1)):
+    for ending, count in (("weights.safetensors", 1), (".predictions.parquet", 7), ("folds/train-00000.parquet", 1)):
         found = {path: times for path, times in hashed.items() if path.endswith(ending)}
         assert list(found.values()) == [1] * count
 

@@ -59,7 +59,7 @@ def test_concatenation_with_a_standard_feature(with_audio: Path, tmp_path: Path,
 def test_changed_code_gives_a_new_result(with_audio: Path, tmp_path: Path, plug_in: Any) -> None:
     plug_in(FRAMES, "level")
     first = _run(["level"], with_audio, tmp_path)
-    assert first.computed == 3
+    assert first.computed == 5
     assert _run(["level"], with_audio, tmp_path).computed == 0
 
     # Another file with the same values is the same feature; other values are another feature.
