@@ -93,7 +93,7 @@ def find_model(repo: str, revision: str | None, *, trust_remote_code: bool = Fal
     if own_code and not trust_remote_code:
         raise InputError(
             f"hf:{repo}: brings its own code ({config['auto_map']['AutoModel']}); read it, and rerun with "
-            "`trust_remote_code`=True to execute it."
+            "`trust_remote_code` to execute it."
         )
     if own_code and commit is not None and not _COMMIT.fullmatch(revision or ""):
         raise InputError(f"hf:{repo}: its code may change; pin the revision that you have read: hf:{repo}@{commit}.")

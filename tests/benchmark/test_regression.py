@@ -39,7 +39,7 @@ def test_mlr_of_a_line_by_hand() -> None:
     features = np.array([[1.0], [2.0], [3.0]])
     targets = np.array([[1.0], [2.0], [2.0]])
     # Slope 1/2, intercept 2/3.
-    np.testing.assert_allclose(fit_mlr(features, targets)(np.array([[0.0], [4.0]])), [[2 / 3], [2 + 2 / 3]])
+    np.testing.assert_allclose(fit_mlr(features, targets)(np.array([[0.0], [9.0]])), [[2 / 3], [4.5 + 2 / 3]])
 
 
 def test_mlr_with_large_offsets_loses_no_precision() -> None:
@@ -111,22 +111,23 @@ def test_a_unit_that_is_rare_in_training_does_not_explode(regressor: str) -> Non
     found = regressors[regressor].fit(rare, targets, (rare, targets))(active)
     unlimited = LinearRegression().fit(rare, targets).predict(active)
     errors = [np.abs(each - expected).mean(axis=0) / targets.std(axis=0) for each in (found, unlimited)]
-    assert errors[0].max() < 2.5
+    assert errors[0].max() < 10
     assert errors[1].max() > 500
 
 
 @pytest.mark.parametrize("regressor", ["mlr", "ridge"])
-def test_predictions_are_linear_up_to_one_training_range_outside(regressor: str) -> None:
+def test_predictions_are_linear_up_to_three_training_ranges_outside(regressor: str) -> None:
     features, targets = _data(60, 1, 14)
     model = regressors[regressor].fit(features, targets, (features, targets))
     low, high = features.min(), features.max()
     reach = high - low
-    at = np.array([[high], [high + reach / 2], [high + reach], [high + 3 * reach], [low - reach], [low - 9 * reach]])
+    steps = (high, high + 1.5 * reach, high + 3 * reach, high + 9 * reach, low - 3 * reach, low - 9 * reach)
+    at = np.array(steps)[:, None]
     found = model(at)
     np.testing.assert_allclose(found[1] - found[0], found[2] - found[1], rtol=1e-9)
     np.testing.assert_allclose(found[3], found[2], rtol=1e-12)
     np.testing.assert_allclose(found[5], found[4], rtol=1e-12)
-    np.testing.assert_allclose(found[2] - found[0], (found[0] - found[4]) / 2, rtol=1e-9)
+    np.testing.assert_allclose((found[2] - found[0]) / 3, (found[0] - found[4]) / 4, rtol=1e-9)
 
 
 def test_only_constant_columns_predict_the_training_mean() -> None:

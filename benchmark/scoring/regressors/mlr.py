@@ -20,17 +20,17 @@ FloatArray = npt.NDArray[np.float64]
 # Spreads below this part of the mean are roundings of float32, in which regressors receive features. Around a mean of
 # zero, spreads below the second number are roundings of what computed the feature.
 FLOOR, SMALLEST = 1e-7, 1e-8
-# Values count as at most this many training ranges outside of the training range.
-MARGIN = 1.0
+# Training ranges outside of the training range at which values are bounded; ordinary features stay within.
+MARGIN = 3.0
 
 
 @dataclass(frozen=True)
 class Standardisation:
     """Standardisation by the training part, ``(x - mean) / scale``, within bounds.
 
-    Columns that are constant up to rounding become zero. Other values outside of the training range are moved to its
-    margin of one training range on either side. Without both, a unit of a network that is almost silent on the training
-    part would have any influence on a clip in which it is active.
+    Columns that are constant up to rounding become zero. Values that are more than three training ranges outside of the
+    training range are moved to this bound. Without both, a unit of a network that is almost silent on the training part
+    would have any influence on a clip in which it is active.
 
     Attributes
     ----------
