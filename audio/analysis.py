@@ -25,7 +25,7 @@ from .timbre import TimbreConfig, percussion_timbre
 FloatArray = npt.NDArray[np.float32]
 
 # Part of the cache key. Increment it when the same audio and settings give different values than before.
-REVISION = 3
+REVISION = 4
 
 # Seconds by which a given beat may be after the end of the decoded signal.
 _LATE = 0.1

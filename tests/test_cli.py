@@ -135,7 +135,7 @@ def test_from_nothing_to_a_leaderboard(built: Path) -> None:
     assert "| Layer 0 | Rhythm+Pitch |" in (built / "board.md").read_text()
     models = json.loads(_emobench("list", "models", "--json", cwd=built).stdout)
     assert sorted(model["domain"] for model in models) == ["pitch", "rhythm"]
-    assert len(json.loads(_emobench("list", "results", "--json", cwd=built).stdout)) == 8
+    assert len(json.loads(_emobench("list", "results", "--json", cwd=built).stdout)) == 10
     datasets = json.loads(_emobench("list", "datasets", "--json", cwd=built).stdout)
     assert sorted(dataset["name"] for dataset in datasets) == ["synthetic", "synthetic-pretrain"]
     assert "rhythm" in _emobench("list", cwd=built).stdout

@@ -39,7 +39,7 @@ def _wrong(found: Collection) -> list[str]:
 def test_a_valid_folder(results: Path, finished_run: Path) -> None:
     found = _check(results, finished_run / "data")
     assert found.ok
-    assert len(found.reports) == 3
+    assert len(found.reports) == 5
     assert all(check.done for report in found.reports for check in report.checks)
     # Other files of a repository are ignored.
     (results / "README.md").write_text("mine")
@@ -134,10 +134,10 @@ def test_every_invalid_file_is_named_and_the_others_are_checked(
     }.items():
         assert any(line.startswith("FAILED") and name in line and reason in line for line in lines), name
     assert f"verified      {row('mine')}" in lines
-    assert lines[-1] == "1 of 6 results verified; 1 other file does not belong there."
+    assert lines[-1] == "3 of 8 results verified; 1 other file does not belong there."
     record = json.loads(CliRunner().invoke(app, ["verify", "--all", str(results), "--json"]).stdout)
     assert record["ok"] is False
-    assert sum(each["ok"] for each in record["results"]) == 1
+    assert sum(each["ok"] for each in record["results"]) == 3
 
 
 def test_nothing_to_check(tmp_path: Path) -> None:

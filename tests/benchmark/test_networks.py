@@ -252,8 +252,8 @@ class OneRepeat:
     def __call__(self, repeat: int, *, regressor: str, replaced: str | None) -> dict[str, Any]:
         """Return the choices, weights and predictions of a run."""
 
-        def load(dataset: Any) -> Any:
-            task = self.load_task(dataset)
+        def load(dataset: Any, *settings: Any) -> Any:
+            task = self.load_task(dataset, *settings)
             fold = task.folds[repeat]
             targets = task.targets.copy()
             if replaced is not None:

@@ -34,7 +34,7 @@ def test_the_same_entries_as_from_the_folder_with_the_commit(ann: Any, tiny: Tin
         assert [one[key] for key in ("signature", "scores")] == [other[key] for key in ("signature", "scores")]
     # Entries finished from the folder get the commit too, and are not computed again.
     ran = ann.run("run", "-f", "constant", *named, "--out", tmp_path / "here")
-    assert "Computed 0 entries, reused 2." in ran.out
+    assert "Computed 0 entries, reused 4." in ran.out
     for path in (tmp_path / "here").glob("*/*.json"):
         assert json.loads(path.read_text())["dataset"]["commit"] == commit
     # Also by the commit itself.

@@ -62,7 +62,7 @@ def test_the_command_reports_every_failure(row: GetRow, finished_run: Path, monk
     path = row("mine")
     status, out, _ = _command(str(path))
     assert status == 0
-    assert "  ok           scores: 18 scores of 5 repeats with their deviations and intervals, equal to 1e-12" in out
+    assert "  ok           scores: 24 scores of 5 repeats with their deviations and intervals, equal to 1e-12" in out
     result = json.loads(path.read_text())
     result["cost"]["train_seconds"] += 1.0
     result["scores"]["mean_distance"]["mean"] -= 0.01

@@ -69,7 +69,7 @@ def test_a_source_defined_in_one_file(random_source: Source, tmp_path: Path, poo
 
 
 def test_wrong_options_of_a_source(random_source: Source, tmp_path: Path, pool: Executor) -> None:
-    with pytest.raises(InputError, match=r"random has no option 'album'; expected albums, seconds, group\."):
+    with pytest.raises(InputError, match=r"random has no option 'album'; expected albums, seconds, group, beats\."):
         build_dataset("random", album="2,2,2", out=tmp_path / "a", pool=pool)
     with pytest.raises(InputError, match="`albums`: required by the source random"):
         survey("random", out=tmp_path / "a")

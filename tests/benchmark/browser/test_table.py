@@ -42,11 +42,11 @@ def test_every_entry_is_in_the_table_of_its_dataset(made: Path, html: Path, visi
     page = visit(html).page
     table = page.get_by_role("table", name="Ranking on tiny@1.0.0")
     records = list(csv.DictReader(io.StringIO(rendered(load(made / "results").tables, "csv"))))
-    ranked = [record for record in records if record["features"] not in ("constant", "oracle")]
-    assert (len(records), len(ranked)) == (11, 9)
-    assert table.locator("tbody th[scope=row]").count() == 11
+    ranked = [record for record in records if record["features"] not in ("constant", "oracle", "human", "ceiling")]
+    assert (len(records), len(ranked)) == (13, 9)
+    assert table.locator("tbody th[scope=row]").count() == 13
     assert sorted(_numbers(page, "distance")) == sorted(round(float(record["mean_distance"]), 3) for record in ranked)
-    assert page.locator("table.ranking svg.bar").count() == 22
+    assert page.locator("table.ranking svg.bar").count() == 26
     expect(page.get_by_role("status")).to_have_text("Showing all 9 entries.")
     expect(page.get_by_role("listitem").filter(has_text="cut.json: not a readable result")).to_be_visible()
     assert table.get_by_role("button", name="file:<b>mine.csv").count() == 1
@@ -60,6 +60,8 @@ def test_references_are_apart_and_the_best_entry_is_marked(html: Path, visit: Ca
     references = page.locator("tbody.references")
     assert [row.split("\n")[0].strip() for row in references.get_by_role("button").all_inner_texts()] == [
         "oracle (clip mean)",
+        "ceiling (population of annotators)",
+        "human (one half of the annotators)",
         "constant (training mean)",
     ]
     expect(references.get_by_role("rowheader").first).to_have_text("Reference entries")
@@ -75,7 +77,7 @@ def test_references_are_apart_and_the_best_entry_is_marked(html: Path, visit: Ca
     # Sorting and filtering move the entries, never the references.
     page.locator('th[data-key="distance"]').get_by_role("button").press("Enter")
     page.get_by_role("searchbox", name="Filter").fill("nothing has this name")
-    expect(references.get_by_role("button")).to_have_count(2)
+    expect(references.get_by_role("button")).to_have_count(4)
 
 
 def test_sorting_by_keyboard(html: Path, visit: Callable[..., Seen]) -> None:
@@ -197,7 +199,7 @@ def test_no_name_breaks_inside_a_word(html: Path, visit: Callable[..., Seen], wi
           return lines.map(line => line.text);
         })"""
     )
-    assert len(lines) == 11
+    assert len(lines) == 13
     assert any(len(each) > 1 for each in lines) or width == 1280
     for each in lines:
         assert all(line.endswith((" ", "+")) for line in each[:-1]), each
@@ -249,7 +251,7 @@ def test_downloads_are_the_exports(made: Path, html: Path, visit: Callable[..., 
 
 def test_the_table_reads_without_scripts(html: Path, visit: Callable[..., Seen]) -> None:
     seen = visit(html, java_script_enabled=False)
-    assert seen.page.locator("tbody th[scope=row]").count() == 11
+    assert seen.page.locator("tbody th[scope=row]").count() == 13
     expect(seen.page.get_by_role("searchbox")).to_have_count(0)
     assert seen.page.get_by_role("columnheader", name="Mean distance, 95\N{NO-BREAK SPACE}% interval").count() == 1
 
@@ -259,7 +261,7 @@ def test_500_entries_are_small_and_open_fast(made: Path, visit: Callable[..., Se
     shutil.copytree(made / "results", tmp_path / "results")
     copies(tmp_path / "results", 497)
     board = load(tmp_path / "results")
-    assert len(board.store.results) == 500
+    assert len(board.store.results) == 502
     (path,) = board.save("html", str(tmp_path / "many.html"), data=made / "data")
     assert path.stat().st_size < 8_000_000
     page = visit(path).page
