@@ -139,7 +139,9 @@ def _read_lines(path: Path) -> Times:
         except ValueError:
             time = np.nan
         if not np.isfinite(time):
-            raise InputError(f"{path}, line {number}: {fields[0]!r}; expected a time in seconds at its start.")
+            raise InputError(
+                f"{path}, line {number}: {fields[0]!r} is not a time; expected lines that begin with a time in seconds."
+            )
         _add(times, time, f"{path}, line {number}")
     return tuple(times)
 

@@ -83,7 +83,9 @@ def fetch(
     what: Annotated[str, typer.Argument(metavar="WHAT", help="musicnn.")],
     source: Annotated[
         Path | None,
-        typer.Option("--from", metavar="PATH", help="Local wheel, or folder with its content, instead of a download."),
+        typer.Option(
+            "--from", metavar="PATH", help="Use this wheel, or a folder with its content, instead of downloading."
+        ),
     ] = None,
 ) -> None:
     """Fetch the weights of a pretrained model, so that later runs need no network.

@@ -127,7 +127,9 @@ def _settings(file: Path, repo: str) -> dict[str, Any]:
     try:
         found = json.loads(file.read_text())
     except (OSError, ValueError) as error:
-        raise InputError(f"hf:{repo}: has no readable {file.name}, as audio models of transformers have.") from error
+        raise InputError(
+            f"hf:{repo}: has no readable {file.name}; expected an audio model saved by transformers."
+        ) from error
     return found if isinstance(found, dict) else {}
 
 

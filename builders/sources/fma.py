@@ -59,7 +59,9 @@ class Options:
         if self.subset is not None and self.subset not in CLIPS:
             raise InputError(f"`subset` {self.subset}: expected {', '.join(CLIPS)}.")
         if self.subset is not None and not self.downloads_clips:
-            raise InputError(f"`subset` {self.subset}: names what to download; pass `download`, and not `clips`.")
+            raise InputError(
+                f"`subset` {self.subset}: applies only to downloads; pass `download` and leave out `clips`."
+            )
 
     @property
     def downloads_clips(self) -> bool:

@@ -112,7 +112,7 @@ def test_wrong_files(tmp_path: Path, text: str) -> None:
 
 
 WRONG_LINES = {
-    "1.0\nbeat\n": r"a\.txt, line 2: 'beat'; expected a time in seconds",
+    "1.0\nbeat\n": r"a\.txt, line 2: 'beat' is not a time; expected",
     "1.0\ninf\n": r"a\.txt, line 2: 'inf'",
     "1.0\n\n0.5\n": r"a\.txt, line 3: time 0\.5 follows 1",
     "-1\n": r"a\.txt, line 1: time -1 is negative",

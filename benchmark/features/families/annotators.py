@@ -30,7 +30,7 @@ class AnnotatorReference(TaskFeature):
 
         task = extraction.task
         if reason := annotators.lacking(task):
-            raise UnavailableError(f"{self.name}: {reason}, so how far annotators agree is unknown.")
+            raise UnavailableError(f"{self.name}: {reason}; expected at least two annotators for every target.")
         empty = np.zeros((len(task.times), 0))
 
         def computed(fold: Fold) -> annotators.Reference:
