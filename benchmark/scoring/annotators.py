@@ -20,8 +20,10 @@ the expectations are :math:`E|m - \mu|^2 = \mathrm{tr}\,S/n`, per axis :math:`R^
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from ...builders.targets import PARAMETERS
@@ -61,21 +63,6 @@ def lacking(task: Task) -> str | None:
     return f"clip {clip} has ratings of only {count} of its annotators at {time:g} s"
 
 
-def reference(task: Task, name: str, repeat: int) -> Reference:
-    """Compute a reference for all rows of a task.
-
-    Parameters
-    ----------
-    task : Task
-        Task with single ratings of every row.
-    name : {"human", "ceiling"}
-        Name of the reference.
-    repeat : int
-        Repeat of the folds. The halves of the annotators are the same in all repeats; the ceiling is drawn anew.
-    """
-    return _human(task) if name == HUMAN else Reference(_ceiling(task, repeat), task.targets)
-
-
 def _ratings(task: Task) -> list[FloatArray]:
     """Return the ratings of each clip, shape (n_traces, n_rows_of_the_clip, 2), NaN where there is none."""
     settings = task.dataset.manifest.config.dataset.get("targets", {})
@@ -112,62 +99,105 @@ def _gaussians(ratings: FloatArray) -> FloatArray:
     return np.column_stack([mean, covariance[:, 0, 0], covariance[:, 1, 1], covariance[:, 0, 1]])
 
 
-def _human(task: Task) -> Reference:
-    halves: list[tuple[FloatArray, FloatArray]] = []
-    for clip, ratings in enumerate(_ratings(task)):
-        order = np.random.default_rng([_STREAMS[HUMAN], clip]).permutation(len(ratings))
-        half = len(ratings) // 2
-        halves.append((_gaussians(ratings[order[:half]]), _gaussians(ratings[order[half:]])))
-    return Reference(*(repaired(np.concatenate(rows))[0] for rows in zip(*halves, strict=True)))
+class Annotators:
+    """Annotators of a task that has single ratings of every row (:func:`lacking`).
+
+    Parameters
+    ----------
+    task : Task
+        Task.
+    """
+
+    def __init__(self, task: Task) -> None:
+        self._task = task
+
+    def reference(self, name: str, repeat: int) -> Reference:
+        """Compute a reference for all rows of the task.
+
+        Parameters
+        ----------
+        name : {"human", "ceiling"}
+            Name of the reference.
+        repeat : int
+            Repeat of the folds. The halves of the annotators are the same in all repeats; the ceiling is drawn anew.
+        """
+        return self.human if name == HUMAN else Reference(self._ceiling(repeat), self._task.targets)
+
+    @cached_property
+    def _ratings(self) -> list[FloatArray]:
+        return _ratings(self._task)
+
+    @cached_property
+    def human(self) -> Reference:
+        """One half of the annotators of each clip, predicted by the other half."""
+        halves: list[tuple[FloatArray, FloatArray]] = []
+        for clip, ratings in enumerate(self._ratings):
+            order = np.random.default_rng([_STREAMS[HUMAN], clip]).permutation(len(ratings))
+            half = len(ratings) // 2
+            halves.append((_gaussians(ratings[order[:half]]), _gaussians(ratings[order[half:]])))
+        return Reference(*(repaired(np.concatenate(rows))[0] for rows in zip(*halves, strict=True)))
+
+    @cached_property
+    def _posterior(self) -> _Posterior:
+        targets = self._task.targets
+        counts = np.concatenate([np.isfinite(each[..., 0]).sum(axis=0) for each in self._ratings])
+        spread = covariances(targets)
+        error = spread / counts[:, None, None]
+        means = targets[:, :2]
+        # Covariance of the population means: that of the targets without the part that is noise.
+        prior = _positive(np.cov(means.T) - error.mean(axis=0))
+        gain = prior @ np.linalg.inv(prior + error)
+        expected = means.mean(axis=0) + np.einsum("rij,rj->ri", gain, means - means.mean(axis=0))
+        return _Posterior(counts, _root(spread), _root(error), expected, _root(_positive(prior - gain @ prior)))
+
+    def _ceiling(self, repeat: int) -> FloatArray:
+        known, first = self._posterior, 0
+        predicted = np.empty((len(known.counts), len(PARAMETERS)))
+        for clip, own in enumerate(self._ratings):
+            generator = np.random.default_rng([_STREAMS[CEILING], repeat, clip])
+            rows = slice(first, first + own.shape[1])
+            first, counts = rows.stop, known.counts[rows]
+            # Noise that is as similar from second to second as the deviations of the annotators are.
+            deviations = np.nan_to_num(own - np.nansum(own, axis=0) / counts[:, None])
+            noise = np.einsum("t,tri->ri", generator.standard_normal(len(own)), deviations)
+            size = np.sqrt(counts * np.maximum(counts - 1, 1))
+            white = np.linalg.solve(known.error[rows], (noise / size[:, None])[..., None])
+            predicted[rows, :2] = known.expected[rows] + (known.left[rows] @ white)[..., 0]
+            predicted[rows, 2:] = _populations(known.spread[rows], counts, generator.standard_normal((len(own), 2)))
+        return repaired(predicted)[0]
 
 
-def _ceiling(task: Task, repeat: int) -> FloatArray:
-    ratings = _ratings(task)
-    counts = np.concatenate([np.isfinite(each[..., 0]).sum(axis=0) for each in ratings])
-    spread = covariances(task.targets)
-    error = spread / counts[:, None, None]
-    means = task.targets[:, :2]
-    between = np.cov(means.T)
-    # Covariance of the population means: that of the targets without the part that is noise.
-    prior = _positive(between - error.mean(axis=0))
-    gain = prior @ np.linalg.inv(prior + error)
-    expected = means.mean(axis=0) + np.einsum("rij,rj->ri", gain, means - means.mean(axis=0))
-    left = np.array([_root(_positive(each)) for each in prior - gain @ prior])
-    predicted = np.empty((len(means), len(PARAMETERS)))
-    first = 0
-    for clip, own in enumerate(ratings):
-        generator = np.random.default_rng([_STREAMS[CEILING], repeat, clip])
-        rows = slice(first, first + own.shape[1])
-        first = rows.stop
-        # Noise that is as similar from second to second as the deviations of the annotators are.
-        deviations = np.nan_to_num(own - np.nansum(own, axis=0) / counts[rows, None])
-        noise = np.einsum("t,tri->ri", generator.standard_normal(len(own)), deviations)
-        size = np.sqrt(counts[rows] * np.maximum(counts[rows] - 1, 1))
-        white = np.linalg.solve(np.array([_root(each) for each in error[rows]]), (noise / size[:, None])[..., None])
-        predicted[rows, :2] = expected[rows] + (left[rows] @ white)[..., 0]
-        normal = generator.standard_normal((len(own), 2))
-        for row in range(rows.start, rows.stop):
-            predicted[row, 2:] = _population(spread[row], normal[: counts[row] - 1])
-    return repaired(predicted)[0]
+@dataclass(frozen=True)
+class _Posterior:
+    """Number of ratings of each row, roots of their covariance and of that of their mean; posterior of the mean."""
+
+    counts: npt.NDArray[np.int64]
+    spread: FloatArray
+    error: FloatArray
+    expected: FloatArray
+    left: FloatArray
 
 
-def _population(sample: FloatArray, normal: FloatArray) -> FloatArray:
-    """Draw the population covariance behind a sample covariance, as ``[var_a, var_v, cov_av]``."""
-    degrees = len(normal)
-    if degrees < _FEWEST - 1:
-        return np.full(3, np.nan)
-    root = _root(sample)
-    drawn = root @ np.linalg.inv(normal.T @ normal / degrees) @ root.T
-    return np.array([drawn[0, 0], drawn[1, 1], drawn[0, 1]])
+def _populations(roots: FloatArray, counts: npt.NDArray[np.int64], normal: FloatArray) -> FloatArray:
+    """Draw the population covariances behind samples with these roots of covariances; return variances, covariance."""
+    # Row by row, the first n - 1 of the standard normal draws give a Wishart matrix.
+    wishart = np.cumsum(normal[:, :, None] * normal[:, None, :], axis=0)
+    degrees = counts - 1
+    drawn = np.full((len(counts), 3), np.nan)
+    enough = counts >= _FEWEST
+    scaled = wishart[degrees[enough] - 1] / degrees[enough, None, None]
+    found = roots[enough] @ np.linalg.inv(scaled) @ roots[enough]
+    drawn[enough] = np.column_stack([found[:, 0, 0], found[:, 1, 1], found[:, 0, 1]])
+    return drawn
 
 
-def _positive(matrix: FloatArray) -> FloatArray:
-    """Raise negative eigenvalues of a symmetric matrix to zero."""
-    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
-    return (vectors * np.maximum(values, 0)) @ vectors.T
+def _positive(matrices: FloatArray) -> FloatArray:
+    """Raise negative eigenvalues of symmetric matrices (..., 2, 2) to zero."""
+    values, vectors = np.linalg.eigh((matrices + np.swapaxes(matrices, -1, -2)) / 2)
+    return (vectors * np.maximum(values, 0)[..., None, :]) @ np.swapaxes(vectors, -1, -2)
 
 
-def _root(matrix: FloatArray) -> FloatArray:
-    """Return the symmetric square root of a positive semidefinite matrix."""
-    values, vectors = np.linalg.eigh(matrix)
-    return (vectors * np.sqrt(np.maximum(values, 0))) @ vectors.T
+def _root(matrices: FloatArray) -> FloatArray:
+    """Return the symmetric square roots of positive semidefinite matrices (..., 2, 2)."""
+    values, vectors = np.linalg.eigh(matrices)
+    return (vectors * np.sqrt(np.maximum(values, 0))[..., None, :]) @ np.swapaxes(vectors, -1, -2)

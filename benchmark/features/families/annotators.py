@@ -32,12 +32,10 @@ class AnnotatorReference(TaskFeature):
         if reason := annotators.lacking(task):
             raise UnavailableError(f"{self.name}: {reason}; expected at least two annotators for every target.")
         empty = np.zeros((len(task.times), 0))
+        single = extraction.once("annotators", lambda: annotators.Annotators(task))
 
         def computed(fold: Fold) -> annotators.Reference:
-            # The ratings need to be arranged once for each repeat.
-            return extraction.once(
-                f"{self.name} {fold.repeat}", lambda: annotators.reference(task, self.name, fold.repeat)
-            )
+            return extraction.once(f"{self.name} {fold.repeat}", lambda: single.reference(self.name, fold.repeat))
 
         def predicted(fold: Fold) -> FloatArray:
             return computed(fold).predicted
