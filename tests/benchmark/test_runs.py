@@ -226,9 +226,9 @@ def test_pre_training_on_a_labelled_dataset(with_audio: Path, tmp_path: Path, po
     assert [r.scores for r in named.results] == [r.scores for r in own.results]
     assert named.pretrained_on == ["syn@1.0.0 without its labels"]
     for outcome in (own, named):
-        assert [result.config.pretrained_clips for result in outcome.results] == [11, 0, 0, 0, 0, 0]
-        assert {result.n_clips for result in outcome.results} == {11}
-    note = "Pre-trained on 11 of the 11 clips of this dataset, test clips included, without their labels: Rhythm."
+        assert [result.config.pretrained_clips for result in outcome.results] == [12, 0, 0, 0, 0, 0]
+        assert {result.n_clips for result in outcome.results} == {12}
+    note = "Pre-trained on 12 of the 12 clips of this dataset, test clips included, without their labels: Rhythm."
     tables = load(tmp_path / "named" / "results").tables
     assert note in tables[1].notes
     assert note not in tables[0].notes
