@@ -259,6 +259,21 @@ def test_pre_training_on_a_labelled_dataset(with_audio: Path, tmp_path: Path, po
     assert on_set.results[0].config.pretrained_clips == 0
 
 
+def test_given_beats_replace_those_of_the_dataset(with_audio: Path, tmp_path: Path) -> None:
+    config = {"layers": (0,), "phases": ("random",)}
+    beats = labelled.load(with_audio / "syn").beats.select("clip_id", "time")
+    shifted = beats.with_columns(pl.col("time") + 0.2).filter(pl.col("time") < 8)
+    results = {}
+    for name, table in {"same": beats, "shifted": shifted}.items():
+        table.write_csv(tmp_path / f"{name}.csv")
+        places = {"beats": tmp_path / f"{name}.csv"}
+        results[name] = _run(["rhythm"], with_audio / "syn", tmp_path / name, config=config, places=places).results[0]
+    own = _run(["rhythm"], with_audio / "syn", tmp_path / "own", config=config).results[0]
+    assert results["same"].scores == own.scores
+    assert results["shifted"].scores["mean_distance"].mean != own.scores["mean_distance"].mean
+    assert len({own.signature, results["same"].signature, results["shifted"].signature}) == 3
+
+
 def test_pre_training_on_labels_alone(with_audio: Path, labels_only: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="tiny: was built without audio; pre-training needs some"):
         _run(["rhythm"], with_audio / "syn", tmp_path, places={"pretrain_data": labels_only})
