@@ -41,8 +41,15 @@ class Feature:
         Device the feature computes on: ``cpu``, or ``cuda`` where the run asks for it and the feature has ``prepare``.
     batch_size : int or None
         Number of clips per call; ``samples`` is then a list of arrays, and a list of results is returned.
+    parallel : bool
+        Whether batches are computed in worker processes, or on the cluster of the run. The object must be picklable
+        before ``prepare``, which is then called in each process, and declare a ``revision``.
+    family : str
+        Name under which values are cached, where several features take columns of the same values.
+    part : slice
+        Columns that the feature takes.
     metadata : mapping
-        Licence, number of parameters, training data, labels used.
+        What the leaderboard shows of the feature's origin, see :data:`METADATA`.
     trainable : bool
         Whether ``fit(clips, targets)`` is called with the training clips of each fold.
     """
@@ -56,8 +63,14 @@ class Feature:
     sparse: bool = False
     device: str = "cpu"
     batch_size: int | None = None
+    parallel: bool = False
+    family: str = ""
+    part: slice = slice(None)
     metadata: Mapping[str, Any] = MappingProxyType({})
     trainable: bool = False
+
+    def fetch(self) -> None:
+        """Download what ``prepare`` reads; called once, before worker processes start."""
 
     def prepare(self) -> None:
         """Prepare the first call, such as by loading a model; not called if all clips are cached."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -32,6 +32,9 @@ FloatArray = npt.NDArray[np.float64]
 
 # Longest piece in seconds of models that take any length: attention needs memory in the square of it.
 PIECE = 30.0
+
+# Pieces per call on a GPU.
+_BATCH = 16
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SETTINGS = ("*.json", "*.py")
@@ -157,6 +160,8 @@ class Encoder:
         from transformers import AutoFeatureExtractor, AutoModel
 
         self._device = device
+        # On the CPU, batches save nothing and change the rounding; code of a model may not expect them.
+        self._batch = 1 if device.type == "cpu" or files.own_code else _BATCH
         trusted: dict[str, Any] = {"trust_remote_code": files.own_code, "local_files_only": True}
         with _explained(files.folder):
             self._extractor: Any = AutoFeatureExtractor.from_pretrained(files.folder, **trusted)
@@ -165,7 +170,7 @@ class Encoder:
             self.sample_rate = int(self._extractor.sampling_rate)
             self.parameters = sum(each.numel() for each in self._model.parameters())
             self._window = _window(self._extractor)
-            self.layers = len(self._states(np.zeros(self.sample_rate, np.float32)))
+            self.layers = len(self._states([np.zeros(self.sample_rate, np.float32)])[0])
 
     def __call__(self, samples: npt.NDArray[np.float32]) -> tuple[FloatArray, npt.NDArray[np.float32]]:
         """Compute the hidden states of a clip.
@@ -181,36 +186,64 @@ class Encoder:
             Centres of the frames in seconds; ends of the windows for models with a fixed length of input.
         states : ndarray of float32, shape (n, layers, d)
         """
-        rate = self.sample_rate
-        if self._window is not None:
-            ends = np.arange(1, max(1, len(samples) // rate) + 1)
-            length = round(self._window * rate)
-            made = [self._states(samples[max(0, end * rate - length) : end * rate]).mean(axis=1) for end in ends]
-            return ends.astype(float), np.stack(made)
-        # Pieces of equal lengths, so that none is too short for the model.
-        count = int(np.ceil(len(samples) / rate / PIECE))
-        bounds = np.linspace(0, len(samples), count + 1).astype(int)
-        times, states = [], []
-        for start, end in pairwise(bounds.tolist()):
-            found = self._states(samples[start:end]).transpose(1, 0, 2)
-            times.append((start + (np.arange(len(found)) + 0.5) * (end - start) / len(found)) / rate)
-            states.append(found)
-        return np.concatenate(times), np.concatenate(states)
+        return self.batch([samples])[0]
 
-    def _states(self, samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-        """Return the hidden states of a piece, shape (layers, n_frames, d)."""
+    def batch(self, clips: Sequence[npt.NDArray[np.float32]]) -> list[tuple[FloatArray, npt.NDArray[np.float32]]]:
+        """Compute the hidden states of several clips; pieces of one length share calls of the model."""
+        rate, window = self.sample_rate, self._window
+        bounds = [_windows(len(each), rate, window) if window else _pieces(len(each), rate) for each in clips]
+        places = [(clip, *each) for clip, own in enumerate(bounds) for each in own]
+        # Shorter windows are padded to the fixed length by the model's own preprocessing.
+        alike: dict[int, list[int]] = {}
+        for number, (_, start, end) in enumerate(places):
+            alike.setdefault(0 if window else end - start, []).append(number)
+        states: dict[int, npt.NDArray[np.float32]] = {}
+        for numbers in alike.values():
+            for at in range(0, len(numbers), self._batch):
+                group = numbers[at : at + self._batch]
+                found = self._states([clips[places[each][0]][slice(*places[each][1:])] for each in group])
+                for each, state in zip(group, found, strict=True):
+                    states[each] = state.mean(axis=1, keepdims=True) if window else state
+        made, number = [], 0
+        for own in bounds:
+            times, parts = [], []
+            for start, end in own:
+                part = states[number].transpose(1, 0, 2)
+                frames = (np.arange(len(part)) + 0.5) * (end - start) / len(part)
+                times.append(np.array([end / rate]) if window else (start + frames) / rate)
+                parts.append(part)
+                number += 1
+            made.append((np.concatenate(times), np.concatenate(parts)))
+        return made
+
+    def _states(self, pieces: Sequence[npt.NDArray[np.float32]]) -> list[npt.NDArray[np.float32]]:
+        """Return the hidden states of pieces, shape (layers, n_frames, d) each."""
         import torch
 
-        inputs = self._extractor(samples, sampling_rate=self.sample_rate, return_tensors="pt")
+        inputs = [self._extractor(each, sampling_rate=self.sample_rate, return_tensors="pt") for each in pieces]
+        joined = {name: torch.cat([each[name] for each in inputs]).to(self._device) for name in inputs[0]}
         with torch.inference_mode():
-            found = self._model(**{name: each.to(self._device) for name, each in inputs.items()})
+            found = self._model(**joined)
         states = getattr(found, "hidden_states", None)
         if not states:
             raise InputError(f"{type(self._model).__name__}: gives no hidden states; expected an audio encoder.")
         widths = {tuple(each.shape[1:]) for each in states}
         if any(each.ndim != 3 for each in states) or len(widths) > 1:
             raise InputError(f"{type(self._model).__name__}: hidden states of shapes {sorted(widths)}; expected equal.")
-        return torch.cat(list(states)).float().cpu().numpy()
+        return list(torch.stack(list(states), 1).float().cpu().numpy())
+
+
+def _windows(n_samples: int, rate: int, window: float) -> list[tuple[int, int]]:
+    """Return the bounds of windows that end at each full second; of shorter clips, those of the whole clip."""
+    length = round(window * rate)
+    ends = [rate * second for second in range(1, max(1, n_samples // rate) + 1)]
+    return [(max(0, end - length), end) for end in ends]
+
+
+def _pieces(n_samples: int, rate: int) -> list[tuple[int, int]]:
+    """Return the bounds of pieces of equal lengths, so that none is too short for the model."""
+    count = int(np.ceil(n_samples / rate / PIECE))
+    return list(pairwise(np.linspace(0, n_samples, count + 1).astype(int).tolist()))
 
 
 def _window(extractor: Any) -> float | None:

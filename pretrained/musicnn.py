@@ -12,6 +12,7 @@ ISMIR 2019. https://arxiv.org/abs/1909.06654
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -134,6 +135,16 @@ class Network:
                 found = self._forward(frames.to(self._device), [start - first for start in starts[at : at + _BATCH]])
                 parts.append({name: each.cpu().numpy() for name, each in found.items()})
         return {name: np.concatenate([part[name] for part in parts]) for name in OUTPUTS}
+
+    def of_clips(
+        self, spectrograms: Sequence[npt.NDArray[np.float32]], starts: Sequence[Sequence[int]]
+    ) -> list[dict[str, npt.NDArray[np.float32]]]:
+        """Compute the outputs for patches of several spectrograms in shared batches; see :meth:`__call__`."""
+        offsets = np.cumsum([0, *map(len, spectrograms)])
+        every = [int(offset) + start for offset, own in zip(offsets, starts, strict=False) for start in own]
+        found = self(np.concatenate(spectrograms), every)
+        bounds = np.cumsum([0, *map(len, starts)])
+        return [{name: each[low:high] for name, each in found.items()} for low, high in pairwise(bounds.tolist())]
 
     def _forward(self, frames: torch.Tensor, starts: Sequence[int]) -> dict[str, torch.Tensor]:
         import torch

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from importlib.metadata import EntryPoint
@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ...audio import cache
+from ...audio.cache import Arrays
 from ...audio.decode import decode
 from ...audio.seconds import mean_per_second, seconds_without_frame
 from ...errors import EmobenchError, InputError
@@ -23,8 +24,8 @@ from ...protocols import Feature
 from ...runtime.devices import torch_device
 from ...runtime.files import digest, sha256_file
 from ...runtime.jit_cache import set_numba_cache
-from ...runtime.progress import progress
 from ...runtime.text import few
+from .batches import Batch, batches_of, extract
 from .columns import Columns, Computed, FloatArray, TaskFeature, float32_sha256
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class AudioFeature(TaskFeature):
         self.align = getattr(function, "align", "center")
         self.sparse = bool(getattr(function, "sparse", False))
         self.batch_size = getattr(function, "batch_size", None)
+        self.part = getattr(function, "part", Feature.part)
         self.metadata = dict(getattr(function, "metadata", {}))
         try:
             json.dumps(self.metadata, allow_nan=False)
@@ -75,6 +77,7 @@ class AudioFeature(TaskFeature):
             raise InputError(f"feature {self.name}: metadata cannot be written as JSON ({error}).") from error
         self.trainable = bool(getattr(function, "trainable", False))
         self.version = version
+        self.parallel = bool(getattr(function, "parallel", False)) and not self.trainable
         if self.align not in ("center", "end"):
             raise InputError(f"feature {self.name}: align is {self.align!r}; expected 'center' or 'end'.")
 
@@ -101,9 +104,10 @@ class AudioFeature(TaskFeature):
         kind = type(self.function)
         origin = [f"{kind.__module__}:{kind.__qualname__}", self.version, self.sample_rate, self.align, self.sparse]
         module = _module_sha256(self.function)
-        cached = None if self.revision is None or module is None else [self.name, origin, self.revision, module]
-        if cached and extraction.device != "cpu" and (device := self._device(extraction)) != "cpu":
-            cached.append(device)
+        decides = None if self.revision is None or module is None else [origin, self.revision, module]
+        if decides and (device := self._device(extraction)) != "cpu":
+            decides.append(device)
+        cached = decides and [getattr(self.function, "family", "") or self.name, *decides]
 
         def computed(fold: Fold) -> Computed:
             key = f"{self.name} {fold.repeat if self.trainable else 0}"
@@ -111,11 +115,13 @@ class AudioFeature(TaskFeature):
 
         first = extraction.task.folds[0]
         # Without a revision nothing tells whether the code has changed, but the values do.
-        decided = cached or [*origin, self._hash(extraction, computed)]
+        decided = [self.name, *decides] if decides else [*origin, self._hash(extraction, computed)]
+        identity = ["audio feature", decided, audio]
         return Columns(
             lambda fold: computed(fold).values,
-            ["audio feature", decided, audio],
+            identity if extraction.task.context is None else [identity, "context", extraction.task.context],
             lambda: computed(first).seconds_per_clip,
+            pooled=True,
             per_fold=self.trainable,
             reproducible=cached is not None,
         )
@@ -132,23 +138,15 @@ class AudioFeature(TaskFeature):
             fit: Callable[..., object] = getattr(self.function, "fit")  # noqa: B009 a function has none
             self._guarded("fit", lambda: fit([self._decode(sources[clip]) for clip in training], targets))
             revision = None
+        paths = [_path(revision, extraction, clip) for clip in range(len(sources))] if revision else []
+        batches = batches_of(sources, task.seconds, paths, self.batch_size or 1)
         values: list[FloatArray] = []
         costs: list[float] = []
-        prepared = False
-        bar = progress(range(len(sources)), f"features: {self.name}", "clip")
-        for batch in _batches(bar, self.batch_size or 1):
-            keys = [_key(revision, extraction, clip) for clip in batch] if revision else []
-            stored = [cache.read(key) for key in keys]
-            if not stored or None in stored:
-                prepared = prepared or self._prepare(extraction)
-                began = time.process_time()
-                made = self._frames([sources[clip] for clip in batch], [task.seconds[clip] for clip in batch])
-                cost = (time.process_time() - began) / len(batch)
-                stored = [{"values": each, "cost": np.array(cost)} for each in made]
-                for key, arrays in zip(keys, stored, strict=bool(keys)):
-                    cache.write(key, arrays)
-            values += [arrays["values"] for arrays in stored if arrays]
-            costs += [float(arrays["cost"]) for arrays in stored if arrays]
+        found = extract(self, batches, extraction.pool, device=self._device(extraction), name=self.name)
+        for clip, arrays in enumerate(found):
+            # Pooled one by one, because the seconds of all clips may not fit into memory.
+            values.append(task.pooled_clip(clip, arrays["values"][:, self.part].astype(np.float64)))
+            costs.append(float(arrays["cost"]))
         widths = sorted({part.shape[1] for part in values})
         if len(widths) > 1:
             raise InputError(f"feature {self.name}: returned {few(map(str, widths))} columns; expected one number.")
@@ -157,30 +155,41 @@ class AudioFeature(TaskFeature):
 
     def _device(self, extraction: Extraction) -> str:
         """Return the device to compute on: that of the run if the feature can be prepared for it, or else the CPU."""
-        if not hasattr(self.function, "prepare"):
+        if extraction.device == "cpu" or not hasattr(self.function, "prepare"):
             return "cpu"
         return torch_device(extraction.device).type
 
-    def _prepare(self, extraction: Extraction) -> bool:
+    def fetch(self) -> None:
+        """Let the function download what it needs."""
+        fetch = getattr(self.function, "fetch", None)
+        if fetch is not None:
+            self._guarded("fetch", fetch)
+
+    def prepare(self, device: str) -> None:
         """Let the function load its model."""
         prepare = getattr(self.function, "prepare", None)
         if prepare is not None:
+            torch_device(device)  # one thread on the CPU
             with suppress(AttributeError):  # an object may fix its attributes
-                self.function.device = self._device(extraction)  # pyright: ignore[reportFunctionMemberAccess]
+                self.function.device = device  # pyright: ignore[reportFunctionMemberAccess]
             self._guarded("prepare", prepare)
-        return True
 
-    def _frames(self, sources: Sequence[ClipSource], seconds: Sequence[FloatArray]) -> list[FloatArray]:
+    def extract(self, batch: Batch) -> list[Arrays]:
         """Call the function for a batch, and average its frames over each second."""
-        samples = [self._decode(source) for source in sources]
-        named = f"clip {sources[0].clip_id}" + (f" and {len(sources) - 1} more" if len(sources) > 1 else "")
-        made = self._guarded(named, lambda: self.function(samples) if self.batch_size else [self.function(samples[0])])
+        began = time.process_time()
+        samples = [self._decode(source) for source in batch.sources]
+        made = self._guarded(
+            repr(batch), lambda: self.function(samples) if self.batch_size else [self.function(samples[0])]
+        )
         if len(made) != len(samples):
-            raise InputError(f"feature {self.name}, {named}: returned {len(made)} results for {len(samples)} clips.")
-        return [
+            raise InputError(f"feature {self.name}, {batch}: returned {len(made)} results for {len(samples)} clips.")
+        values = [
             self._guarded(f"clip {source.clip_id}", partial(self._per_second, result, wanted))
-            for source, result, wanted in zip(sources, made, seconds, strict=True)
+            for source, result, wanted in zip(batch.sources, made, batch.seconds, strict=True)
         ]
+        cost = np.array((time.process_time() - began) / len(samples))
+        # Regressors receive float32 too.
+        return [{"values": each.astype(np.float32), "cost": cost} for each in values]
 
     def _decode(self, source: ClipSource) -> npt.NDArray[np.float32]:
         return decode(source.path, sample_rate=self.sample_rate, start=source.start, duration=source.duration)
@@ -220,28 +229,23 @@ class AudioFeature(TaskFeature):
         return mean_per_second(values, times, seconds)
 
 
-def _key(revision: list[object], extraction: Extraction, clip: int) -> Path:
+def _path(revision: list[object], extraction: Extraction, clip: int) -> Path:
     """Return the cache entry of the values of a clip."""
     source = extraction.sources[clip]
     place = [source.start, source.duration, extraction.task.seconds[clip].tolist()]
     return cache.entry("features", [*revision, extraction.audio_hashes[source.clip_id], *place])
 
 
-def _batches(items: Iterable[int], size: int) -> Iterator[list[int]]:
-    batch: list[int] = []
-    for item in items:
-        batch.append(item)
-        if len(batch) == size:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
-
-
 def _module_sha256(function: object) -> str | None:
-    """Return the SHA-256 of the file that defines a function or an object's class; None if there is no file."""
+    """Return the SHA-256 of the file that defines a function or an object's class; None if there is no file.
+
+    Features of emobench itself say in their revision whether their values have changed.
+    """
+    defined = function if inspect.isroutine(function) else type(function)
+    if defined.__module__.partition(".")[0] == (__package__ or "").partition(".")[0]:
+        return "emobench"
     try:
-        file = inspect.getsourcefile(function if inspect.isroutine(function) else type(function))
+        file = inspect.getsourcefile(defined)
     except TypeError:
         return None
     return sha256_file(Path(file)) if file and Path(file).is_file() else None

@@ -112,18 +112,23 @@ class Task:
         ndarray, shape (n_rows, 2 * d)
             Mean and standard deviation over the context. Without context, the values themselves.
         """
+        bounds = np.cumsum([0, *map(len, self.seconds)])
+        clips = [self.pooled_clip(clip, values[bounds[clip] : bounds[clip + 1]]) for clip in range(len(self.clips))]
+        return np.concatenate(clips)
+
+    def pooled_clip(self, clip: int, values: FloatArray) -> FloatArray:
+        """Pool values of the seconds of one clip, shape (n_seconds, d), as :meth:`pooled` does."""
         if self.context is None:
             return values
-        pooled = np.empty((len(self.times), 2 * values.shape[1]))
-        bounds = np.cumsum([0, *map(len, self.seconds)])
-        for row, (clip, time) in enumerate(zip(self.clip_index, self.times, strict=True)):
-            own = values[bounds[clip] : bounds[clip + 1]]
+        rows = []
+        for time in self.times[np.searchsorted(self.clip_index, clip) : np.searchsorted(self.clip_index, clip + 1)]:
+            own = values
             if self.context != "clip":
                 last = max(1, np.searchsorted(self.seconds[clip], time + 1e-6, side="right"))
                 first = np.searchsorted(self.seconds[clip], time - self.context + 1e-6, side="right")
-                own = own[min(first, last - 1) : last]
-            pooled[row] = np.concatenate([own.mean(axis=0), own.std(axis=0)])
-        return pooled
+                own = values[min(first, last - 1) : last]
+            rows.append(np.concatenate([own.mean(axis=0), own.std(axis=0)]))
+        return np.stack(rows)
 
 
 def load_task(dataset: LabelledDataset, kind: str | None = None, context: int | str | None = None) -> Task:

@@ -18,17 +18,20 @@ from ....errors import EmobenchError, InputError
 from ....protocols import features
 from ....runtime.devices import torch_device
 from ....runtime.files import digest
-from ....runtime.progress import progress
+from ..batches import Batch, batches_of, extract
 from ..columns import Columns, FloatArray, TaskFeature
 
 if TYPE_CHECKING:
-    from ....pretrained.encoder import Encoder, ModelFiles
+    from ....pretrained.encoder import ModelFiles
     from ...scoring.task import Fold
     from ..extraction import Extraction
     from ..spec import Entry
 
 # Increase it when the same audio and model give different numbers.
 REVISION = 1
+
+# Clips of a batch: a worker process holds the hidden states of all its layers.
+_BATCH = 8
 
 
 class HuggingFace(TaskFeature):
@@ -129,8 +132,8 @@ class _States:
     def __init__(self, name: str, model: ModelFiles, extraction: Extraction) -> None:
         self._name, self._model, self._extraction = name, model, extraction
         task = extraction.task
-        device = "cpu" if extraction.device == "cpu" else torch_device(extraction.device).type
-        self._key = ["hf", REVISION, model.sha256, device]
+        self._device = "cpu" if extraction.device == "cpu" else torch_device(extraction.device).type
+        self._key = ["hf", REVISION, model.sha256, self._device]
         # Values are pooled here, because that of all layers of all seconds may not fit into memory.
         self.identity = [*self._key, digest(extraction.audio_hashes), "context", task.context]
         self._paths: list[Path] = []
@@ -144,56 +147,76 @@ class _States:
         if layer >= self.layers:
             raise InputError(f"`features` {self._name}: expected a layer from 0 to {self.layers - 1}.")
         if layer not in self._pooled:
-            clips = []
-            for path in self._paths:
+            task, rows = self._extraction.task, []
+            for clip, path in enumerate(self._paths):
                 with np.load(path) as stored:
-                    clips.append(stored[f"layer{layer}"])
+                    rows.append(task.pooled_clip(clip, stored[f"layer{layer}"].astype(np.float64)))
             # float32, which is what regressors receive.
-            pooled = self._extraction.task.pooled(np.concatenate(clips).astype(np.float64)).astype(np.float32)
-            self._pooled[layer] = pooled
+            self._pooled[layer] = np.concatenate(rows).astype(np.float32)
         return self._pooled[layer].astype(np.float64)
 
     def _extract(self) -> None:
         """Compute the states of clips that are not cached."""
         if self._paths:
             return
-        extraction, task = self._extraction, self._extraction.task
-        encoder: Encoder | None = None
-        costs, paths = [], []
-        for clip, source in enumerate(progress(extraction.sources, f"features: {self._name}", "clip")):
-            seconds = task.seconds[clip]
-            place = [source.start, source.duration, seconds.tolist()]
-            path = cache.entry("features", [*self._key, extraction.audio_hashes[source.clip_id], *place])
-            stored = cache.read(path)
-            if stored is None:
-                encoder = encoder or self._encoder()
-                began = time.process_time()
-                samples = decode(
-                    source.path, sample_rate=encoder.sample_rate, start=source.start, duration=source.duration
-                )
-                try:
-                    times, states = encoder(samples)
-                except EmobenchError:
-                    raise
-                except Exception as error:  # code of the model may raise anything
-                    raise InputError(f"{self._name}, clip {source.clip_id}: {error}") from error
-                if not np.isfinite(states).all():
-                    raise InputError(f"{self._name}, clip {source.clip_id}: gives numbers that are not finite.")
-                stored = {
+        extraction, costs = self._extraction, []
+        paths = [
+            cache.entry(
+                "features",
+                [*self._key, extraction.audio_hashes[source.clip_id], source.start, source.duration, seconds.tolist()],
+            )
+            for source, seconds in zip(extraction.sources, extraction.task.seconds, strict=True)
+        ]
+        batches = batches_of(extraction.sources, extraction.task.seconds, paths, _BATCH)
+        encoding = _Encoding(self._name, self._model)
+        for arrays in extract(encoding, batches, extraction.pool, device=self._device, name=self._name):
+            self.layers = len(arrays) - 1
+            costs.append(float(arrays["cost"]))
+        self._paths, self.seconds_per_clip = paths, float(np.median(costs))
+
+
+class _Encoding:
+    """Computes the hidden states of batches of clips."""
+
+    parallel = True
+
+    def __init__(self, name: str, model: ModelFiles) -> None:
+        self._name, self._model = name, model
+
+    def fetch(self) -> None:
+        """Do nothing: the model is on this machine."""
+
+    def prepare(self, device: str) -> None:
+        """Load the model."""
+        from ....pretrained.encoder import Encoder
+
+        self._encoder = Encoder(self._model, torch_device(device))
+
+    def extract(self, batch: Batch) -> list[cache.Arrays]:
+        """Compute the states of each clip, averaged over each second."""
+        encoder, began = self._encoder, time.process_time()
+        samples = [
+            decode(source.path, sample_rate=encoder.sample_rate, start=source.start, duration=source.duration)
+            for source in batch.sources
+        ]
+        try:
+            found = encoder.batch(samples)
+        except EmobenchError:
+            raise
+        except Exception as error:  # code of the model may raise anything
+            raise InputError(f"{self._name}, {batch}: {error}") from error
+        made = []
+        for source, seconds, (times, states) in zip(batch.sources, batch.seconds, found, strict=True):
+            if not np.isfinite(states).all():
+                raise InputError(f"{self._name}, clip {source.clip_id}: gives numbers that are not finite.")
+            made.append(
+                {
                     f"layer{layer}": mean_per_second(states[:, layer], times, seconds).astype(np.float32)
                     for layer in range(encoder.layers)
                 }
-                stored["cost"] = np.array(time.process_time() - began)
-                cache.write(path, stored)
-            self.layers = len(stored) - 1
-            costs.append(float(stored["cost"]))
-            paths.append(path)
-        self._paths, self.seconds_per_clip = paths, float(np.median(costs))
-
-    def _encoder(self) -> Encoder:
-        from ....pretrained.encoder import Encoder
-
-        return Encoder(self._model, torch_device(self._extraction.device))
+            )
+        cost = np.array((time.process_time() - began) / len(made))
+        return [{**arrays, "cost": cost} for arrays in made]
 
 
 def _best_layer(states: _States, extraction: Extraction, fold: Fold) -> int:

@@ -5,7 +5,10 @@ from __future__ import annotations
 from itertools import product
 from typing import Any
 
+import numpy as np
+
 from ....pretrained import musicnn
+from ....pretrained.musicnn import OUTPUTS
 from ....pretrained.musicnn_weights import SHA256, load_weights
 from ....protocols import Feature, features
 
@@ -29,6 +32,7 @@ PARAMETERS = 792_079
 
 # Names of the entries, the outputs of the network that they take, and the words of their titles.
 ENTRIES = {"musicnn": "penultimate", "musicnn:tags": "tags", "musicnn:mean": "mean"}
+_ENDS = dict(zip(ENTRIES.values(), np.cumsum([OUTPUTS[output] for output in ENTRIES.values()]).tolist(), strict=True))
 
 
 class Musicnn(Feature):
@@ -43,11 +47,14 @@ class Musicnn(Feature):
     """
 
     order, sample_rate, align = 30, musicnn.SAMPLE_RATE, "end"
+    batch_size, parallel = 8, True
 
     def __init__(self, entry: str, model: str) -> None:
-        self.output, self.model = ENTRIES[entry], model
+        output, self.model = ENTRIES[entry], model
+        # One pass gives all outputs, which are cached together.
+        self.family, self.part = f"musicnn {model}", slice(_ENDS[output] - OUTPUTS[output], _ENDS[output])
         self.name = entry if model == "MSD" else f"{entry}@{model}"
-        self.title = f"musicnn {model}, {self.output}"
+        self.title = f"musicnn {model}, {output}"
         self.revision = f"{REVISION} {SHA256[model]}"
         self.metadata = {
             "licence": "ISC",
@@ -58,28 +65,41 @@ class Musicnn(Feature):
             "weights_sha256": SHA256[model],
         }
 
+    def fetch(self) -> None:
+        """Download the weights unless the cache has them."""
+        load_weights(self.model)
+
     def prepare(self) -> None:
-        """Load the weights, which are downloaded first where the cache does not have them."""
+        """Load the weights."""
         import torch
 
         self.network = musicnn.Network(load_weights(self.model), torch.device(self.device))
 
-    def __call__(self, samples: Any) -> tuple[Any, Any]:
-        """Compute the output for a clip.
+    def __call__(self, samples: Any) -> list[tuple[Any, Any]]:
+        """Compute all outputs of the entries for several clips.
 
         Parameters
         ----------
-        samples : ndarray of float32, shape (n_samples,)
-            Mono signal at 16 kHz.
+        samples : list of ndarray of float32, shape (n_samples,)
+            Mono signals at 16 kHz.
 
         Returns
         -------
-        times : ndarray, shape (n,)
-            Ends of the patches in seconds.
-        values : ndarray, shape (n, d)
+        list of (times, values)
+            Ends of the patches in seconds, shape (n,), and outputs side by side, shape (n, d).
         """
-        times, spectrogram, starts = musicnn.patches(musicnn.log_mel(samples), len(samples))
-        return times, self.network(spectrogram, starts)[self.output]
+        cut = [musicnn.patches(musicnn.log_mel(each), len(each)) for each in samples]
+        # On the CPU, batches would save nothing and change the rounding.
+        size = 1 if self.device == "cpu" else len(cut)
+        results = []
+        for at in range(0, len(cut), size):
+            group = cut[at : at + size]
+            made = self.network.of_clips([spectrogram for _, spectrogram, _ in group], [each[2] for each in group])
+            results += [
+                (times, np.hstack([outputs[name] for name in ENTRIES.values()]))
+                for (times, _, _), outputs in zip(group, made, strict=True)
+            ]
+        return results
 
 
 for entry, model in product(ENTRIES, SHA256):
