@@ -10,7 +10,7 @@ from ..benchmark.report import leaderboard as _leaderboard
 from ..benchmark.report.compare import Comparison
 from ..benchmark.report.compare import compare as compared
 from ..benchmark.report.leaderboard import Leaderboard
-from ..benchmark.results.checks import Report
+from ..benchmark.results.checks import LEVELS, Level, Report
 from ..benchmark.results.collection import Collection, verify_all
 from ..benchmark.results.model import Result
 from ..benchmark.results.store import ResultStore
@@ -71,15 +71,26 @@ def leaderboard(results: Location = "results") -> Leaderboard:
 
 
 def verify(
-    result: Result | Location, *, datasets: Sequence[Location] = (), models: Location = "models"
+    result: Result | Location,
+    *,
+    level: Level = "regression",
+    retrain: bool = False,
+    datasets: Sequence[Location] = (),
+    models: Location = "models",
 ) -> Report | Collection:
-    """Check a result again: scores, dataset, folds, weights and signature.
+    """Verify a result by computing it again.
 
     Parameters
     ----------
     result : Result, str or Path
         Result; its JSON file; its name, if it is in the folder ``results``; or a folder, all results of which are
         checked.
+    level : {"scores", "regression", "features"}
+        Level to verify to. ``scores``: the stored predictions are scored again; data, folds, hashes and signature are
+        checked. ``regression``: the predictions are also computed again from the stored features, and must be equal
+        to 1e-6. ``features``: the features are also computed again from audio and weights, within a tolerance.
+    retrain : bool
+        Whether regressors without a closed form are fitted again, and the difference is reported.
     datasets : sequence of str or Path
         Datasets that results were made on. By default, the dataset of a result is looked up by its name in the folder
         of datasets.
@@ -89,18 +100,22 @@ def verify(
     Returns
     -------
     Report or Collection
-        A Collection of Reports for a folder.
+        A Collection of Reports for a folder. A report has the ``level`` that was reached, what was ``unchecked``, and
+        is ``ok`` if the level that was asked for was reached.
 
     Raises
     ------
     InputError
-        If there is no such result, or no dataset in one of the folders given.
+        If there is no such level or result, or no dataset in one of the folders given.
     """
+    if level not in LEVELS:
+        raise InputError(f"`level` {level}: expected {', '.join(LEVELS)}.")
     path = result.path if isinstance(result, Result) else Path(result)
     if not path.exists() and path.suffix != ".json":
         path = ResultStore(Path("results")).find(str(result)).path
     known = Datasets([Path(each) for each in datasets], data_folder(), only=not path.is_dir())
-    return verify_all(path, known, Path(models)) if path.is_dir() else verified(path, known, Path(models))
+    check = verify_all if path.is_dir() else verified
+    return check(path, known, Path(models), level=level, retrain=retrain)
 
 
 def publish(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -12,7 +13,7 @@ from .options import AsJson, Models
 from .output import print_json, say, tell, with_flags
 
 if TYPE_CHECKING:
-    from ..benchmark.results.checks import Report
+    from ..benchmark.results.checks import Level, Report
     from ..benchmark.results.collection import Collection
 
 
@@ -28,12 +29,25 @@ def verify(
         list[Path] | None,
         typer.Option(metavar="DIR", help="Dataset of the results. Default: data/NAME. May be repeated."),
     ] = None,
+    level: Annotated[
+        str,
+        typer.Option(
+            metavar="LEVEL",
+            help="scores: score the predictions again; regression: also compute them again from the stored features; "
+            "features: also compute the features again from audio and weights.",
+        ),
+    ] = "regression",
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Fit trained regressors again too, and report the difference.")
+    ] = False,
     models: Models = Path("models"),
     as_json: AsJson = False,
 ) -> None:
-    """Check results again: scores, dataset, folds, weights, signature and every field.
+    """Verify results by computing them again.
 
-    The exit status is 1 if a check fails, or if the dataset is not available and the result therefore not verified.
+    The output names the level that was reached, and everything that was not checked. The exit status is 1 if a check
+    fails or a result does not reach the level: without its dataset none is reached, and predictions that were made
+    elsewhere reach only scores.
 
     For example:
 
@@ -42,6 +56,8 @@ def verify(
       emobench verify results/d@1.0.0/mfcc-0f9b3db44607.json --dataset data/d --json
 
       emobench verify --all results
+
+      emobench verify --all results --level features --retrain
     """
     if bool(results) == (everything is not None):
         raise InputError("verify: expected either results, or a folder of results with --all DIR.")
@@ -51,7 +67,8 @@ def verify(
     from ..benchmark.results.checks import Report
 
     places = [everything] if everything is not None else results or []
-    found = [verified(place, datasets=dataset or [], models=models) for place in places]
+    wanted = cast("Level", level)
+    found = [verified(place, level=wanted, retrain=retrain, datasets=dataset or [], models=models) for place in places]
     if as_json:
         print_json(found[0].record() if len(found) == 1 else [each.record() for each in found])
     else:
@@ -69,29 +86,36 @@ def _tell(report: Report) -> None:
             tell(with_flags(f"  FAILED       {check.name}: {line}"))
         if not check.failures:
             say(with_flags(f"  {check.state:<11}  {check.name}: {'; '.join(check.notes)}"))
-    if report.state == "not verified":
+    for line in report.unchecked:
+        say(with_flags(f"  not checked  {line}"))
+    if report.level is not None and not report.ok:
+        tell(with_flags(f"not verified to {report.wanted}, only to {report.level}: {'; '.join(report.missing)}"))
+    elif report.state == "not verified":
         tell(with_flags(f"not verified: {'; '.join(report.missing)}"))
     elif report.ok:
-        say("verified")
+        say(f"verified to {report.level}")
 
 
 def _tell_all(found: Collection) -> None:
     """Print a line for each verified result and one for each failure."""
     for report in found.reports:
         if report.ok:
-            skipped = ", ".join(check.name for check in report.checks if not check.done)
-            say(f"verified      {report.path}" + (f" (not checked: {skipped})" if skipped else ""))
+            say(f"verified      {report.path}: {report.level}")
         elif not report.failed:
-            tell(with_flags(f"not verified  {report.path}: {'; '.join(report.missing)}"))
+            reached = f" (only {report.level})" if report.level else ""
+            tell(with_flags(f"not verified  {report.path}{reached}: {'; '.join(report.missing)}"))
         for check in report.checks:
             for line in check.failures:
                 tell(f"FAILED        {report.path}: {check.name}: {line}")
     for line in found.strays:
         tell(f"FAILED        {line}")
+    for line, count in Counter(line for report in found.reports for line in report.unchecked).items():
+        say(with_flags(f"not checked   {line} ({count} of {len(found.reports)})"))
     verified = sum(report.ok for report in found.reports)
     strays = (
         f"; {len(found.strays)} other {'file does' if len(found.strays) == 1 else 'files do'} not belong there"
         if found.strays
         else ""
     )
-    say(f"{verified} of {len(found.reports)} results verified{strays}.")
+    wanted = found.reports[0].wanted
+    say(f"{verified} of {len(found.reports)} results verified to {wanted}{strays}.")

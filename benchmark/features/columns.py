@@ -153,7 +153,7 @@ class TaskFeature:
         raise NotImplementedError
 
 
-def float32_sha256(arrays: Iterable[FloatArray]) -> str:
+def float32_sha256(arrays: Iterable[npt.NDArray[Any]]) -> str:
     """Return the SHA-256 of arrays as float32."""
     hashed = sha256()
     for array in arrays:

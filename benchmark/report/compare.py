@@ -12,7 +12,6 @@ from ...cards.tables import Table
 from ...protocols import metrics
 from ..results.model import MetricScore, Result
 from ..results.predictions import BY_SECOND, PredictionsError, TestPredictions
-from ..results.seals import broken
 from ..results.store import ResultStore
 from ..scoring.pairs import contributions, pair_p
 from ..scoring.scores import DRAWS
@@ -155,8 +154,7 @@ def compare(
 
 
 def _changed(result: Result) -> str | None:
-    changed, _ = broken(result)
-    return f"{result.path}: {changed[0]}; see 'emobench verify'" if changed else None
+    return f"{result.path}: {result.changed[0]}; see 'emobench verify'" if result.changed else None
 
 
 def _other_data(first: Result, second: Result) -> str | None:

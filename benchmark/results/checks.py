@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal, get_args
 
 from pydantic import JsonValue
 
 from .model import Result
+
+Level = Literal["scores", "regression", "features"]
+LEVELS: tuple[Level, ...] = get_args(Level)
 
 
 @dataclass(frozen=True)
@@ -52,11 +56,17 @@ class Report:
         Checks in the order in which they were made.
     result : Result or None
         The result, if its fields are valid.
+    wanted : {"scores", "regression", "features"}
+        Level that was asked for.
+    unchecked : list of str
+        One line for each property that is not shown at the level that was reached.
     """
 
     path: Path
     checks: list[Check]
     result: Result | None = None
+    wanted: Level = "regression"
+    unchecked: list[str] = field(default_factory=list)
 
     @property
     def failed(self) -> bool:
@@ -69,14 +79,26 @@ class Report:
         return [note for check in self.checks if check.required and not check.done for note in check.notes]
 
     @property
+    def level(self) -> Level | None:
+        """Highest level that was reached; None if a check failed, or the dataset is missing."""
+        if self.failed or any(check.required and not check.done and check.name not in LEVELS for check in self.checks):
+            return None
+        reached: Level = "scores"
+        for level in LEVELS[1:]:
+            if not any(check.name == level and check.done for check in self.checks):
+                break
+            reached = level
+        return reached
+
+    @property
     def ok(self) -> bool:
-        """Whether no check failed and every required one was possible."""
-        return not self.failed and not self.missing
+        """Whether the level that was asked for was reached."""
+        return self.level is not None and LEVELS.index(self.level) >= LEVELS.index(self.wanted)
 
     @property
     def state(self) -> str:
         """``verified``, ``not verified`` or ``failed``."""
-        return "failed" if self.failed else "not verified" if self.missing else "verified"
+        return "failed" if self.failed else "verified" if self.ok else "not verified"
 
     def __repr__(self) -> str:
         lines = [f"{check.name}: {line}" for check in self.checks for line in check.failures]
@@ -88,7 +110,15 @@ class Report:
             {"name": check.name, "state": check.state, "failures": [*check.failures], "notes": [*check.notes]}
             for check in self.checks
         ]
-        return {"path": str(self.path), "ok": self.ok, "state": self.state, "checks": checks}
+        return {
+            "path": str(self.path),
+            "ok": self.ok,
+            "state": self.state,
+            "level": self.level,
+            "wanted": self.wanted,
+            "unchecked": [*self.unchecked],
+            "checks": checks,
+        }
 
 
 def short(value: object) -> str:

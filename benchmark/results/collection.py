@@ -10,8 +10,8 @@ from pydantic import JsonValue
 
 from ...errors import EmobenchError, InputError
 from ...runtime.progress import progress
-from .checks import Check, Report
-from .model import predictions_path
+from .beside import COMPACT, FEATURES, PARAMETERS
+from .checks import Check, Level, Report
 from .store import ResultStore
 from .verify import verify
 from .verify_data import Datasets
@@ -49,7 +49,9 @@ class Collection:
         return {"folder": str(self.folder), "ok": self.ok, "results": results, "strays": [*self.strays]}
 
 
-def verify_all(folder: Path, datasets: Datasets, models: Path) -> Collection:
+def verify_all(
+    folder: Path, datasets: Datasets, models: Path, *, level: Level = "regression", retrain: bool = False
+) -> Collection:
     """Verify every result in a folder; also name duplicates and files that do not belong there.
 
     Parameters
@@ -60,6 +62,8 @@ def verify_all(folder: Path, datasets: Datasets, models: Path) -> Collection:
         Datasets to verify the results with.
     models : Path
         Folder of models, for the weights.
+    level, retrain
+        As for :func:`.verify.verify`.
 
     Returns
     -------
@@ -78,12 +82,15 @@ def verify_all(folder: Path, datasets: Datasets, models: Path) -> Collection:
         raise InputError(f"{folder}: no results yet. Make some with 'emobench run --features mfcc'.")
     store = ResultStore(folder)
     reports = [
-        _verified(path, datasets, models, store) for path in progress(results, "verifying", "result", leave=False)
+        _verified(path, datasets, models, store, level=level, retrain=retrain)
+        for path in progress(results, "verifying", "result", leave=False)
     ]
     _name_duplicates(reports)
-    whole = {*results, *(predictions_path(path) for path in results)}
+    endings = (".json", ".predictions.parquet", FEATURES, COMPACT, PARAMETERS)
+    whole = {path.with_suffix(ending) for path in results for ending in endings}
     strays = [
-        f"{path}: is not part of a result; expected only <entry>-<signature>.json and its .predictions.parquet"
+        f"{path}: is not part of a result; expected only <entry>-<signature>.json and files with its name that end in "
+        f"{', '.join(endings[1:])}"
         for path in files
         if path not in whole
     ]
@@ -105,11 +112,13 @@ def _is_data(path: Path) -> bool:
     return path.suffix in (".json", ".parquet")
 
 
-def _verified(path: Path, datasets: Datasets, models: Path, store: ResultStore) -> Report:
+def _verified(
+    path: Path, datasets: Datasets, models: Path, store: ResultStore, *, level: Level, retrain: bool
+) -> Report:
     try:
-        return verify(path, datasets, models, store)
+        return verify(path, datasets, models, store, level=level, retrain=retrain)
     except EmobenchError as error:
-        return Report(path, [Check("file", [str(error).removeprefix(f"{path}: ")])])
+        return Report(path, [Check("file", [str(error).removeprefix(f"{path}: ")])], wanted=level)
 
 
 def _name_duplicates(reports: list[Report]) -> None:

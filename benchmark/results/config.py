@@ -151,6 +151,8 @@ class Config(Decided):
         Record of the training of each network.
     analysis_files : dict or None
         Echo Nest analyses behind the features.
+    widths : tuple of int
+        Number of columns of each feature, by which its values are found in the features that are stored.
     different_rows : int or None
         Number of distinct feature vectors in the smallest training part.
     ridge_strength : tuple of float or None
@@ -163,5 +165,6 @@ class Config(Decided):
     pretrained_clips: NonNegativeInt = 0
     training: tuple[FreeForm, ...] = ()
     analysis_files: FreeForm = None
+    widths: tuple[NonNegativeInt, ...] = ()
     different_rows: NonNegativeInt | None = None
     ridge_strength: tuple[float | None, ...] | None = None

@@ -6,9 +6,10 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -28,6 +29,10 @@ from .config import Config, Digest, FreeForm, Model, Name, Phase, Sha256, Share,
 
 if TYPE_CHECKING:
     import polars as pl
+
+
+# Sections whose fields have digests of their own.
+SECTIONS = ("dataset", "scores", "cost", "config", "environment")
 
 
 def _date(text: str) -> str:
@@ -160,19 +165,21 @@ class Weights(Model):
 
 
 class Files(Model):
-    """SHA-256 of the files beside a result."""
+    """SHA-256 of the files beside a result.
+
+    Attributes
+    ----------
+    predictions : str
+        Predictions.
+    features : str or None
+        Features that the regressor received; None for references and external predictions.
+    parameters : str or None
+        Fitted parameters of a regressor without a closed form.
+    """
 
     predictions: Sha256
     features: Sha256 | None = None
-
-
-class Seals(Model):
-    """Digests by which later changes are found (:mod:`.seals`)."""
-
-    fields: dict[str, Digest]
-    columns: dict[str, Digest]
-    repeats: dict[str, Digest]
-    seals: Digest
+    parameters: Sha256 | None = None
 
 
 class Entry(Model):
@@ -289,17 +296,18 @@ class Result(Entry):
     sequence : int
         Order in which results of the same entry were written to a folder; clocks may jump.
     files : Files
-        SHA-256 of predictions and features.
+        SHA-256 of predictions, features and parameters.
     created : str
         Time of writing, ISO 8601.
-    seals : Seals
-        Digests by which later changes are found.
+    digests : dict
+        Digest of each field, by which accidental changes are found and named. Whoever changes a result on purpose can
+        renew it; only recomputation finds that (:mod:`.verify`).
     """
 
     sequence: PositiveInt
     files: Files
     created: Annotated[str, AfterValidator(_date)]
-    seals: Seals
+    digests: dict[str, Digest]
 
     _path: Path | None = PrivateAttr(None)
     _text: str = PrivateAttr("")
@@ -314,6 +322,13 @@ class Result(Entry):
     def text(self) -> str:
         """Content of the file as it was read or written."""
         return self._text
+
+    @property
+    def changed(self) -> list[str]:
+        """One line for each field that was changed after the result was written, without renewing its digest."""
+        stored, now = self.digests, field_digests(self.model_dump(by_alias=True))
+        names = [name for name in {**stored, **now} if stored.get(name) != now.get(name)]
+        return [f"{name}: was changed after it was written" for name in names]
 
     @property
     def predictions(self) -> pl.DataFrame:
@@ -340,6 +355,14 @@ class Result(Entry):
         return f"Result({self.name!r} on {self.dataset.label}, mean distance {distance}, {self.signature})"
 
     __str__ = __repr__
+
+
+def field_digests(fields: Mapping[str, Any]) -> dict[str, str]:
+    """Return a digest of each field of a result, given as plain data; those of sections one by one."""
+    flat: dict[str, Any] = {}
+    for name, value in fields.items():
+        flat |= {f"{name}.{each}": part for each, part in value.items()} if name in SECTIONS else {name: value}
+    return {name: digest(value)[:12] for name, value in flat.items() if name != "digests"}
 
 
 def predictions_path(path: Path) -> Path:

@@ -60,6 +60,12 @@ def load(path: Path) -> Result:
                 "recreate it."
             )
         raise InputError(f"{path}: has schema {_short(found)}; this emobench reads schema {SCHEMA}.")
+    # Results had seals before they stored features.
+    if any(each["loc"] == ("seals",) for each in errors):
+        raise InputError(
+            f"{path}: was written by an older emobench, without the features that the regressor saw. Run the same "
+            "'emobench run' again to recreate it."
+        )
     raise InvalidResultError(path, list(dict.fromkeys(map(_line, errors))))
 
 

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from glob import escape
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from ...errors import InputError
 from ...protocols import metrics
 from ...runtime.files import digest, sha256_file, write_parquet, write_text
+from ..scoring.regressors.stored import Arrays
+from .beside import features_path, link, parameters_path, write_parameters
 from .config import Decided
-from .model import Entry, Files, Result, predictions_path
+from .model import Entry, Files, Result, field_digests, predictions_path
 from .predictions import PredictionsError, TestPredictions, read_table
 from .reading import load
-from .seals import broken, seal
 
 # Numbers of predictions that a store keeps in memory, 512 MiB; beyond these it reads predictions again.
 _KEPT = 2**26
@@ -41,6 +43,7 @@ class ResultStore:
         self.folder = folder
         self._read: dict[Path, Result] = {}
         self._predictions: dict[Path, TestPredictions] = {}
+        self._hashes: dict[Path, str] = {}
         self._table: tuple[Path, tuple[pl.DataFrame | None, list[str]]] | None = None
 
     @classmethod
@@ -142,8 +145,7 @@ class ResultStore:
             # Scores that do not fit the predictions are for the verification to report.
             if self.table(result)[1]:
                 return str(error)
-        fields, _ = broken(result)
-        return fields[0] if fields else None
+        return next(iter(result.changed), None)
 
     def _has_predictions(self, result: Result) -> bool:
         if result.path in self._predictions:
@@ -159,17 +161,41 @@ class ResultStore:
             result = self.read(path)
         except InputError:
             return None
-        complete = set(result.scores) == set(metrics.names())
-        return result if complete and self._has_predictions(result) and not broken(result)[0] else None
+        complete = set(result.scores) == set(metrics.names()) and not result.changed
+        beside = ((result.files.features, features_path), (result.files.parameters, parameters_path))
+        complete &= all(place(path).is_file() for recorded, place in beside if recorded)
+        return result if complete and self._has_predictions(result) else None
 
     def path(self, dataset: str, decided: Decided) -> Path:
         """Return the path of the result of an entry on a dataset, ``name@version``."""
         return self.folder / dataset / decided.file_name
 
-    def write(self, path: Path, entry: Entry, predictions: pl.DataFrame) -> Result:
-        """Write predictions, then the result that holds their SHA-256.
+    def write(
+        self,
+        path: Path,
+        entry: Entry,
+        predictions: pl.DataFrame,
+        *,
+        features: pl.DataFrame | Path | None = None,
+        parameters: Mapping[int, Arrays] | Path | None = None,
+    ) -> Result:
+        """Write predictions, features and parameters, then the result that holds their SHA-256.
 
         Its ``sequence`` is one more than that of any other result of the same entry in the folder.
+
+        Parameters
+        ----------
+        path : Path
+            JSON file of the result.
+        entry : Entry
+            Fields of the result.
+        predictions : DataFrame
+            Predictions.
+        features : DataFrame or Path, optional
+            Features that the regressor received, as :func:`.beside.feature_table` arranges them; or a file that holds
+            the same, such as that of another entry with the same features.
+        parameters : mapping of int to mapping, or Path, optional
+            Fitted parameters of each repeat; or a file with the same.
 
         Returns
         -------
@@ -178,14 +204,19 @@ class ResultStore:
         """
         beside = predictions_path(path)
         write_parquet(beside, predictions)
-        written = {
+        files = Files(
+            predictions=sha256_file(beside),
+            features=self._put(features_path(path), features, write_parquet),
+            parameters=self._put(parameters_path(path), parameters, write_parameters),
+        )
+        written: dict[str, Any] = {
             "sequence": 1 + max((other.sequence for other in self._same_entry(path, entry)), default=0),
-            "files": Files(predictions=sha256_file(beside)).model_dump(),
+            "files": files.model_dump(),
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        seals = seal(entry.model_dump(by_alias=True, include=set(Entry.model_fields)) | written, predictions)
+        digests = field_digests(entry.model_dump(by_alias=True, include=set(Entry.model_fields)) | written)
         fields = {field.alias or name: getattr(entry, name) for name, field in Entry.model_fields.items()}
-        result = Result.model_validate({**fields, **written, "seals": seals})
+        result = Result.model_validate({**fields, **written, "digests": digests})
         text = result.to_json()
         write_text(path, text)
         self._read[path] = result.at(path, text)
@@ -194,6 +225,20 @@ class ResultStore:
         for name in ("_found", "variants"):
             self.__dict__.pop(name, None)
         return result
+
+    def _put(self, path: Path, content: Any, write: Callable[[Path, Any], None]) -> str | None:
+        """Write a file, or give another a second name; return its SHA-256, computed once for all its names."""
+        if content is None:
+            path.unlink(missing_ok=True)
+            return None
+        if isinstance(content, Path):
+            link(content, path)
+            hashed = self._hashes.get(content) or sha256_file(path)
+        else:
+            write(path, content)
+            hashed = sha256_file(path)
+        self._hashes[path] = hashed
+        return hashed
 
     def _same_entry(self, path: Path, entry: Entry) -> list[Result]:
         """Read the other results of the same entry beside a result."""

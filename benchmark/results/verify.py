@@ -1,33 +1,51 @@
-"""Verification of a result: fields, seals, predictions, scores, dataset, folds, weights and signature."""
+"""Verification of a result at three levels: its scores, its regression, and its features.
+
+What each level finds and does not find is described in ``docs/verification.md``.
+"""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from ...errors import InputError
 from ..scoring.rescore import check_scores, contradictions
-from .checks import Check, Report, short
+from .checks import Check, Level, Report, short
 from .config import Decided
 from .model import Result, predictions_path
 from .reading import InvalidResultError
-from .seals import broken
+from .recompute import check_regression
 from .store import ResultStore
-from .verify_data import Datasets, check_dataset, check_weights
+from .verify_data import FOLDS, Datasets, check_dataset, check_weights
 
 
-def verify(path: Path, datasets: Datasets, models: Path, store: ResultStore | None = None) -> Report:
-    """Verify a result and its predictions.
+def verify(
+    path: Path,
+    datasets: Datasets,
+    models: Path,
+    store: ResultStore | None = None,
+    *,
+    level: Level = "regression",
+    retrain: bool = False,
+) -> Report:
+    """Verify a result up to a level.
 
     Parameters
     ----------
     path : Path
-        JSON file of the result; its predictions are beside it.
+        JSON file of the result; its predictions, features and parameters are beside it.
     datasets : Datasets
         Where to look for the dataset.
     models : Path
         Folder of models, for the weights.
     store : ResultStore, optional
         Store that may have read the result already.
+    level : {"scores", "regression", "features"}
+        Level. ``scores``: the stored predictions are scored again, and data, folds, hashes and signature are checked.
+        ``regression``: the predictions are also computed again from the stored features. ``features``: the features
+        are also computed again from audio and weights.
+    retrain : bool
+        Whether regressors without a closed form are fitted again, and the difference is reported.
 
     Returns
     -------
@@ -47,26 +65,46 @@ def verify(path: Path, datasets: Datasets, models: Path, store: ResultStore | No
     try:
         result = store.read(path)
     except InvalidResultError as error:
-        return Report(path, [Check("file", error.lines)])
+        return Report(path, [Check("file", error.lines)], wanted=level)
     predictions, damage = store.table(result)
     if predictions is not None:
         damage = [*damage, *(f"{predictions_path(path).name}: {line}" for line in contradictions(predictions))]
-    fields, cells = broken(result, predictions)
     checks = [
-        Check("file", _as_written(result), ["all fields of the schema, and no others"]),
-        Check("seals", fields + [f"predictions: {line}" for line in cells], ["every field and every column"]),
+        Check("file", result.changed, ["all fields of the schema, and no others"]),
         Check("predictions", damage, ["SHA-256, columns and types"]),
         Check("signature", _signature(result), ["computed again from the configuration"]),
     ]
     found = datasets.of(result)
     task = found.task
     if predictions is None:
-        checks.append(Check("scores", notes=["the predictions cannot be read"], done=False))
+        checks.append(Check("scores", notes=["the predictions cannot be read"], done=False, required=True))
     else:
         albums = task.album_by_clip if task else result.albums
         checks.append(check_scores(result, predictions, albums))
-    checks += [*check_dataset(result, predictions, found), *check_weights(result, models)]
-    return Report(path, checks, result)
+    checks += check_dataset(result, predictions, found)
+    unchecked = []
+    # Where rows are missing or foreign, there is nothing to compare with.
+    whole = predictions is not None and not any(check.failures for check in checks if check.name == FOLDS)
+    if task is not None and predictions is not None and whole and level != "scores":
+        made = check_regression(result, predictions, task, retrain=retrain)
+        checks.append(made.check)
+        unchecked += made.open
+    checks += check_weights(result, models)
+    report = Report(path, checks, result, wanted=level)
+    return replace(report, unchecked=[*unchecked, *_unchecked(report, result)])
+
+
+def _unchecked(report: Report, result: Result) -> list[str]:
+    """Name what the level that a result reached does not show."""
+    lines = []
+    if report.level in (None, "scores"):
+        lines.append("the predictions are not shown to come from the features")
+    if report.level != "features" and not result.reference and not result.external:
+        lines.append("the features are not shown to come from the audio")
+    lines += [
+        f"{check.name}: {'; '.join(check.notes)}" for check in report.checks if not check.done and not check.required
+    ]
+    return [*lines, "cost, environment and descriptions are the author's own statements and cannot be verified"]
 
 
 def refuse_wrong(result: Result, datasets: Datasets, models: Path, store: ResultStore) -> None:
@@ -75,18 +113,6 @@ def refuse_wrong(result: Result, datasets: Datasets, models: Path, store: Result
     for check in report.checks:
         if check.failures:
             raise InputError(f"{result.path}: {check.name}: {check.failures[0]}. Run the entry again with `force`.")
-
-
-def _as_written(result: Result) -> list[str]:
-    """Name the first line that ``emobench run`` would have written differently for the same content."""
-    expected = result.to_json()
-    if result.text == expected:
-        return []
-    lines = zip(result.text.split("\n"), expected.split("\n"), strict=False)
-    number, text = next(((place, one) for place, (one, other) in enumerate(lines, 1) if one != other), (0, ""))
-    if not number:
-        return ["does not end as emobench writes it"]
-    return [f"line {number} is not as emobench writes it: {text.strip()[:80]!r}"]
 
 
 def _signature(result: Result) -> list[str]:

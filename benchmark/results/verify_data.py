@@ -23,6 +23,9 @@ from .checks import Check, short
 from .model import Result
 from .predictions import KEYS, TRUE
 
+# Name of the check of keys and targets of the predictions.
+FOLDS = "targets and folds"
+
 
 @dataclass(frozen=True)
 class Found:
@@ -106,7 +109,7 @@ def check_dataset(result: Result, predictions: pl.DataFrame | None, found: Found
         checks = [Check("dataset", found.failures, [found.note], done=False, required=True)]
         return [
             *checks,
-            Check("targets and folds", notes=["the dataset is not available, or not complete"], done=False),
+            Check(FOLDS, notes=["the dataset is not available, or not complete"], done=False),
         ]
     task = found.task
     manifest = task.dataset.manifest
@@ -137,12 +140,12 @@ def check_dataset(result: Result, predictions: pl.DataFrame | None, found: Found
         notes.append("recordings that test clips share with training were not compared again")
     checks = [Check("dataset", failures, notes)]
     if predictions is None:
-        return [*checks, Check("targets and folds", notes=["the predictions cannot be read"], done=False)]
+        return [*checks, Check(FOLDS, notes=["the predictions cannot be read"], done=False)]
     wanted = _expected(task, result.features)
     wrong = [*_folds(predictions, task, wanted), *_targets(predictions, wanted)]
     return [
         *checks,
-        Check("targets and folds", wrong, [f"all test seconds of {len(task.folds)} repeats, with their targets"]),
+        Check(FOLDS, wrong, [f"all test seconds of {len(task.folds)} repeats, with their targets"]),
     ]
 
 

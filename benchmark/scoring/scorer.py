@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, cast
+from pathlib import Path
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +17,18 @@ from ...runtime.files import plain
 from ..features.columns import Columns
 from ..features.extraction import Extraction, Places
 from ..features.spec import Entry, without_folder
+from ..results.beside import feature_table, features_path, parameters_path
 from ..results.config import SCHEMA, Config, Decided, Phase
 from ..results.model import Cost, DatasetRef, Result, Weights
 from ..results.model import Entry as Computed
 from ..results.model import Leakage as LeakageRecord
 from ..results.store import ResultStore
 from . import annotators, leakage
-from .gaussians import repaired, residual_covariance
+from .gaussians import repaired
+from .regression import regress
+from .regressors.stored import Arrays
 from .scores import Predictions, prediction_table, score
-from .task import Context, Fold, IntArray, Task
-
-FloatArray = npt.NDArray[np.float64]
+from .task import Context, Task
 
 # Reference entries of every run: the training mean, and the mean of each clip's own targets.
 CONSTANT = Entry(("constant",))
@@ -104,6 +105,7 @@ class Scorer:
         self.config = config
         self.extraction = extraction
         self.leaks = leaks
+        self._stored: dict[tuple[str, ...], Path] = {}
         for name in config.regressors:
             if task.kind == "clip" and getattr(regressors[name], "sequential", False):
                 raise InputError(
@@ -173,7 +175,7 @@ class Scorer:
             features=entry.features,
             layer=entry.layer,
             phase=decided.entry[2],
-            dims=made.dims,
+            dims=sum(made.widths),
             task=self.task.kind,
             context=decided.context,
             regressor=regressor,
@@ -208,6 +210,7 @@ class Scorer:
                 pretrained_clips=max((each.pretrained_clips() for each in networks), default=0),
                 training=tuple(plain(record) for each in columns if (record := each.training())),
                 analysis_files=plain(next((found for each in columns if (found := each.analysis_files())), None)),
+                widths=made.widths,
                 different_rows=made.different_rows,
                 ridge_strength=tuple(made.strengths) if regressor == "ridge" else None,
             ),
@@ -215,7 +218,14 @@ class Scorer:
             environment={**package_versions(), "libsndfile": decoder_version()},
         )
         path = store.path(computed.dataset.label, decided)
-        return store.write(path, computed, prediction_table(self.task, made.predictions))
+        table = prediction_table(self.task, made.predictions)
+        if not computed.dims:
+            return store.write(path, computed, table)
+        # Entries that differ in their regressor alone have the same features.
+        features = self._stored.get(decided.values) or feature_table(self.task, made.features)
+        result = store.write(path, computed, table, features=features, parameters=made.parameters or None)
+        self._stored[decided.values] = features_path(path)
+        return result
 
     def finished(self, decided: Decided, store: ResultStore) -> Result | None:
         """Return the finished result of an entry, if there is one.
@@ -230,53 +240,41 @@ class Scorer:
         if all(getattr(result.dataset, name) == value for name, value in origin.items()) and store.is_latest(result):
             return result
         renewed = result.model_copy(update={"dataset": result.dataset.model_copy(update=origin)})
-        return store.write(result.path, renewed, result.predictions)
-
-    def _fit(
-        self, regressor: str, fold: Fold, features: FloatArray, targets: FloatArray
-    ) -> tuple[Mapping[str, float], Callable[[IntArray], FloatArray]]:
-        """Fit a regressor on a fold; return what it chose, and the function that predicts rows."""
-        method: Any = regressors[regressor]
-        train, verification = fold.train, fold.verification
-        known = (features[verification], targets[verification])
-        if not getattr(method, "sequential", False):
-            fitted = method.fit(features[train], targets[train], known)
-            return fitted.chosen, lambda rows: fitted(features[rows])
-        groups = self.task.sequences
-        smooth = method.fit(features[train], targets[train], known, groups=(groups[train], groups[verification]))
-        return smooth.chosen, lambda rows: smooth(features[rows], groups[rows])
+        beside = ((result.files.features, features_path), (result.files.parameters, parameters_path))
+        features, parameters = (place(result.path) if recorded else None for recorded, place in beside)
+        return store.write(result.path, renewed, result.predictions, features=features, parameters=parameters)
 
     def _predict(self, entry: Entry, regressor: str, columns: Sequence[Columns], residuals: bool) -> _Predicted:
-        # Unknown columns of the targets cannot be learned; they are predicted as unknown.
-        known = self.task.known
-        targets = self.task.targets[:, known]
         made = _Predicted()
         shares = []
         predicted, true = (columns[0].predicted, columns[0].true) if len(columns) == 1 else (None, None)
+        per_fold = any(each.per_fold for each in columns)
         for fold in self.task.folds:
             if predicted is not None:
-                values = predicted(fold)[fold.test]
-            else:
-                # The regressor sees what can be stored and checked: float32 values.
-                features = np.hstack([each.values(fold) for each in columns]).astype(np.float32).astype(np.float64)
-                made.dims = features.shape[1]
-                if not np.isfinite(features).all():
-                    raise EmobenchError(f"{entry.features}: features hold numbers that are not finite.")
-                different = len(np.unique(features[fold.train], axis=0))
-                made.different_rows = min(different, made.different_rows or different)
-                began = time.perf_counter()
-                chosen, predict = self._fit(regressor, fold, features, targets)
-                made.seconds += time.perf_counter() - began
-                made.strengths.append(chosen.get("strength"))
-                values = np.full((len(fold.test), len(known)), np.nan)
-                values[:, known] = predict(fold.test)
-                if residuals:
-                    checked = predict(fold.verification)
-                    values[:, 2:] += residual_covariance(checked, targets[fold.verification])
-            values, share = repaired(values)
-            shares.append(share)
-            against = None if true is None else true(fold)[fold.test]
-            made.predictions.append(Predictions(fold.repeat, fold.test, values, against))
+                values, share = repaired(predicted(fold)[fold.test])
+                against = None if true is None else true(fold)[fold.test]
+                made.predictions.append(Predictions(fold.repeat, fold.test, values, against))
+                shares.append(share)
+                continue
+            if per_fold or not made.features:
+                parts = [each.values(fold) for each in columns]
+                made.widths = tuple(each.shape[1] for each in parts)
+                # The regressor sees what is stored and checked: float32 values.
+                with np.errstate(over="ignore"):
+                    made.features.append(np.hstack(parts).astype(np.float32))
+            try:
+                found = regress(self.task, fold, regressor, made.features[-1], residuals=residuals)
+            except EmobenchError as error:
+                raise EmobenchError(f"{entry.features}: {error}") from error
+            made.different_rows = min(found.different_rows, made.different_rows or found.different_rows)
+            made.seconds += found.seconds
+            made.strengths.append(found.strength)
+            made.predictions.append(found.predictions)
+            if found.parameters is not None:
+                made.parameters[fold.repeat] = found.parameters
+            shares.append(found.repaired)
+        if made.features and all(np.array_equal(each, made.features[0]) for each in made.features[1:]):
+            del made.features[1:]
         made.repaired = float(np.mean(shares))
         return made
 
@@ -289,8 +287,12 @@ class _Predicted:
     ----------
     predictions : list of Predictions
         One per repeat.
-    dims : int
-        Number of columns of the features.
+    widths : tuple of int
+        Number of columns of each feature.
+    features : list of ndarray of float32, shape (n_rows, d)
+        Features of each repeat; one array if they do not depend on the fold, none if nothing was fitted.
+    parameters : dict of int to mapping
+        Fitted parameters of each repeat, of regressors without a closed form.
     strengths : list of float or None
         Penalty chosen in each repeat.
     different_rows : int or None
@@ -302,7 +304,9 @@ class _Predicted:
     """
 
     predictions: list[Predictions] = field(default_factory=list)
-    dims: int = 0
+    widths: tuple[int, ...] = ()
+    features: list[npt.NDArray[np.float32]] = field(default_factory=list)
+    parameters: dict[int, Arrays] = field(default_factory=dict)
     strengths: list[float | None] = field(default_factory=list)
     different_rows: int | None = None
     seconds: float = 0.0

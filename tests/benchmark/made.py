@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from emobench.benchmark.results.beside import features_path, parameters_path
 from emobench.benchmark.results.model import Entry, Result, predictions_path
 from emobench.benchmark.results.store import ResultStore
 from emobench.runtime.files import digest
 
 
 def plain(**changes: Any) -> dict[str, Any]:
-    """Return a valid result as JSON has it; its seals fit nothing."""
+    """Return a valid result as JSON has it; its digests fit nothing."""
     score = {"mean": 0.1404, "std": 0.0042, "per_repeat": [0.14], "ci95": [0.13, 0.15]}
     undefined = {"mean": None, "std": None, "per_repeat": [None], "ci95": None}
     entry = [changes.get(name) for name in ("layer", "phase")]
@@ -50,7 +51,7 @@ def plain(**changes: Any) -> dict[str, Any]:
         "sequence": 1,
         "files": {"predictions": "3" * 64},
         "created": "2026-01-01T00:00:00+00:00",
-        "seals": {"fields": {}, "columns": {}, "repeats": {}, "seals": "4" * 12},
+        "digests": {},
     } | changes
 
 
@@ -66,11 +67,14 @@ def change(path: Path, how: Callable[[dict[str, Any]], object], to: str | None =
 
 
 def rewrite(path: Path, result: dict[str, Any], predictions: pl.DataFrame | None = None) -> Result:
-    """Write a changed result as somebody would who knows how to seal it."""
+    """Write a changed result as somebody would who knows how to."""
     table = pl.read_parquet(predictions_path(path)) if predictions is None else predictions
     fields = {field.alias or name for name, field in Entry.model_fields.items()}
     entry = Entry.model_validate_json(json.dumps({name: result[name] for name in fields if name in result}))
-    return ResultStore(path.parents[1]).write(path, entry, table)
+    features, parameters = (
+        place if place.is_file() else None for place in (features_path(path), parameters_path(path))
+    )
+    return ResultStore(path.parents[1]).write(path, entry, table, features=features, parameters=parameters)
 
 
 def signature(result: dict[str, Any]) -> str:

@@ -188,7 +188,7 @@ FIELDS = [
     ("feature_metadata",),
     ("task",),
     ("targets_repaired",),
-    ("seals",),
+    ("digests",),
     ("created",),
 ]
 

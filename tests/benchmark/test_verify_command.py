@@ -78,8 +78,8 @@ def test_the_command_reports_every_failure(row: GetRow, finished_run: Path, monk
     status, out, error = _command(str(path), "--quiet")
     assert (status, error) == (1, "")
     assert out.splitlines()[:2] == [
-        "  FAILED       seals: scores.mean_distance: was changed after it was written",
-        "  FAILED       seals: cost.train_seconds: was changed after it was written",
+        "  FAILED       file: scores.mean_distance: was changed after it was written",
+        "  FAILED       file: cost.train_seconds: was changed after it was written",
     ]
     status, out, _ = _command(str(path), "--json")
     record = json.loads(out)

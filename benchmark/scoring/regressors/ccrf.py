@@ -24,10 +24,12 @@ import numpy as np
 import scipy
 
 from ....protocols import Fitted, regressors
+from .mlr import Linear
 from .ridge import fit_ridge
 from .scaling import FloatArray, Scaling
 from .sequences import Groups, by_length
-from .svr import SupportVector
+from .stored import Arrays, joined, part
+from .svr import SupportVector, SupportVectors
 
 EDGES = 2
 LIMIT = 12.0
@@ -97,7 +99,7 @@ class Field:
         Settings of the regressors, and alpha and beta of arousal and valence.
     """
 
-    bases: tuple[Fitted, ...]
+    bases: tuple[Linear, SupportVectors | Linear]
     scaling: Scaling
     logs: FloatArray
     chosen: Mapping[str, float]
@@ -110,6 +112,14 @@ class Field:
         for rows in by_length(groups):
             found[rows] = np.einsum("cl,nc...->nl...", _basis(rows.shape[1])[0], found[rows])
         return self.scaling.inverse(found)
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """Return the fitted parameters."""
+        ridge, svr = self.bases
+        return {
+            **joined({"ridge": ridge.arrays(), "svr": svr.arrays(), "scaling": vars(self.scaling)}),
+            "logs": self.logs,
+        }
 
 
 def standardised(bases: tuple[Fitted, ...], scaling: Scaling, features: FloatArray) -> FloatArray:
@@ -157,6 +167,11 @@ class RandomField:
             for name, value in zip(names, own, strict=True)
         }
         return Field(bases, scaling, logs, {**bases[0].chosen, **bases[1].chosen, **chosen})
+
+    def restore(self, arrays: Arrays, features: FloatArray) -> Field:
+        """Restore the fields from their parameters and the features of the training part."""
+        bases = Linear.of(part(arrays, "ridge")), SupportVector().restore(part(arrays, "svr"), features)
+        return Field(bases, Scaling(**part(arrays, "scaling")), arrays["logs"], {})
 
 
 regressors.register(cast("Any", RandomField()))

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,7 @@ from .mlr import Linear, fit_mlr
 from .networks import Networks, train
 from .ridge import fit_ridge
 from .scaling import FloatArray, Scaling
+from .stored import Arrays, joined, part
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -95,6 +96,11 @@ class Mixture:
         spread += np.stack([apart[..., 0] ** 2, apart[..., 1] ** 2, apart[..., 0] * apart[..., 1]], axis=-1)
         return np.hstack([average, spread.mean(axis=0)])
 
+    def arrays(self) -> dict[str, Any]:
+        """Return the fitted parameters."""
+        others = {} if self.others is None else self.others.arrays()
+        return joined({"networks": self.networks.arrays(), "outputs": vars(self.outputs), "others": others})
+
 
 class Gaussian:
     """Network that predicts a Gaussian."""
@@ -127,6 +133,14 @@ class Gaussian:
             score=negative_log_likelihood,
         )
         return Mixture(networks, outputs, None if whole else fit_ridge(features, targets, verification))
+
+    def restore(self, arrays: Arrays, features: FloatArray) -> Mixture | Linear:
+        """Restore networks from their parameters."""
+        if "weight" in arrays:
+            return Linear.of(arrays)
+        others = part(arrays, "others")
+        networks, outputs = Networks.of(part(arrays, "networks")), Scaling(**part(arrays, "outputs"))
+        return Mixture(networks, outputs, Linear.of(others) if others else None)
 
 
 regressors.register(Gaussian())

@@ -25,6 +25,7 @@ from .mlr import Linear
 from .ridge import fit_ridge, mean_distance
 from .scaling import FloatArray, Scaling
 from .sequences import Groups, by_length
+from .stored import Arrays, joined, part
 
 # Factors of the observation noise.
 NOISE = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -95,6 +96,11 @@ class Smoothed:
             states[rows] = self.dynamics.smooth(states[rows])
         return self.scaling.inverse(states)
 
+    def arrays(self) -> dict[str, FloatArray]:
+        """Return the fitted parameters."""
+        dynamics = {} if self.dynamics is None else vars(self.dynamics)
+        return joined({"base": self.base.arrays(), "scaling": vars(self.scaling), "dynamics": dynamics})
+
 
 def estimate(states: FloatArray, groups: Groups, observed: FloatArray, against: FloatArray) -> Dynamics:
     """Estimate a system from standardised states of the training part and pairs of the verification part."""
@@ -162,6 +168,12 @@ class Kalman:
         if mean_distance(unsmoothed(checked, groups[1]), wanted) <= distance(best):
             return unsmoothed
         return smoothed(best, np.ones(len(half), bool))
+
+    def restore(self, arrays: Arrays, features: FloatArray) -> Smoothed:
+        """Restore the linear map and the system from their parameters."""
+        dynamics = part(arrays, "dynamics")
+        base, scaling = Linear.of(part(arrays, "base")), Scaling(**part(arrays, "scaling"))
+        return Smoothed(base, scaling, Dynamics(**dynamics) if dynamics else None, {})
 
 
 regressors.register(cast("Any", Kalman()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from ....protocols import regressors
 from .mlr import Linear, fit_mlr
 from .networks import Networks, train
 from .scaling import FloatArray, Scaling
+from .stored import Arrays, joined, part
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,10 @@ class Averaged:
         """Predict targets, shape (n, k), from features of shape (n, d)."""
         found = [output.double().numpy() for output in self.networks(features)]
         return self.outputs.inverse(np.mean(found, axis=0))
+
+    def arrays(self) -> dict[str, Any]:
+        """Return the fitted parameters."""
+        return joined({"networks": self.networks.arrays(), "outputs": vars(self.outputs)})
 
 
 class Perceptron:
@@ -60,6 +66,12 @@ class Perceptron:
             score=lambda output, target: ((output - target)[:, :2] * scale).norm(dim=1).mean(),
         )
         return Averaged(networks, outputs)
+
+    def restore(self, arrays: Arrays, features: FloatArray) -> Averaged | Linear:
+        """Restore networks from their parameters."""
+        if "weight" in arrays:
+            return Linear.of(arrays)
+        return Averaged(Networks.of(part(arrays, "networks")), Scaling(**part(arrays, "outputs")))
 
 
 regressors.register(Perceptron())

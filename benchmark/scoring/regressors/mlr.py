@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ....protocols import regressors
+from .stored import Arrays, joined, part
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -75,6 +76,15 @@ class Linear:
         """Predict targets, shape (n, k), from features of shape (n, d)."""
         return self.inputs(features) @ self.weight + self.bias
 
+    def arrays(self) -> dict[str, FloatArray]:
+        """Return the fitted parameters."""
+        return {**joined({"inputs": vars(self.inputs)}), "weight": self.weight, "bias": self.bias}
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Linear:
+        """Restore a map from its parameters."""
+        return cls(Standardisation(**part(arrays, "inputs")), arrays["weight"], arrays["bias"])
+
 
 def standardised(features: FloatArray) -> tuple[FloatArray, Standardisation]:
     """Standardise features of shape (n, d), the training part; return them with their standardisation."""
@@ -116,6 +126,7 @@ class MultipleLinear:
 
     name, title = "mlr", "multiple linear regression"
     order = 1
+    closed_form = True
     # Its numbers are the paper's.
     residual_covariance = False
 

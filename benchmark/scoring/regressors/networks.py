@@ -14,6 +14,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from .scaling import FloatArray, Scaling
+from .stored import Arrays, joined, part
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -54,6 +55,33 @@ class Networks:
             values = torch.from_numpy(self.inputs(features)).float()
             return [member(values) for member in self.members]
 
+    def arrays(self) -> dict[str, Any]:
+        """Return the fitted parameters."""
+        states = {str(place): member.state_dict() for place, member in enumerate(self.members)}
+        weights = {place: {name: value.numpy() for name, value in state.items()} for place, state in states.items()}
+        return joined({"inputs": vars(self.inputs), **weights})
+
+    @classmethod
+    def of(cls, arrays: Arrays) -> Networks:
+        """Restore networks from their parameters."""
+        import torch
+
+        members = []
+        for place in range(len(SEEDS)):
+            state = {name: torch.tensor(value) for name, value in part(arrays, str(place)).items()}
+            member = _network(state["0.weight"].shape[1], len(state["3.bias"]))
+            member.load_state_dict(state)
+            members.append(member.eval())
+        return cls(Scaling(**part(arrays, "inputs")), tuple(members), {})
+
+
+def _network(inputs: int, outputs: int) -> Any:
+    import torch
+
+    return torch.nn.Sequential(
+        torch.nn.Linear(inputs, HIDDEN), torch.nn.ReLU(), torch.nn.Dropout(DROPOUT), torch.nn.Linear(HIDDEN, outputs)
+    )
+
 
 def train(
     features: FloatArray,
@@ -90,12 +118,7 @@ def train(
     for seed in SEEDS:
         with threadpool_limits(1), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            member = torch.nn.Sequential(
-                torch.nn.Linear(features.shape[1], HIDDEN),
-                torch.nn.ReLU(),
-                torch.nn.Dropout(DROPOUT),
-                torch.nn.Linear(HIDDEN, outputs),
-            )
+            member = _network(features.shape[1], outputs)
             optimiser = torch.optim.AdamW(member.parameters(), RATE, weight_decay=DECAY)
             best, kept, epoch_of_best = np.inf, member.state_dict(), 0
             for epoch in range(1, EPOCHS + 1):

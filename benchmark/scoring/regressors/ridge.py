@@ -55,6 +55,7 @@ class Ridge:
 
     name, title = "ridge", "ridge regression"
     order = 2
+    closed_form = True
 
     def fit(self, features: FloatArray, targets: FloatArray, verification: tuple[FloatArray, FloatArray]) -> Linear:
         """Fit the training part; the penalty is chosen on the verification part."""

@@ -12,11 +12,13 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ....protocols import regressors
 from .mlr import Linear, fit_mlr
 from .ridge import mean_distance
 from .scaling import FloatArray, Scaling
+from .stored import Arrays, joined, part
 
 C = (0.1, 1.0, 10.0)
 # Multiples of 1 / d, with which the exponent does not depend on the number of features d.
@@ -37,8 +39,10 @@ class SupportVectors:
         Standardised features of the training part.
     inputs, outputs : Scaling
         Standardisation of features and targets.
-    machines : tuple of sklearn.svm.SVR
-        Machines on kernels that were computed before.
+    dual : ndarray, shape (n, k)
+        Coefficient of each row for each target, 0 where it is not a support vector.
+    offset : ndarray, shape (k,)
+        Intercepts.
     chosen : mapping
         C, gamma and epsilon.
     """
@@ -46,19 +50,30 @@ class SupportVectors:
     rows: FloatArray
     inputs: Scaling
     outputs: Scaling
-    machines: tuple[Any, ...]
+    dual: FloatArray
+    offset: FloatArray
     chosen: Mapping[str, float]
 
     def __call__(self, features: FloatArray) -> FloatArray:
         """Predict targets, shape (n, k), from features of shape (n, d)."""
         kernel = np.exp(-self.chosen["gamma"] * _distances(self.inputs(features), self.rows))
-        return self.outputs.inverse(np.column_stack([machine.predict(kernel) for machine in self.machines]))
+        return self.outputs.inverse(kernel @ self.dual + self.offset)
+
+    def arrays(self) -> dict[str, FloatArray]:
+        """Return the fitted parameters, without the rows, which are features of the training part."""
+        scales = joined({"inputs": vars(self.inputs), "outputs": vars(self.outputs)})
+        return {**scales, "dual": self.dual, "offset": self.offset, "gamma": np.array(self.chosen["gamma"])}
 
 
 def _distances(one: FloatArray, other: FloatArray) -> FloatArray:
     """Return squared Euclidean distances between rows, shape (len(one), len(other))."""
     squares = (one**2).sum(axis=1)[:, None] + (other**2).sum(axis=1) - 2 * one @ other.T
     return np.maximum(squares, 0.0)
+
+
+def _kept(rows: int) -> npt.NDArray[np.intp]:
+    """Return the rows of the training part that are used."""
+    return np.linspace(0, rows - 1, min(rows, ROWS)).astype(np.intp)
 
 
 class SupportVector:
@@ -75,9 +90,8 @@ class SupportVector:
 
         if not features.shape[1]:
             return fit_mlr(features, targets)
-        if len(features) > ROWS:
-            kept = np.linspace(0, len(features) - 1, ROWS).astype(np.intp)
-            features, targets = features[kept], targets[kept]
+        kept = _kept(len(features))
+        features, targets = features[kept], targets[kept]
         inputs, outputs = Scaling.of(features), Scaling.of(targets)
         rows, wanted = inputs(features), (targets - outputs.mean) / outputs.scale
         apart, checked = _distances(rows, rows), _distances(inputs(verification[0]), rows)
@@ -96,8 +110,21 @@ class SupportVector:
                     best = distance, {"c": c, "gamma": float(gamma), "epsilon": epsilon}
         chosen = best[1]
         kernel = np.exp(-chosen["gamma"] * apart)
-        machines = tuple(machine(kernel, target, chosen["c"], chosen["epsilon"]) for target in wanted.T)
-        return SupportVectors(rows, inputs, outputs, machines, chosen)
+        machines = [machine(kernel, target, chosen["c"], chosen["epsilon"]) for target in wanted.T]
+        dual = np.zeros(wanted.shape)
+        for place, each in enumerate(machines):
+            dual[each.support_, place] = each.dual_coef_[0]
+        offset = np.array([float(each.intercept_[0]) for each in machines])
+        return SupportVectors(rows, inputs, outputs, dual, offset, chosen)
+
+    def restore(self, arrays: Arrays, features: FloatArray) -> SupportVectors | Linear:
+        """Restore machines from their parameters and the features of the training part."""
+        if "weight" in arrays:
+            return Linear.of(arrays)
+        inputs, outputs = (Scaling(**part(arrays, name)) for name in ("inputs", "outputs"))
+        rows = inputs(features[_kept(len(features))])
+        chosen = {"gamma": float(arrays["gamma"])}
+        return SupportVectors(rows, inputs, outputs, arrays["dual"], arrays["offset"], chosen)
 
 
 regressors.register(SupportVector())
