@@ -120,6 +120,9 @@ class Source:
     downloads : callable, optional
         ``downloads(options)`` returns a :class:`emobench.builders.downloads.Download` of the files that are fetched
         before ``load`` is called, or None if there is nothing to fetch.
+    provenance : Provenance, optional
+        Origin of the corpus and its annotations, an :class:`emobench.cards.dataset.Provenance`; without it, that of the
+        corpus that ``load`` returns.
     """
 
     name: str
@@ -130,6 +133,7 @@ class Source:
     dataset_name: Callable[[Any], str] | None = None
     labelled: bool = True
     downloads: Callable[[Any], Any] | None = None
+    provenance: Any = None
 
 
 # Default of an option without one.

@@ -182,7 +182,15 @@ def _load(
     corpora = [loaded] if isinstance(loaded, (LabelledCorpus, PretrainCorpus)) else loaded
     for number, corpus in enumerate(corpora):
         place = out.with_name(f"{out.name}-pretrain") if number else out
-        yield _completed(corpus, options) if isinstance(corpus, LabelledCorpus) else corpus, place
+        described = _described(corpus, source)
+        yield _completed(described, options) if isinstance(described, LabelledCorpus) else described, place
+
+
+def _described(corpus: LabelledCorpus | PretrainCorpus, source: Source) -> LabelledCorpus | PretrainCorpus:
+    """Add what the source states about the origin of the corpus."""
+    if source.provenance is None:
+        return corpus
+    return replace(corpus, about=replace(corpus.about, provenance=source.provenance))
 
 
 def _completed(corpus: LabelledCorpus, options: dict[str, Any]) -> LabelledCorpus:

@@ -132,9 +132,12 @@ def build(
         tables = _tables(corpus, targets, analyses, excluded, config)
         for table, content in tables.items():
             release.write_table(folder, table, content)
-        release.write_card(folder, labelled_card(_card_facts(corpus, name, version, tables, config)))
+        facts = replace(_card_facts(corpus, name, version, tables, config), columns=release.column_types(folder))
+        release.write_card(folder, labelled_card(facts))
         remarks = {"remarks": list(corpus.remarks)} if corpus.remarks else {}
-        release.write_manifest(folder, wanted, synthetic=corpus.about.synthetic, **_facts(tables), **remarks)
+        release.write_manifest(
+            folder, wanted, corpus.about, synthetic=corpus.about.synthetic, **_facts(tables), **remarks
+        )
         if audio:
             release.write_local(folder, Path("audio") if corpus.render else audio.resolve())
     return True

@@ -144,9 +144,10 @@ def build(
             counts=counts,
             filter=config.quality.describe(),
             licences=corpus.licences is not None,
+            columns=release.column_types(folder),
         )
         release.write_card(folder, pretrain_card(facts))
-        release.write_manifest(folder, recipe, synthetic=corpus.about.synthetic, counts=counts)
+        release.write_manifest(folder, recipe, corpus.about, synthetic=corpus.about.synthetic, counts=counts)
         release.write_local(folder, Path("audio") if corpus.render else audio.folder.resolve())
     return examined.tally
 

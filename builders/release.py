@@ -17,10 +17,12 @@ from typing import Any, Literal
 import polars as pl
 from pydantic import ValidationError
 
+from ..cards.dataset import About
 from ..errors import EmobenchError, InputError
 from ..runtime.environment import package_versions
 from ..runtime.files import digest, locked, plain, sha256_file, write_json, write_parquet, write_text
 from ..runtime.sizes import MAX_VALUES, ParquetSize, check_parquet
+from .croissant import CROISSANT, croissant
 from .manifest import (
     LOCAL,
     MANIFEST,
@@ -164,17 +166,36 @@ def write_table(folder: Path, config: str, table: pl.DataFrame, number: int = 0)
     write_parquet(folder / config / f"train-{number:05}.parquet", table)
 
 
-def write_manifest(folder: Path, wanted: Recipe, **facts: Any) -> None:
-    """Write the manifest: the recipe, further fields, and each published file with its SHA-256 and rows."""
+def write_manifest(folder: Path, wanted: Recipe, about: About, **facts: Any) -> None:
+    """Write the manifest (the recipe, further fields, each published file) and ``croissant.json``, which it lists."""
     files = {}
     for path in sorted(folder.rglob("*")):
         relative = path.relative_to(folder).as_posix()
-        if not path.is_file() or relative in (MANIFEST, LOCAL) or relative.startswith("audio/"):
+        if not path.is_file() or relative in (MANIFEST, LOCAL, CROISSANT) or relative.startswith("audio/"):
             continue
         rows = {"rows": pl.scan_parquet(path).select(pl.len()).collect().item()} if path.suffix == ".parquet" else {}
         files[relative] = File(sha256=sha256_file(path), **rows)
     manifest = Manifest(**wanted.plain(), **facts, files=files)
+    write_json(folder / CROISSANT, croissant(folder, manifest, about))
+    files[CROISSANT] = File(sha256=sha256_file(folder / CROISSANT))
+    manifest = Manifest(**wanted.plain(), **facts, files=dict(sorted(files.items())))
     write_json(folder / MANIFEST, manifest.plain())
+
+
+def column_types(folder: Path) -> dict[str, dict[str, str]]:
+    """Map each table of a dataset to its columns and their types as the Hub's cards name them."""
+    types = {}
+    for path in sorted(folder.glob("*/*.parquet")):
+        if path.parent.name not in types:
+            schema = pl.read_parquet_schema(path)
+            types[path.parent.name] = {name: _card_type(kind) for name, kind in schema.items()}
+    return types
+
+
+def _card_type(kind: pl.DataType) -> str:
+    if isinstance(kind, pl.List):
+        return f"list: {_card_type(kind.inner)}"
+    return {"boolean": "bool"}.get(name := str(kind).lower(), name)
 
 
 def write_card(folder: Path, text: str) -> None:

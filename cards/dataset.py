@@ -10,6 +10,44 @@ from .render import fill
 
 
 @dataclass(frozen=True)
+class Provenance:
+    """Origin of a corpus and of its annotations, for its card and ``croissant.json``; what is not known is empty.
+
+    Attributes
+    ----------
+    url : str
+        Web page of the corpus.
+    published : str
+        Date of its publication, such as ``2017`` or ``2017-03-10``.
+    creators : tuple of str
+        People who made the corpus.
+    collection : str
+        How the music was chosen.
+    platform : str
+        Where the annotations were collected.
+    annotators : str
+        Who the annotators were.
+    instructions : str
+        What they were asked to do, and how their work was checked.
+    biases, limitations : tuple of str
+        Known biases, and known errors and limits.
+    personal : str
+        Information on persons in the data.
+    """
+
+    url: str = ""
+    published: str = ""
+    creators: tuple[str, ...] = ()
+    collection: str = ""
+    platform: str = ""
+    annotators: str = ""
+    instructions: str = ""
+    biases: tuple[str, ...] = ()
+    limitations: tuple[str, ...] = ()
+    personal: str = ""
+
+
+@dataclass(frozen=True)
 class About:
     """Description of a source, for the cards of its datasets.
 
@@ -27,6 +65,8 @@ class About:
         Whether the music and the ratings were generated.
     notes : str
         Further Markdown.
+    provenance : Provenance
+        Origin of the corpus and of its annotations.
     """
 
     title: str
@@ -36,6 +76,7 @@ class About:
     terms: str
     synthetic: bool = False
     notes: str = ""
+    provenance: Provenance = Provenance()
 
 
 @dataclass(frozen=True)
@@ -66,6 +107,8 @@ class LabelledFacts:
         Description of the folds, unless they keep albums together.
     unknown : mapping
         Target parameter to the number of clips where it is null in some second; only parameters with nulls.
+    columns : mapping
+        Table to the types of its columns, as :func:`emobench.builders.release.column_types` returns it.
     """
 
     name: str
@@ -81,6 +124,7 @@ class LabelledFacts:
     static: bool
     folds: str = ""
     unknown: Mapping[str, int] = field(default_factory=dict)
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def configs(self) -> list[str]:
@@ -105,6 +149,8 @@ class PretrainFacts:
         Description of the quality filter.
     licences : bool
         Whether there is a table of licences.
+    columns : mapping
+        As in :class:`LabelledFacts`.
     """
 
     name: str
@@ -114,6 +160,7 @@ class PretrainFacts:
     counts: Mapping[str, Any]
     filter: str
     licences: bool = False
+    columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def configs(self) -> list[str]:

@@ -56,8 +56,8 @@ def scored_card(
 ) -> str:
     """Add scores to a model's card, and optionally one result in the Hub's format.
 
-    The format is ``model-index``, which accepts any metric. The newer ``.eval_results/*.yaml`` only supports benchmarks
-    that are registered on the Hub and scores where higher is better, which rules out distances.
+    The format is ``model-index``, which accepts any metric. The newer ``.eval_results/*.yaml`` takes larger values for
+    better ones, which rules out distances; :mod:`emobench.benchmark.publishing.model` writes it beside the card.
 
     Parameters
     ----------

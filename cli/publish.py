@@ -135,7 +135,7 @@ def model(
     ),
     evaluation: Annotated[
         Path | None,
-        typer.Option(metavar="RESULT.json", help="A result to put into the card's metadata, in the Hub's format."),
+        typer.Option(metavar="RESULT.json", help="A result to put into the model's metadata, in the Hub's formats."),
     ] = None,
     private: Private = True,
     dry_run: DryRun = False,

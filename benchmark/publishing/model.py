@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from huggingface_hub import EvalResult
+import yaml
+from huggingface_hub import EvalResult, EvalResultEntry, eval_result_entries_to_yaml
 
 from ...cards.hub import check_name
 from ...cards.hub_files import Upload
@@ -31,6 +32,9 @@ METRICS = {
     "ccc_valence": "CCC of valence",
 }
 
+# Metrics in `.eval_results`: the Hub ranks models by them, and takes larger values for better ones.
+RANKED = ("r2_arousal", "r2_valence", "ccc_arousal", "ccc_valence")
+
 
 def model_release(
     folder: Path,
@@ -56,7 +60,7 @@ def model_release(
     datasets : Datasets
         Datasets to verify these results with.
     evaluation : Path or None
-        Result to put into the card's metadata in the Hub's format.
+        Result to put into the card's metadata and, if its dataset is from the Hub, into ``.eval_results``.
     private, create_pr
         As in :class:`.hub_release.Release`.
     tag : bool
@@ -90,6 +94,7 @@ def model_release(
         further={metric.name: metric.title for metric in further_metrics()},
     )
     uploads = [Upload(CARD, card.encode()), *(Upload(name, folder / name) for name in (CONFIG, TRAINING, WEIGHTS))]
+    uploads += [] if chosen is None else evaluation_files(chosen, entry_label(chosen))
     return Release(
         repo=repo,
         kind="model",
@@ -164,3 +169,40 @@ def _evaluation_results(result: Result, label: str) -> list[EvalResult]:
         for metric, shown in METRICS.items()
         if (score := result.scores.get(metric)) is not None and score.mean is not None
     ]
+
+
+def evaluation_files(result: Result, label: str) -> list[Upload]:
+    """Return a result in the Hub's newer format, ``.eval_results/*.yaml``, which has one number per file.
+
+    Parameters
+    ----------
+    result : Result
+        Result.
+    label : str
+        Name of the entry for people.
+
+    Returns
+    -------
+    list of Upload
+        One file per metric of which larger values are better; none if the dataset is not from the Hub, because the
+        format names it by its repository.
+    """
+    dataset = result.dataset
+    if dataset.repo is None:
+        return []
+    files = []
+    for metric in RANKED:
+        score = result.scores.get(metric)
+        if score is None or score.mean is None:
+            continue
+        entry = EvalResultEntry(
+            dataset_id=dataset.repo,
+            task_id=metric,
+            value=score.mean,
+            dataset_revision=dataset.commit,
+            date=result.created,
+            notes=f"{label}; {dataset.label}; mean over the repeats; result {result.signature} of emobench",
+        )
+        text = yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False, allow_unicode=True, width=120)
+        files.append(Upload(f".eval_results/{dataset.name}-{metric}.yaml", text.encode()))
+    return files

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cards.dataset import Provenance
 from ...protocols import Source, option, sources
 from ..downloads import DOWNLOAD, Archive, Download, require
 
@@ -45,6 +46,30 @@ AUDIO = Archive(
     size="1.3 GB",
 )
 TERMS = f"DEAM: for research, under the terms stated with it; the songs have licences of their artists ({_SERVER}/)."
+
+
+PROVENANCE = Provenance(
+    url=f"{_SERVER}/",
+    published="2017",
+    creators=("Anna Aljanaki", "Yi-Hsuan Yang", "Mohammad Soleymani"),
+    collection="1,744 excerpts of 45 seconds from the Free Music Archive, and 58 whole songs from Jamendo and "
+    "MedleyDB, chosen for the task Emotion in Music of MediaEval in 2013, 2014 and 2015.",
+    platform="Amazon Mechanical Turk",
+    annotators="Crowd workers; their age, gender and country are not part of this dataset.",
+    instructions="Workers rated arousal and valence continuously while they listened, and then the whole excerpt or "
+    "song on scales from 1 to 9. The first 15 seconds of the continuous ratings were not published.",
+    biases=(
+        "The ratings of different years were collected with different numbers of workers and kinds of songs, so their "
+        "means and spreads are not the same.",
+        "Continuous ratings lag behind the music by the reaction time of the workers, and start near the centre.",
+    ),
+    limitations=(
+        "Arousal and valence are exchanged in the published static means of 2013; this is detected and corrected.",
+        "Spreads are unknown where neither the ratings of single workers nor deviations were published.",
+        "The songs of 2013 are those of emoMusic, so the two corpora are not independent.",
+    ),
+    personal="Annotators are identified by the codes of the published files, if at all.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -114,5 +139,6 @@ sources.register(
         ),
         dataset_name=dataset_name,
         downloads=download,
+        provenance=PROVENANCE,
     )
 )

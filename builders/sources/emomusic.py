@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cards.dataset import Provenance
 from ...protocols import Source, option, sources
 from ..downloads import DOWNLOAD, Archive, Download, require
 
@@ -27,6 +28,30 @@ ANNOTATIONS = Archive(f"{_SERVER}/annotations.tar.gz", "annotations")
 AUDIO = Archive(f"{_SERVER}/clips_45sec.tar.gz", "audio")
 TERMS = (
     f"emoMusic: for research, under the terms stated with it; the songs have licences of their artists ({_SERVER}/)."
+)
+
+
+PROVENANCE = Provenance(
+    url=f"{_SERVER}/",
+    published="2013",
+    creators=("Mohammad Soleymani", "Micheal N. Caro", "Erik M. Schmidt", "Cheng-Ya Sha", "Yi-Hsuan Yang"),
+    collection="1,000 songs of the Free Music Archive, of which 744 remain without duplicates. An excerpt of 45 "
+    "seconds begins at a random time of each song.",
+    platform="Amazon Mechanical Turk",
+    annotators="At least ten crowd workers per excerpt, who passed a procedure of two stages that filters out poor "
+    "work; their age, gender and country are not part of this dataset.",
+    instructions="Workers rated arousal and valence continuously while they listened, and then the whole excerpt on "
+    "scales from 1 to 9. The first 15 seconds of the continuous ratings were not published, because they are unstable.",
+    biases=(
+        "The music is that of one archive of free music, with its genres and its quality of recording.",
+        "Continuous ratings lag behind the music by the reaction time of the workers.",
+    ),
+    limitations=(
+        "Single ratings are not published, so the covariance of arousal and valence is unknown.",
+        "Whether the published deviations of continuous ratings divide by n or n - 1 is not stated.",
+        "The songs are those of DEAM from 2013, so the two corpora are not independent.",
+    ),
+    personal="Nothing about single annotators is published.",
 )
 
 
@@ -85,5 +110,6 @@ sources.register(
         ),
         dataset_name=dataset_name,
         downloads=download,
+        provenance=PROVENANCE,
     )
 )

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cards.dataset import Provenance
 from ...errors import InputError
 from ...protocols import Source, option, shared, sources
 from ..downloads import DOWNLOAD, Archive, Download, require
@@ -39,6 +40,21 @@ CLIPS = {
 }
 TERMS = (
     "FMA: metadata under CC BY 4.0, each track under the licence that its artist chose (https://github.com/mdeff/fma)."
+)
+
+
+PROVENANCE = Provenance(
+    url="https://github.com/mdeff/fma",
+    published="2017",
+    creators=("Michaël Defferrard", "Kirell Benzi", "Pierre Vandergheynst", "Xavier Bresson"),
+    collection="Clips of 30 seconds from the tracks of the Free Music Archive, a library of music that artists publish "
+    "under licences of their choice.",
+    biases=(
+        "The music is that of one archive of free music. Except in the subset small, which is balanced by genre, "
+        "experimental, electronic and rock music are the most frequent.",
+    ),
+    limitations=("Tracks whose clip was not in the folder are listed as missing.",),
+    personal="Names of artists, as they published them.",
 )
 
 
@@ -102,5 +118,6 @@ sources.register(
         ),
         labelled=False,
         downloads=download,
+        provenance=PROVENANCE,
     )
 )

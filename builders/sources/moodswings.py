@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cards.dataset import Provenance
 from ...errors import InputError
 from ...protocols import REQUIRED, Source, option, sources
 
@@ -21,6 +22,31 @@ if TYPE_CHECKING:
     from ..corpus import LabelledCorpus
 
 AUDIO_KINDS = ("auto", "clips", "songs")
+
+
+PROVENANCE = Provenance(
+    url="http://music.ece.drexel.edu/research/emotion/moodswingsturk",
+    published="2011",
+    creators=("Jacquelin A. Speck", "Erik M. Schmidt", "Brandon G. Morton", "Youngmoo E. Kim"),
+    collection="240 clips of a larger corpus that had been rated in the game MoodSwings, selected such that these "
+    "ratings are distributed evenly over the four quadrants of the arousal-valence plane.",
+    platform="Amazon Mechanical Turk",
+    annotators="546 crowd workers; nothing else about them is published.",
+    instructions="Workers read detailed instructions about the arousal-valence plane and moved a cursor on it while 11 "
+    "clips of 30 seconds were played; the last 15 seconds count. The first clip was practice. The third and the ninth "
+    "were the same, one of ten verification clips, by which unsatisfactory work was rejected. They were paid 0.25 US "
+    "dollars.",
+    biases=(
+        "Clips near the centre of the plane are rarer than in music in general, because the quadrants are balanced.",
+        "Ratings lag behind the music by the reaction time of the workers.",
+    ),
+    limitations=(
+        "509 of 4,064 traces are constant over the clip; they are kept.",
+        "17 clips have two traces of one worker; both are kept.",
+        "The music is commercial and not part of the corpus.",
+    ),
+    personal="Annotators are identified by numbers.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,5 +79,6 @@ sources.register(
             "build-data moodswings --labels msLiteTurk.mat",
             "build-data moodswings --labels msLiteTurk.mat --audio songs/",
         ),
+        provenance=PROVENANCE,
     )
 )

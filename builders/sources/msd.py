@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cards.dataset import Provenance
 from ...errors import InputError
 from ...protocols import REQUIRED, Source, option, shared, sources
 from ..quality import QualityConfig, check_sample
@@ -26,6 +27,18 @@ if TYPE_CHECKING:
 
 # Size of the paper's sample of the clips that pass its filter (Schmidt and Kim 2013, section 3.1).
 PAPER_SAMPLE = 50_000
+
+
+PROVENANCE = Provenance(
+    url="http://millionsongdataset.com",
+    published="2011",
+    creators=("Thierry Bertin-Mahieux", "Daniel P. W. Ellis", "Brian Whitman", "Paul Lamere"),
+    collection="Tracks of contemporary popular music chosen by the authors from the catalogue of The Echo Nest; this "
+    "dataset uses those with a preview at 7digital that passes the quality filter.",
+    biases=("The music is mostly Western popular music from before 2011.",),
+    limitations=("Which previews 7digital offers depends on the country and the time of the request.",),
+    personal="Names of artists, as the catalogue states them.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,5 +92,6 @@ sources.register(
             "build-data msd --metadata track_metadata.db --download",
         ),
         labelled=False,
+        provenance=PROVENANCE,
     )
 )

@@ -13,12 +13,29 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cards.dataset import Provenance
 from ...errors import InputError
 from ...protocols import Source, option, shared, sources
 from ..quality import QualityConfig
 
 if TYPE_CHECKING:
     from ..corpus import LabelledCorpus, PretrainCorpus
+
+
+PROVENANCE = Provenance(
+    published="2026",
+    creators=("The emobench developers",),
+    collection="Music composed and rendered by emobench.",
+    platform="Simulation",
+    annotators="Simulated; no person rated this music.",
+    instructions="Every simulated annotator perceives the true emotion with a delay, adds a personal bias, a bias for "
+    "the clip and a slow drift, and moves only when the error has become large; some do not move.",
+    biases=(
+        "Every clip follows the same simple rules, which link tempo, loudness and other properties to its emotion.",
+    ),
+    limitations=("Scores on synthetic music say nothing about real music.",),
+    personal="None.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,5 +71,6 @@ sources.register(
         Options,
         load,
         examples=("build-data", "build-data synthetic --size 60 --pretrain-size 20 --out data/small"),
+        provenance=PROVENANCE,
     )
 )

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cards.dataset import Provenance
 from ...errors import InputError
 from ...protocols import REQUIRED, Source, option, sources
 
@@ -40,6 +41,10 @@ class Options:
     license: str | None = option(None, "Licence of the ratings as the Hub names it, such as cc-by-4.0.")
     terms: str | None = option(None, "Terms of use of the ratings and the music, for the card.")
     citation: Path | None = option(None, "BibTeX file with the citation, for the card.", metavar="FILE")
+    annotators: str = option("", "Who rated the music, for the card.")
+    instructions: str = option("", "What the annotators were asked to do, for the card.")
+    biases: str = option("", "Known biases of the music or the ratings, for the card.")
+    errors: str = option("", "Known errors and limits of the corpus, for the card.")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "scale", parse_scale(self.scale))
@@ -71,11 +76,19 @@ def load(options: Options, *, out: Path, seed: int) -> LabelledCorpus:
 
     low, high = parse_scale(options.scale)
     corpus = table.load(options.clips, options.labels, options.audio, low=low, high=high)
-    given = {"title": options.title, "license": options.license, "terms": options.terms}
+    given: dict[str, str | None] = {"title": options.title, "license": options.license, "terms": options.terms}
     if options.citation is not None:
         given["citation"] = _read_text(options.citation)
-    about = replace(corpus.about, **{name: text for name, text in given.items() if text is not None})
-    return replace(corpus, about=about)
+    origin = {"annotators": options.annotators, "instructions": options.instructions}
+    known = {"biases": options.biases, "limitations": options.errors}
+    about = replace(
+        corpus.about,
+        **{name: text for name, text in given.items() if text is not None},
+        provenance=Provenance(**origin, **{name: (text,) for name, text in known.items() if text}),
+    )
+    # Another card is another content of the dataset.
+    card = {name: text for name, text in (given | origin | known).items() if text}
+    return replace(corpus, about=about, settings=corpus.settings | ({"card": card} if card else {}))
 
 
 def _read_text(path: Path) -> str:

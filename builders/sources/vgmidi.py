@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...cards.dataset import Provenance
 from ...errors import InputError
 from ...protocols import Source, option, sources
 from ..downloads import DOWNLOAD, Archive, Download, require
@@ -26,6 +27,30 @@ if TYPE_CHECKING:
 
 SPLITS = ("albums", "artists")
 TERMS = "VGMIDI: published for research; the repository states no licence (https://github.com/lucasnfe/vgmidi)."
+
+
+PROVENANCE = Provenance(
+    url="https://github.com/lucasnfe/vgmidi",
+    published="2019",
+    creators=("Lucas N. Ferreira", "Jim Whitehead"),
+    collection="Piano arrangements of the music of video games, published as MIDI. This dataset uses the 200 pieces "
+    "that were annotated and described.",
+    platform="Amazon Mechanical Turk",
+    annotators="About 30 crowd workers per piece; the card counts what they stated about age, gender and country.",
+    instructions="Workers used a web tool that plays the music and gave one value of arousal and one of valence per "
+    "measure; they rated two pieces each, and described what they heard in words.",
+    biases=(
+        "All music is solo piano of one genre.",
+        "Almost all workers state that they are from the United States.",
+    ),
+    limitations=(
+        "The music is rendered from MIDI by emobench, with another sound than that which the workers heard.",
+        "Values are given per measure and spread evenly over the duration of a piece.",
+        "Some traces are constant, and some were left out; the card counts them.",
+    ),
+    personal="The published files state the age, gender and country of every annotator. This dataset contains only "
+    "counts of them, in its card.",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,5 +108,6 @@ sources.register(
         ),
         dataset_name=dataset_name,
         downloads=download,
+        provenance=PROVENANCE,
     )
 )

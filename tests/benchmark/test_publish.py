@@ -14,6 +14,7 @@ import pytest
 from emobench.benchmark.publishing.dataset import audio_uploads, check_card, dataset_release
 from emobench.builders import release
 from emobench.builders.manifest import Manifest, Settings
+from emobench.cards.dataset import About
 from emobench.errors import InputError
 from emobench.runtime.files import sha256_file
 
@@ -192,7 +193,8 @@ def _with_audio(folder: Path, **facts: Any) -> Manifest:
     release.write_local(folder, folder / "audio")
     source = {"type": "fma", "licences": {"Attribution": 2}, "redistributable": 2}
     recipe = release.recipe(name="fma", version="1.0.0", kind="pretrain", source={**source, **facts}, config=Settings())
-    release.write_manifest(folder, recipe, synthetic=False)
+    about = About("FMA", "Clips.", "other", "@misc{fma}", "None.")
+    release.write_manifest(folder, recipe, about, synthetic=False, counts={"clips": 2, "rejected": {"silent": 1}})
     return release.load_manifest(folder)
 
 

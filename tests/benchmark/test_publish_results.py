@@ -15,7 +15,7 @@ import pytest
 import torch
 import yaml
 from emobench.benchmark.publishing.board import Board, board
-from emobench.benchmark.publishing.model import model_release
+from emobench.benchmark.publishing.model import RANKED, model_release
 from emobench.benchmark.results.config import Config
 from emobench.benchmark.results.model import predictions_path
 from emobench.benchmark.results.store import ResultStore
@@ -25,6 +25,7 @@ from emobench.dbn.config import PretrainingConfig
 from emobench.dbn.domains import Domain
 from emobench.dbn.pretraining import pretrain
 from emobench.errors import InputError
+from emobench.protocols import metrics
 from emobench.runtime.files import sha256_file
 
 from .made import rewrite, signature
@@ -286,7 +287,43 @@ def test_a_model_with_its_scores(ann: Any, model: Path, scored: Path) -> None:
     assert found == [
         [name, scores[name]["mean"], "ann/tiny", "a" * 40] for name in known if scores[name]["mean"] is not None
     ]
+    ranked = ann.python(
+        "from huggingface_hub import HfApi, parse_eval_result_entries\n"
+        "import yaml, pathlib\n"
+        "api = HfApi()\n"
+        "names = sorted(n for n in api.list_repo_files('ann/rhythm') if n.startswith('.eval_results/'))\n"
+        "value = []\n"
+        "for name in names:\n"
+        "    text = pathlib.Path(api.hf_hub_download('ann/rhythm', name)).read_text()\n"
+        "    entry, = parse_eval_result_entries(yaml.safe_load(text))\n"
+        "    value.append([name, entry.dataset_id, entry.dataset_revision, entry.task_id, entry.value, entry.date])\n"
+    )
+    result = json.loads(scored.read_text())
+    assert ranked == [
+        [f".eval_results/tiny-{name}.yaml", "ann/tiny", "a" * 40, name, scores[name]["mean"], result["created"]]
+        for name in ("ccc_arousal", "ccc_valence", "r2_arousal", "r2_valence")
+        if scores[name]["mean"] is not None
+    ]
+    assert ranked
     assert ann.run(*arguments, "--evaluation", scored, "--tag").out.startswith("already there")
+
+
+def test_ranked_metrics_grow_with_quality() -> None:
+    """The Hub sorts the values of ``.eval_results`` downwards, so a distance there would rank the worst model first."""
+    assert all(metrics[name].higher_is_better for name in RANKED)
+
+
+def test_a_dataset_that_is_not_on_the_hub_has_no_ranked_results(model: Path, scored: Path) -> None:
+    result = json.loads(scored.read_text())
+    result["dataset"] |= {"repo": None, "commit": None}
+    local = _resealed(scored.parent, result, scored.with_suffix(".predictions.parquet"))
+    release = model_release(model, "ann/x", results=scored.parents[1], datasets=NONE, evaluation=local)
+    assert [each.path for each in release.uploads] == [
+        "README.md",
+        "config.json",
+        "training.json",
+        "weights.safetensors",
+    ]
 
 
 def test_notes_of_an_entry_are_in_the_card(model: Path, scored: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -220,12 +221,25 @@ def test_the_card_takes_title_licence_terms_and_citation(music: Path, tmp_path: 
         "license": "cc-by-4.0",
         "terms": "Ask me.",
         "citation": tmp_path / "corpus.bib",
+        "annotators": "Ten *students*.",
+        "instructions": "Rate what you hear.",
+        "biases": "Only pop.",
+        "errors": "Clip b is noisy.",
     }
     [built] = build_dataset("table", **given, **about, out=tmp_path / "mine", pool=pool)
     card = DatasetCard((built.folder / "README.md").read_text())
     assert card.data.to_dict()["license"] == "cc-by-4.0"
-    for text in ("# Mine", "Ask me.", "@article{me2026, title = {Mine}}"):
+    texts = "# Mine", "Ask me.", "@article{me2026, title = {Mine}}", "Ten \\*students\\*.", "**Known bias.** Only pop."
+    for text in texts:
         assert text in card.text
+    described = json.loads((built.folder / "croissant.json").read_text())
+    assert described["license"] == "cc-by-4.0"
+    assert described["rai:annotatorDemographics"] == "Ten *students*."
+    assert described["rai:dataAnnotationProtocol"] == "Rate what you hear."
+    assert (described["rai:dataBiases"], described["rai:dataLimitations"]) == (["Only pop."], ["Clip b is noisy."])
+    assert not build_dataset("table", **given, **about, out=tmp_path / "mine", pool=pool)[0].fresh
+    with pytest.raises(InputError, match="exists with other content"):
+        build_dataset("table", **given, **about | {"title": "Yours"}, out=tmp_path / "mine", pool=pool)
     with pytest.raises(InputError, match="`license` CC BY: expected an identifier of the Hub"):
         build_dataset("table", **given, license="CC BY", out=tmp_path / "other", pool=pool)
     with pytest.raises(InputError, match="cannot be read"):
