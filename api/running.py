@@ -111,6 +111,8 @@ def run(
     allow_leakage: bool = False,
     trust_remote_code: bool = False,
     window: int = 4,
+    updates: int | None = None,
+    own_statistics: bool = False,
     layers: int | Sequence[int] | None = None,
     epochs: int | Sequence[int] | None = None,
     device: str = "cpu",
@@ -168,6 +170,11 @@ def run(
         Whether code that models of the Hugging Face Hub bring may be executed; their revision must be pinned.
     window : int
         Beats per input window of networks.
+    updates : int, optional
+        Updates of a contrastive encoder that is trained here.
+    own_statistics : bool
+        Whether inputs of networks are normalised with the statistics of the dataset's own clips, test clips included,
+        rather than those of the pre-training set. Labels are not used.
     layers, epochs : int or sequence of int, optional
         Hidden units of each layer, and pre-training epochs to choose from.
     device : str
@@ -218,8 +225,10 @@ def run(
             layers=None if layers is None else _several(layers),
             epochs=None if epochs is None else _several(epochs),
             window=window,
+            updates=updates,
         ),
         carry_over=carry_over,
+        own_statistics=own_statistics,
     )
     with executor(workers or processors(), scheduler) as pool:
         outcome = runs.run(

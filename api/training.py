@@ -34,7 +34,7 @@ def pretrain(
     Parameters
     ----------
     features : str or sequence of str
-        Domains: ``rhythm``, ``pitch`` or ``pitch2d``.
+        Domains: ``rhythm``, ``pitch``, ``pitch2d`` or ``texture``; or ``contrastive``.
     pretrain_data : str or Path
         Pre-training dataset, or a labelled one, whose labels are not used.
     models : str or Path
@@ -48,7 +48,7 @@ def pretrain(
     seed : int
         Seed of everything random.
     **settings
-        Fields of :class:`emobench.dbn.config.PretrainingConfig`.
+        Fields of :class:`emobench.dbn.config.PretrainingConfig`, and ``updates`` of a contrastive encoder.
 
     Returns
     -------

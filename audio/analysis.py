@@ -1,4 +1,4 @@
-"""Analysis of Figure 1 of the paper: beats, and timbre and pitch between beats.
+"""Analysis of Figure 1 of the paper: beats, and timbre and pitch between beats; and texture, which keeps the level.
 
 Segment ``i`` ends at beat ``i`` and starts at beat ``i - 1``, or at the start of the clip for the first beat. A clip of
 N beats has N segments, so a window of four segments needs at least four beats.
@@ -16,16 +16,22 @@ import numpy.typing as npt
 
 from ..errors import AudioError
 from ..runtime.files import sha256_file
+from . import texture as textures
 from .beats import BeatConfig, track_beats
 from .cache import cached
+from .contrast import BANDS
 from .decode import decode, rms_db
 from .pitch import PitchConfig, pitch_bands
-from .timbre import TimbreConfig, percussion_timbre
+from .texture import TextureConfig
+from .timbre import TimbreConfig, mel_cepstrum, mel_parts
 
 FloatArray = npt.NDArray[np.float32]
 
-# Part of the cache key. Increment it when the same audio and settings give different values than before.
+# Part of the cache key. Increment it when the same audio and settings give different values than before. Texture has
+# settings and a revision of its own, so that results on the paper's inputs keep their signatures.
 REVISION = 4
+TEXTURE = TextureConfig()
+_TEXTURE = f"texture{textures.REVISION}"
 
 # Seconds by which a given beat may be after the end of the decoded signal.
 _LATE = 0.1
@@ -48,6 +54,12 @@ class AnalysisConfig:
     timbre: TimbreConfig = field(default_factory=TimbreConfig)
     pitch: PitchConfig = field(default_factory=PitchConfig)
 
+    @property
+    def widths(self) -> dict[str, int]:
+        """Number of values of each segment by their kind."""
+        texture = 2 * self.timbre.n_mels + self.pitch.n_bands + 2 * BANDS
+        return {"rhythm": self.timbre.n_mfcc, "pitch": self.pitch.n_bands, "texture": texture}
+
 
 @dataclass(frozen=True)
 class Analysis:
@@ -61,6 +73,9 @@ class Analysis:
         Mean percussion timbre of each segment.
     pitch : ndarray of float32, shape (n_beats, 48)
         Mean semitone bands of each segment.
+    texture : ndarray of float32, shape (n_beats, 142)
+        Mean levels of each segment in decibels: 40 harmonic and 40 percussive mel bands, 48 semitones, and spectral
+        contrast (7 valleys, 7 differences).
     duration : float
         Duration of the decoded signal in seconds.
     rms_db : float
@@ -72,6 +87,7 @@ class Analysis:
     beats: npt.NDArray[np.float64]
     rhythm: FloatArray
     pitch: FloatArray
+    texture: FloatArray
     duration: float
     rms_db: float
     seconds: float
@@ -131,12 +147,21 @@ def analyse(samples: FloatArray, config: AnalysisConfig, beats: Sequence[float] 
     if beats and beats[-1] > len(samples) / rate + _LATE:
         raise AudioError("beats_after_end", f"beat at {beats[-1]:g} s: the audio ends at {len(samples) / rate:g} s.")
     times = track_beats(samples, rate, config.beats) if beats is None else np.array(beats, np.float64)
-    rhythm = mean_per_segment(percussion_timbre(samples, rate, config.timbre), times, rate / config.timbre.hop)
-    pitch = mean_per_segment(pitch_bands(samples, rate, config.pitch), times, rate / config.pitch.hop)
+    timbre_rate, pitch_rate = rate / config.timbre.hop, rate / config.pitch.hop
+    harmonic, percussive = mel_parts(samples, rate, config.timbre)
+    semitones = pitch_bands(samples, rate, config.pitch)
+    rhythm = mean_per_segment(mel_cepstrum(percussive, config.timbre), times, timbre_rate)
+    pitch = mean_per_segment(semitones, times, pitch_rate)
+    texture = [
+        (np.hstack([textures.levels(harmonic, TEXTURE), textures.levels(percussive, TEXTURE)]), timbre_rate),
+        (textures.levels(np.square(semitones), TEXTURE), pitch_rate),
+        (textures.contrast_levels(samples, rate, TEXTURE), rate / TEXTURE.hop),
+    ]
     return Analysis(
         beats=times,
         rhythm=rhythm,
         pitch=pitch,
+        texture=np.hstack([mean_per_segment(frames, times, frame_rate) for frames, frame_rate in texture]),
         duration=len(samples) / rate,
         rms_db=rms_db(samples),
         seconds=time.process_time() - began,
@@ -185,17 +210,20 @@ def analyse_file(
         decoding = time.process_time() - began
         found = analyse(samples, config, beats)
         scalars = np.array([found.duration, found.rms_db, found.seconds + decoding])
-        return {"beats": found.beats, "rhythm": found.rhythm, "pitch": found.pitch, "scalars": scalars}
+        parts = {"beats": found.beats, "rhythm": found.rhythm, "pitch": found.pitch, _TEXTURE: found.texture}
+        return {**parts, "scalars": scalars}
 
     key = ["analysis", REVISION, sha256_file(path), start, duration, config]
     if beats is not None:
         key.append(list(beats))
-    stored = cached("analysis", key, compute)
+    # An entry of an earlier version lacks the texture.
+    stored = cached("analysis", key, compute, holding=_TEXTURE)
     duration_found, level, seconds = (float(value) for value in stored["scalars"])
     return Analysis(
         beats=stored["beats"],
         rhythm=stored["rhythm"],
         pitch=stored["pitch"],
+        texture=stored[_TEXTURE],
         duration=duration_found,
         rms_db=level,
         seconds=seconds,

@@ -42,11 +42,11 @@ def write(path: Path, arrays: Arrays) -> None:
         np.savez(handle, **arrays)  # pyright: ignore[reportArgumentType]
 
 
-def cached(kind: str, key: object, compute: Callable[[], Arrays]) -> Arrays:
-    """Read an entry, or compute and store it."""
+def cached(kind: str, key: object, compute: Callable[[], Arrays], *, holding: str | None = None) -> Arrays:
+    """Read an entry, or compute and store it, also where the entry does not hold an array of the name ``holding``."""
     path = entry(kind, key)
     arrays = read(path)
-    if arrays is None:
+    if arrays is None or (holding is not None and holding not in arrays):
         arrays = compute()
         write(path, arrays)
     return arrays

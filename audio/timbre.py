@@ -50,8 +50,8 @@ def cepstrum(level: FloatArray, n_mfcc: int) -> FloatArray:
     return np.ascontiguousarray(coefficients[:, :n_mfcc])
 
 
-def percussion_timbre(samples: FloatArray, sample_rate: int, config: TimbreConfig) -> FloatArray:
-    """MFCC of the percussive part of a signal.
+def mel_parts(samples: FloatArray, sample_rate: int, config: TimbreConfig) -> tuple[FloatArray, FloatArray]:
+    """Energy of the mel bands of the harmonic and of the percussive part of a signal.
 
     Parameters
     ----------
@@ -64,9 +64,21 @@ def percussion_timbre(samples: FloatArray, sample_rate: int, config: TimbreConfi
 
     Returns
     -------
-    ndarray of float32, shape (1 + n_samples // hop, n_mfcc)
+    harmonic, percussive : ndarray of float32, shape (1 + n_samples // hop, n_mels)
     """
-    part = percussive(magnitude(samples, n_fft=config.n_fft, hop=config.hop), config.separation)
-    np.square(part, out=part)
-    mel = mel_power(part, sample_rate=sample_rate, n_fft=config.n_fft, n_mels=config.n_mels)
-    return cepstrum(decibels(mel, top_db=config.top_db), config.n_mfcc)
+    spectrum = magnitude(samples, n_fft=config.n_fft, hop=config.hop)
+    part = percussive(spectrum, config.separation)
+    # The two soft masks sum to 1.
+    np.subtract(spectrum, part, out=spectrum)
+    bands = {"sample_rate": sample_rate, "n_fft": config.n_fft, "n_mels": config.n_mels}
+    return mel_power(np.square(spectrum, out=spectrum), **bands), mel_power(np.square(part, out=part), **bands)
+
+
+def mel_cepstrum(percussive_mel: FloatArray, config: TimbreConfig) -> FloatArray:
+    """MFCC of the energy of mel bands, shape (frames, n_mfcc)."""
+    return cepstrum(decibels(percussive_mel, top_db=config.top_db), config.n_mfcc)
+
+
+def percussion_timbre(samples: FloatArray, sample_rate: int, config: TimbreConfig) -> FloatArray:
+    """MFCC of the percussive part of a signal, shape (1 + n_samples // hop, n_mfcc); see :func:`mel_parts`."""
+    return mel_cepstrum(mel_parts(samples, sample_rate, config)[1], config)

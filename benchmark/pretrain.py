@@ -7,8 +7,9 @@ from concurrent.futures import Executor
 from pathlib import Path
 
 from ..builders.release import load_manifest
+from ..dbn.config import CONTRASTIVE
 from ..dbn.distributed import process_group
-from ..dbn.domains import NAMES, Domain
+from ..dbn.domains import NAMES
 from ..dbn.model import Model
 from ..errors import InputError
 from ..runtime.devices import torch_device
@@ -54,23 +55,23 @@ def pretrain_domains(
     InputError
         If a name is no domain, or the data cannot be used.
     """
+    known = (*NAMES, CONTRASTIVE)
     if not names:
-        raise InputError(f"`features`: names no domain; expected {', '.join(NAMES)}.")
-    unknown = [name for name in names if name not in NAMES]
+        raise InputError(f"`features`: names no domain; expected {', '.join(known)}.")
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise InputError(f"`features` {unknown[0]}: no such domain; expected {', '.join(NAMES)}.")
-    own_clips, identity, source = list, None, data
+        raise InputError(f"`features` {unknown[0]}: no such domain; expected {', '.join(known)}.")
+    bank, source = None, data
     if load_manifest(data).kind == "labelled":
         bank = own_networks(data, config=config, models=models, device=device, pool=pool)
-        own_clips, identity, source = (lambda: bank.analyses), bank.audio_identity, None
+        source = None
     with process_group(torch_device(device)) as group:
         found = [
             ensure_model(
-                Domain(name, config.pretraining.window),
-                config.pretraining,
+                *config.of(name),
                 data=source,
-                own_clips=own_clips,
-                identity=identity,
+                own_clips=lambda: bank.analyses if bank else [],
+                identity=bank.inputs(name) if bank else None,
                 analysis=config.analysis,
                 models=models,
                 device=device,

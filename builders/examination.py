@@ -15,7 +15,8 @@ from typing import Any
 
 import polars as pl
 
-from ..audio.analysis import REVISION, AnalysisConfig, analyse
+from ..audio import texture
+from ..audio.analysis import REVISION, TEXTURE, AnalysisConfig, analyse
 from ..audio.decode import decode, probe
 from ..audio.mpeg import walk
 from ..errors import AudioError, EmobenchError
@@ -25,7 +26,7 @@ from ..runtime.progress import progress
 from ..runtime.shards import SHARED, Tally, Work, compute
 from .quality import ClipFacts
 
-TABLES = ("rhythm", "pitch")
+TABLES = ("rhythm", "pitch", "texture")
 
 FACTS = {
     "codec": pl.String,
@@ -132,7 +133,8 @@ def examine(clips: Sequence[Clip], config: AnalysisConfig, pool: Executor) -> tu
     tally : Tally
         Time and number of clips.
     """
-    key = digest(["pretrain", _REVISION, REVISION, config, package_versions(heavy=False)])
+    texture_key = [texture.REVISION, TEXTURE]
+    key = digest(["pretrain", _REVISION, REVISION, texture_key, config, package_versions(heavy=False)])
     work = Work(
         function=partial(_examine, config=config),
         crashed=partial(_unusable, "undecodable"),

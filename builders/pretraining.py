@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from ..audio.analysis import AnalysisConfig
+from ..audio.analysis import TEXTURE, AnalysisConfig
+from ..audio.texture import TextureConfig
 from ..cards.dataset import PretrainFacts, pretrain_card
 from ..cards.dataset_plots import draw_clips
 from ..errors import InputError
@@ -36,8 +37,8 @@ class PretrainConfig:
 
     Attributes
     ----------
-    analysis : AnalysisConfig
-        Settings of the features.
+    analysis, texture : AnalysisConfig, TextureConfig
+        Settings of the features; those of the texture are fixed.
     quality : QualityConfig
         Thresholds of the quality filter.
     sample : int, optional
@@ -47,6 +48,7 @@ class PretrainConfig:
     """
 
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
+    texture: TextureConfig = field(default=TEXTURE, init=False)
     quality: QualityConfig = field(default_factory=QualityConfig)
     sample: int | None = None
     seed: int = 0

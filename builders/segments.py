@@ -51,7 +51,7 @@ def load_segments(folder: Path, table: str) -> Segments:
     ----------
     folder : Path
         Folder of the dataset; its files are checked against its manifest.
-    table : {"rhythm", "pitch"}
+    table : {"rhythm", "pitch", "texture"}
         Table of the features.
 
     Returns
@@ -69,6 +69,11 @@ def load_segments(folder: Path, table: str) -> Segments:
         raise InputError(f"{folder}: a {manifest.kind} dataset; expected a pre-training one.")
     release.check_files(folder, manifest)
     files = list(release.table_files(folder, table, manifest))
+    if not files:
+        raise InputError(
+            f"{folder}: has no {table}/*.parquet, because an earlier version of emobench built it; build it again in "
+            "another folder."
+        )
     lengths: list[int] = []
     for path in files:
         tracks = pl.read_parquet(path, columns=["track_id"])

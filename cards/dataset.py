@@ -165,7 +165,7 @@ class PretrainFacts:
     @property
     def configs(self) -> list[str]:
         """Names of the tables."""
-        return ["clips", "rhythm", "pitch", *(["licences"] if self.licences else [])]
+        return ["clips", "rhythm", "pitch", "texture", *(["licences"] if self.licences else [])]
 
 
 def size_category(rows: int) -> str:

@@ -12,6 +12,8 @@ _INPUTS = {
     "rhythm": "20 MFCCs of the percussive spectrum, averaged between beats",
     "pitch": "48 semitones of the harmonic spectrum from G2, averaged between beats",
     "pitch2d": "magnitudes of the 2-D FFT of patches of beats and semitones",
+    "texture": "levels of 40 harmonic and 40 percussive mel bands, 48 semitones and 14 of spectral contrast, averaged "
+    "between beats",
 }
 
 
@@ -23,7 +25,7 @@ class ModelFacts:
     ----------
     name : str
         Name of the model's folder.
-    domain : {"rhythm", "pitch", "pitch2d"}
+    domain : {"rhythm", "pitch", "pitch2d", "texture"}
         Input domain of the network.
     window : int
         Number of beats, or patches, of an input window.
@@ -74,6 +76,48 @@ def model_card(facts: ModelFacts) -> str:
         inputs=_INPUTS[facts.domain],
         trained=[count for count in facts.epochs if count],
         rbms=[(markdown(name), last, _number(error), _number(gap)) for name, last, error, gap in rbms],
+        settings=[(markdown(name), markdown(_value(value))) for name, value in facts.settings.items()],
+        name=markdown(facts.name),
+        data=markdown(facts.data),
+        data_yaml=yaml_text(facts.data),
+        license_yaml=yaml_text(facts.license),
+    )
+
+
+@dataclass(frozen=True)
+class ContrastiveFacts:
+    """Facts for the card of a contrastive encoder.
+
+    Attributes
+    ----------
+    name, window, examples, data, settings, data_sha256, license, synthetic
+        As for :class:`ModelFacts`.
+    clips : int
+        Number of training clips.
+    log : sequence of mapping
+        Content of ``updates`` in ``training.json``.
+    """
+
+    name: str
+    window: int
+    clips: int
+    examples: int
+    data: str
+    settings: Mapping[str, Any]
+    log: Sequence[Mapping[str, float]]
+    data_sha256: str | None = None
+    license: str = "apache-2.0"
+    synthetic: bool = False
+
+
+def contrastive_card(facts: ContrastiveFacts) -> str:
+    """Write the card of a contrastive encoder, Markdown with a YAML header."""
+    return fill(
+        "contrastive.md.j2",
+        facts=facts,
+        inputs=_INPUTS["texture"],
+        first=facts.log[0],
+        last=facts.log[-1],
         settings=[(markdown(name), markdown(_value(value))) for name, value in facts.settings.items()],
         name=markdown(facts.name),
         data=markdown(facts.data),

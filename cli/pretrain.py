@@ -33,6 +33,7 @@ def pretrain(
     weight_decay: Annotated[float, typer.Option(help="L2 penalty on the weights, per example.")] = 0.0,
     sparsity_target: Annotated[float | None, typer.Option(help="Target mean activation of the hidden units.")] = None,
     sparsity_cost: Annotated[float, typer.Option(help="Weight of the sparsity penalty, per example.")] = 0.1,
+    updates: Annotated[int | None, typer.Option(min=1, help="Updates of a contrastive encoder. Default: 800.")] = None,
     threads: Annotated[int, typer.Option(min=1, help="Training threads; more help with large batches only.")] = 1,
     device: Device = "cpu",
     workers: Workers = None,
@@ -40,13 +41,15 @@ def pretrain(
     seed: Seed = 0,
     as_json: AsJson = False,
 ) -> None:
-    """Train a deep belief network for a domain: rhythm, pitch or pitch2d.
+    """Train a deep belief network for a domain (rhythm, pitch, pitch2d or texture), or a contrastive encoder.
 
     For example:
 
       emobench pretrain --features rhythm
 
       emobench pretrain --features rhythm --features pitch --pretrain-data data/synthetic-pretrain
+
+      emobench pretrain --features contrastive --window 8 --pretrain-data data/synthetic-pretrain
 
       torchrun --nproc-per-node 2 -m emobench pretrain --features pitch2d --batch 1000
     """
@@ -79,13 +82,12 @@ def pretrain(
         weight_decay=weight_decay,
         sparsity_target=sparsity_target,
         sparsity_cost=sparsity_cost,
+        updates=updates,
     )
     if not first:
         return
     if as_json:
-        print_json(
-            [{"domain": model.domain.name, "model": str(model.folder), "sha256": model.sha256} for model in made]
-        )
+        print_json([{"domain": model.name, "model": str(model.folder), "sha256": model.sha256} for model in made])
         return
     for model in made:
-        say(f"{model.domain.name}: {model.folder} ({model.config['examples']} examples)")
+        say(f"{model.name}: {model.folder} ({model.config['examples']} examples)")

@@ -100,6 +100,19 @@ def run(
         ),
     ] = False,
     window: Annotated[int, typer.Option(min=1, max=16, help="Beats per input window.", rich_help_panel=NETWORKS)] = 4,
+    updates: Annotated[
+        int | None,
+        typer.Option(min=1, help="Updates of a contrastive encoder. Default: 800.", rich_help_panel=NETWORKS),
+    ] = None,
+    own_statistics: Annotated[
+        bool,
+        typer.Option(
+            "--own-statistics",
+            help="Normalise inputs of networks with the statistics of all clips of the dataset, without their labels, "
+            "rather than those of the pre-training set.",
+            rich_help_panel=NETWORKS,
+        ),
+    ] = False,
     layers: Annotated[
         str | None, typer.Option(help="Hidden units of each layer, such as 75,50,25.", rich_help_panel=NETWORKS)
     ] = None,
@@ -166,6 +179,8 @@ def run(
         allow_leakage=allow_leakage,
         trust_remote_code=trust_remote_code,
         window=window,
+        updates=updates,
+        own_statistics=own_statistics,
         layers=whole_numbers(layers, "layers"),
         epochs=whole_numbers(epochs, "epochs"),
         device=device,

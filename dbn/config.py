@@ -1,4 +1,4 @@
-"""Settings of pre-training and fine-tuning. This module does not import torch."""
+"""Settings of pre-training, of contrastive encoders and of fine-tuning. This module does not import torch."""
 
 from __future__ import annotations
 
@@ -56,6 +56,61 @@ class PretrainingConfig:
 
     def __post_init__(self) -> None:
         check_ranges(vars(self))
+        if not 0 <= self.seed < 2**63 - 1:
+            raise ValueError(f"`seed` {self.seed}: expected a whole number from 0 to below {2**63 - 1}.")
+
+
+# Name of the encoder among the networks, whose other names are their domains.
+CONTRASTIVE = "contrastive"
+
+
+@dataclass(frozen=True)
+class ContrastiveConfig:
+    """Settings of a contrastive encoder. The defaults are those that were compared on several corpora.
+
+    Attributes
+    ----------
+    window : int
+        Beats per input window, 1 to 16.
+    layers : tuple of int
+        Units of each layer of the encoder, from the bottom up; the last one is the feature.
+    projector : int
+        Units of both layers of the projector, which is used in training only.
+    steps : int
+        Updates of the weights.
+    rate : float
+        Initial learning rate of AdamW, which decays to 0 along a cosine.
+    batch : int
+        Clips per update, of which each gives a pair of windows; all clips if there are fewer.
+    temperature : float
+        Temperature of the loss.
+    level_shift, noise : float
+        Standard deviations, in those of the inputs, of a shift of all levels of a window, and of noise in every input.
+    masked : float
+        Probability that a band of a window is replaced by its mean.
+    dropout : float
+        Probability that an input is dropped.
+    seed : int
+        Seed of weights, batches and augmentation.
+    """
+
+    window: int = 4
+    layers: tuple[int, ...] = (512, 512, 128)
+    projector: int = 128
+    steps: int = 800
+    rate: float = 1e-3
+    batch: int = 256
+    temperature: float = 0.2
+    level_shift: float = 0.3
+    noise: float = 0.1
+    masked: float = 0.2
+    dropout: float = 0.2
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        check_ranges(vars(self))
+        if self.batch < 2:
+            raise ValueError(f"`batch` {self.batch}: expected at least 2 clips, because they are told from each other.")
         if not 0 <= self.seed < 2**63 - 1:
             raise ValueError(f"`seed` {self.seed}: expected a whole number from 0 to below {2**63 - 1}.")
 

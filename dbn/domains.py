@@ -2,7 +2,8 @@
 
 A domain turns the beat-synchronous matrix of a clip (B segments) into rows, one per segment or patch. An example
 consists of ``window`` consecutive rows. Examples are overlapping views of the rows and are never stored. Dimensions:
-``rhythm`` 4 x 20 = 80, ``pitch`` 4 x 48 = 192, ``pitch2d`` 4 x 96 = 384.
+``rhythm`` 4 x 20 = 80, ``pitch`` 4 x 48 = 192, ``pitch2d`` 4 x 96 = 384. A domain that the paper does
+not have is ``texture``, 4 x 142 = 568.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import scipy
 
 FloatArray = npt.NDArray[np.float32]
 
-NAMES = ("rhythm", "pitch", "pitch2d")
+NAMES = ("rhythm", "pitch", "pitch2d", "texture")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Domain:
 
     Attributes
     ----------
-    name : {"rhythm", "pitch", "pitch2d"}
+    name : {"rhythm", "pitch", "pitch2d", "texture"}
         Name of the domain.
     window : int
         Beats per window, 1 to 16 (the paper's 4).
@@ -42,8 +43,8 @@ class Domain:
 
     @property
     def table(self) -> str:
-        """Beat-synchronous features that it is made of, ``rhythm`` or ``pitch``."""
-        return "rhythm" if self.name == "rhythm" else "pitch"
+        """Beat-synchronous features that it is made of: ``rhythm``, ``pitch`` or ``texture``."""
+        return "pitch" if self.name == "pitch2d" else self.name
 
     @property
     def patch(self) -> int:
@@ -52,7 +53,7 @@ class Domain:
 
     @property
     def context(self) -> int:
-        """Segments per example minus one: 3 for ``rhythm`` and ``pitch``, 6 for ``pitch2d``."""
+        """Segments per example minus one: 3, or 6 for ``pitch2d``."""
         return (self.window - 1) + (self.patch - 1)
 
     def example_count(self, lengths: Sequence[int]) -> int:

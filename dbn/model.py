@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..errors import EmobenchError, InputError
 from ..runtime.devices import torch_device
 from ..runtime.files import digest, plain, read_json, replacing, sha256_file, write_json
-from .config import PretrainingConfig
+from .config import CONTRASTIVE, ContrastiveConfig, PretrainingConfig
 from .domains import Domain
 
 if TYPE_CHECKING:
@@ -52,6 +52,11 @@ class Model:
     seconds: float
     device: str = "cpu"
 
+    @property
+    def name(self) -> str:
+        """Name of the feature: ``contrastive``, or the domain of a deep belief network."""
+        return str(self.config.get("kind", self.domain.name))
+
     @cached_property
     def networks(self) -> Mapping[int, Network]:
         """Number of pre-training epochs to the network after them; 0 is the control, random weights.
@@ -66,13 +71,15 @@ class Model:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
+        from .encoder import Encoder
         from .network import Network, layers_in
 
+        kind = Encoder if self.name == CONTRASTIVE else Network
         try:
             tensors = load_file(self.folder / WEIGHTS, device=str(torch_device(self.device)))
             layers, depth = layers_in(tensors), len(self.config["training"]["layers"])
             networks = {
-                epochs: Network(
+                epochs: kind(
                     tensors["mean"], tensors["scale"], tuple(layers[epochs, number] for number in range(depth))
                 )
                 for epochs in sorted({epochs for epochs, _ in layers})
@@ -83,9 +90,10 @@ class Model:
         return networks
 
 
-def model_folder(models: Path, domain: Domain, config: PretrainingConfig, data: str) -> Path:
+def model_folder(models: Path, domain: Domain, config: PretrainingConfig | ContrastiveConfig, data: str) -> Path:
     """Return the folder of the model of a domain with these settings, trained on data with this digest."""
-    return models / f"{domain.name}-{digest([domain, config, data])[:12]}"
+    name = CONTRASTIVE if isinstance(config, ContrastiveConfig) else domain.name
+    return models / f"{name}-{digest([domain, config, data])[:12]}"
 
 
 def save_model(
@@ -149,8 +157,9 @@ def read_model(folder: Path, *, device: str = "cpu") -> Model:
         sha256 = sha256_file(path)
         if config["weights_sha256"] != sha256:
             raise InputError(f"{WEIGHTS} is damaged or was replaced: its SHA-256 is not the one in {CONFIG}")
-        logs = read_json(folder / TRAINING, "training log")["rbms"]
-        seconds = sum(epoch["seconds"] for log in logs.values() for epoch in log)
+        log = read_json(folder / TRAINING, "training log")
+        logs = [log["updates"]] if config.get("kind") == CONTRASTIVE else log["rbms"].values()
+        seconds = sum(part["seconds"] for each in logs for part in each)
         domain = Domain(**config["domain"])
     except (EmobenchError, KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
         raise _unreadable(folder, error) from error

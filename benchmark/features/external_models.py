@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-from ...audio.analysis import AnalysisConfig
+from ...audio.analysis import TEXTURE, AnalysisConfig
 from ...dbn.batches import input_statistics
+from ...dbn.config import CONTRASTIVE
 from ...dbn.domains import NAMES, Domain, Examples
 from ...dbn.model import CONFIG, WEIGHTS, Model, load_model
 from ...errors import EmobenchError, InputError
@@ -68,30 +69,37 @@ def trained_models(
             config = read_json(folder / CONFIG, "model configuration")
         except EmobenchError as error:
             raise InputError(f"`model` {folder}: not a readable model ({error}).") from error
-        domain = _domain(folder, config.get("domain"), domains, window)
-        if domain.name in models:
+        domain = _domain(folder, config, domains, window)
+        name = config.get("kind", domain.name)
+        if name in models:
             raise InputError(
-                f"`model` {folder}: domain: is for {domain.name}, like {models[domain.name].folder}; "
-                "expected one model per domain."
+                f"`model` {folder}: domain: is for {name}, like {models[name].folder}; expected one model per domain."
             )
         _check_analysis(folder, config.get("analysis"), domain, analysis)
-        bands = analysis.timbre.n_mfcc if domain.table == "rhythm" else analysis.pitch.n_bands
-        _check_inputs(folder, domain, window * domain.row_dims(bands))
+        if domain.table == "texture" and config.get("texture", plain(TEXTURE)) != plain(TEXTURE):
+            raise InputError(
+                f"`model` {folder}: normalisation: was trained on texture with {config['texture']}; expected "
+                f"{plain(TEXTURE)}."
+            )
+        _check_inputs(folder, domain, window * domain.row_dims(analysis.widths[domain.table]))
         model = load_model(folder, device=device)
-        _check_networks(model, control)
-        models[domain.name] = model
+        _check_networks(model, control or model.name == CONTRASTIVE)
+        models[name] = model
     return models
 
 
-def _domain(folder: Path, found: Any, domains: Collection[str], window: int) -> Domain:
+def _domain(folder: Path, config: Mapping[str, Any], domains: Collection[str], window: int) -> Domain:
     """Read and check the domain and window in a model's configuration."""
+    found = config.get("domain")
     if not isinstance(found, Mapping) or not {"name", "window"} <= found.keys():
         raise InputError(f"`model` {folder}: domain: {CONFIG} holds {found!r}; expected a name and a window.")
-    name, beats = found["name"], found["window"]
-    if name not in NAMES:
-        raise InputError(f"`model` {folder}: domain: is for {name!r}; expected one of {', '.join(NAMES)}.")
+    table, beats = found["name"], found["window"]
+    name = config.get("kind", table)
+    known = (*NAMES, CONTRASTIVE)
+    if table not in NAMES or name not in known or (name == CONTRASTIVE and table != "texture"):
+        raise InputError(f"`model` {folder}: domain: is for {name!r}; expected one of {', '.join(known)}.")
     if name not in domains:
-        named = ", ".join(each for each in NAMES if each in domains)
+        named = ", ".join(each for each in known if each in domains)
         raise InputError(
             f"`model` {folder}: domain: is for {name}, which `features` does not name; expected "
             f"{f'one of {named}' if named else 'features of a network'}."
@@ -100,7 +108,7 @@ def _domain(folder: Path, found: Any, domains: Collection[str], window: int) -> 
         raise InputError(
             f"`model` {folder}: window: was trained on {beats!r} beats; expected the {window} of this run (`window`)."
         )
-    return Domain(name, window)
+    return Domain(table, window)
 
 
 def _check_analysis(folder: Path, trained: Any, domain: Domain, analysis: AnalysisConfig) -> None:
@@ -108,7 +116,8 @@ def _check_analysis(folder: Path, trained: Any, domain: Domain, analysis: Analys
     if not isinstance(trained, Mapping):
         return
     wanted = plain(analysis)
-    for section in ("sample_rate", "beats", "timbre" if domain.table == "rhythm" else "pitch"):
+    used = {"rhythm": ("timbre",), "pitch": ("pitch",), "texture": ("timbre", "pitch")}
+    for section in ("sample_rate", "beats", *used[domain.table]):
         found, expected = trained.get(section), wanted[section]
         if found != expected:
             differing = (

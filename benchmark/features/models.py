@@ -6,10 +6,10 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...audio.analysis import Analysis, AnalysisConfig
+from ...audio.analysis import TEXTURE, Analysis, AnalysisConfig
 from ...builders.release import MANIFEST, load_manifest
 from ...builders.segments import load_segments
-from ...dbn.config import PretrainingConfig
+from ...dbn.config import CONTRASTIVE, ContrastiveConfig, PretrainingConfig
 from ...dbn.domains import Domain
 from ...dbn.model import WEIGHTS, Model, model_folder, read_model
 from ...errors import InputError
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 def ensure_model(
     domain: Domain,
-    config: PretrainingConfig,
+    config: PretrainingConfig | ContrastiveConfig,
     *,
     data: Path | None,
     own_clips: Callable[[], Sequence[Analysis]],
@@ -39,7 +39,7 @@ def ensure_model(
     ----------
     domain : Domain
         What the network is shown.
-    config : PretrainingConfig
+    config : PretrainingConfig or ContrastiveConfig
         Settings.
     data : Path or None
         Pre-training dataset; None for the labelled clips without their labels.
@@ -67,25 +67,26 @@ def ensure_model(
         described = {"data": "the labelled clips without their labels", "clips_sha256": digest(identity)}
     folder = model_folder(models, domain, config, digest(described))
     if not (folder / WEIGHTS).is_file():
-        from ...dbn.pretraining import pretrain
-
         lengths = None
         if data is not None:
             segments = load_segments(data, domain.table)
             lengths = segments.lengths
         else:
             segments = [getattr(clip, domain.table) for clip in own_clips()]
-        pretrain(
-            segments,
-            domain,
-            config,
-            folder=folder,
-            provenance={**described, "analysis": _analysis(data, analysis)},
-            device=torch_device(device),
-            lengths=lengths,
-            threads=threads,
-            group=group,
-        )
+        settings = {"analysis": _analysis(data, analysis)}
+        if domain.table == "texture":
+            settings["texture"] = plain(TEXTURE)
+        where = {"folder": folder, "provenance": {**described, **settings}, "device": torch_device(device)}
+        if isinstance(config, ContrastiveConfig):
+            from ...dbn.contrastive import pretrain_encoder
+
+            if group is not None and group.size > 1:
+                raise InputError(f"{CONTRASTIVE}: trains in a single process; run it without torchrun.")
+            pretrain_encoder(segments, domain, config, lengths=lengths, **where)
+        else:
+            from ...dbn.pretraining import pretrain
+
+            pretrain(segments, domain, config, lengths=lengths, threads=threads, group=group, **where)
     return read_model(folder, device=device)
 
 

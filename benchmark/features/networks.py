@@ -1,23 +1,24 @@
-"""Features of deep belief networks for a task: pre-trained once, fine-tuned for each fold."""
+"""Features of networks for a task: pre-trained once, and deep belief networks also fine-tuned for each fold."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from ...audio.analysis import REVISION, Analysis, AnalysisConfig
+from ...audio import texture
+from ...audio.analysis import REVISION, TEXTURE, Analysis, AnalysisConfig
 from ...builders import labelled_dataset as labelled
 from ...builders.audio_files import ClipSource, audio_hashes
 from ...builders.labelled_dataset import analyse_clip
 from ...builders.release import load_manifest
-from ...dbn.config import FinetuningConfig, PretrainingConfig
+from ...dbn.config import CONTRASTIVE, ContrastiveConfig, FinetuningConfig, PretrainingConfig
 from ...dbn.domains import Domain
 from ...dbn.model import Model
 from ...errors import InputError
@@ -30,6 +31,9 @@ from . import tuning
 from .clip_examples import ClipExamples, clip_examples
 from .models import ensure_model
 from .tuning import FoldWork, arrays_of, network_of, tune_carried, tune_folds
+
+if TYPE_CHECKING:
+    from ...dbn.network import Network
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -45,24 +49,46 @@ class NetworkConfig:
     analysis : AnalysisConfig
         From audio to beat-synchronous features.
     pretraining : PretrainingConfig
-        Of the networks that are trained here.
+        Of the deep belief networks that are trained here.
+    contrastive : ContrastiveConfig
+        Of the contrastive encoders that are trained here.
     finetuning : FinetuningConfig
         Of each fold.
     carry_over : bool
         An ablation that leaks: each fold starts from the fine-tuned weights of the last one, not from the
         pre-trained ones, so clips that are tested in one fold were trained on in an earlier one.
+    own_statistics : bool
+        Whether inputs are normalised with mean and scale of the clips of the task, test clips included, rather than
+        those of the pre-training set. Labels are not used.
     """
 
     analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
     pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
+    contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
     finetuning: FinetuningConfig = field(default_factory=FinetuningConfig)
     carry_over: bool = False
+    own_statistics: bool = False
+
+    def of(self, name: str) -> tuple[Domain, PretrainingConfig | ContrastiveConfig]:
+        """Return the input of a network and the settings of its pre-training."""
+        if name == CONTRASTIVE:
+            return Domain("texture", self.contrastive.window), self.contrastive
+        return Domain(name, self.pretraining.window), self.pretraining
 
 
 def network_config(
-    *, seed: int = 0, layers: Sequence[int] | None = None, epochs: Sequence[int] | None = None, **changes: Any
+    *,
+    seed: int = 0,
+    layers: Sequence[int] | None = None,
+    epochs: Sequence[int] | None = None,
+    window: int = 4,
+    updates: int | None = None,
+    **changes: Any,
 ) -> NetworkConfig:
     """Make the settings of networks; those that are not given keep their defaults.
+
+    ``seed`` and ``window`` are those of all networks, ``updates`` are those of contrastive encoders, and the others are
+    those of deep belief networks.
 
     Raises
     ------
@@ -71,8 +97,11 @@ def network_config(
     """
     changes |= {name: tuple(each) for name, each in (("layers", layers), ("epochs", epochs)) if each is not None}
     try:
+        encoder = ContrastiveConfig(seed=seed, window=window)
         return NetworkConfig(
-            pretraining=PretrainingConfig(seed=seed, **changes), finetuning=FinetuningConfig(seed=seed)
+            pretraining=PretrainingConfig(seed=seed, window=window, **changes),
+            contrastive=encoder if updates is None else replace(encoder, steps=updates),
+            finetuning=FinetuningConfig(seed=seed),
         )
     except ValueError as error:
         raise InputError(str(error)) from error
@@ -151,6 +180,11 @@ class Networks:
             found.append(analysis)
         return found
 
+    def inputs(self, name: str) -> list[object]:
+        """Return what determines the beat-synchronous features that a network sees."""
+        own = self.config.of(name)[0].table == "texture"
+        return [*self.audio_identity, *([texture.REVISION, TEXTURE] if own else [])]
+
     @property
     def seconds_per_clip(self) -> float:
         """Median processor seconds that beats, timbre and pitch of a clip took."""
@@ -162,11 +196,10 @@ class Networks:
         if name not in self._model:
             labelled_clips = self._pretraining_clips
             self._model[name] = ensure_model(
-                Domain(name, self.config.pretraining.window),
-                self.config.pretraining,
+                *self.config.of(name),
                 data=self._data if labelled_clips is None else None,
                 own_clips=lambda: labelled_clips.analyses if labelled_clips else [],
-                identity=labelled_clips.audio_identity if labelled_clips else None,
+                identity=labelled_clips.inputs(name) if labelled_clips else None,
                 analysis=self.config.analysis,
                 models=self._models,
                 device=self._device,
@@ -188,7 +221,7 @@ class Networks:
         Known for labelled clips alone, whose audio is recorded clip by clip.
         """
         if name in self.trained:
-            own = self.trained[name].config.get("clips_sha256") == digest(self.audio_identity)
+            own = self.trained[name].config.get("clips_sha256") == digest(self.inputs(name))
             return len(self.task.clips) if own else 0
         clips = self._pretraining_clips
         known = set(clips.audio_hashes.values()) if clips else set()
@@ -199,8 +232,10 @@ class Networks:
         decided: dict[str, Any] = {
             "domain": name,
             "model_sha256": self.model(name).sha256,
-            "audio": digest(self.audio_identity),
+            "audio": digest(self.inputs(name)),
         }
+        if self.config.own_statistics:
+            decided["own_statistics"] = True
         if phase.endswith("fine-tuned"):
             decided |= {"finetuning": self.config.finetuning, "revision": tuning.REVISION}
             if self.config.carry_over:
@@ -278,9 +313,23 @@ class Networks:
                 check_normalisation(self.trained[name], self._shown[name].data)
         return self._shown[name]
 
+    def _network(self, name: str, epochs: int) -> Network:
+        """Return the network after some epochs, which normalises inputs as the settings say."""
+        network = self.model(name).networks[epochs]
+        if not self.config.own_statistics:
+            return network
+        import torch
+
+        from ...dbn.batches import input_statistics
+
+        mean, scale = (
+            torch.from_numpy(part).to(network.device) for part in input_statistics(self._examples(name).data)
+        )
+        return replace(network, mean=mean, scale=scale)
+
     def _pretrained(self, name: str, epochs: int) -> list[FloatArray]:
         if (name, epochs) not in self._tables:
-            network, shown = self.model(name).networks[epochs], self._examples(name)
+            network, shown = self._network(name, epochs), self._examples(name)
             self._tables[name, epochs] = shown.per_second(network.features(shown.data), self.task)
         return self._tables[name, epochs]
 
@@ -315,18 +364,19 @@ class Networks:
             "revision": tuning.REVISION,
             "domain": name,
             "model_sha256": self.model(name).sha256,
-            "audio": digest(self.audio_identity),
+            "audio": digest(self.inputs(name)),
             "finetuning": self.config.finetuning,
             "epochs": epochs,
             "repeat": fold.repeat,
             "targets": digest([part.tobytes().hex() for part in targets]),
+            **({"own_statistics": True} if self.config.own_statistics else {}),
             "torch": torch.__version__,
             "device": torch_device(self._device).type,
         }
         return FoldWork(
             name=name,
             key=key,
-            start=arrays_of(self.model(name).networks[epochs]),
+            start=arrays_of(self._network(name, epochs)),
             rows=shown.data.rows,
             window=shown.data.window,
             firsts=(shown.data.starts[training], shown.data.starts[verification]),

@@ -180,15 +180,28 @@ def entries_of(
     deep = [name for name, feature in features.items() if feature.layered]
     if not deep:
         return [Entry(parts)]
-    depth = min(depths[part] for part in deep)
+    depth = min((depths[part] for part in deep if not features[part].single), default=1)
+    trained = _phases_of([features[part] for part in deep], phases)
     wrong = [layer for layer in layers or () if not 0 <= layer < depth]
     if wrong:
         raise InputError(f"`layer` {wrong[0]}: expected 0 to {depth - 1}, the layers of {'+'.join(deep)}.")
     return [
         Entry(parts, layer, phase, carry_over and phase.endswith("fine-tuned"))
-        for phase in phases
+        for phase in trained
         for layer in (layers if layers is not None else range(depth))
     ]
+
+
+def _phases_of(networks: Sequence[TaskFeature], asked: Sequence[str]) -> list[str]:
+    """Return the phases that were asked for and that all networks have; an encoder always has its control beside it."""
+    possible = [phase for phase in PHASES if all(phase in network.phases for network in networks)]
+    found = [phase for phase in asked if phase in possible]
+    if not found:
+        names = "+".join(network.name for network in networks)
+        raise InputError(f"`phase` {asked[0]}: {names} has no such phase; expected {' or '.join(possible)}.")
+    if "pre-trained" in found and any(network.single for network in networks):
+        found.append("random")
+    return list(dict.fromkeys(found))
 
 
 def choose_phases(asked: Sequence[str] | None, *, control: bool) -> tuple[str, ...]:

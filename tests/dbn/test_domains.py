@@ -8,7 +8,7 @@ from emobench.dbn.domains import NAMES, Domain, examples
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-BANDS = {"rhythm": 20, "pitch": 48, "pitch2d": 48}
+BANDS = {"rhythm": 20, "pitch": 48, "pitch2d": 48, "texture": 142}
 
 
 def _clip(segments: int, bands: int, seed: int = 0) -> np.ndarray:

@@ -1,9 +1,10 @@
-"""Features learned with deep belief networks: the activations of their layers."""
+"""Features learned without labels: activations of the layers of deep belief networks, and a contrastive encoder."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ....dbn.config import CONTRASTIVE
 from ....dbn.domains import NAMES
 from ....dbn.model import WEIGHTS
 from ....protocols import features
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from ..networks import Networks
     from ..spec import Entry
 
-TITLES = {"rhythm": "Rhythm", "pitch": "Pitch", "pitch2d": "2-d FFT Pitch"}
+TITLES = {"rhythm": "Rhythm", "pitch": "Pitch", "pitch2d": "2-d FFT Pitch", "texture": "Texture"}
 
 
 class NetworkFeature(TaskFeature):
@@ -50,6 +51,17 @@ class NetworkFeature(TaskFeature):
             pretrained_on=_pretrained_on(extraction, networks.trained.get(name)),
             pretrained_clips=lambda: 0 if control else networks.pretrained_clips(name),
         )
+
+
+class EncoderFeature(NetworkFeature):
+    """The output of a contrastive encoder on windows of texture, beside that of random weights."""
+
+    origin = "a contrastive encoder on audio"
+    phases = ("pre-trained", "random")
+    single = True
+
+    def __init__(self) -> None:
+        self.name, self.title, self.order = CONTRASTIVE, "Contrastive", 16
 
 
 def _networks(extraction: Extraction) -> Networks:
@@ -90,3 +102,4 @@ def _pretrained_on(extraction: Extraction, external: Model | None) -> str:
 
 for order, domain in enumerate(NAMES, start=11):
     features.register(NetworkFeature(domain, order))
+features.register(EncoderFeature())
