@@ -16,7 +16,7 @@ define install
 	$(PIP) --no-deps --no-build-isolation -e .
 endef
 
-.PHONY: setup demo test test-slow lint format schema lock bench docs figures container-check clean
+.PHONY: setup demo test test-slow lint format schema lock bench docs figures package-check container-check clean
 
 setup: $(TESTS_READY)
 
@@ -77,6 +77,10 @@ docs: demo
 REAL ?= corpora
 figures: $(TESTS_READY)
 	$(BIN)/python docs/figures.py --real "$(REAL)" build/figures $(CORPORA)
+
+# Build and check the wheel and the source distribution, and run the tests of the latter on its own.
+package-check: $(TESTS_READY)
+	scripts/package-check.sh $(TESTS)
 
 clean:
 	rm -rf build dist .pytest_cache .ruff_cache *.egg-info

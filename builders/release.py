@@ -192,10 +192,11 @@ def column_types(folder: Path) -> dict[str, dict[str, str]]:
     return types
 
 
-def _card_type(kind: pl.DataType) -> str:
+def _card_type(kind: object) -> str:
     if isinstance(kind, pl.List):
         return f"list: {_card_type(kind.inner)}"
-    return {"boolean": "bool"}.get(name := str(kind).lower(), name)
+    name = str(kind).lower()
+    return "bool" if name == "boolean" else name
 
 
 def write_card(folder: Path, text: str) -> None:

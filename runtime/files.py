@@ -139,10 +139,16 @@ def write_json(path: Path, value: Json) -> None:
 def write_parquet(path: Path, table: pl.DataFrame) -> None:
     """Write a table as Parquet, atomically. The same table gives the same bytes."""
     # Encode in memory, because polars hides why a write failed.
+    encoded = parquet_bytes(table)
+    with replacing(path) as temporary:
+        temporary.write_bytes(encoded)
+
+
+def parquet_bytes(table: pl.DataFrame) -> bytes:
+    """Encode a table as Parquet."""
     encoded = io.BytesIO()
     table.write_parquet(encoded, compression="zstd", statistics=True)
-    with replacing(path) as temporary:
-        temporary.write_bytes(encoded.getvalue())
+    return encoded.getvalue()
 
 
 def read_json(path: Path, what: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 # pip settings that work without it. The pip settings of this machine (indexes, folders of wheels, certificates) are
 # mounted while the image is built; the script then checks that none of them remained in the image. Settings:
 #   FULL=1            run the full demo instead of a small one
+#   LOCK=FILE         build argument; with requirements-cluster.lock, the cluster of compose.yaml is tried too
 #   BASE=IMAGE        pull this base image instead of making one with debootstrap
 #   SUITE, MIRROR     suite and mirror for debootstrap (default: bookworm, from the default mirror)
 #   TORCH_INDEX=URL   build argument (default: empty if pip's settings name local folders, else the Dockerfile's)
@@ -13,6 +14,7 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 
 FULL=${FULL:-}
+LOCK=${LOCK:-requirements.lock}
 BASE=${BASE:-}
 SUITE=${SUITE:-bookworm}
 MIRROR=${MIRROR:-}
@@ -181,7 +183,8 @@ if [ -z "$BASE" ]; then
 fi
 
 step "build on $BASE"
-logged engine bud --isolation chroot --build-arg "BASE=$BASE" "${arguments[@]}" "${mounts[@]}" --tag "$IMAGE" .
+logged engine bud --isolation chroot --build-arg "BASE=$BASE" --build-arg "LOCK=$LOCK" \
+    "${arguments[@]}" "${mounts[@]}" --tag "$IMAGE" .
 
 step "image: $(engine images --format '{{.Size}}' "$IMAGE")"
 engine inspect --type image "$IMAGE" >"$work/image.json"
@@ -214,13 +217,14 @@ PY
 step "what is in the image"
 left=$(cd "$root" && find . -xdev \( -name pip.conf -o -name .git -o -path './mnt/*' -o -path './src' \
     -o -path './root/.cache' -o -path './root/.config' -o -path './tmp/*' \
-    -o -path './opt/*' -prune ! -path ./opt/emobench \) -print)
+    -o -path './opt/*' -prune ! -path ./opt/emobench ! -path ./opt/packages \) -print)
 [ -z "$left" ] || fail "left in the image: $left"
-left=$(find "$root/opt/emobench" -name '*.whl' -o -name pip.conf -o -name .cache -o -path '*/bin/pip*')
+left=$(find "$root/opt/emobench" "$root/opt/packages" -name '*.whl' -o -name pip.conf -o -name .cache -o -path '*/bin/pip*')
 [ -z "$left" ] || fail "left in the environment: $left"
 left=$(cd "$root" && grep -rlF -f "$work/hidden" --devices=skip . || true)
 [ -z "$left" ] || fail "names a path or a password of this machine: $left"
-cp requirements.lock "$work/mnt/requirements.lock"
+printf '      %s MB\t%s\n' $(cd "$root" && du -sm opt/packages opt/emobench usr)
+cp "$LOCK" "$work/mnt/requirements.lock"
 
 # Commands run as the user of the image, unless `as` is set.
 as=()
@@ -235,8 +239,8 @@ new_volume() {
 }
 
 new_volume "$USER_ID"
-who=$(inside sh -c 'echo "$(id -u) $(pwd) $(command -v emobench)"')
-[ "$who" = "$USER_ID /data /opt/emobench/bin/emobench" ] || fail "user, folder and program are $who."
+who=$(inside sh -c 'echo "$(id -u) $(pwd) $HOME $(command -v emobench)"')
+[ "$who" = "$USER_ID /data /data /opt/emobench/bin/emobench" ] || fail "user, folder, home and program are $who."
 inside python - <<'PY' || fail "the environment differs from the lock."
 import importlib.metadata
 import os
@@ -247,29 +251,26 @@ from pathlib import Path
 
 import torch
 
-packages = Path(sysconfig.get_path("purelib"))
-if os.access(packages, os.W_OK):
-    sys.exit(f"{packages} is writable")
+packages, own = Path(sysconfig.get_path("purelib")), Path("/opt/emobench")
+for place in (packages, own):
+    if os.access(place, os.W_OK):
+        sys.exit(f"{place} is writable")
 if torch.version.cuda is not None:
     sys.exit(f"torch is built for CUDA {torch.version.cuda}")
 lock = re.findall(r"^([\w.-]+)==(\S+)", Path("/mnt/requirements.lock").read_text(), flags=re.MULTILINE)
 locked = {re.sub(r"[-_.]+", "-", name).lower(): version for name, version in lock}
-owned = {"__pycache__"}
+owned = {"__pycache__", "emobench.pth"}
 for package in importlib.metadata.distributions(path=[str(packages)]):
     name = re.sub(r"[-_.]+", "-", package.metadata["Name"]).lower()
-    tops = {file.parts[0] for file in package.files or ()}
-    owned |= tops
-    if name == "emobench":
-        ours = {top for top in tops if not top.startswith("emobench-")} - {"emobench", ".."}
-        if ours:
-            sys.exit(f"emobench also installs {sorted(ours)}")
-    elif package.version.split("+")[0] != locked.get(name):
+    owned |= {file.parts[0] for file in package.files or ()}
+    if package.version.split("+")[0] != locked.get(name):
         sys.exit(f"{name} {package.version} is not the lock's {locked.get(name)}")
 others = {entry.name for entry in packages.iterdir()} - owned
 if others:
     sys.exit(f"files of no package: {sorted(others)}")
-if (packages / "emobench/tests").exists():
-    sys.exit("the tests are installed")
+ours = {entry.name for entry in own.iterdir() if not entry.name.startswith("emobench-")}
+if ours != {"bin", "emobench"} or (own / "emobench/tests").exists():
+    sys.exit(f"emobench also installs {sorted(ours)}, or its tests")
 PY
 
 step "the demo as user $USER_ID"
@@ -287,4 +288,40 @@ step "a smaller demo as a user that the image does not know"
 new_volume "$OTHER_ID"
 as=(--user "$OTHER_ID:$OTHER_ID")
 inside env FEATURES="spectral_shape rhythm" emobench-demo --size 24 --pretrain-size 4
+
+if [ "$LOCK" = requirements-cluster.lock ]; then
+    # Containers of a build have no network of their own, so the services of compose.yaml find each other at 127.0.0.1.
+    step "the cluster of compose.yaml as a user that the image does not know"
+    new_volume 4243
+    as=(--user 4243:4243)
+    "$PYTHON" - "$work" <<'PY' || fail "compose.yaml cannot be read."
+import shlex
+import sys
+from pathlib import Path
+
+import yaml
+
+services = yaml.safe_load(Path("compose.yaml").read_text())["services"]
+for name in ("scheduler", "worker"):
+    words = services[name]["entrypoint"] + services[name]["command"]
+    words = [word.replace("//scheduler:", "//127.0.0.1:") for word in words]
+    count = services[name].get("deploy", {}).get("replicas", 1)
+    Path(sys.argv[1], name).write_text(f"{shlex.join(words)}\n" * count)
+PY
+    services=()
+    for name in scheduler worker; do
+        while read -r words; do
+            # shellcheck disable=SC2086 # the words of a command
+            inside $words >"$work/$name-${#services[@]}.log" 2>&1 </dev/null &
+            services+=($!)
+        done <"$work/$name"
+    done
+    [ "${#services[@]}" = 4 ] || fail "compose.yaml has not a scheduler and three workers."
+    inside emobench build-data --size 24 --pretrain-size 12 --scheduler tcp://127.0.0.1:8786 ||
+        { tail -n 20 "$work"/*-?.log >&2; fail "the cluster did not build the datasets."; }
+    registered=$(grep -c "Registered to" "$work"/worker-?.log | awk -F: '{ total += $2 } END { print total }')
+    [ "$registered" -ge 3 ] || fail "$registered workers registered instead of three."
+    inside python -c 'from distributed import Client; Client("tcp://127.0.0.1:8786").shutdown()'
+    wait "${services[@]}" || true
+fi
 step "passed"

@@ -19,9 +19,11 @@ from ...cards.hub import Repository, check_name, stored_token
 from ...cards.hub_files import Forbidden, Upload, forbidden_values
 from ...cards.hub_release import Release, Released
 from ...errors import EmobenchError, InputError
-from ...runtime.files import digest, read_json, sha256_file
+from ...runtime.files import digest, parquet_bytes, read_json, sha256_file
 
 AUDIO = "audio"
+# The file by which `datasets` finds the audio files of the folder, see `audio_uploads`.
+METADATA = "metadata.parquet"
 
 
 def forbidden_in(folder: Path) -> list[Forbidden]:
@@ -143,6 +145,9 @@ def check_card(text: str, files: Mapping[str, Any], where: str) -> None:
 def audio_uploads(folder: Path, manifest: Manifest) -> list[Upload]:
     """Return the audio of the clips that are used, as ``audio/`` and the path in the table of clips.
 
+    ``audio/metadata.parquet`` describes the files, so that ``load_dataset(REPO, data_dir="audio")`` gives a column of
+    the type ``datasets.Audio``. The tables themselves contain paths: reading them must not require an audio decoder.
+
     Raises
     ------
     InputError
@@ -173,7 +178,12 @@ def audio_uploads(folder: Path, manifest: Manifest) -> list[Upload]:
         # As builders.pretraining and builders.labelled record them.
         if recorded != (digest([list(item) for item in found.items()]) if pretraining else found):
             raise InputError(f"{place}: the audio is not what {manifest.name} was built from; build it again.")
-    return [Upload(f"{AUDIO}/{name}", place / name) for name in names]
+    columns = [name for name in ("clip_id", "track_id", "artist", "album", "title") if name in used.columns]
+    described = used.filter(pl.col("audio").is_not_null()).select(pl.col("audio").alias("file_name"), *columns)
+    return [
+        *(Upload(f"{AUDIO}/{name}", place / name) for name in names),
+        Upload(f"{AUDIO}/{METADATA}", parquet_bytes(described)),
+    ]
 
 
 def _hash(place: Path, name: str | None) -> str | None:

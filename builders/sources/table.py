@@ -79,15 +79,16 @@ def load(options: Options, *, out: Path, seed: int) -> LabelledCorpus:
     given: dict[str, str | None] = {"title": options.title, "license": options.license, "terms": options.terms}
     if options.citation is not None:
         given["citation"] = _read_text(options.citation)
-    origin = {"annotators": options.annotators, "instructions": options.instructions}
-    known = {"biases": options.biases, "limitations": options.errors}
-    about = replace(
-        corpus.about,
-        **{name: text for name, text in given.items() if text is not None},
-        provenance=Provenance(**origin, **{name: (text,) for name, text in known.items() if text}),
+    origin = Provenance(
+        annotators=options.annotators,
+        instructions=options.instructions,
+        biases=(options.biases,) if options.biases else (),
+        limitations=(options.errors,) if options.errors else (),
     )
+    stated = {name: text for name, text in given.items() if text is not None}
+    about = replace(corpus.about, **stated, provenance=origin)
     # Another card is another content of the dataset.
-    card = {name: text for name, text in (given | origin | known).items() if text}
+    card = stated | {name: value for name, value in vars(origin).items() if value}
     return replace(corpus, about=about, settings=corpus.settings | ({"card": card} if card else {}))
 
 

@@ -67,6 +67,32 @@ def test_datasets_loads_a_release(ann: Any, tiny: Tiny) -> None:
         assert columns == release.read_table(folder, name).to_dict(as_series=False)
 
 
+def test_published_audio_has_the_type_audio(ann: Any, with_audio: Path) -> None:
+    """Without audio no column needs a decoder; with it, `datasets` reads the folder of the audio with its clips."""
+    for name, options in {"ann/silent": [], "ann/heard": ["--with-audio"]}.items():
+        ran = ann.run("publish", "dataset", with_audio / "syn", name, *options)
+        assert ran.status == 0, ran.err
+        repo = ann.hub.repos["dataset", name]
+        assert bool(options) == any(path.startswith("audio/") for path in repo.commits[repo.branches["main"]])
+    found = ann.python(
+        "import sys, types\n"
+        # `datasets` imports the decoder before it stores paths, although it decodes nothing here.
+        "for name in ('torchcodec', 'torchcodec.encoders', 'torchcodec.decoders'):\n"
+        "    sys.modules[name] = types.ModuleType(name)\n"
+        "sys.modules['torchcodec.encoders'].AudioEncoder = sys.modules['torchcodec.decoders'].AudioDecoder = None\n"
+        "import datasets\n"
+        "size = lambda audio: len(audio['bytes'] or open(audio['path'], 'rb').read())\n"
+        "tables = datasets.load_dataset('ann/heard', 'clips', revision='v1.0.0', split='train').features\n"
+        "heard = datasets.load_dataset('ann/heard', data_dir='audio', revision='v1.0.0', split='train')\n"
+        "plain = heard.cast_column('audio', datasets.Audio(decode=False))\n"
+        "value = [tables['audio'].dtype, type(heard.features['audio']).__name__,\n"
+        "         sorted([each['clip_id'], size(each['audio'])] for each in plain)]\n"
+    )
+    clips = pl.read_parquet(with_audio / "syn" / "clips" / "*.parquet").filter(pl.col("excluded").is_null())
+    files = {clip: with_audio / "syn" / "audio" / audio for clip, audio in clips.select("clip_id", "audio").iter_rows()}
+    assert found == ["string", "Audio", sorted([clip, path.stat().st_size] for clip, path in files.items())]
+
+
 def test_second_version(ann: Any, tiny: Tiny) -> None:
     one, two = tiny(), tiny(version="1.1.0", seed=1)
     assert ann.run("publish", "dataset", one, "ann/versions", "--public").status == 0
@@ -200,7 +226,9 @@ def _with_audio(folder: Path, **facts: Any) -> Manifest:
 
 def test_audio_is_published_only_if_its_licence_allows(tmp_path: Path, tiny: Tiny) -> None:
     manifest = _with_audio(tmp_path)
-    assert [upload.path for upload in audio_uploads(tmp_path, manifest)] == ["audio/000/2.mp3"]
+    uploads = audio_uploads(tmp_path, manifest)
+    assert [upload.path for upload in uploads] == ["audio/000/2.mp3", "audio/metadata.parquet"]
+    assert pl.read_parquet(uploads[-1].content()).to_dicts() == [{"file_name": "000/2.mp3", "track_id": "2"}]
     closed = manifest.model_copy(update={"source": {**manifest.source, "redistributable": 1}})
     with pytest.raises(InputError, match="licences of 1 of its 2 tracks do not allow it"):
         audio_uploads(tmp_path, closed)

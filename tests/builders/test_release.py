@@ -100,7 +100,9 @@ def test_datasets_reads_every_config_offline(corpus: Any, tmp_path: Path) -> Non
     script = (
         "import datasets, json, sys\n"
         "names = datasets.get_dataset_config_names(sys.argv[1])\n"
-        "print(json.dumps({n: datasets.load_dataset(sys.argv[1], n, split='train').num_rows for n in names}))\n"
+        "loaded = {n: datasets.load_dataset(sys.argv[1], n, split='train') for n in names}\n"
+        "types = {n: {c: f.dtype for c, f in each.features.items()} for n, each in loaded.items()}\n"
+        "print(json.dumps([{n: each.num_rows for n, each in loaded.items()}, types]))\n"
     )
     environment = {**os.environ, "HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path / "hf")}
     ran = subprocess.run(
@@ -112,7 +114,9 @@ def test_datasets_reads_every_config_offline(corpus: Any, tmp_path: Path) -> Non
     )
     # `datasets` cannot load a table without rows, and without audio there are no beats.
     expected = {name: len(release.read_table(tmp_path / "tiny", name)) for name in COLUMNS if name != "beats"}
-    assert json.loads(ran.stdout.splitlines()[-1]) == expected
+    rows, types = json.loads(ran.stdout.splitlines()[-1])
+    assert rows == expected
+    assert types == {name: {column: kind.lower() for column, kind in COLUMNS[name].items()} for name in expected}
 
 
 def test_other_content_is_never_overwritten(corpus: Any, make_corpus: Any, tmp_path: Path) -> None:
