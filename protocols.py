@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import MISSING, dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol
@@ -14,6 +14,18 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     FloatArray = npt.NDArray[np.float64]
+
+
+# What the metadata of a feature state of its origin, for the leaderboard.
+METADATA = {
+    "licence": "licence of code and weights",
+    "parameters": "number of parameters; 0 without any",
+    "training_data": "what the feature was trained on; none without any training",
+    "labels_used": "labels that the training used; none without any",
+    "collections": "names of the music collections in the training data, such as msd, fma, magnatagatune or jamendo",
+    "outside_data": "whether the training data are others than the training part of a fold; derived if not given",
+    "group": "hand-crafted, learned here or pretrained elsewhere; derived if not given",
+}
 
 
 class Feature:
@@ -50,6 +62,9 @@ class Feature:
         Columns that the feature takes.
     metadata : mapping
         What the leaderboard shows of the feature's origin, see :data:`METADATA`.
+    training_ids : collection of str or None
+        Ids of the recordings that the feature was trained on elsewhere, where they are published: track ids of the
+        Million Song Dataset, or ids of clips or songs of a corpus.
     trainable : bool
         Whether ``fit(clips, targets)`` is called with the training clips of each fold.
     """
@@ -67,6 +82,7 @@ class Feature:
     family: str = ""
     part: slice = slice(None)
     metadata: Mapping[str, Any] = MappingProxyType({})
+    training_ids: Collection[str] | None = None
     trainable: bool = False
 
     def fetch(self) -> None:
@@ -117,6 +133,9 @@ class Source:
         Default name of the dataset for an instance of ``options``; the name of the source without it.
     labelled : bool
         Whether a labelled dataset is built, which has folds.
+    collections : tuple of str
+        Music collections that its recordings come from, such as ``fma``, by which training data of pretrained models
+        are compared with the corpus.
     downloads : callable, optional
         ``downloads(options)`` returns a :class:`emobench.builders.downloads.Download` of the files that are fetched
         before ``load`` is called, or None if there is nothing to fetch.
@@ -134,6 +153,7 @@ class Source:
     labelled: bool = True
     downloads: Callable[[Any], Any] | None = None
     provenance: Any = None
+    collections: tuple[str, ...] = ()
 
 
 # Default of an option without one.

@@ -49,13 +49,15 @@ def compare(first: Result | Location, second: Result | Location, *, results: Loc
     return compared(pair[0], pair[1], store)
 
 
-def leaderboard(results: Location = "results") -> Leaderboard:
+def leaderboard(results: Location = "results", *, outside_data: bool = True) -> Leaderboard:
     """Rank the results in a folder.
 
     Parameters
     ----------
     results : str or Path
         Folder of results.
+    outside_data : bool
+        Whether entries are included whose features were trained on outside data, or do not state that they were not.
 
     Returns
     -------
@@ -67,7 +69,7 @@ def leaderboard(results: Location = "results") -> Leaderboard:
     InputError
         If there is no result.
     """
-    return _leaderboard.load(Path(results))
+    return _leaderboard.load(Path(results), outside_data=outside_data)
 
 
 def verify(

@@ -70,6 +70,7 @@ class StandardFeature(Feature):
         self.function = function
         self.config = config or FrameConfig()
         self.sample_rate = self.config.sample_rate
+        self.metadata = {"licence": "Apache-2.0", "parameters": 0, "training_data": "none", "labels_used": "none"}
 
     def __call__(self, samples: FloatArray) -> tuple[npt.NDArray[np.float64], FloatArray]:
         """Compute the times (n,) and values (n, d) of all frames of a clip."""

@@ -18,6 +18,7 @@ from hashlib import sha256
 from importlib.resources import files
 from typing import Any
 
+from .page_overview import HEIGHT, WIDTH, overview
 from .page_panels import Panels
 from .render import fill
 
@@ -73,6 +74,10 @@ class Entry:
         Cost; None where unknown.
     facts : mapping
         Further lines of the panel, by their names.
+    group, outside, parameters : str, str, int or None
+        Group of the features, whether they were trained on outside data (yes, no or unknown), and their parameters.
+    front : bool
+        Whether no other entry is both better and cheaper.
     """
 
     signature: str
@@ -92,6 +97,10 @@ class Entry:
     train_seconds: float | None
     processor: str | None
     facts: Mapping[str, str]
+    group: str = ""
+    outside: str = ""
+    parameters: int | None = None
+    front: bool = False
 
 
 @dataclass(frozen=True)
@@ -276,15 +285,31 @@ def _axes(section: Section) -> list[Axis | None]:
     ]
 
 
+def _origins(page: Page) -> list[str]:
+    """Return the groups of all entries; empty if there is one only, which needs no columns and no filter."""
+    entries = [entry for section in page.sections for entry in section.entries if not entry.reference]
+    found = list(dict.fromkeys(entry.group for entry in entries if entry.group))
+    return found if len(found) > 1 else []
+
+
 def render(page: Page) -> str:
     """Return the page as HTML."""
-    sections = []
+    sections, origins = [], _origins(page)
     for section in page.sections:
         facts = {entry.signature: {"label": entry.label, "lines": entry.facts} for entry in section.entries}
         data = embedded({**asdict(section.panels), "title": section.title, "warning": section.warning, "facts": facts})
         groups = [[entry for entry in section.entries if entry.reference is kind] for kind in (False, True)]
         shown = _differing(section)
-        sections.append({"section": section, "groups": groups, "axes": _axes(section), "data": data, "shown": shown})
+        sections.append(
+            {
+                "section": section,
+                "groups": groups,
+                "axes": _axes(section),
+                "data": data,
+                "shown": shown,
+                "overview": overview(section.entries, origins),
+            }
+        )
     texts = embedded({"csv": compressed(page.csv), "json": compressed(page.json)})
     hashes = [policy_hash(script) for script in scripts()]
     text = fill(
@@ -298,6 +323,8 @@ def render(page: Page) -> str:
         counts=[sum(len(each["groups"][kind]) for each in sections) for kind in (0, 1)],
         phases=sorted({entry.phase for section in page.sections for entry in section.entries if entry.phase}),
         width=_WIDTH,
+        origins=origins,
+        plot=(WIDTH, HEIGHT),
     )
     # JSON can contain half of a surrogate pair, which cannot be encoded in a file.
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")

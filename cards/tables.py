@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from ..runtime.text import printable_json, visible
 from .render import markdown as _markdown
 from .render import one_line as _one_line
+from .scatter import Scatter
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, Group, RenderResult
@@ -45,6 +46,8 @@ class Table:
         Number of columns to align left.
     optional : sequence of tuple of int
         Groups of columns to hide in narrow terminals, in this order. Files always have all columns.
+    plot : Scatter or None
+        Plot below the table, in terminals and text files only.
     """
 
     title: str
@@ -55,6 +58,7 @@ class Table:
     records: Sequence[dict[str, Any]] = field(default_factory=list)
     text_columns: int = 1
     optional: Sequence[tuple[int, ...]] = ()
+    plot: Scatter | None = None
 
     def __repr__(self) -> str:
         return f"Table({self.title!r}, {len(self.rows)} rows)"
@@ -101,7 +105,8 @@ def to_rich(table: Table) -> Group:
         columns=[visible(column) for column in table.columns],
         rows=[[visible(cell) for cell in row] for row in table.rows],
     )
-    return Group(Text(visible(table.title), style="bold"), _Fitting(shown), *notes, Text())
+    plot = [table.plot, Text()] if table.plot else []
+    return Group(Text(visible(table.title), style="bold"), _Fitting(shown), *plot, *notes, Text())
 
 
 @dataclass(frozen=True)

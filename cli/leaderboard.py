@@ -29,6 +29,13 @@ def leaderboard(
             help="Write to this file instead of printing; if it ends with /, to a folder, one file per table.",
         ),
     ] = None,
+    outside_data: Annotated[
+        bool,
+        typer.Option(
+            "--outside-data/--no-outside-data",
+            help="Include entries whose features were trained on outside data, or do not state that they were not.",
+        ),
+    ] = True,
     as_json: AsJson = False,
 ) -> None:
     """Show all results with their ranks, with one section per dataset.
@@ -44,6 +51,8 @@ def leaderboard(
       emobench leaderboard --out leaderboard.html
 
       emobench leaderboard --format csv
+
+      emobench leaderboard --no-outside-data
     """
     from ..api.results import leaderboard as ranked
     from ..benchmark.report.leaderboard import format_of
@@ -51,7 +60,7 @@ def leaderboard(
     if as_json and form not in (None, "json"):
         raise InputError(f"leaderboard: --json and --format {form} exclude each other; expected one of them.")
     form = "json" if as_json else form or format_of(out)
-    made = ranked(results)
+    made = ranked(results, outside_data=outside_data)
     for problem in made.store.problems:
         tell(f"left out: {problem}", err=True)
     if form == "rich" and out is None:

@@ -12,9 +12,10 @@ import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.util import find_spec
 from itertools import pairwise
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,6 +39,7 @@ _BATCH = 16
 
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SETTINGS = ("*.json", "*.py")
+_CARD = "README.md"
 
 
 @dataclass(frozen=True)
@@ -56,6 +58,10 @@ class ModelFiles:
         SHA-256 of the files of weights by name.
     own_code : bool
         Whether the model brings its own code.
+    parameters : int or None
+        Numbers in its files of weights; None where they are not safetensors.
+    card : mapping
+        Fields of its model card, such as ``license`` and ``datasets``; empty without one.
     """
 
     folder: Path
@@ -63,6 +69,8 @@ class ModelFiles:
     sha256: str
     weights_sha256: Mapping[str, str]
     own_code: bool
+    parameters: int | None = None
+    card: Mapping[str, Any] = field(default_factory=dict)
 
 
 def find_model(repo: str, revision: str | None, *, trust_remote_code: bool = False) -> ModelFiles:
@@ -106,7 +114,29 @@ def find_model(repo: str, revision: str | None, *, trust_remote_code: bool = Fal
     status(f"hashing the weights of {repo}")
     hashes = {file.name: sha256_file(file) for file in weights}
     settings = {file.name: sha256_file(file) for each in _SETTINGS for file in sorted(folder.glob(each))}
-    return ModelFiles(folder, commit, digest([hashes, settings]), hashes, own_code)
+    return ModelFiles(folder, commit, digest([hashes, settings]), hashes, own_code, _parameters(weights), _card(folder))
+
+
+def _parameters(weights: Sequence[Path]) -> int | None:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        count = 0
+        for file in weights:
+            with safe_open(file, framework="np") as stored:
+                count += sum(prod(stored.get_slice(name).get_shape()) for name in stored.keys())  # noqa: SIM118
+    except SafetensorError:
+        return None
+    return count
+
+
+def _card(folder: Path) -> Mapping[str, Any]:
+    from huggingface_hub import ModelCard
+
+    try:
+        return ModelCard.load(folder / _CARD).data.to_dict()
+    except Exception:  # a card that cannot be read says nothing
+        return {}
 
 
 def _weights(folder: Path) -> list[Path]:
@@ -120,7 +150,7 @@ def _download(repo: str, revision: str | None) -> tuple[Path, str]:
         raise InputError(f"hf:{repo}: no such folder.")
     repository = Repository(repo, "model")
     _, commit = repository.download("config.json", revision or "main")
-    folder = repository.snapshot(commit, (), patterns=[*_SETTINGS, "*.safetensors"])
+    folder = repository.snapshot(commit, (), patterns=[*_SETTINGS, _CARD, "*.safetensors"])
     if not _weights(folder):
         folder = repository.snapshot(commit, (), patterns=["*.bin"])
     return folder, commit

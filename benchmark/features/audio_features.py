@@ -76,6 +76,7 @@ class AudioFeature(TaskFeature):
         except (TypeError, ValueError) as error:
             raise InputError(f"feature {self.name}: metadata cannot be written as JSON ({error}).") from error
         self.trainable = bool(getattr(function, "trainable", False))
+        self.training_ids = getattr(function, "training_ids", None)
         self.version = version
         self.parallel = bool(getattr(function, "parallel", False)) and not self.trainable
         if self.align not in ("center", "end"):

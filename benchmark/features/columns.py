@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
@@ -64,6 +64,8 @@ class Columns:
         Function that returns the number of the task's clips among these data.
     analysis_files : callable
         Function that returns a summary of the analysis files behind the values, or None.
+    metadata : callable
+        Function that returns what the values add to the metadata of the feature.
     """
 
     values: Callable[[Fold], FloatArray]
@@ -81,6 +83,7 @@ class Columns:
     pretrained_on: str | None = None
     pretrained_clips: Callable[[], int] = lambda: 0
     analysis_files: Callable[[], dict[str, Any] | None] = lambda: None
+    metadata: Callable[[], Mapping[str, Any]] = lambda: MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -131,7 +134,9 @@ class TaskFeature:
     needs_audio : bool
         Whether it is computed from the clips' audio, or from files beside it.
     metadata : mapping
-        Licence, parameters, training data, labels used.
+        What is known of its origin, see :data:`emobench.protocols.METADATA`.
+    training_ids : collection of str or None
+        Ids of the recordings that it was trained on elsewhere.
     """
 
     name: str = ""
@@ -145,6 +150,7 @@ class TaskFeature:
     origin: str = "audio"
     needs_audio: bool = False
     metadata: Mapping[str, Any] = MappingProxyType({})
+    training_ids: Collection[str] | None = None
 
     def columns(self, extraction: Extraction, entry: Entry) -> Columns:
         """Return the columns for an entry of a task.

@@ -39,7 +39,7 @@ class StandardColumns(TaskFeature):
 
     def __init__(self, feature: StandardFeature) -> None:
         self.name, self.title, self.order = feature.name, feature.title, feature.order
-        self.config = feature.config
+        self.config, self.metadata = feature.config, feature.metadata
 
     def columns(self, extraction: Extraction, entry: Entry) -> Columns:
         """Return the columns; audio is read when their values are first asked for."""

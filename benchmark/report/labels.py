@@ -15,6 +15,7 @@ from ..results.model import MetricScore, Result
 # Marks of entries whose scores are biased.
 CARRIED = "carried over (leaks)"
 LEAKED = "leakage allowed"
+OVERLAP = "overlap"
 
 DASH = "–"
 
@@ -60,10 +61,12 @@ def leak_mark(result: Result) -> str:
 
 
 def marks(result: Result, variant: str = "") -> str:
-    """Return what follows the features of an entry: context, regressor other than the paper's, variant, leakage."""
+    """Return what follows the features of an entry: context, regressor other than the paper's, variant, bias."""
     regressor = "" if result.regressor in (None, "mlr") else result.regressor
     context = "" if result.task == "clip" or result.context is None else f"context {context_shown(result)}"
-    return "".join(f" [{mark}]" for mark in (context, regressor, variant) if mark) + leak_mark(result)
+    stated = result.feature_metadata.values()
+    overlap = OVERLAP if any(isinstance(each, dict) and each.get("overlap") for each in stated) else ""
+    return "".join(f" [{mark}]" for mark in (context, regressor, variant, overlap) if mark) + leak_mark(result)
 
 
 def context_shown(result: Result) -> str:

@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...runtime.files import data_folder, write_text
 from ..results.store import ResultStore
 from ..scoring.ranking import Ranking, ranking
+from .provenance import provenance
 from .tables import tables
 
 if TYPE_CHECKING:
@@ -87,15 +88,30 @@ class Leaderboard:
         return [place]
 
 
-def load(folder: Path) -> Leaderboard:
+def load(folder: Path, *, outside_data: bool = True) -> Leaderboard:
     """Read and rank all results in a folder.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of results.
+    outside_data : bool
+        Whether entries are included whose features were trained on outside data, or do not state that they were not.
 
     Raises
     ------
     InputError
         If there is no result.
     """
-    return rank(ResultStore(folder))
+    store = ResultStore(folder)
+    if outside_data:
+        return rank(store)
+    kept = [result for result in store.results if provenance(result).outside_data is False]
+    if store.results and all(result.reference for result in kept):
+        raise InputError(f"{folder}: no entry states that it uses no outside data.")
+    own = ResultStore.of(folder, kept, store)
+    own.problems.extend(store.problems)
+    return rank(own)
 
 
 def rank(store: ResultStore) -> Leaderboard:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -23,8 +23,10 @@ from ..scoring.gaussians import AXES
 from ..scoring.pairs import LEVEL
 from ..scoring.ranking import Ranking
 from .axes import axis_scores
+from .groups import pareto
 from .labels import SCORES, board_title, by_distance, entry_label, interval, number, phase_shown, residual_notes
 from .page_clips import Limits, Pool, panel_of
+from .provenance import Provenance, parameters_shown, provenance
 from .tables import SYNTHETIC, beats_constant_shown, tables, unranked_notes
 
 CLIPS = "clips/train-00000.parquet"
@@ -96,13 +98,14 @@ def _section(
         pool.panels.entries[result.signature] = (
             stored if isinstance(stored, str) else panel_of(stored, list(result.albums), pool, limits)
         )
+    front = pareto(ordered)
     constant = next((result for result in ordered if result.features == "constant"), None)
     # Without a ranking: the page itself explains ranks and costs, in the names of its columns.
     notes = dict.fromkeys(note for table in tables(ordered) for note in table.notes)
     return Section(
         title=title,
         warning=SYNTHETIC if SYNTHETIC in notes else "",
-        entries=[_entry(result, ranking, variants.get(result.signature, "")) for result in ordered],
+        entries=[_entry(result, ranking, variants.get(result.signature, ""), front) for result in ordered],
         baseline=(
             constant.scores["mean_distance"].mean if constant else None,
             constant.scores["kl_divergence"].mean if constant else None,
@@ -125,7 +128,8 @@ def _more_notes(results: Sequence[Result], ranking: Ranking, variants: Mapping[s
     ]
 
 
-def _entry(result: Result, ranking: Ranking, variant: str) -> Entry:
+def _entry(result: Result, ranking: Ranking, variant: str, front: Collection[str]) -> Entry:
+    origin = provenance(result)
     distance, divergence = (ranking.standings[name].get(result.signature) for name in SCORES)
     return Entry(
         signature=result.signature,
@@ -145,6 +149,10 @@ def _entry(result: Result, ranking: Ranking, variant: str) -> Entry:
         train_seconds=result.cost.train_seconds,
         processor=result.cost.processor,
         facts=_facts(result, ranking),
+        group=origin.group,
+        outside=origin.outside_shown,
+        parameters=origin.parameters,
+        front=result.signature in front,
     )
 
 
@@ -176,10 +184,26 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
     dims = "unknown number of" if result.dims is None else result.dims
     facts["Features"] = f"{dims} dimensions, regressor {result.regressor or 'unknown'}, {result.n_clips} clips"
     facts["Cost"] = _cost(result.cost)
+    if not result.reference:
+        facts |= _origin(provenance(result))
     made_by = result.environment.get("emobench")
     facts["Computed"] = result.created[:10] + (f" by emobench {made_by}" if made_by else "")
     facts["Signature"] = signature
     return facts
+
+
+def _origin(origin: Provenance) -> dict[str, str]:
+    """Return what an entry's panel says of the origin of its features."""
+    lines = {
+        "Group": origin.group,
+        "Licence": origin.licence or "not stated",
+        "Parameters": parameters_shown(origin.parameters),
+        "Training data": origin.training_data or "not stated",
+        "Labels used": origin.labels_used or "not stated",
+        "Outside data": origin.outside_shown,
+        "Overlap": origin.overlap,
+    }
+    return {name: text for name, text in lines.items() if text}
 
 
 def _cost(cost: Cost) -> str:

@@ -18,6 +18,7 @@ from ...protocols import metrics
 from ..results.model import Result
 from ..scoring.pairs import LEVEL
 from .axes import axes_table
+from .groups import group_table
 from .labels import (
     CARRIED,
     DASH,
@@ -39,6 +40,7 @@ from .labels import (
     shared_notes,
 )
 from .mediaeval import MEDIAEVAL, per_song_table
+from .provenance import provenance
 
 if TYPE_CHECKING:
     from ..scoring.ranking import Ranking, Standing
@@ -121,6 +123,7 @@ def _record(result: Result, ranking: Ranking | None) -> dict[str, JsonValue]:
         "covariance_repaired": result.covariance_repaired,
         "pretrained_clips": result.config.pretrained_clips,
         **result.cost.model_dump(),
+        **provenance(result).record(),
         "signature": result.signature,
     }
 
@@ -148,7 +151,7 @@ def tables(results: Sequence[Result], ranking: Ranking | None = None, variants: 
     -------
     list of Table
         For each dataset, those that have entries of: features, networks, predictions made elsewhere, MediaEval's
-        measures; with a ranking also one of ranks, intervals and cost.
+        measures; with a ranking also those of ranks, intervals and cost, and of the best entry of each group.
     """
     made, variants = [], variants or {}
     keys = list(dict.fromkeys(result.board for result in results))
@@ -175,6 +178,8 @@ def tables(results: Sequence[Result], ranking: Ranking | None = None, variants: 
             made.append(_standing_table(ours, name, "ranks", ranking, variants))
         if ranking is not None and external:
             made.append(_standing_table(external, name, "external-ranks", ranking, variants))
+        if ranking is not None and (best := group_table(own, name, _slug(own[0], "groups"), ranking, variants)):
+            made.append(best)
     return made
 
 

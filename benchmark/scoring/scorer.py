@@ -16,6 +16,7 @@ from ...runtime.environment import decoder_version, package_versions, processor_
 from ...runtime.files import plain
 from ..features.columns import Columns
 from ..features.extraction import Extraction, Places
+from ..features.overlap import overlap
 from ..features.spec import Entry, without_folder
 from ..results.beside import feature_table, features_path, parameters_path
 from ..results.config import SCHEMA, Config, Decided, Phase
@@ -156,6 +157,13 @@ class Scorer:
         asked = self.config.residual_covariance
         return getattr(regressors[regressor], "residual_covariance", True) if asked is None else asked
 
+    def _metadata(self, part: str, columns: Columns) -> dict[str, Any]:
+        """Return what is known of the origin of a feature, and what its training data share with this corpus."""
+        feature = self.extraction.features[part]
+        found = {"title": feature.title, **plain(feature.metadata), **plain(columns.metadata())}
+        shared = overlap(found, feature.training_ids, self.task.dataset)
+        return {**found, "overlap": shared} if shared else found
+
     def _context(self, entry: Entry) -> Context:
         return None if self._is_reference(entry) else self.task.context
 
@@ -198,9 +206,8 @@ class Scorer:
                 shared_with_training=self.leaks.shared,
             ),
             feature_metadata={
-                without_folder(part): {"title": feature.title, **plain(feature.metadata)}
-                for part in entry.parts
-                if (feature := self.extraction.features[part])
+                without_folder(part): self._metadata(part, each)
+                for part, each in zip(entry.parts, columns, strict=True)
             },
             config=Config(
                 **{field.alias or name: getattr(decided, name) for name, field in Decided.model_fields.items()},

@@ -140,5 +140,6 @@ sources.register(
         dataset_name=dataset_name,
         downloads=download,
         provenance=PROVENANCE,
+        collections=("fma", "jamendo", "medleydb"),
     )
 )

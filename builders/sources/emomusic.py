@@ -111,5 +111,6 @@ sources.register(
         dataset_name=dataset_name,
         downloads=download,
         provenance=PROVENANCE,
+        collections=("fma",),
     )
 )

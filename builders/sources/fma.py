@@ -119,5 +119,6 @@ sources.register(
         labelled=False,
         downloads=download,
         provenance=PROVENANCE,
+        collections=("fma",),
     )
 )

@@ -80,5 +80,7 @@ sources.register(
             "build-data moodswings --labels msLiteTurk.mat --audio songs/",
         ),
         provenance=PROVENANCE,
+        # Songs of uspop2002, popular music such as the Million Song Dataset has too.
+        collections=("uspop2002", "msd"),
     )
 )

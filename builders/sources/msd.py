@@ -93,5 +93,6 @@ sources.register(
         ),
         labelled=False,
         provenance=PROVENANCE,
+        collections=("msd",),
     )
 )

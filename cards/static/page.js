@@ -10,7 +10,7 @@ function embeddedData(id) {
 }
 
 // Columns of text, by the keys of their headings.
-const TEXT_COLUMNS = ["entry", "phase", "regressor", "beats", "processor"];
+const TEXT_COLUMNS = ["entry", "phase", "regressor", "beats", "processor", "group", "outside"];
 
 DataTable.ext.errMode = "throw";
 // The reference entries are in a second tbody, which is neither sorted nor filtered.
@@ -44,7 +44,17 @@ document.addEventListener("keydown", (event) => {
 // The filter applies to the tables of all datasets.
 const filter = document.getElementById("filter");
 const phase = document.getElementById("phase");
+const group = document.getElementById("group");
+const outside = document.getElementById("outside");
 const state = document.getElementById("state");
+
+// Show those entries in the overview above a table that the table shows.
+function showOverview(table) {
+  const shown = new Set(table.rows({ search: "applied" }).nodes().toArray().map((line) => line.dataset.entry));
+  for (const node of table.table().node().closest("section").querySelectorAll(".overview [data-of]")) {
+    node.classList.toggle("off", !shown.has(node.dataset.of));
+  }
+}
 
 function applyFilter() {
   let shown = 0;
@@ -52,7 +62,12 @@ function applyFilter() {
   for (const table of tables) {
     table.search(filter.value);
     if (phase) table.column("phase:name").search(phase.value, { exact: true });
+    if (group) {
+      table.column("group:name").search(group.value, { exact: true });
+      table.column("outside:name").search(outside.checked ? "no" : "", { exact: true });
+    }
     table.draw();
+    showOverview(table);
     shown += table.rows({ search: "applied" }).count();
     all += table.rows().count();
   }
@@ -61,7 +76,7 @@ function applyFilter() {
 }
 
 filter.addEventListener("input", applyFilter);
-phase?.addEventListener("change", applyFilter);
+for (const choice of [phase, group, outside]) choice?.addEventListener("change", applyFilter);
 filter.form.addEventListener("submit", (event) => event.preventDefault());
 filter.form.hidden = false;
 

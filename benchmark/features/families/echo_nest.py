@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +36,7 @@ class EchoNestTimbre(TaskFeature):
 
     name, title, order, needs_audio = "ent", "ENT", 5, True
     origin = "track files of the Million Song Dataset (.h5)"
+    metadata = MappingProxyType({"licence": "that of the Million Song Dataset, for research", "group": "hand-crafted"})
 
     def columns(self, extraction: Extraction, entry: Entry) -> Columns:
         """Read the analysis files of all clips."""

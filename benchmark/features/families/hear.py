@@ -127,6 +127,7 @@ class _Embeddings:
             "code_sha256": code,
             "weights_sha256": weights,
             "embedding_size": self._size,
+            "group": "pretrained elsewhere",
         }
         if hasattr(self._model, "parameters"):
             self.metadata["parameters"] = sum(each.numel() for each in self._model.parameters())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,9 @@ class HuggingFace(TaskFeature):
             "commit": model.commit,
             "weights_sha256": dict(model.weights_sha256),
             "own_code": model.own_code,
+            "parameters": model.parameters,
+            "group": "pretrained elsewhere",
+            **_described(model.card),
         }
         chosen: dict[int, int] = {}
 
@@ -124,6 +128,17 @@ class HuggingFace(TaskFeature):
             per_fold=self.layer is None,
             training=record,
         )
+
+
+def _described(card: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a model card states; nothing is assumed where it says nothing."""
+    licence, datasets = card.get("license"), card.get("datasets")
+    names = [datasets] if isinstance(datasets, str) else [str(each) for each in datasets or ()]
+    found: dict[str, Any] = {"licence": str(licence)} if licence else {}
+    if names:
+        collections = sorted({part.lower() for name in names for part in (name, name.rpartition("/")[2])})
+        found |= {"training_data": ", ".join(names), "collections": collections}
+    return {**found, "outside_data": True}
 
 
 class _States:

@@ -27,6 +27,7 @@ LABELS = {
     "MSD": "tags, some of which are moods (happy, sad, mellow, chill, party, beautiful, sexy, catchy)",
     "MTT": "tags, some of which are moods (soft, quiet, loud, weird)",
 }
+COLLECTIONS = {"MSD": "msd", "MTT": "magnatagatune"}
 # Numbers of a model, the running statistics of its batch normalisation included.
 PARAMETERS = 792_079
 
@@ -62,6 +63,7 @@ class Musicnn(Feature):
             "parameters": PARAMETERS,
             "training_data": TRAINED_ON[model],
             "labels_used": LABELS[model],
+            "collections": [COLLECTIONS[model]],
             "weights_sha256": SHA256[model],
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ....dbn.config import CONTRASTIVE
 from ....dbn.domains import NAMES
@@ -50,7 +50,23 @@ class NetworkFeature(TaskFeature):
             models=models,
             pretrained_on=_pretrained_on(extraction, networks.trained.get(name)),
             pretrained_clips=lambda: 0 if control else networks.pretrained_clips(name),
+            metadata=lambda: self._metadata(extraction, networks.model(name), layer, phase),
         )
+
+    def _metadata(self, extraction: Extraction, model: Model, layer: int, phase: str) -> dict[str, Any]:
+        """State what a network has seen; its number of parameters is that up to the layer."""
+        external = extraction.external.get(self.name)
+        layers = next(iter(model.networks.values())).layers[: layer + 1]
+        control, tuned = phase.startswith("random"), phase.endswith("fine-tuned")
+        data = [] if control else [_pretrained_on(extraction, external)]
+        return {
+            "licence": "that of the model" if external else "Apache-2.0",
+            "parameters": sum(part.numel() for each in layers for part in (each.weight, each.bias)),
+            "training_data": "; ".join([*data, *(["the training part of each fold"] if tuned else [])]) or "none",
+            "labels_used": "targets of the training part" if tuned else "none",
+            "outside_data": not control and (external is not None or extraction.places.pretrain_data is not None),
+            "group": "pretrained elsewhere" if external else "learned here",
+        }
 
 
 class EncoderFeature(NetworkFeature):
