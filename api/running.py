@@ -42,6 +42,10 @@ def extract(
     task: str | None = None,
     context: int | str | None = None,
     audio: Location | None = None,
+    trust_remote_code: bool = False,
+    device: str = "cpu",
+    workers: int | None = None,
+    scheduler: str | None = None,
 ) -> FeatureTable:
     """Extract a feature for all clips of a dataset that are in its folds.
 
@@ -55,6 +59,8 @@ def extract(
         As for :func:`run`.
     audio : str or Path, optional
         Folder of the clips' audio, if it is not where the dataset was built.
+    trust_remote_code, device, workers, scheduler
+        As for :func:`run`.
 
     Returns
     -------
@@ -65,14 +71,17 @@ def extract(
     InputError
         If the feature is unknown, depends on the fold, or cannot be computed.
     """
+    check_device(device)
     features = parse(feature) if isinstance(feature, str) else {(own := wrapped(feature)).name: own}
     places = find_places(dataset, audio=audio)
     rows = load_task(labelled_dataset.load(places.dataset), task, context)
     if any(each.layered for each in features.values()):
         raise InputError(f"{feature}: is trained for each fold and cannot be extracted alone; use run.")
     entry = Entry(tuple(features))
-    with executor(processors()) as pool:
-        extraction = Extraction(rows, places, features, NetworkConfig(), "cpu", pool)
+    with executor(workers or processors(), scheduler) as pool:
+        extraction = Extraction(
+            rows, places, features, NetworkConfig(), device, pool, trust_remote_code=trust_remote_code
+        )
         found = extraction.columns(entry)
         if any(columns.per_fold for columns in found):
             raise InputError(f"{feature}: depends on the fold and cannot be extracted alone; use run.")

@@ -13,16 +13,18 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from ...audio import cache
-from ...builders.audio_files import ClipSource
 from ...runtime.devices import torch_device
 from ...runtime.executor import ordered_map
 from ...runtime.progress import progress
+
+if TYPE_CHECKING:
+    from ...builders.audio_files import ClipSource
 
 FloatArray = npt.NDArray[np.float64]
 

@@ -113,7 +113,7 @@ def test_saved_as_one_file_or_one_per_table(tmp_path: Path) -> None:
     assert (tmp_path / "all.md").read_text() == rendered(tables, "markdown")
     paths = save(tables, "latex", f"{tmp_path}/tex/")
     assert [path.name for path in paths] == [
-        f"d@1.0.0-11111111-22222222-{what}.tex" for what in ("features", "networks", "ranks")
+        f"d@1.0.0-11111111-22222222-{what}.tex" for what in ("features", "networks", "ranks", "groups")
     ]
     assert paths[1].read_text() == to_latex(tables[1])
 
