@@ -56,7 +56,7 @@ class NetworkFeature(TaskFeature):
     def _metadata(self, extraction: Extraction, model: Model, layer: int, phase: str) -> dict[str, Any]:
         """State what a network has seen; its number of parameters is that up to the layer."""
         external = extraction.external.get(self.name)
-        layers = next(iter(model.networks.values())).layers[: layer + 1]
+        layers = next(iter(model.networks.values())).layers[: None if self.single else layer + 1]
         control, tuned = phase.startswith("random"), phase.endswith("fine-tuned")
         data = [] if control else [_pretrained_on(extraction, external)]
         return {
