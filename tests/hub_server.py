@@ -44,6 +44,9 @@ class HubServer(ThreadingHTTPServer):
         Called with method and path before each request is answered.
     lacking : (str, str) or None
         Pattern of a path, and the field or header to omit from its answers.
+    altered : callable or None
+        Called with the path and the body of each answer; returns the body to send under the same headers. After a
+        shorter one the connection is closed.
     """
 
     daemon_threads = True
@@ -58,6 +61,7 @@ class HubServer(ThreadingHTTPServer):
         self.failures: list[Failure] = []
         self.before: Callable[[str, str], None] | None = None
         self.lacking: tuple[str, str] | None = None
+        self.altered: Callable[[str, bytes], bytes] | None = None
 
     @property
     def endpoint(self) -> str:
@@ -212,7 +216,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if self.command != "HEAD":
-            self.wfile.write(data)
+            body = data if self.server.altered is None else self.server.altered(unquote(self.path), data)
+            self.wfile.write(body)
+            self.close_connection = self.close_connection or len(body) < len(data)
 
     def _user(self) -> str | None:
         bearer = self.headers.get("Authorization")

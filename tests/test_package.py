@@ -1,11 +1,13 @@
-"""The wheel contains the package with its templates and tables, and nothing else for site-packages."""
+"""The source distribution is complete, and the wheel contains the package and nothing else for site-packages."""
 
 from __future__ import annotations
 
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -13,30 +15,66 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The wheel, built from the files that git tracks, in the current environment."""
-    folder = tmp_path_factory.mktemp("wheel")
-    source = folder / "source"
-    listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+@dataclass(frozen=True)
+class Distributions:
+    """The wheel, the source distribution that it was built from, and the files of the checkout."""
+
+    wheel: Path
+    source: Path
+    files: set[str]
+
+
+def _files() -> set[str]:
+    """List the files that git knows, or all of an unpacked source distribution."""
+    if (ROOT / "PKG-INFO").is_file():
+        return {
+            path.relative_to(ROOT).as_posix()
+            for path in ROOT.rglob("*")
+            if path.is_file()
+            and not {"__pycache__", "emobench.egg-info", ".pytest_cache", ".hypothesis"} & set(path.parts)
+            and path.name not in ("PKG-INFO", "setup.cfg")
+        }
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if listed.returncode:
-        pytest.skip("not a git checkout")
-    for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file():
-            (source / name).parent.mkdir(parents=True, exist_ok=True)
-            (source / name).write_bytes((ROOT / name).read_bytes())
-    subprocess.run(
-        [sys.executable, "-m", "build", "--wheel", "--outdir", str(folder), str(source)],
-        check=True,
-        capture_output=True,
-    )
-    return next(folder.glob("*.whl"))
+        pytest.skip("neither a git checkout nor a source distribution")
+    # The data beside the checkout are no part of it.
+    return {name for name in listed.stdout.splitlines() if (ROOT / name).is_file() and not name.startswith("shared/")}
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Distributions:
+    """Both distributions, built in an environment of their own."""
+    folder = tmp_path_factory.mktemp("built")
+    source = folder / "source"
+    files = _files()
+    for name in files:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    # Without further options, the wheel is built from the source distribution.
+    command = [sys.executable, "-m", "build", "--outdir", str(folder), str(source)]
+    subprocess.run(command, check=True, capture_output=True)
+    return Distributions(next(folder.glob("*.whl")), next(folder.glob("*.tar.gz")), files)
+
+
+@pytest.fixture(scope="module")
+def wheel(built: Distributions) -> Path:
+    """The wheel."""
+    return built.wheel
+
+
+def test_the_source_distribution_is_complete(built: Distributions) -> None:
+    """It contains all files of the checkout, and only these, beside its metadata."""
+    with tarfile.open(built.source) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames() if archive.getmember(name).isfile()}
+    made = {name for name in names if name in ("PKG-INFO", "setup.cfg") or name.startswith("emobench.egg-info/")}
+    assert names - made == built.files
+
+
+def test_metadata_is_accepted_by_package_indexes(built: Distributions) -> None:
+    command = [sys.executable, "-m", "twine", "check", "--strict", str(built.wheel), str(built.source)]
+    checked = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_contents(wheel: Path) -> None:
