@@ -90,12 +90,12 @@ class Scatter:
     def _legend(self, signs: Sequence[str], width: int) -> list[str]:
         """Name the points of the front, one line each, and the signs of the others."""
         pairs = list(zip(signs, self.points, strict=True))
-        lines = ["Pareto front, where no other entry is both better and cheaper:"]
+        lines = textwrap.wrap("Pareto front, where no other entry is both better and cheaper:", width)
         for sign, point in sorted((pair for pair in pairs if pair[1].front), key=lambda pair: pair[1].x):
             text = f"  {sign}  {point.y:.3f}  {point.x:>7.2g}  {visible(point.label)}"
             lines += textwrap.wrap(text, width, subsequent_indent=" " * 21, break_on_hyphens=False)
         others = dict.fromkeys(f"{sign} {point.group}" for sign, point in pairs if not point.front)
-        return lines + ([f"Others: {', '.join(others)}."] if others else [])
+        return lines + (textwrap.wrap(f"Others: {', '.join(others)}.", width) if others else [])
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         from rich.text import Text
