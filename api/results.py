@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..benchmark.report import leaderboard as _leaderboard
 from ..benchmark.report.compare import Comparison
@@ -17,6 +17,7 @@ from ..benchmark.results.store import ResultStore
 from ..benchmark.results.verify import verify as verified
 from ..benchmark.results.verify_data import Datasets
 from ..errors import InputError
+from ..runtime.executor import executor, processors
 from ..runtime.files import data_folder
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ def verify(
     retrain: bool = False,
     datasets: Sequence[Location] = (),
     models: Location = "models",
+    audio: Location | None = None,
 ) -> Report | Collection:
     """Verify a result by computing it again.
 
@@ -98,6 +100,8 @@ def verify(
         of datasets.
     models : str or Path
         Folder of models.
+    audio : str or Path, optional
+        Folder of the clips' audio for the level features, if it is not where the dataset was built.
 
     Returns
     -------
@@ -117,7 +121,11 @@ def verify(
         path = ResultStore(Path("results")).find(str(result)).path
     known = Datasets([Path(each) for each in datasets], data_folder(), only=not path.is_dir())
     check = verify_all if path.is_dir() else verified
-    return check(path, known, Path(models), level=level, retrain=retrain)
+    options: dict[str, Any] = {"level": level, "retrain": retrain, "audio": None if audio is None else Path(audio)}
+    if level != "features":
+        return check(path, known, Path(models), **options)
+    with executor(processors()) as pool:
+        return check(path, known, Path(models), pool=pool, **options)
 
 
 def publish(
@@ -132,6 +140,8 @@ def publish(
     with_audio: bool = False,
     space: str | None = None,
     models: Location = "models",
+    compact: bool = False,
+    without_features: bool = False,
     results: Location = "results",
     evaluation: Location | None = None,
 ) -> Publication:
@@ -159,6 +169,9 @@ def publish(
         Leaderboards: Space of the page; by default ``<repo>-space``. An empty text stands for none.
     models : str or Path
         Leaderboards: folder of models, with which new entries are verified.
+    compact, without_features : bool
+        Leaderboards: whether the features that the regressors received are rounded to float16, or not sent. Others
+        can then verify the entries only to the level scores. The sizes are logged before anything is sent.
     results, evaluation : str or Path, optional
         Models: folder of results, and the result for the card's metadata.
 
@@ -183,8 +196,11 @@ def publish(
     known = Datasets([], data_folder(), only=False)
     shared = {"private": private, "create_pr": create_pr, "tag": bool(tag), "dry_run": dry_run}
     if kind == "leaderboard":
+        if compact and without_features:
+            raise InputError("`compact` and `without_features`: expected at most one of them.")
+        features = "none" if without_features else "float16" if compact else "float32"
         return publication.publish_leaderboard(
-            Path(folder), repo, space=space, datasets=known, models=Path(models), **shared
+            Path(folder), repo, space=space, datasets=known, models=Path(models), features=features, **shared
         )
     if kind != "model":
         raise InputError(f"`kind` {kind}: expected dataset, leaderboard or model.")

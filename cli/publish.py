@@ -90,12 +90,19 @@ def leaderboard(
     dry_run: DryRun = False,
     create_pr: CreatePr = False,
     tag: Annotated[bool, typer.Option("--tag", help="Tag the commit with the hash of its entries.")] = False,
+    compact: Annotated[
+        bool, typer.Option("--compact", help="Send features as float16; others can then verify only scores.")
+    ] = False,
+    without_features: Annotated[
+        bool, typer.Option("--without-features", help="Send no features; others can then verify only scores.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Release results and predictions to a repository, and their page to a static Space.
+    """Release results, predictions and features to a repository, and their page to a static Space.
 
     Entries that are already in the repository stay there and are not sent again. New entries are verified first, as by
-    'emobench verify'. With --create-pr, only the new entries are proposed.
+    'emobench verify', and so are those that were merged since the last time; the page shows the level that each
+    reached. With --create-pr, only the new entries are proposed.
 
     For example:
 
@@ -117,6 +124,8 @@ def leaderboard(
         tag=tag,
         space=space,
         models=models,
+        compact=compact,
+        without_features=without_features,
     )
     for problem in done.problems:
         tell(f"left out: {problem}", err=True)

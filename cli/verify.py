@@ -41,6 +41,10 @@ def verify(
         bool, typer.Option("--retrain", help="Fit trained regressors again too, and report the difference.")
     ] = False,
     models: Models = Path("models"),
+    audio: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Audio of the clips for the level features, if not where the dataset has it."),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Verify results by computing them again.
@@ -68,7 +72,10 @@ def verify(
 
     places = [everything] if everything is not None else results or []
     wanted = cast("Level", level)
-    found = [verified(place, level=wanted, retrain=retrain, datasets=dataset or [], models=models) for place in places]
+    found = [
+        verified(place, level=wanted, retrain=retrain, datasets=dataset or [], models=models, audio=audio)
+        for place in places
+    ]
     if as_json:
         print_json(found[0].record() if len(found) == 1 else [each.record() for each in found])
     else:

@@ -131,9 +131,14 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8")
 
 
+def json_text(value: Json) -> str:
+    """Return a value as indented JSON. NaN raises ValueError."""
+    return json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
 def write_json(path: Path, value: Json) -> None:
     """Write a value as indented JSON, atomically. NaN raises ValueError."""
-    write_text(path, json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    write_text(path, json_text(value))
 
 
 def write_parquet(path: Path, table: pl.DataFrame) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import polars as pl
 
@@ -20,14 +21,18 @@ from ...runtime.progress import progress
 from ...runtime.text import counted
 from ..report.leaderboard import no_results
 from ..report.tables import tables
+from ..results.beside import COMPACT, FEATURES, PARAMETERS, compact, features_path, parameters_path
+from ..results.checks import Level
 from ..results.model import Result, predictions_path
 from ..results.predictions import PredictionsError
-from ..results.store import ResultStore
-from ..results.verify import refuse_wrong
+from ..results.store import VERIFIED, ResultStore
+from ..results.verify import refuse_wrong, verify
 from ..results.verify_data import Datasets
 from .dataset import forbidden_in
 
 RESULTS = "results"
+PREDICTIONS = ".predictions.parquet"
+Sent = Literal["float32", "float16", "none"]
 SCORES = "scores/train-00000.parquet"
 
 
@@ -67,12 +72,15 @@ class Board:
         Names of the entries that are not in the repository yet.
     problems : list of str
         One line for each file that was left out.
+    sizes : list of str
+        Lines on the sizes of what is sent, and on the level of verification that is lost by what is not.
     """
 
     results: Release
     space: Release | None
     new: list[str]
     problems: list[str]
+    sizes: list[str]
 
 
 def board(
@@ -87,6 +95,7 @@ def board(
     tag: bool = False,
     create_pr: bool = False,
     look: bool = True,
+    features: Sent = "float32",
 ) -> Board:
     """Prepare the release of a folder of results: entries that are new, and tables and page of all entries.
 
@@ -106,6 +115,9 @@ def board(
         Whether to tag the commit with the hash of its entries.
     look : bool
         Whether to look at the repository; if not, all entries count as new.
+    features : {"float32", "float16", "none"}
+        How to send the features that the regressors received. Without those of float32, others can verify the entries
+        only to the level scores.
 
     Raises
     ------
@@ -118,7 +130,8 @@ def board(
     own, problems = intact(store)
     if not own:
         raise no_results(folder, problems)
-    published, head = _published(repo) if look else (ResultStore(folder / "none"), None)
+    merges = look and not create_pr
+    published, head = _published(repo, datasets if merges else None) if look else (ResultStore(folder / "none"), None)
     there, _ = intact(published)
     for name in own.keys() & there.keys():
         if own[name].scores != there[name].scores:
@@ -127,17 +140,24 @@ def board(
                 "changed."
             )
     new = {name: result for name, result in own.items() if name not in there}
+    levels = dict(published.levels or {})
     for result in progress(new.values(), "verifying", "entry", len(new), leave=False):
-        refuse_wrong(result, datasets, models, store)
-    uploads = [upload for name, result in new.items() for upload in _uploads(name, result)]
+        if level := refuse_wrong(result, datasets, models, store).level:
+            levels[result.signature] = level
+    if merges:
+        there = _verified(there, published, datasets, models, levels, problems)
+    uploads = [upload for name, result in new.items() for upload in _uploads(name, result, features)]
+    sizes = _sizes(new, uploads, features)
     count = counted(len(new), "entry", "entries")
     shared = {"forbidden": forbidden_in(folder), "private": private}
     own_use = {"marker": f"{RESULTS}/", "parent": head}
     if create_pr:
         proposal = Release(repo, "dataset", uploads, f"Add {count}", create_pr=True, **own_use, **shared)
-        return Board(proposal, None, list(new), problems)
+        return Board(proposal, None, list(new), problems, sizes)
     merged = ResultStore.of(folder, [*there.values(), *new.values()], published, store)
+    merged.levels = levels
     uploads += _summaries(repo, merged)
+    uploads.append(Upload(f"{RESULTS}/{VERIFIED}", merged.verification().encode()))
     page = render_page(merged)
     tagged = f"results-{digest(sorted(map(_name, merged.results)))[:12]}" if tag else None
     message = f"Add {count}" if new else "Update tables and page"
@@ -147,7 +167,7 @@ def board(
         check_name(space)
         files = [Upload("README.md", space_card(repo).encode()), Upload("index.html", page.encode())]
         shown = Release(space, "space", files, f"Leaderboard of {repo}", marker="index.html", sdk="static", **shared)
-    return Board(results, shown, list(new), problems)
+    return Board(results, shown, list(new), problems, sizes)
 
 
 def publish_board(made: Board) -> list[Released]:
@@ -159,24 +179,95 @@ def publish_board(made: Board) -> list[Released]:
     return [carry_out(each) for each in planned]
 
 
-def _uploads(name: str, result: Result) -> list[Upload]:
+def _uploads(name: str, result: Result, features: Sent) -> list[Upload]:
     # The JSON is sent as it was read and verified.
-    json = Upload(f"{RESULTS}/{name}.json", result.text.encode())
-    return [json, Upload(f"{RESULTS}/{name}.predictions.parquet", predictions_path(result.path))]
+    inside, path = f"{RESULTS}/{name}", result.path
+    uploads = [Upload(f"{inside}.json", result.text.encode())]
+    uploads.append(Upload(f"{inside}{PREDICTIONS}", predictions_path(path)))
+    if parameters_path(path).is_file():
+        uploads.append(Upload(f"{inside}{PARAMETERS}", parameters_path(path)))
+    if not features_path(path).is_file() or features == "none":
+        return uploads
+    if features == "float32":
+        return [*uploads, Upload(f"{inside}{FEATURES}", features_path(path))]
+    if (rounded := compact(features_path(path))) is None:
+        raise InputError(
+            f"{features_path(path)}: holds values outside the range of float16, ±65,504; leave `compact` out, or use "
+            "`without_features`."
+        )
+    return [*uploads, Upload(f"{inside}{COMPACT}", rounded)]
 
 
-def _published(repo: str) -> tuple[ResultStore, str | None]:
-    """Return the results in a repository, and its latest commit if there is one."""
+def _sizes(new: Mapping[str, Result], uploads: Sequence[Upload], features: Sent) -> list[str]:
+    """Say how large predictions and features are, and what is lost without features of float32."""
+    if not new:
+        return []
+
+    def size(*endings: str) -> str:
+        return f"{sum(each.size for each in uploads if each.path.endswith(endings)):,} bytes"
+
+    full = sum(path.stat().st_size for each in new.values() if (path := features_path(each.path)).is_file())
+    lines = [f"predictions: {size(PREDICTIONS)}; features and parameters: {size(FEATURES, COMPACT, PARAMETERS)}"]
+    if features != "float32" and full:
+        what = "rounded to float16" if features == "float16" else "left out"
+        lines.append(
+            f"the features, {full:,} bytes, are {what}: others can verify these entries only to the level scores, not "
+            "to regression"
+        )
+    return lines
+
+
+def _verified(
+    there: Mapping[str, Result],
+    store: ResultStore,
+    datasets: Datasets,
+    models: Path,
+    levels: dict[str, Level],
+    problems: list[str],
+) -> dict[str, Result]:
+    """Verify the entries of the repository that were merged since the last publication; leave out those that fail."""
+    kept = {}
+    merged = [result for result in there.values() if result.signature not in levels]
+    reports = {
+        result.signature: verify(result.path, datasets, models, store)
+        for result in progress(merged, "verifying merged entries", "entry", len(merged), leave=False)
+    }
+    for name, result in there.items():
+        report = reports.get(result.signature)
+        if report is not None and report.failed:
+            first = next(line for check in report.checks for line in check.failures)
+            problems.append(f"{RESULTS}/{name}.json in the repository: {first}; see 'emobench verify'.")
+            continue
+        if report is not None and report.level:
+            levels[result.signature] = report.level
+        kept[name] = result
+    return kept
+
+
+def _published(repo: str, datasets: Datasets | None) -> tuple[ResultStore, str | None]:
+    """Return the results in a repository, and its latest commit if there is one.
+
+    Features and parameters are fetched only of results that are to be verified, of which ``datasets`` holds the
+    dataset.
+    """
     repository = Repository(repo, "dataset", write=True)
     head = repository.head()
     names = [path for path in repository.files(head) if path.startswith(f"{RESULTS}/")] if head else []
-    folder = repository.snapshot(head, names) / RESULTS if head and names else Path("none")
-    return ResultStore(folder), head
+    if not head or not names:
+        return ResultStore(Path("none")), head
+    large = (FEATURES, COMPACT, PARAMETERS)
+    store = ResultStore(repository.snapshot(head, [name for name in names if not name.endswith(large)]) / RESULTS)
+    levels = store.levels or {}
+    unknown = [each for each in store.results if each.signature not in levels and datasets and datasets.of(each).task]
+    stems = {f"{RESULTS}/{_name(each)}" for each in unknown}
+    if more := [name for name in names if name.endswith(large) and name.rsplit(".", 2)[0] in stems]:
+        repository.snapshot(head, more)
+    return store, head
 
 
 def _summaries(repo: str, store: ResultStore) -> list[Upload]:
     """Make the card, and the table of all scores."""
-    made = tables(store.results, variants=store.variants)
+    made = tables(store.results, variants=store.variants, levels=store.levels)
     names = {result.signature: _name(result) for result in store.results}
     files = {signature: f"{RESULTS}/{name}.predictions.parquet" for signature, name in names.items()}
     records = [{**record, "predictions": files[str(record["signature"])]} for table in made for record in table.records]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from ..report.leaderboard import rank
 from ..results.verify_data import Datasets
 from . import board, dataset
 from .model import model_release
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -59,6 +62,7 @@ def publish_leaderboard(
     create_pr: bool,
     tag: bool,
     dry_run: bool,
+    features: board.Sent = "float32",
 ) -> Publication:
     """Release a leaderboard as :func:`emobench.publish` does."""
     made = board.board(
@@ -72,7 +76,10 @@ def publish_leaderboard(
         tag=tag,
         create_pr=create_pr,
         look=not dry_run,
+        features=features,
     )
+    for line in made.sizes:
+        _log.info("%s", line)
     releases = [release for release in (made.results, made.space) if release is not None]
     return Publication(releases, [] if dry_run else board.publish_board(made), made.problems)
 

@@ -125,7 +125,7 @@ def rank(store: ResultStore) -> Leaderboard:
     if not store.results:
         raise no_results(store.folder, store.problems)
     ranked = ranking(store)
-    return Leaderboard(store, ranked, tables(store.results, ranked, store.variants))
+    return Leaderboard(store, ranked, tables(store.results, ranked, store.variants, store.levels))
 
 
 def no_results(folder: Path, problems: Sequence[str]) -> InputError:

@@ -27,7 +27,7 @@ from .groups import pareto
 from .labels import SCORES, board_title, by_distance, entry_label, interval, number, phase_shown, residual_notes
 from .page_clips import Limits, Pool, panel_of
 from .provenance import Provenance, parameters_shown, provenance
-from .tables import SYNTHETIC, beats_constant_shown, tables, unranked_notes
+from .tables import SYNTHETIC, Levels, beats_constant_shown, tables, unranked_notes
 
 CLIPS = "clips/train-00000.parquet"
 INTERVAL = "95\N{NO-BREAK SPACE}% interval"
@@ -59,9 +59,11 @@ def make_page(store: ResultStore, ranking: Ranking, made: Sequence[Table], *, da
     limits = Limits.of(len(store.results), max((_longest(part) for part in read.values()), default=0))
     sections = []
     for key in keys:
-        own = [result for result in store.results if result.board == key]
-        title = board_title(own[0], keys)
-        sections.append(_section(own, ranking, read, store.variants, title, limits, data))
+        for external in (False, True):
+            own = [each for each in store.results if each.board == key and each.external == external]
+            if own:
+                title = board_title(own[0], keys) + (": predictions made outside emobench" if external else "")
+                sections.append(_section(own, ranking, read, store, title, limits, data))
     return Page(
         sections=sections,
         problems=[problem.replace(f"{store.folder}/", "") for problem in store.problems],
@@ -85,7 +87,7 @@ def _section(
     results: Sequence[Result],
     ranking: Ranking,
     read: Mapping[str, TestPredictions | str],
-    variants: Mapping[str, str],
+    store: ResultStore,
     title: str,
     limits: Limits,
     data: Path,
@@ -99,13 +101,15 @@ def _section(
             stored if isinstance(stored, str) else panel_of(stored, list(result.albums), pool, limits)
         )
     front = pareto(ordered)
-    constant = next((result for result in ordered if result.features == "constant"), None)
+    board = [result for result in store.results if result.board == ordered[0].board]
+    constant = next((result for result in board if result.features == "constant"), None)
+    variants, levels = store.variants, store.levels
     # Without a ranking: the page itself explains ranks and costs, in the names of its columns.
-    notes = dict.fromkeys(note for table in tables(ordered) for note in table.notes)
+    notes = dict.fromkeys(note for table in tables(ordered, levels=levels) for note in table.notes)
     return Section(
         title=title,
         warning=SYNTHETIC if SYNTHETIC in notes else "",
-        entries=[_entry(result, ranking, variants.get(result.signature, ""), front) for result in ordered],
+        entries=[_entry(result, ranking, variants.get(result.signature, ""), front, levels) for result in ordered],
         baseline=(
             constant.scores["mean_distance"].mean if constant else None,
             constant.scores["kl_divergence"].mean if constant else None,
@@ -128,7 +132,7 @@ def _more_notes(results: Sequence[Result], ranking: Ranking, variants: Mapping[s
     ]
 
 
-def _entry(result: Result, ranking: Ranking, variant: str, front: Collection[str]) -> Entry:
+def _entry(result: Result, ranking: Ranking, variant: str, front: Collection[str], levels: Levels | None) -> Entry:
     origin = provenance(result)
     distance, divergence = (ranking.standings[name].get(result.signature) for name in SCORES)
     return Entry(
@@ -148,7 +152,7 @@ def _entry(result: Result, ranking: Ranking, variant: str, front: Collection[str
         seconds_per_clip=result.cost.seconds_per_clip,
         train_seconds=result.cost.train_seconds,
         processor=result.cost.processor,
-        facts=_facts(result, ranking),
+        facts=_facts(result, ranking) | _verified(result, levels),
         group=origin.group,
         outside=origin.outside_shown,
         parameters=origin.parameters,
@@ -204,6 +208,13 @@ def _origin(origin: Provenance) -> dict[str, str]:
         "Overlap": origin.overlap,
     }
     return {name: text for name, text in lines.items() if text}
+
+
+def _verified(result: Result, levels: Levels | None) -> dict[str, str]:
+    if levels is None:
+        return {}
+    level = levels.get(result.signature)
+    return {"Verified": "no" if level is None else f"to {level}, when it was published or merged"}
 
 
 def _cost(cost: Cost) -> str:

@@ -6,6 +6,7 @@ intervals, and the cost of each entry.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from ...cards.tables import Table
 from ...dbn.domains import NAMES as DOMAINS
 from ...protocols import features as registry
 from ...protocols import metrics
+from ..results.checks import LEVELS
 from ..results.model import Result
 from ..scoring.pairs import LEVEL
 from .axes import axes_table
@@ -67,7 +69,7 @@ INTERVAL = "95\N{NO-BREAK SPACE}% Interval"
 INTERVALS = "Intervals are 95 % intervals from a bootstrap over albums."
 COST = (
     "Seconds per Clip: time of one processor from audio to features. Training Seconds: pre-training, fine-tuning and "
-    "regression of all repeats."
+    "regression of all repeats. Whoever ran an entry states its cost, which cannot be verified."
 )
 PHASES = ("Pre-training", "Fine-tuning")
 STANDING_COLUMNS = (
@@ -85,7 +87,9 @@ STANDING_COLUMNS = (
     "Seconds per Clip",
     "Training Seconds",
 )
+NOT_VERIFIED = "no"
 Variants = Mapping[str, str]
+Levels = Mapping[str, str]
 
 
 def rank_shown(result: Result, ranking: Ranking, score: str = "mean_distance") -> str:
@@ -100,7 +104,7 @@ def beats_constant_shown(result: Result, ranking: Ranking) -> str:
     return DASH if standing is None or standing.beats_constant is None else "yes" if standing.beats_constant else "no"
 
 
-def _record(result: Result, ranking: Ranking | None) -> dict[str, JsonValue]:
+def _record(result: Result, ranking: Ranking | None, levels: Levels | None) -> dict[str, JsonValue]:
     """Return an entry with full precision."""
     record: dict[str, JsonValue] = {
         "dataset": result.dataset.label,
@@ -125,6 +129,7 @@ def _record(result: Result, ranking: Ranking | None) -> dict[str, JsonValue]:
         **result.cost.model_dump(),
         **provenance(result).record(),
         "signature": result.signature,
+        **({} if levels is None else {"verified": levels.get(result.signature)}),
     }
 
 
@@ -135,7 +140,12 @@ def _rank_fields(standing: Standing | None, prefix: str) -> dict[str, JsonValue]
     return {f"{prefix}{column}": value for column, value in values.items()}
 
 
-def tables(results: Sequence[Result], ranking: Ranking | None = None, variants: Variants | None = None) -> list[Table]:
+def tables(
+    results: Sequence[Result],
+    ranking: Ranking | None = None,
+    variants: Variants | None = None,
+    levels: Levels | None = None,
+) -> list[Table]:
     """Arrange results as tables. Results of different datasets or folds are never in the same table.
 
     Parameters
@@ -146,6 +156,9 @@ def tables(results: Sequence[Result], ranking: Ranking | None = None, variants: 
         Ranking of these results (:func:`emobench.benchmark.scoring.ranking.ranking`).
     variants : mapping, optional
         Variants by signature (:attr:`emobench.benchmark.results.store.ResultStore.variants`).
+    levels : mapping, optional
+        Level to which each entry was verified when it was published, by signature
+        (:attr:`emobench.benchmark.results.store.ResultStore.levels`); None if they were not published.
 
     Returns
     -------
@@ -163,21 +176,21 @@ def tables(results: Sequence[Result], ranking: Ranking | None = None, variants: 
         external = [result for result in own if result.external]
         if single:
             title = f"Emotion regression from standard features: {name}"
-            made.append(_single_table(single, title, "features", ranking, variants))
+            made.append(_single_table(single, title, "features", ranking, variants, levels))
         if deep := [result for result in ours if result.layer is not None]:
-            made.append(_deep_table(deep, name, ranking, variants))
+            made.append(_deep_table(deep, name, ranking, variants, levels))
         if external:
             title = f"Predictions made outside emobench: {name}"
-            made.append(_single_table(external, title, "external", ranking, variants))
+            made.append(_single_table(external, title, "external", ranking, variants, levels))
         labels = [entry_label(result, variants.get(result.signature, "")) for result in own]
         if own[0].dataset.split in MEDIAEVAL and own[0].task == "second":
             made.append(per_song_table(own, labels, name=name, slug=_slug(own[0], "per-song")))
         if own[0].task == "clip":
             made.append(axes_table(own, labels, name=name, slug=_slug(own[0], "axes")))
         if ranking is not None and ours:
-            made.append(_standing_table(ours, name, "ranks", ranking, variants))
+            made.append(_standing_table(ours, name, "ranks", ranking, variants, levels))
         if ranking is not None and external:
-            made.append(_standing_table(external, name, "external-ranks", ranking, variants))
+            made.append(_standing_table(external, name, "external-ranks", ranking, variants, levels))
         if ranking is not None and (best := group_table(own, name, _slug(own[0], "groups"), ranking, variants)):
             made.append(best)
     return made
@@ -189,7 +202,7 @@ def _slug(result: Result, what: str) -> str:
     return f"{dataset.label}-{dataset.manifest_sha256[:8]}-{dataset.folds_sha256[:8]}-{what}"
 
 
-def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[str]:
+def notes_of(results: Sequence[Result], ranking: Ranking | None = None, levels: Levels | None = None) -> list[str]:
     """Return the notes below any table of results."""
     spread = any(result.scores["mean_distance"].std is not None for result in results)
     notes = [PLUS_MINUS if spread else ONE_REPEAT]
@@ -200,8 +213,19 @@ def notes_of(results: Sequence[Result], ranking: Ranking | None = None) -> list[
     if results[0].dataset.synthetic:
         notes.append(SYNTHETIC)
     notes += shared_notes(results) + _annotator_notes(results) + _context_notes(results) + _pretraining_notes(results)
+    notes += verified_notes(results, levels)
     leaks = dict.fromkeys(leak for result in results for leak in result.config.leakage)
     return notes + [f"Leakage allowed: {leak}. {BIASED}" for leak in leaks]
+
+
+def verified_notes(results: Sequence[Result], levels: Levels | None) -> list[str]:
+    """Say to which level the entries of a published board were verified when they were published or merged."""
+    if levels is None:
+        return []
+    reached = Counter(levels.get(result.signature) for result in results)
+    counts = [f"{reached[level]} to {level}" for level in LEVELS if reached[level]]
+    counts += [f"{reached[None]} not verified"] if reached[None] else []
+    return [f"Verified when they were published or merged: {', '.join(counts)} ('emobench verify')."]
 
 
 def _annotator_notes(results: Sequence[Result]) -> list[str]:
@@ -254,7 +278,12 @@ def _pretraining_notes(results: Sequence[Result]) -> list[str]:
 
 
 def _single_table(
-    results: Sequence[Result], title: str, slug: str, ranking: Ranking | None, variants: Variants
+    results: Sequence[Result],
+    title: str,
+    slug: str,
+    ranking: Ranking | None,
+    variants: Variants,
+    levels: Levels | None,
 ) -> Table:
     order, further = registry.names(), further_metrics()
 
@@ -285,13 +314,15 @@ def _single_table(
         slug=_slug(results[0], slug),
         columns=("Feature Type", *columns, *(metric.title for metric in further)),
         rows=rows,
-        notes=notes_of(results, ranking),
-        records=[_record(result, ranking) for result in ordered],
+        notes=notes_of(results, ranking, levels),
+        records=[_record(result, ranking, levels) for result in ordered],
         optional=[(3,)] if ranking is not None else [],
     )
 
 
-def _deep_table(results: Sequence[Result], name: str, ranking: Ranking | None, variants: Variants) -> Table:
+def _deep_table(
+    results: Sequence[Result], name: str, ranking: Ranking | None, variants: Variants, levels: Levels | None
+) -> Table:
     by_row: dict[tuple[str, str, bool, bool, int], dict[str, Result]] = {}
     for result in results:
         phase, marked = result.phase or "", marks(result, variants.get(result.signature, ""))
@@ -316,11 +347,11 @@ def _deep_table(results: Sequence[Result], name: str, ranking: Ranking | None, v
             nothing = DASH if carried and column == "pre-trained" else "not run"
             cells += [number(result.scores[score]) if result else nothing for score in SCORES]
             if result:
-                records.append(_record(result, ranking))
+                records.append(_record(result, ranking, levels))
         metadata = next(iter(by_row[key].values())).feature_metadata
         label = display_name(features, metadata) + (", random weights" if control else "")
         rows.append((f"Layer {layer}", label + (f", fine-tuned, {CARRIED}" if carried else "") + marked, *cells))
-    notes = notes_of(results, ranking)
+    notes = notes_of(results, ranking, levels)
     if any(key[2] for key in by_row):
         notes.append("Random weights: control without pre-training.")
     if any(key[3] for key in by_row):
@@ -338,7 +369,9 @@ def _deep_table(results: Sequence[Result], name: str, ranking: Ranking | None, v
     )
 
 
-def _standing_table(results: Sequence[Result], name: str, slug: str, ranking: Ranking, variants: Variants) -> Table:
+def _standing_table(
+    results: Sequence[Result], name: str, slug: str, ranking: Ranking, variants: Variants, levels: Levels | None
+) -> Table:
     """Arrange ranks, intervals and cost, the best entry first and references last."""
     processors = sorted({result.cost.processor for result in results if result.cost.processor})
     several, further, rows = len(processors) > 1, further_metrics(), []
@@ -361,13 +394,19 @@ def _standing_table(results: Sequence[Result], name: str, slug: str, ranking: Ra
             plain(result.cost.train_seconds, ".1f"),
         ]
         row += [number(result.scores.get(metric.name)) for metric in further]
-        rows.append([*row, result.cost.processor or DASH] if several else row)
+        row += [result.cost.processor or DASH] if several else []
+        rows.append(row if levels is None else [*row, levels.get(result.signature, NOT_VERIFIED)])
     external, last = results[0].external, len(STANDING_COLUMNS) + len(further)
     cost = [f"{COST} Measured on {' and '.join(processors)}."] if processors else []
     return Table(
         title=f"Ranks, intervals and cost{' of predictions made outside emobench' if external else ''}: {name}",
         slug=_slug(results[0], slug),
-        columns=[*STANDING_COLUMNS, *(metric.title for metric in further), *(["Processor"] if several else [])],
+        columns=[
+            *STANDING_COLUMNS,
+            *(metric.title for metric in further),
+            *(["Processor"] if several else []),
+            *([] if levels is None else ["Verified"]),
+        ],
         rows=rows,
         notes=[*_rank_notes(results, ranking, variants), *shared_notes(results), INTERVALS, *cost],
         optional=[(9,), (8,), (7,), (11, 12), (4, 5), (10,), *([(last,)] if several else [])],

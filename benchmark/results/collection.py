@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import JsonValue
 
@@ -12,7 +13,7 @@ from ...errors import EmobenchError, InputError
 from ...runtime.progress import progress
 from .beside import COMPACT, FEATURES, PARAMETERS
 from .checks import Check, Level, Report
-from .store import ResultStore
+from .store import VERIFIED, ResultStore
 from .verify import verify
 from .verify_data import Datasets
 
@@ -50,7 +51,7 @@ class Collection:
 
 
 def verify_all(
-    folder: Path, datasets: Datasets, models: Path, *, level: Level = "regression", retrain: bool = False
+    folder: Path, datasets: Datasets, models: Path, *, level: Level = "regression", **options: Any
 ) -> Collection:
     """Verify every result in a folder; also name duplicates and files that do not belong there.
 
@@ -62,8 +63,10 @@ def verify_all(
         Datasets to verify the results with.
     models : Path
         Folder of models, for the weights.
-    level, retrain
-        As for :func:`.verify.verify`.
+    level : {"scores", "regression", "features"}
+        Level.
+    **options
+        Further options of :func:`.verify.verify`.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def verify_all(
         raise InputError(f"{folder}: no results yet. Make some with 'emobench run --features mfcc'.")
     store = ResultStore(folder)
     reports = [
-        _verified(path, datasets, models, store, level=level, retrain=retrain)
+        _verified(path, datasets, models, store, level=level, **options)
         for path in progress(results, "verifying", "result", leave=False)
     ]
     _name_duplicates(reports)
@@ -104,7 +107,7 @@ def _files(folder: Path) -> Iterator[Path]:
             inside = list(path.iterdir() if "@" in path.name else path.rglob("*"))
             if "@" in path.name or any(_is_data(each) for each in inside):
                 yield from inside
-        elif _is_data(path):
+        elif _is_data(path) and path.name != VERIFIED:
             yield path
 
 
@@ -113,10 +116,10 @@ def _is_data(path: Path) -> bool:
 
 
 def _verified(
-    path: Path, datasets: Datasets, models: Path, store: ResultStore, *, level: Level, retrain: bool
+    path: Path, datasets: Datasets, models: Path, store: ResultStore, *, level: Level, **options: Any
 ) -> Report:
     try:
-        return verify(path, datasets, models, store, level=level, retrain=retrain)
+        return verify(path, datasets, models, store, level=level, **options)
     except EmobenchError as error:
         return Report(path, [Check("file", [str(error).removeprefix(f"{path}: ")])], wanted=level)
 

@@ -24,7 +24,7 @@ from pydantic import (
 
 from ...errors import InputError
 from ...protocols import features
-from ...runtime.files import digest
+from ...runtime.files import digest, json_text
 from .config import Config, Digest, FreeForm, Model, Name, Phase, Sha256, Share, Versions
 
 if TYPE_CHECKING:
@@ -347,7 +347,7 @@ class Result(Entry):
 
     def to_json(self) -> str:
         """Return the content of the result's file."""
-        return json.dumps(self.model_dump(by_alias=True), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+        return json_text(self.model_dump(by_alias=True))
 
     def __repr__(self) -> str:
         mean = self.scores["mean_distance"].mean

@@ -14,7 +14,7 @@ from ...builders.targets import PARAMETERS
 from ...errors import EmobenchError
 from ...runtime.files import digest
 from ...runtime.sizes import check_parquet
-from ..scoring.gaussians import indefinite
+from ..scoring.gaussians import LARGEST, indefinite
 from ..scoring.metrics.kl_divergence import kl_divergences
 from ..scoring.metrics.mean_distance import mean_distances
 from ..scoring.pairs import contributions
@@ -86,6 +86,10 @@ def _invalid(table: pl.DataFrame) -> str | None:
         if wrong.any():
             row = int(wrong.arg_max() or 0)
             return f"row {row + 1}: {name} is {table[name][row]}; expected a finite value"
+        if name in PARAMETERS and (wrong := (table[name].abs() > LARGEST).fill_null(False)).any():
+            row = int(wrong.arg_max() or 0)
+            expected = "a number on the scale of the targets, whose means are from -0.5 to 0.5"
+            return f"row {row + 1}: {name} is {table[name][row]}; expected {expected}"
     for name, columns in (("true", TRUE), ("predicted", PARAMETERS)):
         wrong = indefinite(table.select(columns).to_numpy())
         if wrong.any():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -15,8 +14,7 @@ from ...builders.targets import PARAMETERS
 from ...errors import EmobenchError
 from ...protocols import regressors
 from ..features.columns import float32_sha256
-from ..features.extraction import Extraction, Places
-from ..features.spec import Entry, parts_of, resolve
+from ..features.extraction import Places
 from ..scoring.gaussians import repaired
 from ..scoring.regression import Regression, closed_form, regress
 from ..scoring.regressors.stored import Arrays
@@ -26,11 +24,10 @@ from .beside import Float32Array, compact_path, features_path, parameters_path, 
 from .checks import Check, short
 from .model import Result
 from .predictions import KEYS
+from .recompute_features import extraction_of
 
 # Largest difference between predictions that are stored and computed again; of large ones, relative to them.
 TOLERANCE = 1e-6
-# Largest difference between features that are stored and computed again, in standard deviations of their column.
-FEATURE_TOLERANCE = 1e-3
 
 NAME = "regression"
 
@@ -63,19 +60,21 @@ def check_regression(result: Result, predictions: pl.DataFrame, task: Task, *, r
     """
     if result.external:
         return _not_possible("the predictions were made elsewhere")
-    if result.reference:
-        made = _reference_predictions(result, task)
-        lines = _differences(predictions, prediction_table(task, made), "the dataset gives")
-        return Recomputed(Check(NAME, lines, ["computed again from the dataset"], required=True))
-    if result.regressor is None:
-        return _failed("has no regressor; only external predictions have none")
-    values, damage = read_features(result, task)
-    if values is None:
-        return Recomputed(Check(NAME, damage, [_lacking(result)], done=False, required=True))
-    damage += _other_values(result, values)
-    if result.regressor not in regressors:
-        return _not_possible(f"the regressor {result.regressor} is not installed", damage)
-    return _fitted_again(result, predictions, task, values, damage, retrain=retrain)
+    if not result.reference and result.regressor is None:
+        return Recomputed(Check(NAME, ["has no regressor; only external predictions have none"], required=True))
+    damage: list[str] = []
+    try:
+        if result.reference:
+            again = prediction_table(task, _reference_predictions(result, task))
+            lines = _differences(predictions, again, "the dataset gives")
+            return Recomputed(Check(NAME, lines, ["computed again from the dataset"], required=True))
+        values, damage = read_features(result, task)
+        if values is None:
+            return _not_possible(_lacking(result), damage)
+        damage += _other_values(result, values)
+        return _fitted_again(result, predictions, task, values, damage, retrain=retrain)
+    except EmobenchError as error:
+        return Recomputed(Check(NAME, [*damage, str(error)], required=True))
 
 
 def _fitted_again(
@@ -88,6 +87,8 @@ def _fitted_again(
     retrain: bool,
 ) -> Recomputed:
     name = cast("str", result.regressor)
+    if name not in regressors:
+        return _not_possible(f"the regressor {name} is not installed", damage)
     if closed_form(name):
         done = _all_folds(result, task, values)
         lines = [*damage, *_compared(result, predictions, task, done)]
@@ -104,15 +105,14 @@ def _fitted_again(
         else:
             lines += _compared(result, predictions, task, done)
             notes.append(f"parameters of {name} applied to the features, equal to {TOLERANCE:g}")
-    again = _all_folds(result, task, values) if retrain else None
-    if again is not None:
-        table = _table(task, again)
-        apart = _largest(predictions, table)
-        distances = [score(task, _predictions(each), seed=0)["mean_distance"].mean for each in [again]]
+    if retrain:
+        again = _all_folds(result, task, values)
+        apart = _largest(predictions, _table(task, again))
+        distance = score(task, _predictions(again), seed=0)["mean_distance"].mean
         stored = result.scores["mean_distance"].mean
-        found = f"predictions of a second fit differ by at most {apart:.2g}, mean distance {distances[0]} for {stored}"
+        found = f"predictions of a second fit differ by at most {apart:.2g}; mean distance {distance}, stored {stored}"
         notes.append(found)
-        if done is None and not _differences(predictions, table, ""):
+        if done is None and apart <= TOLERANCE:
             done = again
         if not apart <= TOLERANCE:
             still.append(f"the parameters are not shown to be fitted on the training part ({found})")
@@ -126,10 +126,6 @@ def _fitted_again(
 
 def _not_possible(reason: str, damage: Sequence[str] = ()) -> Recomputed:
     return Recomputed(Check(NAME, list(damage), [reason], done=False, required=True))
-
-
-def _failed(line: str) -> Recomputed:
-    return Recomputed(Check(NAME, [line], required=True))
 
 
 def _lacking(result: Result) -> str:
@@ -227,17 +223,10 @@ def _differences(predictions: pl.DataFrame, again: pl.DataFrame, source: str) ->
     return lines
 
 
-def _columns(result: Result, task: Task, places: Places, pool: Executor | None, networks: Any) -> list[Any]:
-    """Return the columns of each feature of a result."""
-    features = {name: resolve(name) for name in parts_of(result.features)}
-    extraction = Extraction(task, places, features, networks, "cpu", cast("Executor", pool))
-    entry = Entry(tuple(features), result.layer, result.phase, result.config.carry_over)
-    return [extraction.column(name, entry) for name in features]
-
-
 def _reference_predictions(result: Result, task: Task) -> list[Predictions]:
     folder = task.dataset.folder
-    (columns,) = _columns(result, task, Places(folder, folder, folder), None, None)
+    extraction, entry = extraction_of(result, task, Places(folder, folder, folder))
+    (columns,) = extraction.columns(entry)
     made = []
     with threadpool_limits(1):
         for fold in task.folds:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
 from glob import escape
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,17 @@ import polars as pl
 
 from ...errors import InputError
 from ...protocols import metrics
-from ...runtime.files import digest, sha256_file, write_parquet, write_text
+from ...runtime.files import digest, json_text, read_json, sha256_file, write_parquet, write_text
 from ..scoring.regressors.stored import Arrays
 from .beside import features_path, link, parameters_path, write_parameters
+from .checks import LEVELS, Level
 from .config import Decided
 from .model import Entry, Files, Result, field_digests, predictions_path
 from .predictions import PredictionsError, TestPredictions, read_table
 from .reading import load
+
+# Beside the folders of published results: the level to which each was verified.
+VERIFIED = "verified.json"
 
 # Numbers of predictions that a store keeps in memory, 512 MiB; beyond these it reads predictions again.
 _KEPT = 2**26
@@ -87,6 +92,34 @@ class ResultStore:
     def problems(self) -> list[str]:
         """One line for each file that is not a valid result, or is the copy of another."""
         return self._found[1]
+
+    @cached_property
+    def levels(self) -> dict[str, Level] | None:
+        """Level to which each result was verified when it was published, by signature; None for a local folder.
+
+        A result that was changed since then has none.
+        """
+        path = self.folder / VERIFIED
+        if not path.is_file():
+            return None
+        levels: dict[str, Level] = {}
+        recorded = read_json(path, "record of verification")
+        for result in self.results:
+            known = recorded.get(result.signature)
+            if isinstance(known, dict) and known.get("sha256") == _text_sha256(result) and known.get("level") in LEVELS:
+                levels[result.signature] = known["level"]
+        return levels
+
+    def verification(self) -> str:
+        """Return the content of the file that records :attr:`levels`."""
+        known = {result.signature: result for result in self.results}
+        return json_text(
+            {
+                signature: {"level": level, "sha256": _text_sha256(known[signature])}
+                for signature, level in sorted((self.levels or {}).items())
+                if signature in known
+            }
+        )
 
     @cached_property
     def variants(self) -> dict[str, str]:
@@ -280,6 +313,10 @@ class ResultStore:
             raise InputError(f"{name}: matches {len(found)} results in {self.folder}: {names}. Give more of the name.")
         hint = f" ({self.problems[0].rstrip('.')})" if self.problems and not self.results else ""
         raise InputError(f"{name}: no such result in {self.folder}{hint}; 'emobench list results' shows what there is.")
+
+
+def _text_sha256(result: Result) -> str:
+    return sha256(result.text.encode()).hexdigest()
 
 
 def _begins(result: Result, name: str) -> bool:

@@ -5,6 +5,7 @@ What each level finds and does not find is described in ``docs/verification.md``
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from .config import Decided
 from .model import Result, predictions_path
 from .reading import InvalidResultError
 from .recompute import check_regression
+from .recompute_features import check_features
 from .store import ResultStore
 from .verify_data import FOLDS, Datasets, check_dataset, check_weights
 
@@ -27,6 +29,8 @@ def verify(
     *,
     level: Level = "regression",
     retrain: bool = False,
+    audio: Path | None = None,
+    pool: Executor | None = None,
 ) -> Report:
     """Verify a result up to a level.
 
@@ -46,6 +50,10 @@ def verify(
         are also computed again from audio and weights.
     retrain : bool
         Whether regressors without a closed form are fitted again, and the difference is reported.
+    audio : Path, optional
+        Folder of the audio, if it is not where the dataset was built.
+    pool : Executor, optional
+        Executor of :func:`emobench.runtime.executor.executor` that computes features; the level features needs it.
 
     Returns
     -------
@@ -89,6 +97,11 @@ def verify(
         made = check_regression(result, predictions, task, retrain=retrain)
         checks.append(made.check)
         unchecked += made.open
+        if level == "features" and pool is not None:
+            if result.reference:
+                checks.append(Check(level, notes=["references have none"]))
+            elif made.features is not None:
+                checks.append(check_features(result, made.features, task, models=models, audio=audio, pool=pool))
     checks += check_weights(result, models)
     report = Report(path, checks, result, wanted=level)
     return replace(report, unchecked=[*unchecked, *_unchecked(report, result)])
@@ -101,18 +114,21 @@ def _unchecked(report: Report, result: Result) -> list[str]:
         lines.append("the predictions are not shown to come from the features")
     if report.level != "features" and not result.reference and not result.external:
         lines.append("the features are not shown to come from the audio")
+    if result.config.bootstrap_seed:
+        lines.append(f"the intervals are of bootstrap seed {result.config.bootstrap_seed}, which the author chose")
     lines += [
         f"{check.name}: {'; '.join(check.notes)}" for check in report.checks if not check.done and not check.required
     ]
     return [*lines, "cost, environment and descriptions are the author's own statements and cannot be verified"]
 
 
-def refuse_wrong(result: Result, datasets: Datasets, models: Path, store: ResultStore) -> None:
-    """Raise InputError for the first problem of a result that is to be published."""
+def refuse_wrong(result: Result, datasets: Datasets, models: Path, store: ResultStore) -> Report:
+    """Verify a result that is to be published; raise InputError for its first problem."""
     report = verify(result.path, datasets, models, store)
     for check in report.checks:
         if check.failures:
             raise InputError(f"{result.path}: {check.name}: {check.failures[0]}. Run the entry again with `force`.")
+    return report
 
 
 def _signature(result: Result) -> list[str]:
@@ -142,7 +158,8 @@ def _signature(result: Result) -> list[str]:
             f"signature: is {result.signature}; config gives {config.signature}: one of these was changed: "
             f"signature, {decides}"
         )
-    path = result.path.resolve()
+    # Not resolved: files that were fetched from the Hub are links to files with other names.
+    path = result.path.absolute()
     expected = config.file_name.replace(config.signature, result.signature)
     if path.name != expected:
         wrong.append(f"the file is called {path.name}; its content requires {expected}")

@@ -12,6 +12,8 @@ FloatArray = npt.NDArray[np.float64]
 
 AXES = ("arousal", "valence")
 EIGENVALUE_FLOOR = 1e-3
+# Predictions beyond this are refused: squares of still larger ones overflow, and scores would be undefined.
+LARGEST = 1e6
 
 
 def covariances(rows: FloatArray) -> FloatArray:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from ...errors import EmobenchError
 from ...protocols import regressors
-from .gaussians import FloatArray, repaired, residual_covariance
+from .gaussians import LARGEST, FloatArray, repaired, residual_covariance
 from .regressors.stored import Arrays
 from .scores import Predictions
 from .task import Fold, IntArray, Task
@@ -90,6 +90,8 @@ def regress(
     values[:, known] = predict(fold.test)
     if residuals:
         values[:, 2:] += residual_covariance(predict(fold.verification), targets[fold.verification])
+    if not np.nanmax(np.abs(values), initial=0.0) <= LARGEST:
+        raise EmobenchError(f"{regressor} predicts numbers beyond {LARGEST:g}; expected about -0.5 to 0.5.")
     values, share = repaired(values)
     arrays = getattr(fitted, "arrays", None)
     return Regression(

@@ -132,7 +132,8 @@ def test_only_new_entries_are_proposed(ann: Any, results: Path, tmp_path: Path) 
     repo = ann.hub.repos["dataset", "bob/board"]
     head, proposal = repo.commits[repo.branches["main"]], repo.commits[repo.pulls[1]]
     changed = {path for path in proposal if proposal[path] != head.get(path)}
-    assert changed == {f"results/tiny@1.0.0/{second}{ending}" for ending in (".json", ".predictions.parquet")}
+    endings = (".json", ".predictions.parquet", ".features.parquet")
+    assert changed == {f"results/tiny@1.0.0/{second}{ending}" for ending in endings}
     # Bob accepts; his own folder has only the first entry, and the existing entries are kept.
     repo.branches["main"] = repo.pulls[1]
     ran = ann.run("publish", "leaderboard", "bob/board", "--results", tmp_path / "results", "--public", **bob)
@@ -219,7 +220,8 @@ def test_no_path_of_this_machine_is_published(results: Path, tmp_path: Path) -> 
     from emobench.cards.hub_release import listing
 
     made = _board(results)
-    assert len(listing(made.results)) == 2 * len(ResultStore(results).results) + 2
+    # With the card, the table of scores and the record of verification.
+    assert len(listing(made.results)) == len(list(results.glob("*/*"))) + 3
     shutil.copytree(results, tmp_path / "results")
     path = next((tmp_path / "results").glob("*/mine1*.json"))
     result = json.loads(path.read_text())

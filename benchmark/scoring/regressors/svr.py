@@ -62,7 +62,7 @@ class SupportVectors:
     def arrays(self) -> dict[str, FloatArray]:
         """Return the fitted parameters, without the rows, which are features of the training part."""
         scales = joined({"inputs": vars(self.inputs), "outputs": vars(self.outputs)})
-        return {**scales, "dual": self.dual, "offset": self.offset, "gamma": np.array(self.chosen["gamma"])}
+        return {**scales, "dual": self.dual, "offset": self.offset, "gamma": np.array([self.chosen["gamma"]])}
 
 
 def _distances(one: FloatArray, other: FloatArray) -> FloatArray:
@@ -123,7 +123,7 @@ class SupportVector:
             return Linear.of(arrays)
         inputs, outputs = (Scaling(**part(arrays, name)) for name in ("inputs", "outputs"))
         rows = inputs(features[_kept(len(features))])
-        chosen = {"gamma": float(arrays["gamma"])}
+        chosen = {"gamma": float(arrays["gamma"].item())}
         return SupportVectors(rows, inputs, outputs, arrays["dual"], arrays["offset"], chosen)
 
 
