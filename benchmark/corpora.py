@@ -18,7 +18,7 @@ from .features.networks import NetworkConfig
 from .report.axes import POOLED
 from .report.labels import DASH, board_title, entry_label, interval, number, plain
 from .report.mediaeval import MEDIAEVAL, per_song_table
-from .report.tables import INTERVALS, notes_of
+from .report.notes import INTERVALS, notes_of
 from .results.model import Result
 from .scoring.gaussians import AXES
 

@@ -20,7 +20,7 @@ from .features.extraction import Places
 from .features.networks import NetworkConfig
 from .pretrain import own_networks
 from .report.labels import board_title, difference, display_name, interval, leak_mark, number
-from .report.tables import INTERVALS, SYNTHETIC, notes_of
+from .report.notes import INTERVALS, SYNTHETIC, notes_of
 from .results.model import MetricScore
 
 TABLES = ("table1", "table2", "table3")

@@ -25,9 +25,10 @@ from ..scoring.ranking import Ranking
 from .axes import axis_scores
 from .groups import pareto
 from .labels import SCORES, board_title, by_distance, entry_label, interval, number, phase_shown, residual_notes
+from .notes import SYNTHETIC, Levels, unranked_notes
 from .page_clips import Limits, Pool, panel_of
 from .provenance import Provenance, parameters_shown, provenance
-from .tables import SYNTHETIC, Levels, beats_constant_shown, tables, unranked_notes
+from .tables import beats_constant_shown, tables
 
 CLIPS = "clips/train-00000.parquet"
 INTERVAL = "95\N{NO-BREAK SPACE}% interval"
