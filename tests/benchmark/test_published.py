@@ -154,7 +154,8 @@ def test_music_and_pre_training_data_from_the_hub(ann: Any, tmp_path: Path) -> N
     assert ann.run("publish", "dataset", f"{data}-pretrain", "ann/syn-pretrain").status == 0
     files = ann.hub.repos["dataset", "ann/syn"].commits[ann.hub.repos["dataset", "ann/syn"].tags["v1.0.0"]]
     assert {path for path in files if path.startswith("audio/")} == {
-        f"audio/{path.name}" for path in (data / "audio").iterdir()
+        "audio/metadata.parquet",
+        *(f"audio/{path.name}" for path in (data / "audio").iterdir()),
     }
     assert "local.json" not in files
     options = ("-f", "rhythm", "--epochs", "1", "--layers", "3", "--phase", "pre-trained", "--workers", "1", "--json")

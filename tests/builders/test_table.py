@@ -238,8 +238,9 @@ def test_the_card_takes_title_licence_terms_and_citation(music: Path, tmp_path: 
     assert described["rai:dataAnnotationProtocol"] == "Rate what you hear."
     assert (described["rai:dataBiases"], described["rai:dataLimitations"]) == (["Only pop."], ["Clip b is noisy."])
     assert not build_dataset("table", **given, **about, out=tmp_path / "mine", pool=pool)[0].fresh
+    about["title"] = "Yours"
     with pytest.raises(InputError, match="exists with other content"):
-        build_dataset("table", **given, **about | {"title": "Yours"}, out=tmp_path / "mine", pool=pool)
+        build_dataset("table", **given, **about, out=tmp_path / "mine", pool=pool)
     with pytest.raises(InputError, match="`license` CC BY: expected an identifier of the Hub"):
         build_dataset("table", **given, license="CC BY", out=tmp_path / "other", pool=pool)
     with pytest.raises(InputError, match="cannot be read"):
