@@ -107,7 +107,7 @@ def _tell_all(found: Collection) -> None:
     """Print a line for each verified result and one for each failure."""
     for report in found.reports:
         if report.ok:
-            say(f"verified      {report.path}: {report.level}")
+            say(f"verified      {report.path}")
         elif not report.failed:
             reached = f" (only {report.level})" if report.level else ""
             tell(with_flags(f"not verified  {report.path}{reached}: {'; '.join(report.missing)}"))

@@ -26,6 +26,9 @@ Float32Array = npt.NDArray[np.float32]
 
 FEATURES, COMPACT, PARAMETERS = ".features.parquet", ".features-float16.parquet", ".parameters.safetensors"
 
+# Most values of a file of features: 2 GiB of float32.
+_MOST_VALUES = 2**29
+
 # Most bytes of a file of parameters. Support vector regression stores 4,000 numbers for each target and repeat.
 _MOST_BYTES = 2**28
 
@@ -79,7 +82,7 @@ def read_features(result: Result, task: Task) -> tuple[list[Float32Array] | None
         return None, []
     damage = _other_hash(path, result.files.features, "features")
     try:
-        check_parquet(path)
+        check_parquet(path, max_values=_MOST_VALUES)
         table = pl.read_parquet(path)
     except EmobenchError as error:
         return None, [*damage, str(error).removeprefix(f"{path.parent}/")]

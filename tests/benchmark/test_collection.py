@@ -134,7 +134,7 @@ def test_every_invalid_file_is_named_and_the_others_are_checked(
     }.items():
         assert any(line.startswith("FAILED") and name in line and reason in line for line in lines), name
     assert f"verified      {row('mine')}" in lines
-    assert lines[-1] == "3 of 8 results verified; 1 other file does not belong there."
+    assert lines[-1] == "3 of 8 results verified to regression; 1 other file does not belong there."
     record = json.loads(CliRunner().invoke(app, ["verify", "--all", str(results), "--json"]).stdout)
     assert record["ok"] is False
     assert sum(each["ok"] for each in record["results"]) == 3

@@ -21,6 +21,7 @@ from emobench.benchmark.results.reading import load as load_result
 from emobench.benchmark.results.store import ResultStore
 from emobench.benchmark.scoring import scorer
 from emobench.cli.main import app
+from emobench.errors import InputError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
@@ -88,6 +89,19 @@ def test_invalid_fields_are_named(row: GetRow, change: dict[str, Any], line: str
         load_result(path)
     assert any(each.startswith(line) for each in caught.value.lines), caught.value.lines
     assert str(caught.value).startswith(f"{path}: not a valid result (")
+
+
+def test_results_without_stored_features_are_refused_in_one_line(row: GetRow) -> None:
+    path = row("mine")
+    result = json.loads(path.read_text())
+    del result["digests"], result["files"]["parameters"], result["config"]["widths"]
+    path.write_text(json.dumps(result | {"seals": {"fields": {}, "columns": {}, "repeats": {}, "seals": "0" * 12}}))
+    with pytest.raises(InputError) as caught:
+        load_result(path)
+    assert str(caught.value) == (
+        f"{path}: was written by an older emobench, without the features that the regressor saw. Run the same "
+        "'emobench run' again to recreate it."
+    )
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])

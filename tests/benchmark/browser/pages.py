@@ -62,7 +62,7 @@ def copies(results: Path, count: int) -> None:
             "scores": result["scores"] | _scores(noisy),
             "files": {"predictions": sha256_file(path.with_suffix(".predictions.parquet")), "features": None},
         }
-        # The seals do not match: tables do not check them, and sealing 500 results takes long.
+        # The digests do not match: tables do not check them, and computing those of 500 results takes long.
         write_json(path, changed)
 
 
