@@ -67,18 +67,21 @@ bench: $(TESTS_READY)
 	$(BIN)/python tests/bench/rbm.py --results build/bench/rbm.json
 	$(BIN)/python tests/bench/finetuning.py --results build/bench/finetuning.json
 	$(BIN)/python tests/bench/beats_table.py build/bench/beats.json
+	$(BIN)/python tests/bench/embeddings.py --results build/bench/embeddings.json
 
 # Build the documentation site in build/site; needs no network.
 docs: $(TESTS_READY)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # Draw the image of the README from the results of the demo and the pictures of metrics, run the notebooks, and write the
-# pictures and boards of docs/corpora, for the corpora whose published files are in the folder REAL; CORPORA names some.
+# pictures and boards of docs/corpora and docs/representations.md, for the corpora whose published files are in the
+# folder REAL; CORPORA names some.
 REAL ?= corpora
 figures: $(TESTS_READY) demo
 	$(BIN)/python docs/picture.py results docs/leaderboard.svg
 	$(BIN)/python docs/metric_pictures.py docs/pictures
 	$(BIN)/python docs/figures.py --real "$(REAL)" build/figures $(CORPORA)
+	$(BIN)/python docs/representations.py --real "$(REAL)" build/figures
 
 # Build and check the wheel and the source distribution, and run the tests of the latter on its own.
 package-check: $(TESTS_READY)

@@ -1,4 +1,4 @@
-"""Write the figures of ``make bench`` into docs/scale.md and docs/training.md: python docs/scale.py build/bench."""
+"""Write the figures of ``make bench`` into docs/{scale,training,pretrained}.md: python docs/scale.py build/bench."""
 
 import json
 import sys
@@ -75,7 +75,34 @@ def main(folder: Path) -> None:
             f"(checksums, tables, card) takes {1000 * alone:.2f} ms per clip."
         ],
     )
+    insert(HERE / "pretrained.md", measured=embeddings(json.loads((folder / "embeddings.json").read_text())))
     insert(HERE / "training.md", speed=speed(json.loads((folder / "rbm.json").read_text()), features["processor"]))
+
+
+def embeddings(results: dict) -> list[str]:
+    """Render the table of the cost of embeddings."""
+    models = ["musicnn", "Wav2Vec2 base"]
+    one, several = results["batches"].values()
+    return [
+        f"Measured on one core of {results['processor']} with stereo MP3 files of {results['seconds']} s, median of "
+        f"{results['rounds']} rounds of {results['clips']} clips, in seconds of the processor. Wav2Vec2 base has "
+        "random weights and 13 layers. *Bare* is a plain loop that reads a file with soundfile and soxr and calls the "
+        "model; *again* reads the cache. The last two columns are computed for 50,000 clips on 16 cores.",
+        "",
+        "| model | bare, s per clip | emobench | overhead | again | memory of a worker | disk per clip | 50,000 clips "
+        "| their disk space |",
+        "| --- |" + " ---: |" * 8,
+        *(
+            f"| {name} | {row['bare']:.2f} | {row['ours']:.2f} | {100 * row['overhead']:.1f} % | {row['again']:.4f} "
+            f"| {row['worker_mb']:,.0f} MB | {row['bytes_per_clip'] / 1000:,.0f} kB "
+            f"| {duration(3600 * row['hours_of_all'] / 16)} | {row['gb_of_all']:.1f} GB |"
+            for name in models
+            for row in [results[name]]
+        ),
+        "",
+        f"On this core, Wav2Vec2 base needs {one:.1f} s per clip one by one and {several:.1f} s in a batch of "
+        f"{results['clips']}.",
+    ]
 
 
 def speed(results: dict, processor: str) -> list[str]:

@@ -278,3 +278,30 @@ def test_500_entries_are_small_and_open_fast(made: Path, visit: Callable[..., Se
     expect(page.get_by_role("status")).to_have_text("Showing 1 of 498 entries.")
     open_panel(page, "file:321.csv+Rhythm")
     expect(page.get_by_role("dialog").locator("svg[data-clip]")).to_be_visible()
+
+
+def test_groups_are_shown_and_filtered(html: Path, visit: Callable[..., Seen]) -> None:
+    page = visit(html, viewport={"width": 1400, "height": 900}).page
+    best = page.get_by_role("table", name="Best of each group")
+    # file:mine.csv alone states nothing; the copies are networks.
+    assert best.locator("tbody th").all_inner_texts() == ["learned here", "other"]
+    dots = page.locator(".cost a")
+    assert dots.count() == 8
+    page.get_by_label("Group").select_option("other")
+    expect(page.get_by_role("status")).to_have_text("Showing 1 of 9 entries.")
+    assert best.locator("tbody tr:visible").count() == 1
+    assert page.locator(".cost a:visible").count() == 0
+    page.get_by_label("Group").select_option("")
+    page.get_by_label("No outside data").check()
+    # None of these entries states that it used none.
+    expect(page.get_by_role("status")).to_have_text("Showing 0 of 9 entries.")
+    page.get_by_label("No outside data").uncheck()
+    expect(page.get_by_role("status")).to_have_text("Showing all 9 entries.")
+    # A point of the plot opens the panel of its entry.
+    signature = dots.first.get_attribute("data-of")
+    dots.first.click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    assert signature is not None
+    expect(dialog).to_contain_text(signature)
+    expect(dialog).to_contain_text("Training data")
