@@ -188,7 +188,8 @@ def _compress(spectrum: FloatArray, largest: np.floating, compression: float) ->
     if compression <= 0 or largest <= 0:
         return spectrum
     scaled = spectrum * (np.float32(compression) / largest)
-    return np.log1p(scaled, out=scaled)
+    scaled += 1.0  # log is vectorised in numpy, log1p is not
+    return np.log(scaled, out=scaled)
 
 
 def _pool(frames: FloatArray) -> FloatArray:

@@ -301,20 +301,23 @@ def _in_parts(beats: DoubleArray, onsets: DoubleArray) -> DoubleArray:
 
 def _accents(parts: DoubleArray) -> list[float]:
     """Autocorrelation of the onsets in parts of a beat, and the accents of groups of beats."""
+    count = len(parts)
     centred = parts - parts.mean()
-    power = np.mean(centred**2) + _TINY
+    power = centred @ centred / count + _TINY
     repeated = [
-        float(np.mean(centred[lag:] * centred[:-lag]) / power) if len(parts) > lag + _PARTS else 0.0 for lag in _LAGS
+        float(centred[lag:] @ centred[:-lag] / (count - lag) / power) if count > lag + _PARTS else 0.0 for lag in _LAGS
     ]
     beats = parts[::_PARTS]
-    return repeated + [_strongest(beats, size, beats.mean() + _TINY) - 1.0 for size in (2, 3, 4)]
+    usual = beats.mean() + _TINY
+    return repeated + [
+        float(_strongest(beats, size) / usual) - 1.0 if len(beats) >= 2 * size else 0.0 for size in (2, 3, 4)
+    ]
 
 
-def _strongest(values: DoubleArray, size: int, otherwise: float) -> float:
-    """Largest mean of every ``size``-th value relative to ``otherwise``; 1 if there are too few."""
-    if len(values) < 2 * size:
-        return 1.0
-    return float(max(values[first::size].mean() for first in range(size)) / otherwise)
+def _strongest(values: DoubleArray, size: int) -> float:
+    """Largest mean of every ``size``-th value."""
+    groups = np.arange(len(values)) % size
+    return float((np.bincount(groups, values) / np.bincount(groups)).max())
 
 
 def _changes(beats: DoubleArray, chords: DoubleArray) -> list[float]:
@@ -326,7 +329,7 @@ def _changes(beats: DoubleArray, chords: DoubleArray) -> list[float]:
     change = _log_mean(steps)
     distant = [_log_mean(_distances(whole, gap)) - change if len(whole) > gap + 1 else 0.0 for gap in (2, 3, 4, 8)]
     groups = [
-        max(_log_mean(steps[first::size]) for first in range(size)) - change if len(steps) >= 2 * size else 0.0
+        float(np.log(_strongest(steps, size) + _STILL)) - change if len(steps) >= 2 * size else 0.0
         for size in (2, 3, 4)
     ]
     return [change, _log_mean(between[1::2]), _log_mean(between[::2]), *distant, *groups]
@@ -334,10 +337,9 @@ def _changes(beats: DoubleArray, chords: DoubleArray) -> list[float]:
 
 def _distances(spectra: DoubleArray, gap: int) -> DoubleArray:
     """Cosine distance of every spectrum from the one ``gap`` rows later; 0 between silent spectra."""
-    first, second = spectra[:-gap], spectra[gap:]
-    product = np.einsum("ij,ij->i", first, second) + _TINY
-    size = np.sqrt(np.einsum("ij,ij->i", first, first) * np.einsum("ij,ij->i", second, second)) + _TINY
-    return 1.0 - product / size
+    length = np.sqrt(np.einsum("ij,ij->i", spectra, spectra))
+    product = np.einsum("ij,ij->i", spectra[:-gap], spectra[gap:]) + _TINY
+    return 1.0 - product / (length[:-gap] * length[gap:] + _TINY)
 
 
 def _log_mean(distances: DoubleArray) -> float:

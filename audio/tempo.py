@@ -52,7 +52,8 @@ def autocorrelation(profile: FloatArray, rate: float, *, step: int = 16) -> Doub
     for first in range(0, len(frames), _CHUNK):
         block = frames[first : first + _CHUNK] * window
         energy = np.einsum("ij,ij->i", block, block)
-        weight = 1.0 / np.where(energy > 0, energy, 1.0)
+        # Windows that are silent but for rounding stay so: the inverse of their energy would overflow.
+        weight = 1.0 / np.where(energy > np.finfo(np.float32).tiny, energy, 1.0)
         spectrum = cast(npt.NDArray[np.complex64], scipy.fft.rfft(block, size, axis=1, workers=1))
         power += weight @ (spectrum.real**2 + spectrum.imag**2)
     return cast(DoubleArray, scipy.fft.irfft(power / max(len(frames), 1), size))[:width]

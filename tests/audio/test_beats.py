@@ -72,6 +72,17 @@ def test_autocorrelation_is_the_mean_of_librosas_tempogram() -> None:
     np.testing.assert_allclose(autocorrelation(profile, FRAMES, step=1), gram.mean(axis=1), atol=2e-6)
 
 
+def test_windows_of_almost_no_energy_are_silent() -> None:
+    # Sums of squares of 1e-23 are subnormal float32 numbers, whose inverse overflows.
+    clicks, silence = _clicks(100.0, 4.0, 4), np.zeros(12000, np.float32)
+    faint = silence.copy()
+    faint[4000:8000] = 1e-23
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = autocorrelation(np.concatenate([faint, clicks]), FRAMES, step=1)
+    np.testing.assert_allclose(found, autocorrelation(np.concatenate([silence, clicks]), FRAMES, step=1), atol=1e-12)
+
+
 def test_tempo_from_every_sixteenth_column_is_librosas_tempo() -> None:
     for profile in _profiles(6.0):
         expected = librosa.feature.tempo(onset_envelope=profile, sr=RATE, hop_length=64)
