@@ -180,6 +180,12 @@ class Regressor(Protocol):
     further keyword ``groups``, a pair of arrays with the sequence of each row of the training and the verification
     part, and fitted regressors are called with the features and the sequence of each row. A sequence is a number of
     consecutive seconds of one clip; its rows follow one another in the order of time.
+
+    Verification computes the predictions of a result again (``docs/verification.md``). A regressor with the attribute
+    ``closed_form`` and True is fitted again for this. Otherwise the fitted regressor may have a method ``arrays()``,
+    which returns its parameters as a mapping of str to ndarray, and the regressor the method
+    ``restore(arrays, features)``, which returns a fitted regressor from these and the features of the training part.
+    Without them, results are verified only if a second fit gives the same predictions.
     """
 
     @property

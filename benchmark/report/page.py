@@ -188,7 +188,7 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
         facts["No rank"] = ranking.unranked[signature]
     dims = "unknown number of" if result.dims is None else result.dims
     facts["Features"] = f"{dims} dimensions, regressor {result.regressor or 'unknown'}, {result.n_clips} clips"
-    facts["Cost"] = _cost(result.cost)
+    facts["Cost"] = f"{_cost(result.cost)} (stated by the author, not verifiable)"
     if not result.reference:
         facts |= _origin(provenance(result))
     made_by = result.environment.get("emobench")

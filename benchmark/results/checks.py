@@ -101,8 +101,9 @@ class Report:
         return "failed" if self.failed else "verified" if self.ok else "not verified"
 
     def __repr__(self) -> str:
-        lines = [f"{check.name}: {line}" for check in self.checks for line in check.failures]
-        return f"Report({str(self.path)!r}, {'; '.join([self.state, *(lines or self.missing)])})"
+        lines = [f"{check.name}: {line}" for check in self.checks for line in check.failures] or self.missing
+        reached = f"{self.state} to {self.level}" if self.ok else f"{self.state} to {self.wanted}"
+        return f"Report({str(self.path)!r}, {'; '.join([self.state if self.failed else reached, *lines])})"
 
     def record(self) -> dict[str, JsonValue]:
         """Return the report as plain data."""

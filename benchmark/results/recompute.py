@@ -16,6 +16,7 @@ from ...protocols import regressors
 from ..features.columns import float32_sha256
 from ..features.extraction import Places
 from ..scoring.gaussians import repaired
+from ..scoring.leakage import targets_in
 from ..scoring.regression import Regression, closed_form, regress
 from ..scoring.regressors.stored import Arrays
 from ..scoring.scores import Predictions, prediction_table, score
@@ -72,6 +73,8 @@ def check_regression(result: Result, predictions: pl.DataFrame, task: Task, *, r
         if values is None:
             return _not_possible(_lacking(result), damage)
         damage += _other_values(result, values)
+        if not result.config.leakage:
+            damage += dict.fromkeys(line for each in values for line in targets_in(each.astype(np.float64), task))
         return _fitted_again(result, predictions, task, values, damage, retrain=retrain)
     except EmobenchError as error:
         return Recomputed(Check(NAME, [*damage, str(error)], required=True))

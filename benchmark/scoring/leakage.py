@@ -292,11 +292,23 @@ def _target(column: int) -> str:
     return PARAMETERS[column % len(PARAMETERS)]
 
 
+def targets_in(values: FloatArray, task: Task) -> list[str]:
+    """Name columns of features that are targets of the same second, or that together predict targets too well.
+
+    This is the check of feature files without its search for targets of other seconds, which is slow for many columns.
+    """
+    found = {column: _target(target) for column, target in _affine(values, _wanted(task))}
+    return _suspected("the feature table", [str(column + 1) for column in range(values.shape[1])], found, values, task)
+
+
 def _given_targets(files: Sequence[str], columns: tuple[list[str], FloatArray], task: Task) -> list[str]:
     """Name columns of feature files that are targets, or that together predict targets too well."""
     names, values = columns
-    name = "+".join(map(_shown, files))
     found = {**_copies_within(values, task), **_copies_of_clips(values, task)}
+    return _suspected("+".join(map(_shown, files)), names, found, values, task)
+
+
+def _suspected(name: str, names: list[str], found: Mapping[int, str], values: FloatArray, task: Task) -> list[str]:
     if found:
         listed = [f"column {names[column]} is {what}" for column, what in sorted(found.items())]
         return [f"{name} contains targets: {few(listed)}"]

@@ -171,20 +171,23 @@ def test_references_are_computed_from_the_dataset(
 # Features
 
 
+def _with_features(result: Result, task: Task, out: Path, values: np.ndarray, **config: Any) -> Path:
+    """Forge the result of least squares on other features."""
+    done = [regress(task, fold, "mlr", values, residuals=False) for fold in task.folds]
+    config |= {"values": [float32_sha256([values])], "different_rows": min(each.different_rows for each in done)}
+    share = float(np.mean([each.repaired for each in done]))
+    made = [each.predictions.values for each in done]
+    stored = feature_table(task, [values])
+    return forged(result, task, out, made, config=config, stored=stored, covariance_repaired=share)
+
+
 def test_features_that_contain_noisy_targets(
     honest: Path, task: Task, with_audio: Path, tmp_path: Path, pool: Executor
 ) -> None:
     result = _entry(honest, "mfcc")
     noise = np.random.default_rng(0).normal(0, 0.02, task.targets[:, :2].shape)
     values = np.hstack([task.targets[:, :2] + noise, np.zeros((len(noise), result.dims - 2))]).astype(np.float32)
-    done = [regress(task, fold, "mlr", values, residuals=False) for fold in task.folds]
-    config = {
-        "values": [float32_sha256([values])],
-        "different_rows": min(each.different_rows for each in done),
-    }
-    shares = {"covariance_repaired": float(np.mean([each.repaired for each in done]))}
-    made = [each.predictions.values for each in done]
-    path = forged(result, task, tmp_path, made, config=config, stored=feature_table(task, [values]), **shares)
+    path = _with_features(result, task, tmp_path, values)
     report = _verify(path, with_audio)
     # The regression is right, and what is not shown is said.
     assert report.level == "regression", _failures(report)
@@ -194,11 +197,24 @@ def test_features_that_contain_noisy_targets(
     first = f"repeat 0, clip {task.clips[0]}, {task.times[0]:g} s: value 1 is {values[0, 0]:.6g}; the audio gives "
     assert any(each.startswith(f"features: {first}") for each in _failures(report))
     # Said to come from other audio, they are not verified at that level either.
-    config["parts"] = ["other audio"]
-    path = forged(result, task, tmp_path, made, config=config, stored=feature_table(task, [values]), **shares)
+    path = _with_features(result, task, tmp_path, values, parts=["other audio"])
     report = _verify(path, with_audio, level="features", pool=pool)
     assert (report.ok, report.level) == (False, "regression")
     assert any("computed with other audio, beats, weights, settings or code" in each for each in report.missing)
+
+
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_features_that_contain_targets(
+    honest: Path, task: Task, with_audio: Path, tmp_path: Path, noise: float
+) -> None:
+    result = _entry(honest, "mfcc")
+    generator = np.random.default_rng(0)
+    values = generator.normal(size=(len(task.times), result.dims or 0))
+    values[:, 0] = 7 - 3 * (task.targets[:, 0] + generator.normal(0, noise, len(values)))
+    path = _with_features(result, task, tmp_path, values.astype(np.float32))
+    (line,) = _failures(_verify(path, with_audio))
+    assert line.startswith("regression: the feature table contains targets: column 1 is arousal") or noise
+    assert "column 1" in line
 
 
 @pytest.mark.parametrize("name", ["mfcc", "mfcc|svr", "constant"])
