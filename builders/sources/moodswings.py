@@ -33,9 +33,9 @@ PROVENANCE = Provenance(
     platform="Amazon Mechanical Turk",
     annotators="546 crowd workers; nothing else about them is published.",
     instructions="Workers read detailed instructions about the arousal-valence plane and moved a cursor on it while 11 "
-    "clips of 30 seconds were played; the last 15 seconds count. The first clip was practice. The third and the ninth "
-    "were the same, one of ten verification clips, by which unsatisfactory work was rejected. They were paid 0.25 US "
-    "dollars.",
+    "random clips were played, extended to 30 seconds for practice. The first clip was not used. The third and the "
+    "ninth were the same, one of ten verification clips, by which unsatisfactory work was rejected. Workers were paid "
+    "0.25 US dollars.",
     biases=(
         "Clips near the centre of the plane are rarer than in music in general, because the quadrants are balanced.",
         "Ratings lag behind the music by the reaction time of the workers.",

@@ -48,8 +48,8 @@ PROVENANCE = Provenance(
         "Values are given per measure and spread evenly over the duration of a piece.",
         "Some traces are constant, and some were left out; the card counts them.",
     ),
-    personal="The published files state the age, gender and country of every annotator. This dataset contains only "
-    "counts of them, in its card.",
+    personal="The published files state the age, gender, country and musicianship of every annotator. This dataset "
+    "contains only counts of the first three, in its card.",
 )
 
 
