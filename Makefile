@@ -80,6 +80,7 @@ REAL ?= corpora
 figures: $(TESTS_READY) demo
 	$(BIN)/python docs/picture.py results docs/leaderboard.svg
 	$(BIN)/python docs/metric_pictures.py docs/pictures
+	$(BIN)/python docs/run_notebooks.py
 	$(BIN)/python docs/figures.py --real "$(REAL)" build/figures $(CORPORA)
 	$(BIN)/python docs/representations.py --real "$(REAL)" build/figures
 

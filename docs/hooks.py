@@ -29,7 +29,7 @@ def python_reference() -> str:
     parts = {
         "Functions": [f"emobench.{name}" for name in functions],
         "Classes": [f"emobench.{name}" for name in CLASSES],
-        "Metrics": [f"emobench.benchmark.scoring.metrics.{name}" for name in METRICS],
+        "Metrics": [f"emobench.metrics.{name}" for name in METRICS],
         "Errors": [f"emobench.{name}" for name in ERRORS],
     }
     missing = set(emobench.__all__) - {name.rpartition(".")[2] for names in parts.values() for name in names}
@@ -129,6 +129,8 @@ def on_startup(**_: Any) -> None:
         folder.mkdir(parents=True)
         for module in (ROOT / "/".join(package.split(".")[1:])).glob("*.py"):
             shutil.copy(module, folder)
+    # Under the name that users write, since its functions have the names of its modules.
+    shutil.copy(ROOT / "benchmark" / "scoring" / "metrics" / "__init__.py", target / "emobench" / "metrics.py")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:

@@ -99,7 +99,7 @@ def coverage() -> Figure:
     for axes, (name, factor) in zip(figure.subplots(1, 2), {"calibrated": 1.0, "too sure": 0.3}.items(), strict=True):
         predicted = [0.12, 0.07, *(factor * value for value in TARGET[2:])]
         share = eb.metrics.scores([TARGET], [predicted])["coverage_50"]
-        plane(axes, f"{name}: {share:.0%} of ratings in the 50 % ellipse".replace("%", " %", 1))
+        plane(axes, f"{name}: coverage_50 = {share:.2f}")
         axes.plot(*ratings.T, ".", color=TRUE, markersize=3)
         ellipse(axes, predicted, PREDICTED)
     return figure
