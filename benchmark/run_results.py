@@ -7,7 +7,9 @@ from typing import Any, overload
 
 import polars as pl
 
+from ..cards.tables import Table
 from ..errors import InputError
+from .report.controls import control_tables
 from .report.labels import by_distance
 from .results.model import Result
 from .runs import Outcome
@@ -79,6 +81,11 @@ class Results(Sequence[Result]):
             sentence += f"; {'' if beats else 'not '}significantly better than predicting the training mean"
         several = len(self._compared()) > 1
         return f"Best entry: {best.name}, {sentence}." if several else f"{best.name}: {sentence}."
+
+    def controls(self) -> list[Table]:
+        """Compare learned features with random weights of the same size, where both were scored."""
+        store = self.outcome.store
+        return control_tables(self._results, store) if store else []
 
     def _compared(self) -> list[Result]:
         found = (each for each in self._results if not each.reference and each.scores["mean_distance"].mean is not None)

@@ -194,7 +194,7 @@ def run(
         print_json({"results": [result.model_dump(by_alias=True) for result in results], "notes": outcome.notes})
         return
     if not State.quiet:
-        print_tables(tables.tables(outcome.results))
+        print_tables([*tables.tables(outcome.results), *results.controls()])
         if summary := results.summary():
             say(summary)
     for note in outcome.notes:

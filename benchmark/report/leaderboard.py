@@ -12,6 +12,7 @@ from ...errors import InputError
 from ...runtime.files import data_folder, write_text
 from ..results.store import ResultStore
 from ..scoring.ranking import Ranking, ranking
+from .controls import control_tables
 from .provenance import provenance
 from .tables import tables
 
@@ -125,7 +126,8 @@ def rank(store: ResultStore) -> Leaderboard:
     if not store.results:
         raise no_results(store.folder, store.problems)
     ranked = ranking(store)
-    return Leaderboard(store, ranked, tables(store.results, ranked, store.variants, store.levels))
+    made = [*tables(store.results, ranked, store.variants, store.levels), *control_tables(store.results, store)]
+    return Leaderboard(store, ranked, made)
 
 
 def no_results(folder: Path, problems: Sequence[str]) -> InputError:

@@ -1,0 +1,102 @@
+"""Learned features beside their random controls: the difference that training makes, paired."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+
+from ...cards.tables import Table
+from ..results.model import Result
+from ..results.predictions import PredictionsError
+from ..results.store import ResultStore
+from ..scoring.pairs import bootstrap_scores, contributions, pair_p
+from ..scoring.scores import DRAWS
+from .compare import FLIPS
+from .labels import board_title, difference, display_name, marks, number, plain
+from .tables import INTERVAL
+
+SCORE = "mean_distance"
+
+
+def control_pairs(results: Sequence[Result]) -> Iterator[tuple[Result, Result]]:
+    """Yield each result of a trained network with that of random weights in its place, where there is one."""
+    controls = {_key(result): result for result in results if (result.phase or "").startswith("random")}
+    for result in results:
+        if result.phase is None or result.phase.startswith("random") or result.config.carry_over:
+            continue
+        if (control := controls.get(_key(result))) is not None:
+            yield result, control
+
+
+def _key(result: Result) -> tuple[object, ...]:
+    """Return what a trained network shares with its control."""
+    config = result.config
+    settings = json.dumps([config.networks, config.residual_covariance, config.pretrained_on], sort_keys=True)
+    tuned = (result.phase or "").endswith("fine-tuned")
+    return (result.board, result.features, result.layer, tuned, result.regressor, result.context, settings)
+
+
+def control_tables(results: Sequence[Result], store: ResultStore) -> list[Table]:
+    """Compare learned features with random weights of the same size, one table per dataset.
+
+    Parameters
+    ----------
+    results : sequence of Result
+        Results to show.
+    store : ResultStore
+        Store, for their predictions.
+
+    Returns
+    -------
+    list of Table
+        None for datasets without such pairs. They have no records: those of the other tables have the scores.
+    """
+    rows: dict[object, list[tuple[str, ...]]] = {}
+    owners = {}
+    for trained, control in control_pairs(results):
+        try:
+            row = _row(trained, control, store)
+        except PredictionsError:
+            continue  # the table of ranks says why
+        rows.setdefault(trained.board, []).append(row)
+        owners[trained.board] = trained
+    keys = list(dict.fromkeys(result.board for result in results))
+    notes = [
+        "Random: the same network with random weights. Difference: trained minus random, negative if training helps. "
+        "Its 95 % interval is from a paired bootstrap over albums and p from a randomisation test over albums; neither "
+        "is corrected for the number of rows."
+    ]
+    return [
+        Table(
+            title=f"What training brings: {board_title(owner, keys)}",
+            slug=f"{owner.dataset.label}-{owner.dataset.folds_sha256[:8]}-{owner.task}-controls",
+            columns=("Layer", "Feature Type", "Phase", "Distance", "Random", "Difference", INTERVAL, "p"),
+            rows=rows[board],
+            notes=notes,
+            text_columns=3,
+        )
+        for board, owner in owners.items()
+    ]
+
+
+def _row(trained: Result, control: Result, store: ResultStore) -> tuple[str, ...]:
+    first, second = store.predictions(control), store.predictions(trained)
+    sums = np.array([part.scores()[SCORE] for part in (first, second)])
+    seconds = first.album_sums(np.ones(len(first.albums)))
+    shares = contributions(sums, seconds)
+    drawn = bootstrap_scores(sums, seconds, draws=DRAWS, seed=0)
+    low, high = np.percentile(drawn[:, 1] - drawn[:, 0], [2.5, 97.5])
+    means = [result.scores[SCORE].mean for result in (trained, control)]
+    apart = None if None in means else float(np.subtract(*means))
+    return (
+        f"Layer {trained.layer}",
+        display_name(trained.features, trained.feature_metadata) + marks(trained),
+        trained.phase or "",
+        number(trained.scores[SCORE]),
+        number(control.scores[SCORE]),
+        difference(apart),
+        f"{difference(float(low))} to {difference(float(high))}",
+        plain(pair_p(shares[1] - shares[0], draws=FLIPS, seed=0), ".4f"),
+    )
