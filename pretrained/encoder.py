@@ -131,12 +131,13 @@ def _parameters(weights: Sequence[Path]) -> int | None:
 
 
 def _card(folder: Path) -> Mapping[str, Any]:
-    from huggingface_hub import ModelCard
+    from huggingface_hub import metadata_load
 
     try:
-        return ModelCard.load(folder / _CARD).data.to_dict()
+        found = metadata_load(folder / _CARD)
     except Exception:  # a card that cannot be read says nothing
         return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _weights(folder: Path) -> list[Path]:

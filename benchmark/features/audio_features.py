@@ -77,6 +77,7 @@ class AudioFeature(TaskFeature):
             raise InputError(f"feature {self.name}: metadata cannot be written as JSON ({error}).") from error
         self.trainable = bool(getattr(function, "trainable", False))
         self.training_ids = getattr(function, "training_ids", None)
+        self.on_device = hasattr(function, "prepare")
         self.version = version
         self.parallel = bool(getattr(function, "parallel", False)) and not self.trainable
         if self.align not in ("center", "end"):
@@ -156,7 +157,7 @@ class AudioFeature(TaskFeature):
 
     def _device(self, extraction: Extraction) -> str:
         """Return the device to compute on: that of the run if the feature can be prepared for it, or else the CPU."""
-        if extraction.device == "cpu" or not hasattr(self.function, "prepare"):
+        if extraction.device == "cpu" or not self.on_device:
             return "cpu"
         return torch_device(extraction.device).type
 

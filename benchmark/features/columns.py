@@ -133,6 +133,8 @@ class TaskFeature:
         Where its values come from, for lists.
     needs_audio : bool
         Whether it is computed from the clips' audio, or from files beside it.
+    on_device : bool
+        Whether it is computed on the device of the run.
     metadata : mapping
         What is known of its origin, see :data:`emobench.protocols.METADATA`.
     training_ids : collection of str or None
@@ -149,6 +151,7 @@ class TaskFeature:
     reference: bool = False
     origin: str = "audio"
     needs_audio: bool = False
+    on_device: bool = False
     metadata: Mapping[str, Any] = MappingProxyType({})
     training_ids: Collection[str] | None = None
 

@@ -136,8 +136,9 @@ class Scorer:
         )
 
     def _processor(self, entry: Entry) -> str:
-        """Name of the hardware that computed an entry; networks may have trained on a GPU."""
-        if entry.layer is None or self.extraction.device == "cpu":
+        """Name of the hardware that computed an entry; networks and pretrained models may have used a GPU."""
+        features = (self.extraction.features[part] for part in entry.parts)
+        if self.extraction.device == "cpu" or not any(feature.on_device for feature in features):
             return processor_name()
         import torch
 

@@ -292,3 +292,22 @@ def test_without_transformers_there_is_one_line(wav2vec2: Path, monkeypatch: pyt
     monkeypatch.setattr(encoder, "find_spec", lambda name: None)
     with pytest.raises(EmobenchError, match="extra embeddings"):
         encoder.find_model(str(wav2vec2), None)
+
+
+def test_the_model_card_states_the_origin(wav2vec2: Path, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file
+
+    folder = tmp_path / "described"
+    shutil.copytree(wav2vec2, folder)
+    bare = encoder.find_model(str(folder), None)
+    assert bare.parameters == sum(each.size for each in load_file(folder / "model.safetensors").values())
+    assert hugging_face._described(bare.card) == {"outside_data": True}
+    (folder / "README.md").write_text("---\nlicense: mit\ndatasets:\n- ann/DEAM\n- fma\n---\n# A model\n")
+    stated = hugging_face._described(encoder.find_model(str(folder), None).card)
+    assert stated["licence"] == "mit"
+    assert stated["training_data"] == "ann/DEAM, fma"
+    assert {"deam", "fma"} <= set(stated["collections"])
+    # A card that cannot be read, or whose fields are of other types, says nothing.
+    for text in ("---\nlicense: [\n---\n", "no fields", "---\ndatasets: 3\n---\n"):
+        (folder / "README.md").write_text(text)
+        assert "training_data" not in hugging_face._described(encoder.find_model(str(folder), None).card)

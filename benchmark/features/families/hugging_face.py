@@ -48,7 +48,7 @@ class HuggingFace(TaskFeature):
 
     order, argument = 40, "REPO[@REVISION][#LAYER]"
     origin = "a model of the Hugging Face Hub on audio"
-    needs_audio = True
+    needs_audio = on_device = True
 
     def __init__(self, argument: str) -> None:
         self.name = f"hf:{argument}"
@@ -133,7 +133,8 @@ class HuggingFace(TaskFeature):
 def _described(card: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a model card states; nothing is assumed where it says nothing."""
     licence, datasets = card.get("license"), card.get("datasets")
-    names = [datasets] if isinstance(datasets, str) else [str(each) for each in datasets or ()]
+    names = [datasets] if isinstance(datasets, str) else datasets if isinstance(datasets, list) else []
+    names = [each for each in names if isinstance(each, str)]
     found: dict[str, Any] = {"licence": str(licence)} if licence else {}
     if names:
         collections = sorted({part.lower() for name in names for part in (name, name.rpartition("/")[2])})

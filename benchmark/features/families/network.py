@@ -22,7 +22,7 @@ TITLES = {"rhythm": "Rhythm", "pitch": "Pitch", "pitch2d": "2-d FFT Pitch", "tex
 class NetworkFeature(TaskFeature):
     """Layers of the network of a domain, pre-trained or fine-tuned on the training part of each fold."""
 
-    layered = needs_audio = True
+    layered = needs_audio = on_device = True
     origin = "a deep belief network on audio"
 
     def __init__(self, domain: str, order: int) -> None:
