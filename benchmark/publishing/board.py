@@ -140,7 +140,7 @@ def board(
                 "changed."
             )
     new = {name: result for name, result in own.items() if name not in there}
-    levels = dict(published.levels or {})
+    levels: dict[str, Level] = dict(published.levels or {})
     for result in progress(new.values(), "verifying", "entry", len(new), leave=False):
         if level := refuse_wrong(result, datasets, models, store).level:
             levels[result.signature] = level

@@ -1,4 +1,4 @@
-"""Predictions and features of a result, computed again."""
+"""Predictions of a result, computed again from its features."""
 
 from __future__ import annotations
 

@@ -186,7 +186,7 @@ def test_features_that_contain_noisy_targets(
 ) -> None:
     result = _entry(honest, "mfcc")
     noise = np.random.default_rng(0).normal(0, 0.02, task.targets[:, :2].shape)
-    values = np.hstack([task.targets[:, :2] + noise, np.zeros((len(noise), result.dims - 2))]).astype(np.float32)
+    values = np.hstack([task.targets[:, :2] + noise, np.zeros((len(noise), (result.dims or 0) - 2))]).astype(np.float32)
     path = _with_features(result, task, tmp_path, values)
     report = _verify(path, with_audio)
     # The regression is right, and what is not shown is said.
@@ -255,7 +255,9 @@ def test_parameters_that_were_fitted_on_the_test_part(
     honest: Path, task: Task, with_audio: Path, tmp_path: Path
 ) -> None:
     result = _entry(honest, "mfcc|mlp")
-    (values,), _ = read_features(result, task)
+    read, _ = read_features(result, task)
+    assert read is not None
+    (values,) = read
     residuals = result.config.residual_covariance
     done = []
     for fold in task.folds:
