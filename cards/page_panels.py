@@ -99,6 +99,9 @@ class Panel:
         Errors by second.
     quadrant : sequence of QuadrantError
         Errors by quadrant, anticlockwise from high arousal and positive valence.
+    coverage : sequence of float or None
+        Shares of the ratings in the ellipses that contain 10 %, 20 % … 90 % of the predicted distributions; None where
+        covariances are unknown.
     """
 
     tested: int
@@ -110,6 +113,7 @@ class Panel:
     paths: Sequence[Trajectory]
     second: SecondErrors
     quadrant: Sequence[QuadrantError]
+    coverage: Sequence[float] | None = None
 
 
 @dataclass

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ...cards.page_panels import Clip, Panel, Panels, QuadrantError, SecondErrors, Trajectory
 from ..results.predictions import TestPredictions
+from ..scoring.metrics.calibration import reliability
 from ..scoring.metrics.mean_distance import mean_distances
 
 FloatArray = npt.NDArray[np.float64]
@@ -170,6 +171,7 @@ def panel_of(stored: TestPredictions, ids: list[str], pool: Pool, limits: Limits
         paths=paths,
         second=_by_second(stored, pool),
         quadrant=_by_quadrant(stored),
+        coverage=reliability(stored.true, stored.predicted),
     )
 
 

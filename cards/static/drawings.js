@@ -42,7 +42,7 @@ function readEntry(data, signature) {
   const distances = unpack(entry.second.distance, MEAN);
   const seconds = data.times[entry.second.times].map((time, place) => ({ time, distance: distances[place] }));
   const facts = data.facts[signature];
-  return { facts, tested: entry.tested, clips, shown, seconds, width: entry.second.width, quadrants: entry.quadrant };
+  return { facts, tested: entry.tested, clips, shown, seconds, width: entry.second.width, quadrants: entry.quadrant, coverage: entry.coverage };
 }
 
 // Targets or predictions of a clip, one object per second.
@@ -275,6 +275,28 @@ function drawSeconds(seconds, width) {
     ],
   });
   return figure(drawn, "All tested clips and repeats.");
+}
+
+// Reliability: the share of ratings in the ellipses of each level, beside the nominal share.
+function drawReliability(coverage) {
+  const shares = coverage.map((share, place) => ({ level: (place + 1) / 10, share }));
+  const drawn = Plot.plot({
+    width: 300,
+    height: 300,
+    marginLeft: 44,
+    marginBottom: 36,
+    className: "drawing",
+    ariaLabel: "Reliability: share of ratings in the predicted ellipses, by nominal share",
+    x: { label: "share of the prediction in the ellipse →", domain: [0, 1], ticks: 5, tickFormat: "%" },
+    y: { label: "↑ share of the ratings", domain: [0, 1], ticks: 5, tickFormat: "%", grid: true },
+    marks: [
+      named("nominal", Plot.line([[0, 0], [1, 1]], { stroke: "var(--ink)", strokeDasharray: "3 3", strokeOpacity: 0.6 })),
+      named("reliability", Plot.lineY(shares, { x: "level", y: "share", stroke: "var(--ink)", strokeWidth: 1.5 })),
+      named("levels", Plot.dot(shares, { x: "level", y: "share", r: 3, fill: "var(--ink)" })),
+      follower(Plot.tip(shares, Plot.pointerX({ x: "level", y: "share", title: (s) => `${Math.round(100 * s.level)} % ellipse: ${Math.round(100 * s.share)} % of the ratings` }))),
+    ],
+  });
+  return figure(drawn, "Below the dashed line the predicted covariances are too small, above it they are too large.");
 }
 
 function figure(drawn, ...caption) {

@@ -8,7 +8,7 @@ import scipy.special
 import scipy.stats
 from emobench.benchmark.scoring.gaussians import covariances
 from emobench.benchmark.scoring.metrics import scores
-from emobench.benchmark.scoring.metrics.calibration import coverages, energy_scores, expected_nll
+from emobench.benchmark.scoring.metrics.calibration import coverages, energy_scores, expected_nll, reliability
 from emobench.benchmark.scoring.weighting import weighted_scores
 from emobench.protocols import metrics
 
@@ -149,3 +149,38 @@ def test_unknown_covariances_have_no_score(unknown: list[int]) -> None:
                 continue
             assert np.isnan(found[name]), name
     assert not any(metrics[name].column for name in NAMES)
+
+
+# Reliability diagram
+
+
+def test_a_reliability_diagram_has_the_shares_of_draws() -> None:
+    true = _rows(8, 21)
+    predicted = _inflated(true, 1.7) + [0.05, -0.02, 0, 0, 0]
+    distances = []
+    for place, (row, other) in enumerate(zip(true, predicted, strict=True)):
+        away = _draws(row, 20_000, place) - other[:2]
+        distances.append(np.einsum("ni,ij,nj->n", away, np.linalg.inv(covariances(other[None])[0]), away))
+    inside = [np.mean(np.array(distances) <= scipy.stats.chi2(2).ppf(level)) for level in np.arange(1, 10) / 10]
+    np.testing.assert_allclose(reliability(true, predicted), inside, atol=6e-3)
+
+
+def test_the_diagram_of_the_truth_is_the_diagonal_and_inflated_covariances_are_above_it() -> None:
+    rows, nominal = _rows(50, 22), np.arange(1, 10) / 10
+    np.testing.assert_allclose(reliability(rows, rows), nominal, atol=6e-4)
+    assert (np.array(reliability(rows, _inflated(rows, 2.0))) > nominal + 0.02).all()
+    assert (np.array(reliability(rows, _inflated(rows, 0.5))) < nominal - 0.02).all()
+
+
+def test_unknown_covariances_have_no_diagram() -> None:
+    rows = _rows(5, 23)
+    rows[3, 4] = np.nan
+    assert reliability(rows, _rows(5, 24)) is None
+
+
+def test_many_rows_are_thinned_out_evenly() -> None:
+    true, predicted = _rows(6001, 25), _rows(6001, 26)
+    expected = coverages(true[::4], predicted[::4], (10, 50, 90)).mean(axis=0)
+    found = reliability(true, predicted)
+    assert found is not None
+    np.testing.assert_allclose([found[0], found[4], found[8]], expected, atol=6e-4)

@@ -16,7 +16,7 @@ the predicted distribution; the nominal share is best.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy
@@ -27,6 +27,10 @@ from .agreement import moments, r2
 from .kl_divergence import kl_divergences
 
 LEVELS = (50, 90)
+
+# Levels of a reliability diagram in percent, and the rows that it is computed from at most.
+DIAGRAM = tuple(range(10, 100, 10))
+_ROWS = 2000
 
 # Nodes of the quadratures, which are exact to about 1e-9 for covariances above the eigenvalue floor.
 _DIRECTIONS = 128
@@ -63,10 +67,10 @@ def energy_scores(true: FloatArray, predicted: FloatArray) -> FloatArray:
     return between - 0.5 * _expected_length(np.zeros((len(own), 2)), 2 * own)
 
 
-def coverages(true: FloatArray, predicted: FloatArray) -> FloatArray:
-    """Return the expected share of ratings in the ellipses of ``LEVELS``, shape (n, 2); NaN where unknown."""
+def coverages(true: FloatArray, predicted: FloatArray, levels: Sequence[int] = LEVELS) -> FloatArray:
+    """Return the expected share of ratings in the ellipses of some levels, shape (n, levels); NaN where unknown."""
     known = np.isfinite(true).all(axis=1) & np.isfinite(predicted).all(axis=1)
-    found = np.full((len(true), len(LEVELS)), np.nan)
+    found = np.full((len(true), len(levels)), np.nan)
     # In coordinates in which the ellipses are circles, and the axes those of the ratings.
     root = np.linalg.inv(np.linalg.cholesky(covariances(predicted[known])))
     spread, axes = np.linalg.eigh(root @ covariances(true[known]) @ root.transpose(0, 2, 1))
@@ -74,7 +78,7 @@ def coverages(true: FloatArray, predicted: FloatArray) -> FloatArray:
     deviation = np.sqrt(np.maximum(spread, np.finfo(float).tiny))
     nodes, weights = np.polynomial.legendre.leggauss(_NODES)
     angles = nodes * np.pi / 2
-    for place, level in enumerate(LEVELS):
+    for place, level in enumerate(levels):
         radius = np.sqrt(-2 * np.log(1 - level / 100))
         # Along the long axis numerically, across it in closed form.
         along, half = radius * np.sin(angles), radius * np.cos(angles)
@@ -84,6 +88,16 @@ def coverages(true: FloatArray, predicted: FloatArray) -> FloatArray:
         across -= scipy.special.ndtr((-half - offset[:, :1]) / deviation[:, :1])
         found[known, place] = (density * across * half) @ weights * np.pi / 2
     return found
+
+
+def reliability(true: FloatArray, predicted: FloatArray) -> list[float] | None:
+    """Return the expected share of ratings in the ellipses of ``DIAGRAM``; None if a covariance is unknown.
+
+    Of many rows, evenly spaced ones are used.
+    """
+    rows = slice(None, None, -(-len(true) // _ROWS))
+    shares = coverages(true[rows], predicted[rows], DIAGRAM).mean(axis=0)
+    return [round(float(share), 3) for share in shares] if np.isfinite(shares).all() else None
 
 
 def _average(place: int) -> Callable[[FloatArray], FloatArray]:

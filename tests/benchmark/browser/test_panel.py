@@ -151,3 +151,13 @@ def test_the_rules_of_accessibility(html: Path, visit: Callable[..., Seen], sche
         found = Axe().run(page)
         assert found.violations_count == 0, found.generate_report()
         assert len(found.response["passes"]) > 30
+
+
+def test_a_panel_has_a_reliability_diagram(html: Path, visit: Callable[..., Seen]) -> None:
+    page = visit(html, hash="#entry=000000000003").page
+    drawing = page.get_by_role("dialog").get_by_role("img", name="Reliability")
+    expect(drawing).to_be_visible()
+    assert drawing.locator('[data-mark="levels"] circle').count() == 9
+    # Shares increase with the level, and the axis has its origin at the bottom.
+    heights = [float(circle.get_attribute("cy") or "nan") for circle in drawing.locator("circle").all()[:9]]
+    assert heights == sorted(heights, reverse=True)
