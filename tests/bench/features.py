@@ -266,8 +266,8 @@ def goals(watch: Watch, workers: dict[str, float], memory: dict[str, float], col
     plain_median = np.mean([watch["plain median 0, ns"], watch["plain median 1, ns"]])
     loops = workers["ratio of loops"]
     rows = [
-        ("the plain chain against ours", ">=", 40.0, watch["plain"] / watch["ours"], "times"),
-        ("ours against the floor", "<=", 2.0, watch["ours"] / watch["floor"], "times"),
+        ("the plain chain against ours", ">=", 60.0, watch["plain"] / watch["ours"], "times"),
+        ("ours against the floor", "<=", 1.7, watch["ours"] / watch["floor"], "times"),
         ("ours against the floor by librosa.stft", "<=", 2.0, watch["ours"] / watch["floor, librosa.stft"], "times"),
         (f"median of {KERNEL} (scipy {plain_median:.0f})", "<=", 12.0, median, "ns an element"),
         ("librosa's baselines against ours", ">=", 3.0, watch["plain baselines"] / watch["baselines"], "times"),
