@@ -119,7 +119,7 @@ def train(
         with threadpool_limits(1), torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             member = _network(features.shape[1], outputs)
-            optimiser = torch.optim.AdamW(member.parameters(), RATE, weight_decay=DECAY)
+            optimiser = torch.optim.AdamW(member.parameters(), RATE, weight_decay=DECAY, fused=True)
             best, kept, epoch_of_best = np.inf, member.state_dict(), 0
             for epoch in range(1, EPOCHS + 1):
                 member.train()
