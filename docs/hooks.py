@@ -103,11 +103,13 @@ def command_reference() -> str:
         if getattr(command, "hidden", False):
             return
         lines.extend([f"{'#' * level} {path}", "", _help(command.help or "")])
-        lines.extend(_panels(command) if level > 1 else [])
+        lines.extend(_panels(command))
         for name, each in getattr(command, "commands", {}).items():
             add(each, f"{path} {name}", level + 1)
 
-    for name, command in typer.main.get_command(app).commands.items():  # pyright: ignore[reportAttributeAccessIssue]
+    program: Any = typer.main.get_command(app)
+    lines += _panels(program)
+    for name, command in program.commands.items():
         add(command, f"emobench {name}", 2)
     return "\n".join(lines)
 

@@ -12,6 +12,7 @@ import emobench
 import pytest
 import typer
 from emobench.cli.main import app
+from emobench.protocols import features, metrics, regressors
 
 ROOT = Path(__file__).parents[1]
 
@@ -62,3 +63,18 @@ def test_every_page_is_in_the_navigation(site: Path) -> None:
     for page in (ROOT / "docs").rglob("*.md"):
         name = page.relative_to(ROOT / "docs").as_posix()
         assert f": {name}\n" in listed or f"- {name}\n" in listed, f"mkdocs.yml: add {name} to the navigation"
+
+
+def test_every_metric_and_regressor_is_explained() -> None:
+    page = (ROOT / "docs" / "metrics.md").read_text()
+    for metric in metrics:
+        stem = re.sub(r"_(arousal|valence)(_per_song)?$", "_…", metric.name)
+        assert f"`{stem}`" in page, metric.name
+    page = (ROOT / "docs" / "regressors.md").read_text()
+    assert all(f"`{regressor.name}`" in page for regressor in regressors)
+
+
+def test_every_feature_has_a_page() -> None:
+    pages = [*(ROOT / "docs" / "features").glob("*.md"), ROOT / "docs" / "pretrained.md"]
+    text = "".join(page.read_text() for page in pages)
+    assert all(f"`{each.name}" in text for each in features)
