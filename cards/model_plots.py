@@ -7,7 +7,10 @@ pre-training data, so unit j adds ``scale * W[:, j]`` in the units of the featur
 - ``rhythm``: cepstral coefficients, converted to decibels of mel bands by the inverse of the orthonormal DCT-II
   (coefficients after the last one are 0, which smooths the spectrum);
 - ``pitch``: magnitudes of semitones;
-- ``pitch2d``: magnitudes of the 2-D FFT of patches of beats and semitones.
+- ``pitch2d``: magnitudes of the 2-D FFT of patches of beats and semitones;
+- ``texture``: levels of mel bands and semitones, and spectral contrast.
+
+A contrastive encoder has training curves only, because its first layer does not model its input.
 """
 
 from __future__ import annotations
@@ -39,6 +42,8 @@ _CURVES = {
     "hidden_mean": ("Hidden activations: mean", "probability"),
     "hidden_std": ("Hidden activations: spread", "standard deviation"),
     "weight_norm": ("Weights", "norm"),
+    "loss": ("Loss", "nats"),
+    "accuracy": ("Accuracy", "share of the clips in a batch"),
     "examples_per_second": ("Speed", "examples per second"),
 }
 _COLUMNS = 5
@@ -50,7 +55,7 @@ class FirstLayer:
 
     Attributes
     ----------
-    domain : {"rhythm", "pitch", "pitch2d"}
+    domain : {"rhythm", "pitch", "pitch2d", "texture"}
         Input domain of the network.
     window : int
         Number of beats, or patches, of an input window.
@@ -109,7 +114,8 @@ def receptive_fields(layer: FirstLayer) -> FloatArray:
     Returns
     -------
     ndarray of float64, shape (n_hidden, height, width)
-        For ``rhythm``, mel bands by beats, in decibels. For ``pitch``, semitones by beats. For ``pitch2d``, modulation
+        For ``rhythm``, mel bands by beats, in decibels. For ``pitch``, semitones by beats. For ``texture``, all values
+        by beats. For ``pitch2d``, modulation
         over pitch by modulation over beats, with the patches side by side; in each patch, the frequency increases from
         -1/2 cycle per beat (-1/2, -1/4, 0, 1/4 for four beats).
     """
@@ -118,7 +124,7 @@ def receptive_fields(layer: FirstLayer) -> FloatArray:
         whole = np.zeros((*added.shape[:2], len(layer.mel_hz)))
         whole[:, :, : layer.row] = added
         return np.asarray(scipy.fft.idct(whole, type=2, norm="ortho", axis=2)).transpose(0, 2, 1)
-    if layer.domain == "pitch":
+    if layer.domain in ("pitch", "texture"):
         return added.transpose(0, 2, 1)
     patches = added.reshape(len(added), layer.window, layer.row // layer.window, layer.window)
     return np.concatenate(np.split(np.fft.fftshift(patches, axes=3), layer.window, axis=1), axis=3)[:, 0]
@@ -246,6 +252,10 @@ def _label(axis: Axes, layer: FirstLayer) -> tuple[str, str, str, str]:
         ticks = [place for place in range(layer.row) if (lowest + place) % 12 == 0 or place in ends]
         axis.set_yticks(ticks, [note_name(lowest + place) for place in ticks])
         return "pitch: semitones over beats", across, "note", "added magnitude"
+    if layer.domain == "texture":
+        # The first value of each kind; see emobench.audio.texture.
+        axis.set_yticks([0, 40, 80, 128], ["harmonic", "percussive", "semitones", "contrast"])
+        return "texture: levels over beats", across, "values from", "added level, dB"
     wanted = [hertz for hertz in (100, 300, 1000, 2000, 4000, 8000) if layer.mel_hz[0] <= hertz <= layer.mel_hz[-1]]
     axis.set_yticks(
         np.interp(wanted, layer.mel_hz, np.arange(len(layer.mel_hz))),
@@ -272,18 +282,22 @@ def _fraction(value: float) -> str:
     return f"−{shown}" if value < 0 else shown
 
 
-def draw_curves(rbms: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, title: str) -> None:
+def draw_curves(
+    rbms: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, title: str, unit: str = "epoch"
+) -> None:
     """Draw the training log of a model as a PNG: one panel per quantity, with a curve for each RBM.
 
     Parameters
     ----------
     rbms : mapping of str to sequence of mapping
-        Name of each RBM to its epochs, as ``rbms`` in ``training.json``. Missing values and panels without values are
+        Name of each RBM to its epochs, as ``rbms`` in ``training.json``, or of an encoder to its updates. Missing values and panels without values are
         left out.
     path : Path
         File to write.
     title : str
         Title of the figure.
+    unit : str
+        Name of what the log counts.
 
     Raises
     ------
@@ -304,14 +318,14 @@ def draw_curves(rbms: Mapping[str, Sequence[Mapping[str, Any]]], path: Path, *, 
             if place >= len(panels):
                 axis.set_visible(False)
                 continue
-            heading, unit = _CURVES[panels[place]]
+            heading, scale = _CURVES[panels[place]]
             for name, curve in found[panels[place]].items():
                 (lines[name],) = axis.plot(
                     *zip(*curve, strict=True), markersize=3.5, markevery=-(-len(curve) // 10), **styles[name]
                 )
             axis.set_title(heading, fontsize=10)
-            axis.set_ylabel(unit, fontsize=8)
-            axis.set_xlabel("epoch", fontsize=8)
+            axis.set_ylabel(scale, fontsize=8)
+            axis.set_xlabel(unit, fontsize=8)
             axis.tick_params(labelsize=8)
             axis.grid(color="0.92")
             axis.xaxis.get_major_locator().set_params(integer=True)

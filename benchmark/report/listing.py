@@ -143,9 +143,16 @@ def _draw(folder: Path, out: Path) -> list[Path]:
 
     from ...audio.analysis import AnalysisConfig
     from ...cards.model_plots import FirstLayer, draw_curves, draw_rows
+    from ...dbn.config import CONTRASTIVE
     from ...dbn.model import TRAINING, load_model
 
     model = load_model(folder)
+    curves, rows = out / f"{folder.name}-curves.png", out / f"{folder.name}-rows.png"
+    log = read_json(folder / TRAINING, "training log")
+    if model.name == CONTRASTIVE:
+        updates = [{"epoch": entry["step"], **entry} for entry in log["updates"]]
+        draw_curves({CONTRASTIVE: updates}, curves, title=folder.name, unit="update")
+        return [curves]
     epochs = max(model.networks)
     network = model.networks[epochs]
     config = AnalysisConfig()
@@ -160,8 +167,7 @@ def _draw(folder: Path, out: Path) -> list[Path]:
             mel_hz=tuple(edges[1:-1].tolist()),
             lowest_hz=config.pitch.f_min,
         )
-        curves, rows = out / f"{folder.name}-curves.png", out / f"{folder.name}-rows.png"
-        draw_curves(read_json(folder / TRAINING, "training log")["rbms"], curves, title=folder.name)
+        draw_curves(log["rbms"], curves, title=folder.name)
         draw_rows(layer, rows, title=f"{folder.name}: first layer after {epochs} epochs")
     except (KeyError, TypeError, ValueError, AttributeError, IndexError) as error:
         raise InputError(f"{folder}: cannot be drawn ({error}); train it again with 'emobench pretrain'.") from error
@@ -196,7 +202,7 @@ def _model(folder: Path) -> dict[str, JsonValue]:
     try:
         config = read_json(folder / "config.json", "model configuration")
         return {
-            "domain": config["domain"]["name"],
+            "domain": config.get("kind", config["domain"]["name"]),
             "window": config["domain"]["window"],
             "layers": "-".join(str(width) for width in config["training"]["layers"]),
             "examples": config["examples"],
