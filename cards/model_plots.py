@@ -290,8 +290,8 @@ def draw_curves(
     Parameters
     ----------
     rbms : mapping of str to sequence of mapping
-        Name of each RBM to its epochs, as ``rbms`` in ``training.json``, or of an encoder to its updates. Missing values and panels without values are
-        left out.
+        Name of each RBM to its epochs, as ``rbms`` in ``training.json``, or of an encoder to its updates. Missing
+        values and panels without values are left out.
     path : Path
         File to write.
     title : str

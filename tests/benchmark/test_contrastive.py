@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from emobench.api.listing import available
 from emobench.benchmark import runs
 from emobench.benchmark.features.networks import network_config
 from emobench.benchmark.features.spec import choose_phases
 from emobench.benchmark.pretrain import pretrain_domains
 from emobench.benchmark.report.compare import compare
 from emobench.benchmark.report.controls import control_tables
+from emobench.benchmark.report.listing import draw_models
 from emobench.builders import labelled_dataset as labelled
 from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.synthesis import SynthesisConfig
@@ -108,6 +110,18 @@ def test_statistics_of_the_dataset(dataset: Path, pool: Executor, tmp_path: Path
     mine = [_named(_run(dataset, pool, "contrastive", own_statistics=each)) for each in (False, True)]
     for name, result in mine[0].items():
         assert mine[1][name].scores["mean_distance"].mean == pytest.approx(result.scores["mean_distance"].mean)
+
+
+def test_plots_and_lists_of_models(dataset: Path, pool: Executor, tmp_path: Path) -> None:
+    made = pretrain_domains(["contrastive", "texture"], dataset, config=SMALL, models=tmp_path, device="cpu", pool=pool)
+    assert [model.name for model in made] == ["contrastive", "texture"]
+    drawn = draw_models(tmp_path, tmp_path / "plots")
+    assert drawn.problems == []
+    names = [[path.name.rpartition("-")[2] for path in paths] for paths in drawn.pictures.values()]
+    assert names == [["curves.png"], ["curves.png", "rows.png"]]
+    assert all(path.read_bytes().startswith(b"\x89PNG") for paths in drawn.pictures.values() for path in paths)
+    listed = available("models", models=tmp_path).records
+    assert [(record["domain"], record["layers"]) for record in listed] == [("contrastive", "12-6"), ("texture", "6-5")]
 
 
 # Wrong input
