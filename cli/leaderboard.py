@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from ..errors import InputError
+from ..runtime.text import counted
 from .options import AsJson, ResultsFolder
 from .output import print_tables, say, tell
 
@@ -63,6 +64,9 @@ def leaderboard(
     made = ranked(results, outside_data=outside_data)
     for problem in made.store.problems:
         tell(f"left out: {problem}", err=True)
+    if made.left_out:
+        count = counted(made.left_out, "entry", "entries")
+        tell(f"left out: {count} with outside data, or without a statement about them", err=True)
     if form == "rich" and out is None:
         print_tables(made.tables)
         return

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,11 +35,14 @@ class Leaderboard:
         Ranking of the results.
     tables : list of Table
         Tables of the results.
+    left_out : int
+        Number of entries that were left out because of outside data.
     """
 
     store: ResultStore
     ranking: Ranking
     tables: list[Table]
+    left_out: int = 0
 
     def page(self, data: Path | None = None) -> str:
         """Render everything as one HTML page.
@@ -112,7 +115,7 @@ def load(folder: Path, *, outside_data: bool = True) -> Leaderboard:
         raise InputError(f"{folder}: no entry states that it uses no outside data.")
     own = ResultStore.of(folder, kept, store)
     own.problems.extend(store.problems)
-    return rank(own)
+    return replace(rank(own), left_out=len(store.results) - len(kept))
 
 
 def rank(store: ResultStore) -> Leaderboard:

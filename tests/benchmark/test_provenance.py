@@ -192,6 +192,8 @@ def test_without_outside_data_on_the_command_line(tmp_path: Path) -> None:
         for option in ("--outside-data", "--no-outside-data")
     }
     assert kept == {"--outside-data": {"mfcc", "musicnn", "file:x.csv"}, "--no-outside-data": {"mfcc"}}
+    told = CliRunner().invoke(app, [*command, "--no-outside-data"]).stderr
+    assert "left out: 2 entries with outside data" in told
     only = _write(tmp_path / "only", plain(features="musicnn"), plain(features="constant"))
     with pytest.raises(InputError, match="no entry states that it uses no outside data"):
         load(only, outside_data=False)
