@@ -26,8 +26,9 @@ def test_stored_predictions_get_the_scores_of_their_entry(rated: Path, ran: Path
         result = eb.evaluate(rated, path, name=form, out=tmp_path / "results")
         assert result.scores == entry.scores
         assert result.external and result.regressor is None and result.cost.seconds_per_clip is None
-        report = eb.verify(result, datasets=[rated])
+        report = eb.verify(result, level="scores", datasets=[rated])
         assert report.ok, report.record()
+        assert not eb.verify(result, datasets=[rated]).ok
 
 
 def test_predictions_without_repeat_are_used_in_every_repeat(rated: Path, tmp_path: Path) -> None:

@@ -75,7 +75,7 @@ def test_damaged_predictions_are_left_out(ran: Path, tmp_path: Path) -> None:
     folder = Path(shutil.copytree(ran, tmp_path / "results"))
     results = _results(folder, "good", "constant")
     good = results["file:good.csv"]
-    next(folder.rglob("good-*.parquet")).write_bytes(b"nothing")
+    next(folder.rglob("good-*.predictions.parquet")).write_bytes(b"nothing")
     with pytest.raises(KeyError):
         _ = beating_constant(ResultStore(folder), list(results))[good.signature]
     assert (results.summary() or "").endswith(f"{_distance(results, 'file:good.csv')}.")
