@@ -14,7 +14,7 @@ from ..benchmark import runs
 from ..benchmark.evaluation import evaluate as evaluated
 from ..benchmark.features.extraction import Extraction
 from ..benchmark.features.given import FeatureTable, named_features
-from ..benchmark.features.networks import NetworkConfig, network_config
+from ..benchmark.features.network_config import NetworkConfig, network_config
 from ..benchmark.features.spec import Entry, choose_phases, parse, wrapped
 from ..benchmark.hub_datasets import find_places
 from ..benchmark.results.model import Result

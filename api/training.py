@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..benchmark.features.networks import network_config
+from ..benchmark.features.network_config import network_config
 from ..benchmark.hub_datasets import locate
 from ..runtime.devices import check_device
 from ..runtime.executor import executor, processors

@@ -14,7 +14,7 @@ from ..cards.tables import Table
 from ..errors import InputError
 from . import runs
 from .features.extraction import Places
-from .features.networks import NetworkConfig
+from .features.network_config import NetworkConfig
 from .report.axes import POOLED
 from .report.labels import DASH, board_title, entry_label, interval, number, plain
 from .report.mediaeval import MEDIAEVAL, per_song_table

@@ -14,7 +14,8 @@ from ..dbn.model import Model
 from ..errors import InputError
 from ..runtime.devices import torch_device
 from .features.models import ensure_model
-from .features.networks import NetworkConfig, own_networks
+from .features.network_config import NetworkConfig
+from .features.networks import own_networks
 
 
 def pretrain_domains(

@@ -17,7 +17,7 @@ from ..errors import InputError
 from . import runs
 from .corpora import CORPORA
 from .features.extraction import Places
-from .features.networks import NetworkConfig
+from .features.network_config import NetworkConfig
 from .pretrain import own_networks
 from .report.labels import board_title, difference, display_name, interval, leak_mark, number
 from .report.notes import INTERVALS, SYNTHETIC, notes_of

@@ -25,7 +25,7 @@ from .scoring.task import load_task
 
 if TYPE_CHECKING:
     from ..dbn.model import Model
-    from .features.networks import NetworkConfig
+    from .features.network_config import NetworkConfig
 
 LEAKS = (
     "`carry_over` keeps fine-tuned weights from fold to fold: clips that are tested in a later fold were trained on in "

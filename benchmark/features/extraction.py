@@ -23,7 +23,7 @@ from .spec import Entry
 
 if TYPE_CHECKING:
     from ...dbn.model import Model
-    from .networks import NetworkConfig
+    from .network_config import NetworkConfig
 
 T = TypeVar("T")
 

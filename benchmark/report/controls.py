@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from ...cards.tables import Table
+from ...dbn.domains import NAMES as DOMAINS
+from ..features.spec import parts_of
 from ..results.model import Result
 from ..results.predictions import PredictionsError
 from ..results.store import ResultStore
@@ -91,7 +93,7 @@ def _row(trained: Result, control: Result, store: ResultStore) -> tuple[str, ...
     means = [result.scores[SCORE].mean for result in (trained, control)]
     apart = None if None in means else float(np.subtract(*means))
     return (
-        f"Layer {trained.layer}",
+        f"Layer {trained.layer}" if any(part in DOMAINS for part in parts_of(trained.features)) else "Encoder",
         display_name(trained.features, trained.feature_metadata) + marks(trained),
         trained.phase or "",
         number(trained.scores[SCORE]),

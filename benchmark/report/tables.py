@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue
 
 from ...cards.tables import Table
+from ...dbn.config import CONTRASTIVE
 from ...dbn.domains import NAMES as DOMAINS
 from ...protocols import features as registry
+from ..features.spec import parts_of
 from ..results.model import Result
 from .axes import axes_table
 from .groups import group_table
@@ -238,21 +240,31 @@ def _deep_table(
             if ranking is not None:
                 cells.append(rank_shown(result, ranking) if result else DASH)
             # Only fine-tuned weights are carried over: the pre-trained entry has its own row.
-            nothing = DASH if carried and column == "pre-trained" else "not run"
+            impossible = column == "pre-trained" if carried else CONTRASTIVE in parts_of(features)
+            nothing = DASH if impossible else "not run"
             cells += [number(result.scores[score]) if result else nothing for score in SCORES]
             if result:
                 records.append(_record(result, ranking, levels))
         metadata = next(iter(by_row[key].values())).feature_metadata
         label = display_name(features, metadata) + (", random weights" if control else "")
-        rows.append((f"Layer {layer}", label + (f", fine-tuned, {CARRIED}" if carried else "") + marked, *cells))
+        deep = any(part in DOMAINS for part in parts_of(features))
+        rows.append(
+            (
+                f"Layer {layer}" if deep else "Encoder",
+                label + (f", fine-tuned, {CARRIED}" if carried else "") + marked,
+                *cells,
+            )
+        )
     notes = notes_of(results, ranking, levels)
     if any(key[2] for key in by_row):
         notes.append("Random weights: control without pre-training.")
     if any(key[3] for key in by_row):
         notes.append(LEAKS)
     shown = ("Rank", "Distance", "KL") if ranking is not None else ("Distance", "KL")
+    encoders = any(CONTRASTIVE in parts_of(result.features) for result in results)
+    learned = "learned features" if encoders else "deep belief networks"
     return Table(
-        title=f"Emotion regression from deep belief networks: {name}",
+        title=f"Emotion regression from {learned}: {name}",
         slug=_slug(results[0], "networks"),
         columns=("DBN Layer", "Feature Type", *(f"{phase} {part}" for phase in PHASES for part in shown)),
         rows=rows,

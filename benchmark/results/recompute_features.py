@@ -104,7 +104,7 @@ def _computed(result: Result, task: Task, places: Places, pool: Executor) -> tup
 def _networks(result: Result, models: Path) -> tuple[Any, dict[str, Any]]:
     """Return the settings of a result's networks, and the models with the weights that it names."""
     from ..features.external_models import trained_models
-    from ..features.networks import NetworkConfig
+    from ..features.network_config import NetworkConfig
 
     for each in result.model:
         path = models / each.path

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from emobench.benchmark import runs
-from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.builders.build import build_dataset
 from emobench.runtime.environment import package_versions
 from emobench.runtime.executor import executor, processors

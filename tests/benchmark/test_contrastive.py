@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from emobench.api.listing import available
 from emobench.benchmark import runs
-from emobench.benchmark.features.networks import network_config
+from emobench.benchmark.features.network_config import network_config
 from emobench.benchmark.features.spec import choose_phases
 from emobench.benchmark.pretrain import pretrain_domains
 from emobench.benchmark.report.compare import compare

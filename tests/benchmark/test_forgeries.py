@@ -15,7 +15,7 @@ import polars as pl
 import pytest
 from emobench.benchmark import runs
 from emobench.benchmark.features.columns import float32_sha256
-from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.benchmark.results.beside import feature_table, features_path, parameters_path, read_features
 from emobench.benchmark.results.checks import Report
 from emobench.benchmark.results.config import Config

@@ -16,7 +16,7 @@ import torch
 from emobench.audio import cache
 from emobench.benchmark import runs
 from emobench.benchmark.features import tuning
-from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.benchmark.features.tuning import FoldWork, arrays_of, network_of, tune_carried, tune_fold, tune_folds
 from emobench.dbn.config import FinetuningConfig, PretrainingConfig
 from emobench.dbn.domains import Domain, Examples, examples

@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from emobench.benchmark import runs
 from emobench.benchmark.features import extraction, standard
-from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.benchmark.report.leaderboard import load, rendered
 from emobench.benchmark.results.collection import verify_all
 from emobench.benchmark.results.verify_data import Datasets

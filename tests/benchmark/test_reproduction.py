@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 from emobench.benchmark import reproduction, runs
-from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.benchmark.results.model import MetricScore
 from emobench.builders import labelled_dataset as labelled
 from emobench.builders.labelled_dataset import LabelledConfig

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark import runs
-from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.benchmark.report.labels import residual_notes
 from emobench.benchmark.report.leaderboard import load
 from emobench.benchmark.scoring.gaussians import repaired, residual_covariance

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 import pytest
 from emobench.benchmark import runs
-from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.benchmark.report.leaderboard import load, rendered
 from emobench.benchmark.results.model import json_schema, predictions_path
 from emobench.benchmark.results.reading import InvalidResultError

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark import runs
-from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.benchmark.report.leaderboard import load, rendered
 from emobench.benchmark.report.listing import listing
 from emobench.benchmark.scoring.task import load_task

@@ -11,7 +11,7 @@ import pytest
 import scipy.optimize
 import scipy.stats
 from emobench.benchmark import runs
-from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.benchmark.scoring.regressors.ccrf import field, loss, transformed
 from emobench.benchmark.scoring.regressors.kalman import Dynamics, estimate
 from emobench.benchmark.scoring.regressors.sequences import by_length

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 from emobench.benchmark import runs
-from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.benchmark.results.beside import features_path, parameters_path
 from emobench.benchmark.results.model import Result
 from emobench.benchmark.results.verify import verify

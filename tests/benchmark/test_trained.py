@@ -15,7 +15,7 @@ import torch
 from emobench.audio.analysis import AnalysisConfig
 from emobench.benchmark import runs
 from emobench.benchmark.features.external_models import trained_models
-from emobench.benchmark.features.networks import NetworkConfig
+from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.builders import labelled_dataset as labelled
 from emobench.builders.labelled_dataset import LabelledConfig
 from emobench.builders.synthesis import SynthesisConfig

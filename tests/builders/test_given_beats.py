@@ -12,7 +12,8 @@ import numpy as np
 import polars as pl
 import pytest
 import soundfile
-from emobench.benchmark.features.networks import NetworkConfig, Networks
+from emobench.benchmark.features.network_config import NetworkConfig
+from emobench.benchmark.features.networks import Networks
 from emobench.benchmark.scoring.task import load_task
 from emobench.builders import labelled_dataset as labelled
 from emobench.builders.build import build_dataset, survey

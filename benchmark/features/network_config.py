@@ -1,0 +1,79 @@
+"""Settings of networks. This module does not import torch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from ...audio.analysis import AnalysisConfig
+from ...dbn.config import CONTRASTIVE, ContrastiveConfig, FinetuningConfig, PretrainingConfig
+from ...dbn.domains import Domain
+from ...errors import InputError
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Settings of everything about networks.
+
+    Attributes
+    ----------
+    analysis : AnalysisConfig
+        From audio to beat-synchronous features.
+    pretraining : PretrainingConfig
+        Of the deep belief networks that are trained here.
+    contrastive : ContrastiveConfig
+        Of the contrastive encoders that are trained here.
+    finetuning : FinetuningConfig
+        Of each fold.
+    carry_over : bool
+        An ablation that leaks: each fold starts from the fine-tuned weights of the last one, not from the
+        pre-trained ones, so clips that are tested in one fold were trained on in an earlier one.
+    own_statistics : bool
+        Whether inputs are normalised with mean and scale of the clips of the task, test clips included, rather than
+        those of the pre-training set. Labels are not used.
+    """
+
+    analysis: AnalysisConfig = field(default_factory=AnalysisConfig)
+    pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
+    contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
+    finetuning: FinetuningConfig = field(default_factory=FinetuningConfig)
+    carry_over: bool = False
+    own_statistics: bool = False
+
+    def of(self, name: str) -> tuple[Domain, PretrainingConfig | ContrastiveConfig]:
+        """Return the input of a network and the settings of its pre-training."""
+        if name == CONTRASTIVE:
+            return Domain("texture", self.contrastive.window), self.contrastive
+        return Domain(name, self.pretraining.window), self.pretraining
+
+
+def network_config(
+    *,
+    seed: int = 0,
+    layers: Sequence[int] | None = None,
+    epochs: Sequence[int] | None = None,
+    window: int = 4,
+    updates: int | None = None,
+    **changes: Any,
+) -> NetworkConfig:
+    """Make the settings of networks; those that are not given keep their defaults.
+
+    ``seed`` and ``window`` are those of all networks, ``updates`` are those of contrastive encoders, and the others are
+    those of deep belief networks.
+
+    Raises
+    ------
+    InputError
+        If a setting is invalid.
+    """
+    changes |= {name: tuple(each) for name, each in (("layers", layers), ("epochs", epochs)) if each is not None}
+    try:
+        encoder = ContrastiveConfig(seed=seed, window=window)
+        return NetworkConfig(
+            pretraining=PretrainingConfig(seed=seed, window=window, **changes),
+            contrastive=encoder if updates is None else replace(encoder, steps=updates),
+            finetuning=FinetuningConfig(seed=seed),
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from error
