@@ -209,21 +209,25 @@ def _largest(predictions: pl.DataFrame, again: pl.DataFrame) -> float:
 
 
 def _differences(predictions: pl.DataFrame, again: pl.DataFrame, source: str) -> list[str]:
-    """Name the first of the predictions of each column that differ from those computed again."""
-    both, lines = _joined(predictions, again), []
+    """Name the first prediction that differs from the one computed again, and the columns with such differences."""
+    both = _joined(predictions, again)
+    wrong = {}
     for name in PARAMETERS:
         stored, made = pl.col(name), pl.col(f"{name}_again")
         close = (stored - made).abs() <= TOLERANCE * pl.max_horizontal(made.abs(), 1.0)
-        wrong = both.filter(
-            ~pl.when(stored.is_null() | made.is_null()).then(stored.is_null() & made.is_null()).otherwise(close)
-        )
-        if len(wrong):
-            row = wrong.row(0, named=True)
-            lines.append(
-                f"predictions: column {name}, repeat {row['repeat']}, clip {row['clip_id']}, {row['time']:g} s: is "
-                f"{row[name]!r}; {source} {row[f'{name}_again']!r} ({len(wrong)} of {len(both)} rows differ)"
-            )
-    return lines
+        known = stored.is_not_null() & made.is_not_null()
+        rows = both.filter(~pl.when(known).then(close).otherwise(stored.is_null() & made.is_null()))
+        if len(rows):
+            wrong[name] = rows
+    if not wrong:
+        return []
+    name, rows = next(iter(wrong.items()))
+    row = rows.row(0, named=True)
+    also = f"; also in {', '.join(list(wrong)[1:])}" if len(wrong) > 1 else ""
+    return [
+        f"predictions: column {name}, repeat {row['repeat']}, clip {row['clip_id']}, {row['time']:g} s: is "
+        f"{row[name]!r}; {source} {row[f'{name}_again']!r} ({len(rows)} of {len(both)} rows differ{also})"
+    ]
 
 
 def _reference_predictions(result: Result, task: Task) -> list[Predictions]:
