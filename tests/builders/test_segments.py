@@ -9,6 +9,7 @@ import polars as pl
 import pytest
 from emobench.builders import release
 from emobench.builders.segments import load_segments
+from emobench.cards.dataset import About
 from emobench.errors import InputError
 
 
@@ -23,7 +24,8 @@ def dataset(tmp_path: Path) -> Path:
         release.write_table(tmp_path, "rhythm", part, number)
     settings = release.settings({}, {})
     recipe = release.recipe(name="old", version="1.0.0", kind="pretrain", source={}, config=settings)
-    release.write_manifest(tmp_path, recipe, synthetic=True, counts={})
+    about = About("Test corpus", "Made in a test.", "cc0-1.0", "@misc{test}", "None.")
+    release.write_manifest(tmp_path, recipe, about, synthetic=True, counts={})
     return tmp_path
 
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -198,6 +201,33 @@ def test_an_interrupted_training_ends_with_the_same_bits(
     logs = [json.loads((place / "training.json").read_text())["updates"] for place in (folder, tmp_path / "whole")]
     found_losses, expected_losses = ([entry["loss"] for entry in log] for log in logs)
     assert found_losses == expected_losses
+
+
+@pytest.mark.slow
+def test_a_killed_process_ends_with_the_same_bits(tmp_path: Path) -> None:
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; import test_contrastive as test; "
+        "test.contrastive._SECONDS_BETWEEN_CHECKPOINTS = -1.0; "
+        "test.torch.set_num_threads(1); test._train(Path(sys.argv[2]), steps=1000)"
+    )
+
+    def start(folder: Path) -> subprocess.Popen[bytes]:
+        return subprocess.Popen([sys.executable, "-c", script, str(Path(__file__).parent), str(folder)])
+
+    for _ in range(3):
+        process = start(tmp_path / "killed")
+        until = time.monotonic() + 60
+        while not (tmp_path / "killed" / checkpoint.NAME).exists() and time.monotonic() < until:
+            time.sleep(0.01)
+        time.sleep(0.5)
+        process.kill()
+        process.wait()
+    assert checkpoint.load(tmp_path / "killed")
+    for name in ("killed", "whole"):
+        assert start(tmp_path / name).wait(timeout=120) == 0
+    found, expected = (load_file(tmp_path / name / "weights.safetensors") for name in ("killed", "whole"))
+    for name, values in expected.items():
+        np.testing.assert_array_equal(found[name], values, err_msg=name)
 
 
 # Folder of the model
