@@ -16,11 +16,12 @@ rm -rf dist
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 tar -xzf dist/*.tar.gz -C "$work"
-"$python" -m venv "$work/env"
+# pip and setuptools are those of .venv, too.
+"$python" -m venv --without-pip "$work/env"
 packages=$("$work/env/bin/python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))')
 # Only the packages of .venv: the file that links to the checkout is not read in a folder that is added like this.
 "$python" -c 'import sysconfig; print(sysconfig.get_path("purelib"))' >"$packages/dependencies.pth"
-"$work/env/bin/python" -m pip install --quiet --no-deps --ignore-installed dist/*.whl
+"$python" -m pip --python "$work/env/bin/python" install --quiet --no-deps --ignore-installed dist/*.whl
 cd "$work"/emobench-*/
 where=$("$work/env/bin/python" -c 'import emobench; print(emobench.__file__)')
 [ "$where" = "$packages/emobench/__init__.py" ] || { echo "package-check: tests would import $where" >&2; exit 1; }
