@@ -272,7 +272,8 @@ def _summaries(repo: str, store: ResultStore) -> list[Upload]:
     files = {signature: f"{RESULTS}/{name}.predictions.parquet" for signature, name in names.items()}
     records = [{**record, "predictions": files[str(record["signature"])]} for table in made for record in table.records]
     encoded = io.BytesIO()
-    pl.DataFrame(records, infer_schema_length=None).write_parquet(encoded, compression="zstd")
+    table = pl.DataFrame(records, infer_schema_length=None, schema_overrides={"verified": pl.String})
+    table.write_parquet(encoded, compression="zstd")
     predictions: dict[str, dict[str, str]] = {}
     for signature, name in sorted(names.items(), key=lambda each: each[1]):
         config, entry = name.split("/", 1)
