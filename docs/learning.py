@@ -126,6 +126,18 @@ def network_rows(measured: Measured, corpus: str, four: list[list[float]]) -> li
     return rows
 
 
+def tuned_rows(measured: Measured, corpus: str, four: list[list[float]]) -> list[list[str]]:
+    """Compare fine-tuned networks with networks that were trained from random weights, one seed."""
+    asked = [word for domain in DOMAINS for word in ("--features", domain)]
+    settings = ["--phase", "fine-tuned", "--phase", "random-fine-tuned", "--epochs", EPOCHS, "--layer", "2"]
+    found = measured.scores(corpus, *asked, *settings, seeds=(0,))
+    rows = []
+    for domain in DOMAINS:
+        trained, control = (found[f"{domain}/2/{phase}"] for phase in ("fine-tuned", "random-fine-tuned"))
+        rows.append([f"`{domain}` 2", shown(trained), shown(control), apart(trained, control), apart(trained, four)])
+    return rows
+
+
 def transfer_rows(measured: Measured, four: list[list[float]], pop909: Path) -> list[list[str]]:
     """Compare pre-training sets for VGMIDI, per piece, 8 beats."""
     sets: list[tuple[str, list[str]]] = [("its own 200 pieces", [])]
@@ -168,6 +180,9 @@ def main(folder: Path, vgmidi: Path, pop909: Path) -> None:
         ]
         lines += table(["contrastive", *columns[1:]], contrastive_rows(measured, corpus, four), text=1)
         lines += table(["network, layer", *columns[1:]], network_rows(measured, corpus, four), text=1)
+        if CORPORA[corpus][0] == "synthetic":
+            columns_of_tuned = ["fine-tuned, layer", "from pre-trained", "from random", "difference", "− the four"]
+            lines += table(columns_of_tuned, tuned_rows(measured, corpus, four), text=1)
         if corpus == "VGMIDI, per piece":
             lines += ["Encoders that were pre-trained on other music, 8 beats:"]
             columns_of_sets = ["pre-training set", "mean and scale", "alone", "− random", "with the four", "− the four"]

@@ -13,7 +13,7 @@ from ...cards.hub_pages import scored_card
 from ...cards.hub_release import Release
 from ...dbn.model import CONFIG, TRAINING, WEIGHTS, load_model
 from ...errors import InputError
-from ...runtime.files import read_json, sha256_file
+from ...runtime.files import sha256_file
 from ..report.labels import SCORES, display_name, entry_label, further_metrics, marks, number, phase_shown
 from ..results.model import Result
 from ..results.store import ResultStore
@@ -77,9 +77,8 @@ def model_release(
         raise InputError(
             f"{folder}: not a complete model ({', '.join(lacking)} missing). Train one with 'emobench pretrain'."
         )
-    config = read_json(folder / CONFIG, "model configuration")
     weights = sha256_file(folder / WEIGHTS)
-    load_model(folder)
+    model = load_model(folder)
     store = ResultStore(results)
     entries = [result for result in store.results if _made_with(result, weights)]
     chosen = None if evaluation is None else _evaluation(store, evaluation, weights, folder)
@@ -99,7 +98,7 @@ def model_release(
         repo=repo,
         kind="model",
         uploads=uploads,
-        message=f"{config.get('domain', {}).get('name', 'model')}, weights {weights[:12]}",
+        message=f"{model.name}, weights {weights[:12]}",
         forbidden=forbidden_in(folder),
         marker=WEIGHTS,
         tag=f"weights-{weights[:12]}" if tag else None,
