@@ -1,7 +1,8 @@
-"""Write the tables of docs/learning.md: ``python docs/learning.py FOLDER VGMIDI POP909``.
+"""Write the tables of docs/learning.md: ``python docs/learning.py FOLDER VGMIDI POP909 [--kept]``.
 
-FOLDER keeps datasets, models, results and the output of every command, so that an interrupted run can be resumed.
-VGMIDI is the dataset that ``emobench build-data vgmidi --download`` builds, and POP909 a folder of MIDI files.
+With ``--kept`` nothing is run, and rows whose commands have not been run are left out. FOLDER keeps datasets, models,
+results and the output of every command, so that an interrupted run can be resumed. VGMIDI is the dataset that
+``emobench build-data vgmidi --download`` builds, and POP909 a folder of MIDI files.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
@@ -34,16 +37,22 @@ SHARE = 0.3 / 0.5
 Scores = dict[str, list[list[float]]]
 
 
+class NotMeasuredError(Exception):
+    """A command that has not been run."""
+
+
 class Measured:
     """Commands, whose JSON output is kept, and the scores of their entries."""
 
-    def __init__(self, folder: Path, datasets: dict[str, Path]) -> None:
-        self.folder, self.datasets = folder, datasets
+    def __init__(self, folder: Path, datasets: dict[str, Path], *, kept: bool = False) -> None:
+        self.folder, self.datasets, self.kept = folder, datasets, kept
 
     def emobench(self, *arguments: str) -> Any:
         """Run a command, unless its output is there, and return its output."""
         name = hashlib.sha256("\0".join(arguments).encode()).hexdigest()[:16]
         kept = self.folder / "output" / f"{name}.json"
+        if self.kept and not kept.is_file():
+            raise NotMeasuredError
         if not kept.is_file():
             call = [sys.executable, "-m", "emobench", *arguments, "--json", "--quiet"]
             environment = {**os.environ, "EMOBENCH_CACHE": str(self.folder / "cache")}
@@ -56,19 +65,19 @@ class Measured:
         """Return the mean distance of each repeat, for each seed, by the name of the entry."""
         data, task = CORPORA[corpus]
         found: Scores = {}
+        where = ["--dataset", str(self.datasets[data]), "--task", task, "--regressor", "ridge"]
         for seed in seeds:
-            where = ["--dataset", str(self.datasets[data]), "--task", task, "--regressor", "ridge"]
-            ran = self.emobench("run", *where, *arguments, "--seed", str(seed))
+            try:
+                ran = self.emobench("run", *where, *arguments, "--seed", str(seed))
+            except NotMeasuredError:
+                continue
             for result in ran["results"]:
                 layer = "" if result["layer"] is None else f"/{result['layer']}/{result['phase']}"
                 distances = result["scores"]["mean_distance"]["per_repeat"]
                 found.setdefault(result["features"] + layer, []).append(distances)
+        if not found:
+            raise NotMeasuredError
         return found
-
-
-def average(scores: list[list[float]]) -> float:
-    """Return the mean over seeds and repeats."""
-    return mean(mean(repeats) for repeats in scores)
 
 
 def shown(scores: list[list[float]]) -> str:
@@ -92,105 +101,109 @@ def table(columns: list[str], rows: list[list[str]], *, text: int) -> list[str]:
     return ["", *(f"| {' | '.join(row)} |" for row in (columns, ruler, *rows)), ""]
 
 
-def contrastive_rows(measured: Measured, corpus: str, four: list[list[float]]) -> list[list[str]]:
+Rows = Iterator[list[str]]
+
+
+def contrastive_rows(measured: Measured, corpus: str, four: list[list[float]]) -> Rows:
     """Compare encoders with random weights and the standard features."""
-    rows = []
     for window in (4, 8):
-        found = measured.scores(
-            corpus, "--features", "contrastive", "--features", f"{FOUR}+contrastive", "--window", str(window)
-        )
+        specs = ["--features", "contrastive", "--features", f"{FOUR}+contrastive", "--window", str(window)]
+        found = measured.scores(corpus, *specs)
         for spec, name in (("contrastive", "alone"), (f"{FOUR}+contrastive", "with the four")):
-            trained, control = (found[f"{spec}/0/{phase}"] for phase in ("pre-trained", "random"))
-            rows.append(
-                [f"{window} beats, {name}", shown(trained), shown(control), apart(trained, control)]
-                + [apart(trained, four)]
-            )
-    return rows
+            yield row(f"{window} beats, {name}", found, f"{spec}/0", four)
 
 
-def network_rows(measured: Measured, corpus: str, four: list[list[float]]) -> list[list[str]]:
+def network_rows(measured: Measured, corpus: str, four: list[list[float]]) -> Rows:
     """Compare deep belief networks with random weights and the standard features, one seed."""
-    specs = {(domain, "alone"): domain for domain in DOMAINS}
-    specs |= {(domain, "with the four"): f"{FOUR}+{domain}" for domain in DOMAINS}
-    asked = [word for spec in specs.values() for word in ("--features", spec)]
     settings = ["--phase", "pre-trained", "--phase", "random", "--epochs", EPOCHS, "--layer", "0", "--layer", "2"]
-    found = measured.scores(corpus, *asked, *settings, seeds=(0,))
-    rows = []
-    for (domain, name), spec in specs.items():
-        for layer in (0, 2):
-            trained, control = (found[f"{spec}/{layer}/{phase}"] for phase in ("pre-trained", "random"))
-            rows.append(
-                [f"`{domain}` {layer}, {name}", shown(trained), shown(control), apart(trained, control)]
-                + [apart(trained, four)]
-            )
-    return rows
-
-
-def tuned_rows(measured: Measured, corpus: str, four: list[list[float]]) -> list[list[str]]:
-    """Compare fine-tuned networks with networks that were trained from random weights, one seed."""
-    asked = [word for domain in DOMAINS for word in ("--features", domain)]
-    settings = ["--phase", "fine-tuned", "--phase", "random-fine-tuned", "--epochs", EPOCHS, "--layer", "2"]
-    found = measured.scores(corpus, *asked, *settings, seeds=(0,))
-    rows = []
     for domain in DOMAINS:
-        trained, control = (found[f"{domain}/2/{phase}"] for phase in ("fine-tuned", "random-fine-tuned"))
-        rows.append([f"`{domain}` 2", shown(trained), shown(control), apart(trained, control), apart(trained, four)])
-    return rows
+        specs = {"alone": domain, "with the four": f"{FOUR}+{domain}"}
+        asked = [word for spec in specs.values() for word in ("--features", spec)]
+        found = measured.scores(corpus, *asked, *settings, seeds=(0,))
+        for name, spec in specs.items():
+            for layer in (0, 2):
+                yield row(f"`{domain}` {layer}, {name}", found, f"{spec}/{layer}", four)
 
 
-def transfer_rows(measured: Measured, four: list[list[float]], pop909: Path) -> list[list[str]]:
+def tuned_rows(measured: Measured, corpus: str, four: list[list[float]]) -> Rows:
+    """Compare fine-tuned networks with networks that were trained from random weights, one seed."""
+    settings = ["--phase", "fine-tuned", "--phase", "random-fine-tuned", "--epochs", EPOCHS, "--layer", "2"]
+    for domain in DOMAINS:
+        found = measured.scores(corpus, "--features", domain, *settings, seeds=(0,))
+        yield row(f"`{domain}` 2", found, f"{domain}/2", four, "fine-tuned")
+
+
+def transfer_rows(measured: Measured, four: list[list[float]], pop909: Path) -> Rows:
     """Compare pre-training sets for VGMIDI, per piece, 8 beats."""
-    sets: list[tuple[str, list[str]]] = [("its own 200 pieces", [])]
+    specs = ["--features", "contrastive", "--features", f"{FOUR}+contrastive", "--window", "8"]
     for clips in SONGS:
         songs, out = measured.folder / f"songs-{clips}", measured.folder / "data" / f"pop909-{clips}"
-        if not songs.is_dir():
+        if not songs.is_dir() and not measured.kept:
             for song in sorted(pop909.iterdir())[:clips]:
                 shutil.copytree(song, songs / song.name)
         measured.emobench("build-data", "midi", "--folder", str(songs), "--out", str(out))
-        sets.append((f"{clips} pop songs", ["--pretrain-data", str(out)]))
-    rows = []
-    for name, data in sets:
-        for own in ([], ["--own-statistics"]) if data else ([],):
-            specs = ["--features", "contrastive", "--features", f"{FOUR}+contrastive", "--window", "8"]
-            found = measured.scores("VGMIDI, per piece", *specs, *data, *own)
-            trained, control = (found[f"contrastive/0/{phase}"] for phase in ("pre-trained", "random"))
-            joined = found[f"{FOUR}+contrastive/0/pre-trained"]
-            statistics = "VGMIDI's" if own or not data else "of the set"
-            rows.append([name, statistics, shown(trained), apart(trained, control), shown(joined), apart(joined, four)])
-    return rows
+        for own in ([], ["--own-statistics"]):
+            found = measured.scores("VGMIDI, per piece", *specs, "--pretrain-data", str(out), *own)
+            for spec, name in (("contrastive", "alone"), (f"{FOUR}+contrastive", "with the four")):
+                what = f"{clips} pop songs{', statistics of VGMIDI' if own else ''}, {name}"
+                yield row(what, found, f"{spec}/0", four)
 
 
-def main(folder: Path, vgmidi: Path, pop909: Path) -> None:
+def row(what: str, found: Scores, name: str, four: list[list[float]], phase: str = "pre-trained") -> list[str]:
+    """Make the row of a trained network and its control."""
+    control = found[f"{name}/{'random' if phase == 'pre-trained' else f'random-{phase}'}"]
+    trained = found[f"{name}/{phase}"]
+    return [what, shown(trained), shown(control), apart(trained, control), apart(trained, four)]
+
+
+def collected(rows: Rows) -> list[list[str]]:
+    """Return rows up to the first that is not measured."""
+    found = []
+    with suppress(NotMeasuredError):
+        found.extend(rows)
+    return found
+
+
+def corpus_lines(measured: Measured, corpus: str, pop909: Path) -> list[str]:
+    """Measure one corpus; return its section of the page."""
+    if CORPORA[corpus][0] == "synthetic":
+        measured.emobench("build-data")
+    references = measured.scores(corpus, "--features", FOUR, seeds=(0,))
+    four = references[FOUR]
+    lines = [
+        f"## {corpus[0].upper()}{corpus[1:]}",
+        "",
+        f"The training mean scores {shown(references['constant'])}, the four standard families {shown(four)}, and one "
+        f"half of the annotators, predicted by the other half, {shown(references['human'])}.",
+    ]
+    parts = {
+        "contrastive": contrastive_rows(measured, corpus, four),
+        "contrastive, pre-trained on other music, 8 beats": transfer_rows(measured, four, pop909),
+        "deep belief network, layer": network_rows(measured, corpus, four),
+        "deep belief network, fine-tuned": tuned_rows(measured, corpus, four),
+    }
+    if corpus != "VGMIDI, per piece":
+        del parts["contrastive, pre-trained on other music, 8 beats"]
+    if CORPORA[corpus][0] != "synthetic":
+        del parts["deep belief network, fine-tuned"]
+    for title, rows in parts.items():
+        if made := collected(rows):
+            lines += table([title, "trained", "random", "trained − random", "trained − the four"], made, text=1)
+    return lines
+
+
+def main(folder: Path, vgmidi: Path, pop909: Path, *, kept: bool) -> None:
     """Measure, and write the tables between the marks of the page."""
     folder.mkdir(parents=True, exist_ok=True)
-    datasets = {"synthetic": folder / "data" / "synthetic", "vgmidi": vgmidi}
-    measured = Measured(folder, datasets)
-    columns = ["", "trained", "random", "trained − random", "trained − the four"]
+    measured = Measured(folder, {"synthetic": folder / "data" / "synthetic", "vgmidi": vgmidi}, kept=kept)
     lines: list[str] = []
     for corpus in CORPORA:
-        if CORPORA[corpus][0] == "synthetic":
-            measured.emobench("build-data")
-        references = measured.scores(corpus, "--features", FOUR, seeds=(0,))
-        four = references[FOUR]
-        lines += [
-            f"## {corpus[0].upper()}{corpus[1:]}",
-            "",
-            f"The training mean scores {shown(references['constant'])}, the four standard families {shown(four)}, and "
-            f"one half of the annotators, predicted by the other half, {shown(references['human'])}.",
-        ]
-        lines += table(["contrastive", *columns[1:]], contrastive_rows(measured, corpus, four), text=1)
-        lines += table(["network, layer", *columns[1:]], network_rows(measured, corpus, four), text=1)
-        if CORPORA[corpus][0] == "synthetic":
-            columns_of_tuned = ["fine-tuned, layer", "from pre-trained", "from random", "difference", "− the four"]
-            lines += table(columns_of_tuned, tuned_rows(measured, corpus, four), text=1)
-        if corpus == "VGMIDI, per piece":
-            lines += ["Encoders that were pre-trained on other music, 8 beats:"]
-            columns_of_sets = ["pre-training set", "mean and scale", "alone", "− random", "with the four", "− the four"]
-            lines += table(columns_of_sets, transfer_rows(measured, four, pop909), text=2)
+        with suppress(NotMeasuredError):
+            lines += corpus_lines(measured, corpus, pop909)
     before, _, after = PAGE.read_text().partition("<!-- tables -->\n")
     _, end, after = after.partition("<!-- end of tables -->\n")
     PAGE.write_text(before + "<!-- tables -->\n" + "\n".join(lines).strip() + "\n\n" + end + after)
 
 
 if __name__ == "__main__":
-    main(*(Path(argument).resolve() for argument in sys.argv[1:4]))
+    main(*(Path(argument).resolve() for argument in sys.argv[1:4]), kept="--kept" in sys.argv)
