@@ -154,6 +154,12 @@ def test_unknown_covariances_have_no_score(unknown: list[int]) -> None:
 # Reliability diagram
 
 
+def _diagram(true: np.ndarray, predicted: np.ndarray) -> np.ndarray:
+    found = reliability(true, predicted)
+    assert found is not None
+    return np.array(found)
+
+
 def test_a_reliability_diagram_has_the_shares_of_draws() -> None:
     true = _rows(8, 21)
     predicted = _inflated(true, 1.7) + [0.05, -0.02, 0, 0, 0]
@@ -162,14 +168,14 @@ def test_a_reliability_diagram_has_the_shares_of_draws() -> None:
         away = _draws(row, 20_000, place) - other[:2]
         distances.append(np.einsum("ni,ij,nj->n", away, np.linalg.inv(covariances(other[None])[0]), away))
     inside = [np.mean(np.array(distances) <= scipy.stats.chi2(2).ppf(level)) for level in np.arange(1, 10) / 10]
-    np.testing.assert_allclose(reliability(true, predicted), inside, atol=6e-3)
+    np.testing.assert_allclose(_diagram(true, predicted), inside, atol=6e-3)
 
 
 def test_the_diagram_of_the_truth_is_the_diagonal_and_inflated_covariances_are_above_it() -> None:
     rows, nominal = _rows(50, 22), np.arange(1, 10) / 10
-    np.testing.assert_allclose(reliability(rows, rows), nominal, atol=6e-4)
-    assert (np.array(reliability(rows, _inflated(rows, 2.0))) > nominal + 0.02).all()
-    assert (np.array(reliability(rows, _inflated(rows, 0.5))) < nominal - 0.02).all()
+    np.testing.assert_allclose(_diagram(rows, rows), nominal, atol=6e-4)
+    assert (_diagram(rows, _inflated(rows, 2.0)) > nominal + 0.02).all()
+    assert (_diagram(rows, _inflated(rows, 0.5)) < nominal - 0.02).all()
 
 
 def test_unknown_covariances_have_no_diagram() -> None:
@@ -181,6 +187,4 @@ def test_unknown_covariances_have_no_diagram() -> None:
 def test_many_rows_are_thinned_out_evenly() -> None:
     true, predicted = _rows(6001, 25), _rows(6001, 26)
     expected = coverages(true[::4], predicted[::4], (10, 50, 90)).mean(axis=0)
-    found = reliability(true, predicted)
-    assert found is not None
-    np.testing.assert_allclose([found[0], found[4], found[8]], expected, atol=6e-4)
+    np.testing.assert_allclose(_diagram(true, predicted)[[0, 4, 8]], expected, atol=6e-4)

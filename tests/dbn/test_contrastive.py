@@ -24,7 +24,7 @@ CPU = torch.device("cpu")
 BANDS = 12
 DOMAIN = Domain("texture", 2)
 SMALL: dict[str, Any] = {"window": 2, "layers": (16, 8), "projector": 6, "steps": 120, "batch": 20, "seed": 5}
-STILL = {"level_shift": 0.0, "noise": 0.0, "masked": 0.0, "dropout": 0.0}
+STILL: dict[str, Any] = {"level_shift": 0.0, "noise": 0.0, "masked": 0.0, "dropout": 0.0}
 
 
 def _clips(count: int = 30, beats: int = 9, seed: int = 0) -> list[np.ndarray]:
@@ -106,7 +106,7 @@ def test_disturbances_have_the_sizes_of_the_settings(tmp_path: Path) -> None:
     inputs = torch.zeros(4000, 2 * BANDS)
     ones = torch.ones_like(inputs)
 
-    def disturbed(source: torch.Tensor, **changes: float) -> np.ndarray:
+    def disturbed(source: torch.Tensor, **changes: Any) -> np.ndarray:
         trainer.config = ContrastiveConfig(**(SMALL | STILL | changes))
         return trainer._disturbed(source, torch.Generator().manual_seed(3)).numpy().reshape(-1, 2, BANDS)
 
