@@ -37,8 +37,6 @@ def executed(path: Path, cache: Path | None = None) -> nbformat.NotebookNode:
     environment = {**os.environ, "EMOBENCH_QUIET": "1", **({"EMOBENCH_CACHE": str(cache)} if cache else {})}
     with tempfile.TemporaryDirectory() as folder:
         client = NotebookClient(notebook, timeout=600, resources={"metadata": {"path": folder}})
-        # Sockets in the file system, which only this user can read.
-        client.create_kernel_manager().transport = "ipc"
         client.execute(env={name: value for name, value in environment.items() if name != "EMOBENCH_DATA"})
     for cell in notebook.cells:
         cell.get("metadata", {}).pop("execution", None)
