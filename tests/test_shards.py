@@ -63,7 +63,7 @@ def undisturbed(audio: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[s
     folder = tmp_path_factory.mktemp("undisturbed")
     _run(audio, folder, "2")
     files = _files(folder)
-    assert len(files) == 8
+    assert len(files) == 10
     return files
 
 

@@ -91,7 +91,8 @@ def regress(
     if residuals:
         values[:, 2:] += residual_covariance(predict(fold.verification), targets[fold.verification])
     if not np.nanmax(np.abs(values), initial=0.0) <= LARGEST:
-        raise EmobenchError(f"{regressor} predicts numbers beyond {LARGEST:g}; expected about -0.5 to 0.5.")
+        advice = " Try the regressor ridge." if regressor == "mlr" else ""
+        raise EmobenchError(f"{regressor} predicts numbers beyond {LARGEST:g}; expected about -0.5 to 0.5.{advice}")
     values, share = repaired(values)
     arrays = getattr(fitted, "arrays", None)
     return Regression(

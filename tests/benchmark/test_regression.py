@@ -218,3 +218,14 @@ def test_wrong_width() -> None:
         fit_mlr(features, targets)(np.zeros((3, 5)))
     with pytest.raises(ValueError):
         fit_mlr(features, targets[:10])
+
+
+def test_least_squares_does_not_amplify_the_rounding_of_float32() -> None:
+    generator = np.random.default_rng(5)
+    features, targets = generator.normal(size=(60, 3)), generator.normal(size=(60, 5)) / 10
+    # Four columns that depend on the others but for the precision of float32.
+    whole = np.hstack([features, features @ generator.normal(size=(3, 4))]).astype(np.float32).astype(float)
+    fitted = fit_mlr(whole[:40], targets[:40])
+    expected = LinearRegression().fit(features[:40], targets[:40]).predict(features[40:])
+    np.testing.assert_allclose(fitted(whole[40:]), expected, atol=1e-5)
+    assert np.abs(fitted.weight).max() < 1.0
