@@ -45,7 +45,7 @@ function fitColumns() {
 
 function sentence(names) {
   if (names.length === 1) return `The column ${names[0]} is hidden.`;
-  if (names.length > 6) return `${names.length} columns are hidden.`;
+  if (names.length > 9) return `${names.length} columns are hidden.`;
   return `${names.length} columns are hidden: ${names.slice(0, -1).join(", ")} and ${names.at(-1)}.`;
 }
 
