@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,6 +30,8 @@ from ..results.store import VERIFIED, ResultStore
 from ..results.verify import refuse_wrong, verify
 from ..results.verify_data import Datasets
 from .dataset import forbidden_in
+
+_log = logging.getLogger(__name__)
 
 RESULTS = "results"
 PREDICTIONS = ".predictions.parquet"
@@ -81,6 +84,11 @@ class Board:
     new: list[str]
     problems: list[str]
     sizes: list[str]
+
+    def announce(self) -> None:
+        """Log the sizes."""
+        for line in self.sizes:
+            _log.info("%s", line)
 
 
 def board(
@@ -176,6 +184,7 @@ def publish_board(made: Board) -> list[Released]:
         return []
     # Everything is checked before anything is sent.
     planned = [plan(release) for release in (made.results, made.space) if release is not None]
+    made.announce()
     return [carry_out(each) for each in planned]
 
 

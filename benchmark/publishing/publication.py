@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -13,8 +12,6 @@ from ..report.leaderboard import rank
 from ..results.verify_data import Datasets
 from . import board, dataset
 from .model import model_release
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -78,8 +75,8 @@ def publish_leaderboard(
         look=not dry_run,
         features=features,
     )
-    for line in made.sizes:
-        _log.info("%s", line)
+    if dry_run:
+        made.announce()
     releases = [release for release in (made.results, made.space) if release is not None]
     return Publication(releases, [] if dry_run else board.publish_board(made), made.problems)
 
