@@ -79,6 +79,11 @@ def main(folder: Path) -> None:
     insert(HERE / "training.md", speed=speed(json.loads((folder / "rbm.json").read_text()), features["processor"]))
 
 
+def percent(share: float) -> str:
+    """Format a share in percent, with a typographic minus sign."""
+    return f"{100 * share:.1f} %".replace("-", "\N{MINUS SIGN}")
+
+
 def embeddings(results: dict) -> list[str]:
     """Render the table of the cost of embeddings."""
     models = ["musicnn", "Wav2Vec2 base"]
@@ -93,7 +98,7 @@ def embeddings(results: dict) -> list[str]:
         "| their disk space |",
         "| --- |" + " ---: |" * 8,
         *(
-            f"| {name} | {row['bare']:.2f} | {row['ours']:.2f} | {100 * row['overhead']:.1f} % | {row['again']:.4f} "
+            f"| {name} | {row['bare']:.2f} | {row['ours']:.2f} | {percent(row['overhead'])} | {row['again']:.4f} "
             f"| {row['worker_mb']:,.0f} MB | {row['bytes_per_clip'] / 1000:,.0f} kB "
             f"| {duration(3600 * row['hours_of_all'] / 16)} | {row['gb_of_all']:.1f} GB |"
             for name in models
