@@ -32,6 +32,8 @@ class NetworkFeature(TaskFeature):
         """Return the activations of the entry's layer in its phase."""
         name, layer, phase = self.name, entry.layer, entry.phase
         assert layer is not None and phase is not None
+        # Joined with another network, the only layer goes with all of its layers.
+        layer = 0 if self.single else layer
         networks = _networks(extraction)
         control = phase.startswith("random")
 
