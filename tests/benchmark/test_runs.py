@@ -201,6 +201,7 @@ def test_every_entry_from_audio(with_audio: Path, tmp_path: Path) -> None:
         "Emotion regression from deep belief networks: syn@1.0.0 (synthetic)",
         "Ranks, intervals and cost: syn@1.0.0 (synthetic)",
         "Best of each group: syn@1.0.0 (synthetic)",
+        "What training brings: syn@1.0.0 (synthetic)",
     ]
     shown = rendered(tables, "markdown")
     assert "| Layer 2 | Rhythm, random weights |" in shown
