@@ -29,8 +29,9 @@ from emobench.cli.output import State
 ROOT = Path(__file__).parents[1]
 _BLOCK = re.compile(r"^(<!-- [^\n]* -->\n)?```(\w*)\n(.*?)^```", flags=re.MULTILINE | re.DOTALL)
 
-# The synthetic datasets are built with few clips; apart from this, commands run as they are shown.
 RUN = {"sh", "console", "python", "toml", "json"}
+
+# Except in slow tests, the synthetic datasets have few clips; apart from this, commands run as they are shown.
 SIZES = ["--size", "12", "--pretrain-size", "3"]
 
 
@@ -71,12 +72,12 @@ def pages(*, slow: bool) -> list[str]:
     return found
 
 
-def shell(line: str) -> None:
-    """Run a command line of emobench in this process."""
+def shell(line: str, *, small: bool = True) -> None:
+    """Run a command line of emobench in this process, with ``small`` on few synthetic clips."""
     words = shlex.split(line, comments=True)
     assert words[0] == "emobench", f"{line}: mark the block with <!-- not run: REASON -->"
     arguments = words[1:]
-    if arguments[:1] == ["build-data"] and (len(arguments) == 1 or arguments[1] == "synthetic"):
+    if small and arguments[:1] == ["build-data"] and (len(arguments) == 1 or arguments[1] == "synthetic"):
         drop = {place for place, word in enumerate(arguments) if word in SIZES[::2]}
         kept = [word for place, word in enumerate(arguments) if place not in drop and place - 1 not in drop]
         arguments = ["build-data", "synthetic", *kept[2:], *SIZES]
@@ -124,6 +125,9 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run_page(name: str, prepared: Path, folder: Path, monkeypatch: pytest.MonkeyPatch, *, slow: bool) -> None:
     """Run the blocks of a page in a copy of the folder, the slow ones only with ``slow``."""
     shutil.copytree(prepared, folder, dirs_exist_ok=True)
+    if slow:  # Then the synthetic datasets are built as the page says.
+        for dataset in ("synthetic", "synthetic-pretrain"):
+            shutil.rmtree(folder / "data" / dataset)
     monkeypatch.chdir(folder)
     monkeypatch.syspath_prepend(folder)
     made = blocks((ROOT / name).read_text(encoding="utf-8"))
@@ -136,7 +140,7 @@ def run_page(name: str, prepared: Path, folder: Path, monkeypatch: pytest.Monkey
             continue
         if block.language in {"sh", "console"}:
             for line in block.commands():
-                shell(line)
+                shell(line, small=not slow)
         elif block.language == "python":
             exec(compile(block.text, module.__file__, "exec"), module.__dict__)
         elif block.language in {"toml", "json"}:
