@@ -42,10 +42,10 @@ _CURVES = {
     "hidden_mean": ("Hidden activations: mean", "probability"),
     "hidden_std": ("Hidden activations: spread", "standard deviation"),
     "weight_norm": ("Weights", "norm"),
-    "loss": ("Loss", "nats"),
-    "accuracy": ("Accuracy", "share of the clips in a batch"),
     "examples_per_second": ("Speed", "examples per second"),
 }
+# Of a contrastive encoder.
+_ENCODER_CURVES = {"loss": ("Loss", "nats"), "accuracy": ("Accuracy", "share of the clips in a batch")}
 _COLUMNS = 5
 
 
@@ -304,7 +304,8 @@ def draw_curves(
     InputError
         If there is nothing to draw, or matplotlib is not installed.
     """
-    found = {key: {name: curve for name, epochs in rbms.items() if (curve := _curve(epochs, key))} for key in _CURVES}
+    known = _CURVES | _ENCODER_CURVES
+    found = {key: {name: curve for name, epochs in rbms.items() if (curve := _curve(epochs, key))} for key in known}
     panels = [key for key, curves in found.items() if curves]
     if not panels:
         raise InputError(f"{title}: the training log is empty; train the model again with 'emobench pretrain'.")
@@ -318,7 +319,7 @@ def draw_curves(
             if place >= len(panels):
                 axis.set_visible(False)
                 continue
-            heading, scale = _CURVES[panels[place]]
+            heading, scale = known[panels[place]]
             for name, curve in found[panels[place]].items():
                 (lines[name],) = axis.plot(
                     *zip(*curve, strict=True), markersize=3.5, markevery=-(-len(curve) // 10), **styles[name]
