@@ -288,19 +288,19 @@ def test_groups_are_shown_and_filtered(html: Path, visit: Callable[..., Seen]) -
     assert [text.strip() for text in best.locator("tbody th").all_inner_texts()] == ["learned here", "other"]
     dots = page.locator(".cost a")
     assert dots.count() == 8
-    page.get_by_label("Group").select_option("other")
+    page.locator("#group").select_option("other")
     expect(page.get_by_role("status")).to_have_text("Showing 1 of 9 entries.")
     assert best.locator("tbody tr:visible").count() == 1
     assert page.locator(".cost a:visible").count() == 0
-    page.get_by_label("Group").select_option("")
-    page.get_by_label("No outside data").check()
+    page.locator("#group").select_option("")
+    page.get_by_role("checkbox", name="No outside data").check()
     # None of these entries states that it used none.
     expect(page.get_by_role("status")).to_have_text("Showing 0 of 9 entries.")
-    page.get_by_label("No outside data").uncheck()
+    page.get_by_role("checkbox", name="No outside data").uncheck()
     expect(page.get_by_role("status")).to_have_text("Showing all 9 entries.")
-    # A point of the plot opens the panel of its entry.
-    signature = dots.first.get_attribute("data-of")
-    dots.first.click()
+    # A point of the plot opens the panel of its entry; the last one is on top.
+    signature = dots.last.get_attribute("data-of")
+    dots.last.click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     assert signature is not None
