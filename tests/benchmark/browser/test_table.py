@@ -300,7 +300,7 @@ def test_groups_are_shown_and_filtered(html: Path, visit: Callable[..., Seen]) -
     expect(page.get_by_role("status")).to_have_text("Showing all 9 entries.")
     # A point of the plot opens the panel of its entry; the last one is on top.
     signature = dots.last.get_attribute("data-of")
-    dots.last.click()
+    dots.last.locator("circle, path").first.click()
     dialog = page.get_by_role("dialog")
     expect(dialog).to_be_visible()
     assert signature is not None
