@@ -72,12 +72,12 @@ def load(options: Options, *, out: Path, seed: int) -> PretrainCorpus:
     """Read the tracks and find their clips, or prepare their download."""
     from dataclasses import replace
 
-    from ..readers import msd
+    from ..readers.msd.reading import load as read
     from ..readers.msd.sevendigital import Download
 
     clips = options.clips or out.with_name(f"{out.name}-clips")
     download = Download(clips, options.download_config()) if options.download else None
-    corpus = msd.load(options.metadata, clips, download)
+    corpus = read(options.metadata, clips, download)
     return replace(corpus, quality=options.quality, sample=options.sample or None)
 
 

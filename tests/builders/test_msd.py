@@ -16,7 +16,7 @@ from emobench.builders import pretraining
 from emobench.builders.corpus import PretrainCorpus
 from emobench.builders.manifest import Manifest, check_files, load_manifest
 from emobench.builders.quality import QualityConfig
-from emobench.builders.readers import msd
+from emobench.builders.readers.msd import reading as msd
 from emobench.builders.segments import load_segments
 from emobench.builders.synthesis import STYLES, render_excerpt
 from emobench.cards.dataset import About

@@ -1,5 +1,1 @@
 """Reader of the Million Song Dataset, and download of 7digital's previews."""
-
-from .reading import load
-
-__all__ = ["load"]
