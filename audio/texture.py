@@ -42,7 +42,8 @@ class TextureConfig:
 
 def levels(power: FloatArray, config: TextureConfig) -> FloatArray:
     """Convert power to decibels above the floor of the settings, independently of the rest of the clip."""
-    return 10.0 * np.log10(np.maximum(power, np.float32(10.0 ** (config.floor_db / 10.0))))
+    lowest = np.float32(10.0 ** (config.floor_db / 10.0))
+    return np.float32(10.0) * np.log10(np.maximum(power, lowest))
 
 
 def contrast_levels(samples: FloatArray, sample_rate: int, config: TextureConfig) -> FloatArray:

@@ -70,8 +70,11 @@ def mel_parts(samples: FloatArray, sample_rate: int, config: TimbreConfig) -> tu
     part = percussive(spectrum, config.separation)
     # The two soft masks sum to 1.
     np.subtract(spectrum, part, out=spectrum)
-    bands = {"sample_rate": sample_rate, "n_fft": config.n_fft, "n_mels": config.n_mels}
-    return mel_power(np.square(spectrum, out=spectrum), **bands), mel_power(np.square(part, out=part), **bands)
+    harmonic_mel, percussive_mel = (
+        mel_power(np.square(each, out=each), sample_rate=sample_rate, n_fft=config.n_fft, n_mels=config.n_mels)
+        for each in (spectrum, part)
+    )
+    return harmonic_mel, percussive_mel
 
 
 def mel_cepstrum(percussive_mel: FloatArray, config: TimbreConfig) -> FloatArray:

@@ -90,8 +90,8 @@ def _row(trained: Result, control: Result, store: ResultStore) -> tuple[str, ...
     shares = contributions(sums, seconds)
     drawn = bootstrap_scores(sums, seconds, draws=DRAWS, seed=0)
     low, high = np.percentile(drawn[:, 1] - drawn[:, 0], [2.5, 97.5])
-    means = [result.scores[SCORE].mean for result in (trained, control)]
-    apart = None if None in means else float(np.subtract(*means))
+    own, random = trained.scores[SCORE].mean, control.scores[SCORE].mean
+    apart = None if own is None or random is None else own - random
     return (
         f"Layer {trained.layer}" if any(part in DOMAINS for part in parts_of(trained.features)) else "Encoder",
         display_name(trained.features, trained.feature_metadata) + marks(trained),

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from emobench.builders.audio_files import find_audio
 from emobench.builders.options import make_options, options_of
-from emobench.builders.readers import deam, fma, msd
+from emobench.builders.readers import deam, fma
+from emobench.builders.readers.msd import reading as msd
 from emobench.builders.tree import files_below
 from emobench.errors import InputError
 from emobench.protocols import sources

@@ -72,7 +72,7 @@ def test_a_panel_has_the_numbers_of_the_predictions(made: Path, html: Path, visi
         line = dialog.get_by_role("table", name="All scores").get_by_role("row", name=name, exact=False).first
         mean = result["scores"][score]["mean"]
         assert ("–" if mean is None else f"{mean:z.3f}".replace("-", "−")) in line.inner_text()
-    assert dialog.get_by_role("img").count() == 7
+    assert dialog.get_by_role("img").count() == 8
 
 
 def test_the_plots_of_all_clips(made: Path, html: Path, visit: Callable[..., Seen]) -> None:
