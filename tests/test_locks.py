@@ -63,7 +63,7 @@ def _needed(lock: str) -> list[Requirement]:
     """Return the requirements of pyproject.toml for a lock."""
     project, build = _project()["project"], _project()["build-system"]["requires"]
     extras = {RUN: [], CLUSTER: ["cluster"], EMBEDDINGS: ["embeddings"], MIDI: ["midi"]}
-    extras = (extras | {DEV: ["cluster", "embeddings", "midi", "dev"]})[lock]
+    extras = (extras | {DEV: ["cluster", "docs", "embeddings", "midi", "dev"]})[lock]
     lines = [*build, *project["dependencies"]]
     lines += [line for extra in extras for line in project["optional-dependencies"][extra]]
     return [requirement for requirement in map(Requirement, lines) if requirement.name != "emobench"]
@@ -79,7 +79,7 @@ def test_a_lock_has_what_the_project_needs(name: str) -> None:
 
 
 def test_every_extra_is_in_a_lock() -> None:
-    assert set(_project()["project"]["optional-dependencies"]) == {"cluster", "dev", "embeddings", "midi"}
+    assert set(_project()["project"]["optional-dependencies"]) == {"cluster", "dev", "docs", "embeddings", "midi"}
 
 
 @pytest.mark.parametrize("name", [RUN, CLUSTER, EMBEDDINGS, MIDI, DEV])

@@ -156,8 +156,9 @@ def test_an_interruption_at_any_moment(audio: Path, undisturbed: dict[str, bytes
 def test_the_dataset_lists_rejected_clips(audio: Path, undisturbed: dict[str, bytes]) -> None:
     assert set(undisturbed) == {
         "README.md",
+        "croissant.json",
         "manifest.json",
-        *(f"{table}/train-00000.parquet" for table in ("clips", "rhythm", "pitch")),
+        *(f"{table}/train-00000.parquet" for table in ("clips", "rhythm", "pitch", "texture")),
         *(f"plots/{name}.png" for name in ("duration", "bit_rate", "tempo")),
     }
     clips = pl.read_parquet(undisturbed["clips/train-00000.parquet"])
