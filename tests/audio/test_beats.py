@@ -237,7 +237,9 @@ def test_config_names_the_field(name: str, value: object) -> None:
         BeatConfig(**cast("dict[str, Any]", {name: value}))
 
 
-@pytest.mark.parametrize(("drums", "step", "floor"), [(True, 10, 0.94), (False, 5, 0.94)])
+@pytest.mark.parametrize(
+    ("drums", "step", "floor"), [(True, 10, 0.94), pytest.param(False, 5, 0.94, marks=pytest.mark.slow)]
+)
 def test_quality_on_rendered_music(drums: bool, step: int, floor: float) -> None:
     styles = ("rock", "ballad", "dance", "swing", "bossa", "folk", "waltz")
     ours, librosas = [], []

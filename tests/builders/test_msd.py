@@ -184,6 +184,7 @@ def test_a_sample_equals_a_sample_of_the_filtered_tracks(
     assert pretraining.build(music, tmp_path / "few", name="t", version="1.0.0", config=config, pool=pool) is None
 
 
+@pytest.mark.slow
 def test_a_smaller_sample_is_the_beginning_of_a_larger_one(
     tmp_path: Path, music: PretrainCorpus, pool: Executor
 ) -> None:

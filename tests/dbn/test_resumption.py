@@ -81,7 +81,9 @@ def test_training_killed_at_any_moment_ends_with_the_same_bits(tmp_path: Path, m
     assert not (folder / checkpoint.NAME).exists()
 
 
-@pytest.mark.parametrize("damage", [b"", b"nonsense", None])
+@pytest.mark.parametrize(
+    "damage", [pytest.param(b"", marks=pytest.mark.slow), b"nonsense", pytest.param(None, marks=pytest.mark.slow)]
+)
 def test_training_with_a_damaged_checkpoint_starts_again(tmp_path: Path, damage: bytes | None) -> None:
     settings = {"epochs": [2], "layers": [4], "batch": 50, "rate": 1e-3}
     expected = _finish(tmp_path / "expected", settings)
