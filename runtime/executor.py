@@ -125,7 +125,8 @@ def _interrupted_by(stop: Stop) -> Iterator[None]:
 
     def end(number: int, frame: FrameType | None) -> None:
         if stop.requested or not stop.busy:
-            signal.default_int_handler(number, frame)
+            # The command line notes the interrupt, which packages may turn into another exception.
+            (before if callable(before) else signal.default_int_handler)(number, frame)
         threading.Thread(target=stop).start()
 
     before = signal.signal(signal.SIGINT, end)

@@ -212,3 +212,21 @@ def test_processors_are_no_more_than_the_quota(tmp_path: Path, monkeypatch: pyte
     assert found("4:cpu,cpuacct:/a\n3:memory:/a\n") == 4
     (tmp_path / "groups" / "cpu" / "a" / "cpu.cfs_quota_us").write_text("-1\n")
     assert found("4:cpu,cpuacct:/a\n3:memory:/a\n") == 64
+
+
+def test_an_interrupt_reaches_the_handler_that_was_there() -> None:
+    # The command line's handler notes the interrupt, because packages may turn it into another exception.
+    seen = []
+
+    def noted(number: int, frame: object) -> None:
+        seen.append(number)
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, noted)
+    try:
+        with pytest.raises(KeyboardInterrupt), executor(1):
+            signal.raise_signal(signal.SIGINT)
+        assert signal.getsignal(signal.SIGINT) is noted
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert seen == [signal.SIGINT]
