@@ -110,7 +110,9 @@ class ContrastiveConfig:
     def __post_init__(self) -> None:
         check_ranges(vars(self))
         if self.batch < 2:
-            raise ValueError(f"`batch` {self.batch}: expected at least 2 clips, because they are told from each other.")
+            raise ValueError(
+                f"`batch` {self.batch}: expected at least 2 clips, because each is contrasted with the others."
+            )
         if not 0 <= self.seed < 2**63 - 1:
             raise ValueError(f"`seed` {self.seed}: expected a whole number from 0 to below {2**63 - 1}.")
 

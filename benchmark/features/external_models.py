@@ -73,7 +73,7 @@ def trained_models(
         name = config.get("kind", domain.name)
         if name in models:
             raise InputError(
-                f"`model` {folder}: domain: is for {name}, like {models[name].folder}; expected one model per domain."
+                f"`model` {folder}: is a model of {name}, like {models[name].folder}; expected one model per domain."
             )
         _check_analysis(folder, config.get("analysis"), domain, analysis)
         if domain.table == "texture" and config.get("texture", plain(TEXTURE)) != plain(TEXTURE):
@@ -97,11 +97,11 @@ def _domain(folder: Path, config: Mapping[str, Any], domains: Collection[str], w
     name = config.get("kind", table)
     known = (*NAMES, CONTRASTIVE)
     if table not in NAMES or name not in known or (name == CONTRASTIVE and table != "texture"):
-        raise InputError(f"`model` {folder}: domain: is for {name!r}; expected one of {', '.join(known)}.")
+        raise InputError(f"`model` {folder}: is a model of {name!r}; expected one of {', '.join(known)}.")
     if name not in domains:
         named = ", ".join(each for each in known if each in domains)
         raise InputError(
-            f"`model` {folder}: domain: is for {name}, which `features` does not name; expected "
+            f"`model` {folder}: is a model of {name}, which `features` does not name; expected "
             f"{f'one of {named}' if named else 'features of a network'}."
         )
     if type(beats) is not int or beats != window:

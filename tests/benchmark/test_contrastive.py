@@ -140,7 +140,7 @@ def test_models_that_do_not_fit(dataset: Path, pool: Executor, tmp_path: Path) -
     (model,) = pretrain_domains(["contrastive"], dataset, config=SMALL, models=tmp_path, device="cpu", pool=pool)
     with pytest.raises(InputError, match=r"is for contrastive, which `features` does not name; expected .*texture"):
         _run(dataset, pool, "texture", trained=(model.folder,))
-    with pytest.raises(InputError, match=r"domain: is for contrastive, like .*; expected one model per domain"):
+    with pytest.raises(InputError, match=r"is a model of contrastive, like .*; expected one model per domain"):
         _run(dataset, pool, "contrastive", trained=(model.folder, model.folder))
     wide = replace(SMALL.pretraining, window=8)
     with pytest.raises(InputError, match=r"window: was trained on 4 beats; expected the 8"):
@@ -151,7 +151,7 @@ def test_models_that_do_not_fit(dataset: Path, pool: Executor, tmp_path: Path) -
     with pytest.raises(InputError, match=r"normalisation: was trained on texture with .*-60"):
         _run(dataset, pool, "contrastive", trained=(model.folder,))
     path.write_text(json.dumps(config | {"kind": "transformer"}))
-    with pytest.raises(InputError, match=r"domain: is for 'transformer'; expected one of rhythm, .*, contrastive"):
+    with pytest.raises(InputError, match=r"is a model of 'transformer'; expected one of rhythm, .*, contrastive"):
         _run(dataset, pool, "contrastive", trained=(model.folder,))
 
 

@@ -182,11 +182,11 @@ def test_wrong_weights(masters: Path, tmp_path: Path, case: str) -> None:
 
 
 WRONG_CONFIGS: dict[str, tuple[Any, str]] = {
-    "unknown": ({"name": "melody", "window": 4}, "domain: is for 'melody'; expected one of rhythm, pitch, pitch2d"),
-    "a list": ({"name": ["rhythm"], "window": 4}, r"domain: is for \['rhythm'\]; expected one of rhythm"),
+    "unknown": ({"name": "melody", "window": 4}, "is a model of 'melody'; expected one of rhythm, pitch, pitch2d"),
+    "a list": ({"name": ["rhythm"], "window": 4}, r"is a model of \['rhythm'\]; expected one of rhythm"),
     "not asked for": (
         {"name": "pitch", "window": 4},
-        "domain: is for pitch, which `features` does not name; expected one of",
+        "is a model of pitch, which `features` does not name; expected one of",
     ),
     "no window": ({"name": "rhythm"}, r"domain: config\.json holds .*; expected a name and a window"),
     "nothing": (None, r"domain: config\.json holds None; expected a name and a window"),
@@ -217,13 +217,13 @@ def test_a_model_that_declares_another_domain(masters: Path, tmp_path: Path) -> 
 
 def test_two_models_of_a_domain(masters: Path, tmp_path: Path) -> None:
     other = _train(tmp_path / "other")
-    with pytest.raises(InputError, match=r"other: domain: is for rhythm, like .*; expected one model per domain"):
+    with pytest.raises(InputError, match=r"other: is a model of rhythm, like .*; expected one model per domain"):
         _check(masters / "rhythm", other)
 
 
 def test_models_without_a_network_feature(masters: Path) -> None:
     with pytest.raises(
-        InputError, match="is for rhythm, which `features` does not name; expected features of a network"
+        InputError, match="is a model of rhythm, which `features` does not name; expected features of a network"
     ):
         _check(masters / "rhythm", domains=())
 
@@ -374,8 +374,8 @@ def test_wrong_models_end_with_status_2_before_any_work(
     monkeypatch.chdir(tmp_path)
     rhythm, pitch = (("--model", str(masters / name)) for name in ("rhythm", "pitch"))
     for arguments, message in {
-        ("rhythm", *pitch): "domain: is for pitch, which --features does not name; expected one of rhythm.",
-        ("mfcc", *rhythm): "domain: is for rhythm, which --features does not name; expected features of a network.",
+        ("rhythm", *pitch): "is a model of pitch, which --features does not name; expected one of rhythm.",
+        ("mfcc", *rhythm): "is a model of rhythm, which --features does not name; expected features of a network.",
         ("rhythm", *rhythm, *rhythm): "expected one model per domain.",
         ("rhythm", *rhythm, "--window", "3"): "window: was trained on 4 beats; expected the 3 of this run (--window).",
         ("rhythm", *rhythm, "--layer", "2"): "--layer 2: expected 0 to 1, the layers of rhythm.",

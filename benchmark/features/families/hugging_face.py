@@ -224,7 +224,7 @@ class _Encoding:
         made = []
         for source, seconds, (times, states) in zip(batch.sources, batch.seconds, found, strict=True):
             if not np.isfinite(states).all():
-                raise InputError(f"{self._name}, clip {source.clip_id}: gives numbers that are not finite.")
+                raise InputError(f"{self._name}, clip {source.clip_id}: returned values that are not finite.")
             made.append(
                 {
                     f"layer{layer}": mean_per_second(states[:, layer], times, seconds).astype(np.float32)
