@@ -118,7 +118,7 @@ def fit_mlr(features: FloatArray, targets: FloatArray) -> Linear:
     if not features.shape[1]:
         return Linear(inputs, np.zeros((0, targets.shape[1])), bias)
     # Features are float32, so singular values below its precision are rounding and would only be amplified.
-    weight = np.linalg.lstsq(centred, targets - bias, rcond=np.finfo(np.float32).eps)[0]
+    weight = np.linalg.lstsq(centred, targets - bias, rcond=float(np.finfo(np.float32).eps))[0]
     return Linear(inputs, weight, bias)
 
 
