@@ -184,8 +184,6 @@ def corpus_lines(measured: Measured, corpus: str, pop909: Path) -> list[str]:
     }
     if corpus != "VGMIDI, per piece":
         del parts["contrastive, pre-trained on other music, 8 beats"]
-    if CORPORA[corpus][0] != "synthetic":
-        del parts["deep belief network, fine-tuned"]
     for title, rows in parts.items():
         if made := collected(rows):
             lines += table([title, "trained", "random", "trained − random", "trained − the four"], made, text=1)

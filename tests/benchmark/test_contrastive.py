@@ -138,7 +138,9 @@ def test_phases_that_an_encoder_does_not_have(dataset: Path, pool: Executor) -> 
 
 def test_models_that_do_not_fit(dataset: Path, pool: Executor, tmp_path: Path) -> None:
     (model,) = pretrain_domains(["contrastive"], dataset, config=SMALL, models=tmp_path, device="cpu", pool=pool)
-    with pytest.raises(InputError, match=r"is a model of contrastive, which `features` does not name; expected .*texture"):
+    with pytest.raises(
+        InputError, match=r"is a model of contrastive, which `features` does not name; expected .*texture"
+    ):
         _run(dataset, pool, "texture", trained=(model.folder,))
     with pytest.raises(InputError, match=r"is a model of contrastive, like .*; expected one model per domain"):
         _run(dataset, pool, "contrastive", trained=(model.folder, model.folder))
