@@ -146,6 +146,26 @@ class LabelledCorpus:
 
 
 @dataclass(frozen=True)
+class Part:
+    """Part of an audio file that is taken as a clip.
+
+    Attributes
+    ----------
+    max_duration : float
+        Duration in seconds; the clip is shorter if the file ends before.
+    start : float, optional
+        Start in seconds; by default, the part is the middle of the file.
+    """
+
+    max_duration: float
+    start: float | None = None
+
+    def begin(self, duration: float) -> float:
+        """Return the start of the part of a file of some duration, in seconds."""
+        return max(0.0, (duration - self.max_duration) / 2) if self.start is None else self.start
+
+
+@dataclass(frozen=True)
 class PretrainCorpus:
     """A corpus of music without labels.
 
@@ -159,6 +179,8 @@ class PretrainCorpus:
         Further counts for the report of a dry run.
     fetch : callable, optional
         Downloads the audio of some tracks: takes rows of ``clips`` and returns them with their ``audio``.
+    part : Part, optional
+        Part of each audio file that is a clip; by default, whole files are clips.
     licences : DataFrame, optional
         ``track_id, licence, redistribution`` (whether the licence allows it), if tracks have licences of their own.
     quality : QualityConfig
@@ -175,6 +197,7 @@ class PretrainCorpus:
     render: Render | None = None
     found: dict[str, int] = field(default_factory=dict)
     fetch: Callable[[pl.DataFrame], pl.DataFrame] | None = None
+    part: Part | None = None
     licences: pl.DataFrame | None = None
     quality: QualityConfig = field(default_factory=QualityConfig)
     sample: int | None = None

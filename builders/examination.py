@@ -24,6 +24,7 @@ from ..runtime.environment import package_versions
 from ..runtime.files import cache_folder, digest, sha256_file
 from ..runtime.progress import progress
 from ..runtime.shards import SHARED, Tally, Work, compute
+from .corpus import Part
 from .quality import ClipFacts
 
 TABLES = ("rhythm", "pitch", "texture")
@@ -113,7 +114,9 @@ def _hashed(clips: list[Clip]) -> list[Clip]:
     return [replace(clip, sha256=sha256_file(Path(clip.path))) if Path(clip.path).is_file() else clip for clip in clips]
 
 
-def examine(clips: Sequence[Clip], config: AnalysisConfig, pool: Executor) -> tuple[list[Path], Tally]:
+def examine(
+    clips: Sequence[Clip], config: AnalysisConfig, pool: Executor, part: Part | None = None
+) -> tuple[list[Path], Tally]:
     """Examine clips, or read cached results.
 
     Parameters
@@ -124,6 +127,8 @@ def examine(clips: Sequence[Clip], config: AnalysisConfig, pool: Executor) -> tu
         Settings of the analysis.
     pool : Executor
         Executor of :func:`emobench.runtime.executor.executor`.
+    part : Part, optional
+        Part of each file that is examined; by default, the whole file.
 
     Returns
     -------
@@ -134,9 +139,10 @@ def examine(clips: Sequence[Clip], config: AnalysisConfig, pool: Executor) -> tu
         Time and number of clips.
     """
     texture_key = [texture.REVISION, TEXTURE]
-    key = digest(["pretrain", _REVISION, REVISION, texture_key, config, package_versions(heavy=False)])
+    parts = [part] if part else []
+    key = digest(["pretrain", _REVISION, REVISION, texture_key, config, package_versions(heavy=False), *parts])
     work = Work(
-        function=partial(_examine, config=config),
+        function=partial(_examine, config=config, part=part),
         crashed=partial(_unusable, "undecodable"),
         identity=_identity,
         schema=_SHARD,
@@ -155,7 +161,7 @@ def _identity(clip: Clip) -> list[str | None]:
     return [clip.track_id, clip.sha256]
 
 
-def _examine(clip: Clip, config: AnalysisConfig) -> dict[str, Any]:
+def _examine(clip: Clip, config: AnalysisConfig, part: Part | None) -> dict[str, Any]:
     """Compute the facts and features of a clip, or the reason why it is unusable."""
     if clip.sha256 is None:
         return _unusable("missing", clip)
@@ -166,13 +172,16 @@ def _examine(clip: Clip, config: AnalysisConfig) -> dict[str, Any]:
         info = probe(path)
         # Headers may be wrong and decoders skip damage, but frames reveal both.
         frames = walk(path) if info.codec.startswith("MPEG") else None
-        samples = decode(path, sample_rate=config.sample_rate)
+        playable = frames.duration - sum(frames.gapless or ()) / frames.sample_rate if frames else info.duration
+        start = part.begin(playable) if part else 0.0
+        limit = part.max_duration if part else None
+        samples = decode(path, sample_rate=config.sample_rate, start=start, duration=limit)
         if len(samples) == 0:
             return _unusable("too_short", clip)
     except AudioError as error:
         return _unusable(error.reason, clip)
-    decoded = len(samples) / config.sample_rate
-    if frames and decoded < frames.duration - sum(frames.gapless or ()) / frames.sample_rate - _LOST:
+    promised = playable - start if limit is None else min(playable - start, limit)
+    if frames and len(samples) / config.sample_rate < promised - _LOST:
         return _unusable("truncated", clip)
     found = analyse(samples, config)
     facts = ClipFacts(
@@ -180,7 +189,7 @@ def _examine(clip: Clip, config: AnalysisConfig) -> dict[str, Any]:
         bit_rate=frames.bit_rate if frames else round(path.stat().st_size * 8 / info.duration),
         sample_rate=info.sample_rate,
         channels=info.channels,
-        duration=frames.duration if frames else found.duration,
+        duration=frames.duration if frames and not part else found.duration,
         rms_db=max(found.rms_db, -200.0),
         n_beats=len(found.beats),
     )

@@ -9,7 +9,6 @@ one. Tracks after the last clip drawn are not in the dataset; they are counted.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,7 +116,7 @@ def build(
         audio = Audio(corpus.audio_folder, pool)
         listed = _listed(order, out, config, may_grow=corpus.fetch is not None)
         if listed is None:
-            examined = _examine(order, audio, config, corpus.fetch)
+            examined = _examine(order, audio, config, corpus)
             listed = examined.tracks
         recipe = wanted(audio.digest(listed))
     if release.already_built(out, recipe):
@@ -130,7 +129,7 @@ def build(
             assert corpus.render
             audio = Audio(folder / "audio", pool)
             corpus.render(audio.folder, pool)
-        examined = examined or _examine(order, audio, config)
+        examined = examined or _examine(order, audio, config, corpus)
         counts = _write_tables(folder, examined)
         if config.sample is not None:
             counts["not examined"] = len(order) - len(examined.tracks)
@@ -171,12 +170,7 @@ def _listed(order: pl.DataFrame, out: Path, config: PretrainConfig, *, may_grow:
     return order.head(clips) if isinstance(clips, int) else None
 
 
-def _examine(
-    order: pl.DataFrame,
-    audio: Audio,
-    config: PretrainConfig,
-    fetch: Callable[[pl.DataFrame], pl.DataFrame] | None = None,
-) -> _Examined:
+def _examine(order: pl.DataFrame, audio: Audio, config: PretrainConfig, corpus: PretrainCorpus) -> _Examined:
     """Examine tracks in order until enough have passed the filter, or all of them."""
     verdicts = [pl.DataFrame(schema=_VERDICT)]
     files: list[Path] = []
@@ -184,13 +178,13 @@ def _examine(
     parts: list[pl.DataFrame] = []
     first = passed = 0
     while first < len(order) and (config.sample is None or passed < config.sample):
-        part = _next(order[first:], config, passed, fetched=fetch is not None)
+        part = _next(order[first:], config, passed, fetched=corpus.fetch is not None)
         first += len(part)
-        parts.append(fetch(part) if fetch else part)
+        parts.append(corpus.fetch(part) if corpus.fetch else part)
         clips = audio.clips(parts[-1])
         if not clips:
             continue
-        more, took = examine(clips, config.analysis, audio.pool)
+        more, took = examine(clips, config.analysis, audio.pool, corpus.part)
         verdicts += [_verdict(path, config.quality) for path in more]
         files += more
         tally += took

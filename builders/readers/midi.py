@@ -13,14 +13,12 @@ import polars as pl
 
 from ...audio.midi import EXTENSIONS, SAMPLE_RATE, render_midi, renderer
 from ...cards.dataset import About
-from ...errors import AudioError, InputError
-from ...runtime.csv_files import is_pointer
+from ...errors import AudioError
 from ...runtime.executor import ordered_map
 from ...runtime.files import digest, replacing, sha256_file
 from ...runtime.progress import progress
-from ...runtime.text import counted
 from ..corpus import PretrainCorpus, Render
-from ..tree import files_below
+from .folder import list_tracks
 
 ABOUT = About(
     title="MIDI files",
@@ -89,8 +87,7 @@ def load(folder: Path, max_duration: float) -> PretrainCorpus:
     Parameters
     ----------
     folder : Path
-        Folder. The track id of a file is its relative path, its album the name of the subfolder that contains it, and
-        its artist the name of the subfolder above that; both may be empty.
+        Folder, see :func:`emobench.builders.readers.folder.list_tracks`.
     max_duration : float
         Longest duration to render, in seconds.
 
@@ -99,34 +96,11 @@ def load(folder: Path, max_duration: float) -> PretrainCorpus:
     InputError
         If the folder does not exist or contains no MIDI files, or a file is a Git LFS pointer.
     """
-    if not folder.is_dir():
-        raise InputError(f"{folder}: no such folder; expected a folder with MIDI files.")
+    tracks = list_tracks(folder, EXTENSIONS, "MIDI")
+    paths = tracks["track_id"].to_list()
     description = renderer()
-    problems: list[str] = []
-    paths = files_below(folder, EXTENSIONS, problems)
-    if problems:
-        raise InputError(f"{problems[0]}.")
-    if not paths:
-        raise InputError(f"{folder}: contains no MIDI files; expected files that end with {' or '.join(EXTENSIONS)}.")
-    pointers = [path for path in paths if is_pointer(folder / path)]
-    if pointers:
-        raise InputError(
-            f"{folder}: {counted(len(pointers), 'file is a Git LFS pointer', 'files are Git LFS pointers')} instead of "
-            f"MIDI, such as {pointers[0]}; run 'git lfs pull' there."
-        )
-    # Nothing above the folder is named, because the dataset must not depend on its place.
-    parents = [("", "", *Path(path).parts[:-1]) for path in paths]
     return PretrainCorpus(
-        clips=pl.DataFrame(
-            {
-                "track_id": paths,
-                "artist": [names[-2] for names in parents],
-                "album": [names[-1] for names in parents],
-                "title": [Path(path).stem for path in paths],
-                "seven_digital_id": pl.Series([None] * len(paths), dtype=pl.String),
-                "audio": [f"{path}.flac" for path in paths],
-            }
-        ),
+        clips=tracks.with_columns(audio=pl.col("audio") + ".flac"),
         about=replace(ABOUT, summary=f"{ABOUT.summary} Pieces are cut after {max_duration:g} seconds."),
         source={
             "type": "midi",

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from ..conftest import MakeCorpus
 
-NAMES = ["synthetic", "deam", "emomusic", "fma", "midi", "moodswings", "msd", "pmemo", "table", "vgmidi"]
+NAMES = ["synthetic", "audio", "deam", "emomusic", "fma", "midi", "moodswings", "msd", "pmemo", "table", "vgmidi"]
 HEAVY = {"numpy", "polars", "requests", "h5py", "scipy", "pyarrow", "librosa", "torch", "jinja2", "soundfile"}
 
 
@@ -98,7 +98,7 @@ def test_the_default_source(tmp_path: Path) -> None:
         text = _run(*arguments, "--dry-run", "--size", 3, "--pretrain-size", 1, "--out", tmp_path / "a")
         assert f"would build {tmp_path / 'a'} (labelled; 3 clips" in text
         assert f"would build {tmp_path / 'a-pretrain'} (pre-training; 1 clips" in text
-    assert "no source is called 'spotify'; expected one of deam, emomusic, fma" in _run("spotify", code=2)
+    assert "no source is called 'spotify'; expected one of audio, deam, emomusic, fma" in _run("spotify", code=2)
     assert "--size 2: expected at least 3 clips" in _run("--size", 2, code=2)
 
 
