@@ -13,7 +13,13 @@ from .tables import Table, to_markdown
 
 
 def results_card(
-    repo: str, tables: Sequence[Table], *, entries: int, predictions: Mapping[str, Mapping[str, str]], predicted: int
+    repo: str,
+    tables: Sequence[Table],
+    *,
+    entries: int,
+    predictions: Mapping[str, Mapping[str, str]],
+    predicted: int,
+    pictures: Mapping[str, str] | None = None,
 ) -> str:
     """Write the card of a repository of results.
 
@@ -29,11 +35,14 @@ def results_card(
         Splits of each config, and the file of each split.
     predicted : int
         Total number of predictions.
+    pictures : mapping of str to str, optional
+        Path in the repository of the picture below a table, by the table's slug.
     """
+    below = {slug: f"\n![Picture of the table above]({path})\n" for slug, path in (pictures or {}).items()}
     return fill(
         "results.md.j2",
         repo=repo,
-        tables="\n".join(to_markdown(table) for table in tables),
+        tables="\n".join(to_markdown(table) + below.get(table.slug, "") for table in tables),
         entries=entries,
         predictions=predictions,
         size=size_category(predicted),

@@ -6,9 +6,10 @@ input and version give the same bytes.
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,8 +25,8 @@ def plain_text(text: str) -> str:
 
 
 @contextmanager
-def figure_at(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
-    """Yield a figure in matplotlib's default style and write it at the end of the block."""
+def figure_at(place: Path | io.BytesIO, size: tuple[float, float]) -> Iterator[Figure]:
+    """Yield a figure in matplotlib's default style and write it to a file or buffer at the end of the block."""
     from matplotlib import rc_context, rcdefaults
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure as NewFigure
@@ -37,6 +38,6 @@ def figure_at(path: Path, size: tuple[float, float]) -> Iterator[Figure]:
         figure = NewFigure(figsize=size, dpi=110, layout="constrained")
         FigureCanvasAgg(figure)
         yield figure
-        with replacing(path) as temporary:
+        with replacing(place) if isinstance(place, Path) else nullcontext(place) as target:
             # Omit the name and version of matplotlib.
-            figure.savefig(temporary, format="png", metadata={"Software": None})
+            figure.savefig(target, format="png", metadata={"Software": None})

@@ -21,6 +21,7 @@ from ...runtime.files import digest
 from ...runtime.progress import progress
 from ...runtime.text import counted
 from ..report.leaderboard import no_results
+from ..report.reliability import reliabilities
 from ..report.tables import tables
 from ..results.beside import COMPACT, FEATURES, PARAMETERS, compact, features_path, parameters_path
 from ..results.checks import Level
@@ -275,7 +276,7 @@ def _published(repo: str, datasets: Datasets | None) -> tuple[ResultStore, str |
 
 
 def _summaries(repo: str, store: ResultStore) -> list[Upload]:
-    """Make the card, and the table of all scores."""
+    """Make the card with its pictures, and the table of all scores."""
     made = tables(store.results, variants=store.variants, levels=store.levels)
     names = {result.signature: _name(result) for result in store.results}
     files = {signature: f"{RESULTS}/{name}.predictions.parquet" for signature, name in names.items()}
@@ -289,8 +290,12 @@ def _summaries(repo: str, store: ResultStore) -> list[Upload]:
         # The name of a split may have letters, digits and underscores only.
         predictions.setdefault(config, {})[re.sub(r"\W+", "_", entry)] = files[signature]
     predicted = sum(_seconds(store, result) for result in store.results)
-    card = results_card(repo, made, entries=len(names), predictions=predictions, predicted=predicted)
-    return [Upload("README.md", card.encode()), Upload(SCORES, encoded.getvalue())]
+    diagrams = reliabilities(store)
+    pictures = {each.table.slug: f"reliability/{each.table.slug}.png" for each in diagrams}
+    made += [each.table for each in diagrams]
+    card = results_card(repo, made, entries=len(names), predictions=predictions, predicted=predicted, pictures=pictures)
+    uploads = [Upload(pictures[each.table.slug], each.picture) for each in diagrams]
+    return [Upload("README.md", card.encode()), Upload(SCORES, encoded.getvalue()), *uploads]
 
 
 def _seconds(store: ResultStore, result: Result) -> int:

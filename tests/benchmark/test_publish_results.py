@@ -221,7 +221,7 @@ def test_no_path_of_this_machine_is_published(results: Path, tmp_path: Path) -> 
 
     made = _board(results)
     # With the card, the table of scores and the record of verification.
-    assert len(listing(made.results)) == len(list(results.glob("*/*"))) + 3
+    assert len(listing(made.results)) == len(list(results.glob("*/*"))) + 4  # card, scores, a picture, levels
     shutil.copytree(results, tmp_path / "results")
     path = next((tmp_path / "results").glob("*/mine1*.json"))
     result = json.loads(path.read_text())
