@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import logging
@@ -187,9 +188,31 @@ def _flags_settled(parameters: list[Any]) -> list[Any]:
 class Command(TyperCommand):
     """A command."""
 
+    _helping = False
+
     def get_params(self, ctx: typer.Context) -> list[Any]:
         """Return the parameters of the command."""
-        return _flags_settled(super().get_params(ctx))
+        found = _flags_settled(super().get_params(ctx))
+        return [_stacked(each) for each in found] if self._helping else found
+
+    def format_help(self, ctx: typer.Context, formatter: Any) -> None:
+        """Print the help."""
+        self._helping = True
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self._helping = False
+
+
+def _stacked(option: Any) -> Any:
+    """Return an option as help shows it: names of a pair of flags below each other, since two columns may not fit."""
+    if not option.secondary_opts:
+        return option
+    shown = copy.copy(option)
+    shown.opts, shown.secondary_opts = ["\n".join([*option.opts, *option.secondary_opts])], []
+    if option.default is not None:
+        shown.default = (option.opts if option.default else option.secondary_opts)[0].lstrip("-")
+    return shown
 
 
 class Group(TyperGroup):

@@ -5,11 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +24,7 @@ from emobench.builders.manifest import Manifest
 from emobench.cli import command
 from emobench.cli import output as console
 from emobench.cli.main import app
+from typer import rich_utils
 from typer.testing import CliRunner
 
 
@@ -101,6 +104,29 @@ def test_wrong_usage_is_one_line(arguments: list[str], message: str) -> None:
     assert ran.stderr.startswith(message)
     assert len(ran.stderr.splitlines()) == 1
     assert ran.stdout == ""
+
+
+def _commands(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    yield path, group
+    context = typer.Context(group)
+    for name in group.list_commands(context) if hasattr(group, "list_commands") else ():
+        yield from _commands(group.get_command(context, name), (*path, name))
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_help_shows_the_names_of_all_options_in_full(monkeypatch: pytest.MonkeyPatch, width: str) -> None:
+    monkeypatch.setenv("COLUMNS", width)
+    # Typer reads it when it is imported.
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", None)
+    commands = list(_commands(typer.main.get_command(app)))
+    assert len(commands) > 25
+    for path, each in commands:
+        help_text = CliRunner().invoke(app, [*path, "--help"]).output
+        assert max(map(len, help_text.splitlines())) <= int(width)
+        words = set(re.findall(r"--?[\w-]+", help_text))
+        options = {name for option in each.params for name in (*option.opts, *option.secondary_opts) if name[0] == "-"}
+        assert options - {"--install-completion", "--show-completion"} <= words, (path, options - words)
+        assert not re.findall(r"-[\w-]+…", help_text), path
 
 
 def test_without_a_command_there_is_help() -> None:
