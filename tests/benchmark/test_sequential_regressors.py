@@ -98,6 +98,28 @@ def test_smoothing_does_not_win_on_white_noise(name: str) -> None:
     assert 0.98 * plain < found < 1.03 * plain
 
 
+@pytest.mark.parametrize("columns", [0, 1, 4])
+@pytest.mark.parametrize("length", [5, 15, 100])
+def test_targets_that_are_linear_in_each_other(columns: int, length: int) -> None:
+    linear = np.array([[0.5, 0.01, 0.03, 0.02]])
+    for repeat in range(4):
+        parts = []
+        for seed, count in enumerate((6, 4, 5)):
+            features, targets, groups = _process(count, 3 * repeat + seed, decay=0.9, length=length)
+            targets[:, 1:] = targets[:, :1] @ linear + [0.1, 0.04, 0.05, 0.01]
+            parts.append((features if columns == 4 else np.ones((len(features), columns)), targets, groups))
+        train, checked, fresh = parts
+        fitted = cast("Any", regressors["kalman"]).fit(*train[:2], checked[:2], groups=(train[2], checked[2]))
+        found = fitted(fresh[0], fresh[2])
+        if columns == 4:
+            # Predictions and smoothing are linear, so the relation of the targets holds for what is predicted.
+            assert found[:, 0].std() > 0.01
+            np.testing.assert_allclose(found[:, 1:], found[:, :1] @ linear + [0.1, 0.04, 0.05, 0.01], atol=1e-5)
+        else:
+            # Nothing is known but the mean, and no smoothing improves on it.
+            np.testing.assert_allclose(found, np.tile(train[1].mean(axis=0), (len(found), 1)), atol=1e-9)
+
+
 def test_estimates_of_a_long_sequence() -> None:
     _, targets, groups = _process(400, 3, decay=0.8)
     states = targets[:, :2] / 0.1

@@ -30,6 +30,12 @@ from .stored import Arrays, joined, part
 # Factors of the observation noise.
 NOISE = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
+# Where targets are linear in each other, as variances may be in means, the states spread along some directions by
+# rounding only. Directions with less than this part of the largest spread are left out of least squares, which would
+# otherwise divide by them, and all covariances are increased by a small multiple of the identity.
+CUT = float(np.finfo(np.float32).eps)
+SMALL = 1e-9
+
 
 @dataclass(frozen=True)
 class Dynamics:
@@ -104,15 +110,15 @@ class Smoothed:
 
 def estimate(states: FloatArray, groups: Groups, observed: FloatArray, against: FloatArray) -> Dynamics:
     """Estimate a system from standardised states of the training part and pairs of the verification part."""
-    small = 1e-9 * np.eye(states.shape[1])
+    small = SMALL * np.eye(states.shape[1])
     after = np.flatnonzero(np.diff(groups) == 0) + 1
     before, now = states[after - 1], states[after]
-    transition = np.linalg.lstsq(before, now, rcond=None)[0].T.astype(np.float64)
+    transition = np.linalg.lstsq(before, now, rcond=CUT)[0].T.astype(np.float64)
     # States of a system that grows without limit are not those of music.
     transition = transition / max(1.0, float(np.abs(np.linalg.eigvals(transition)).max()))
     left = now - before @ transition.T
     design = np.column_stack([against, np.ones(len(against))])
-    solution = np.linalg.lstsq(design, observed, rcond=None)[0].astype(np.float64)
+    solution = np.linalg.lstsq(design, observed, rcond=CUT)[0].astype(np.float64)
     error = observed - design @ solution
     return Dynamics(
         transition=transition,
@@ -120,7 +126,7 @@ def estimate(states: FloatArray, groups: Groups, observed: FloatArray, against: 
         initial=states.T @ states / len(states) + small,
         observation=solution[:-1].T,
         offset=solution[-1],
-        noise=error.T @ error / len(error) + small,
+        noise=error.T @ error / len(error) + small * max(1.0, float(observed.var(axis=0).max())),
     )
 
 
