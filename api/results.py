@@ -106,8 +106,8 @@ def verify(
     Returns
     -------
     Report or Collection
-        A Collection of Reports for a folder. A report has the ``level`` that was reached, what was ``unchecked``, and
-        is ``ok`` if the level that was asked for was reached.
+        A Collection of Reports for a folder, or for an entry of several seeds. A report has the ``level`` that was
+        reached, what was ``unchecked``, and is ``ok`` if the level that was asked for was reached.
 
     Raises
     ------
@@ -116,16 +116,25 @@ def verify(
     """
     if level not in LEVELS:
         raise InputError(f"`level` {level}: expected {', '.join(LEVELS)}.")
-    path = result.path if isinstance(result, Result) else Path(result)
-    if not path.exists() and path.suffix != ".json":
-        path = ResultStore(Path("results")).find(str(result)).path
+    if not isinstance(result, Result):
+        path = Path(result)
+        if not path.exists() and path.suffix != ".json":
+            result = ResultStore(Path("results")).find(str(result))
+    members = result.members if isinstance(result, Result) else ()
+    path = members[0].path if members else Path(str(result))
     known = Datasets([Path(each) for each in datasets], data_folder(), only=not path.is_dir())
-    check = verify_all if path.is_dir() else verified
     options: dict[str, Any] = {"level": level, "retrain": retrain, "audio": None if audio is None else Path(audio)}
+
+    def check(**more: Any) -> Report | Collection:
+        if len(members) > 1:
+            reports = [verified(each.path, known, Path(models), **options, **more) for each in members]
+            return Collection(path.parent, reports, [])
+        return (verify_all if path.is_dir() else verified)(path, known, Path(models), **options, **more)
+
     if level != "features":
-        return check(path, known, Path(models), **options)
+        return check()
     with executor(processors()) as pool:
-        return check(path, known, Path(models), pool=pool, **options)
+        return check(pool=pool)
 
 
 def publish(

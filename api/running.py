@@ -128,6 +128,7 @@ def run(
     workers: int | None = None,
     scheduler: str | None = None,
     seed: int = 0,
+    seeds: int | Sequence[int] | None = None,
     force: bool = False,
 ) -> Results:
     """Score features on the folds of a dataset: extract, train what is missing, regress, write results.
@@ -168,7 +169,8 @@ def run(
         clip, or the name of a tracker in the entry-point group ``emobench.beats``. By default those that the dataset
         was built with, else they are tracked.
     layer, phase : int or str, or sequence of these, optional
-        Layers and phases of networks to score; by default all layers, pre-trained and fine-tuned.
+        Layers and phases of networks to score; by default all layers, pre-trained and fine-tuned. A contrastive encoder
+        is fine-tuned only if a phase is given, and has its control beside it.
     control : bool
         Whether networks with random weights are scored too.
     carry_over : bool
@@ -194,6 +196,9 @@ def run(
         Address of a Dask cluster that does the work.
     seed : int
         Seed of everything random.
+    seeds : int or sequence of int, optional
+        Seeds from which networks are trained, rather than from ``seed``. The results of several seeds form one entry,
+        with their mean, lowest and highest score, and the results of the seeds as its ``members``.
     force : bool
         Whether finished entries are computed again.
 
@@ -227,20 +232,24 @@ def run(
         context=context,
         layers=None if layer is None else _several(layer),
         phases=choose_phases(None if phase is None else _several(phase), control=control),
+        tune_encoders=phase is not None,
     )
-    networks = replace(
-        network_config(
-            seed=seed,
-            layers=None if layers is None else _several(layers),
-            epochs=None if epochs is None else _several(epochs),
-            window=window,
-            updates=updates,
-        ),
-        carry_over=carry_over,
-        own_statistics=own_statistics,
-    )
+    networks = [
+        replace(
+            network_config(
+                seed=each,
+                layers=None if layers is None else _several(layers),
+                epochs=None if epochs is None else _several(epochs),
+                window=window,
+                updates=updates,
+            ),
+            carry_over=carry_over,
+            own_statistics=own_statistics,
+        )
+        for each in ([seed] if seeds is None else _several(seeds))
+    ]
     with executor(workers or processors(), scheduler) as pool:
-        outcome = runs.run(
+        outcome = runs.run_seeds(
             specs,
             places,
             config,

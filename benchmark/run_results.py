@@ -12,6 +12,7 @@ from ..errors import InputError
 from .report.controls import control_tables
 from .report.labels import by_distance
 from .results.model import Result
+from .results.seeds import SeedGroup, SeedScore, entries_of
 from .runs import Outcome
 from .scoring.ranking import beating_constant
 
@@ -19,7 +20,8 @@ from .scoring.ranking import beating_constant
 class Results(Sequence[Result]):
     """Results of a run, in the order of their entries.
 
-    ``results[0]`` takes a position, ``results["mfcc"]`` the full name of an entry.
+    ``results[0]`` takes a position, ``results["mfcc"]`` the full name of an entry. Several seeds form one entry, whose
+    ``members`` are the results of the seeds.
 
     Attributes
     ----------
@@ -29,7 +31,8 @@ class Results(Sequence[Result]):
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
-        self._results = list(outcome.results)
+        found, store = outcome.results, outcome.store
+        self._results = entries_of(found, store.predictions) if store else list(found)
 
     def __len__(self) -> int:
         return len(self._results)
@@ -59,6 +62,8 @@ class Results(Sequence[Result]):
             row: dict[str, Any] = {"name": each.name, "dims": each.dims}
             for metric, score in each.scores.items():
                 row |= {metric: score.mean, f"{metric}_std": score.std}
+                if isinstance(score, SeedScore) and score.spread:
+                    row |= dict(zip((f"{metric}_lowest_seed", f"{metric}_highest_seed"), score.spread, strict=True))
             rows.append(row)
         return pl.DataFrame(rows, infer_schema_length=None)
 
@@ -81,6 +86,10 @@ class Results(Sequence[Result]):
             sentence += f"; {'' if beats else 'not '}significantly better than predicting the training mean"
         several = len(self._compared()) > 1
         return f"Best entry: {best.name}, {sentence}." if several else f"{best.name}: {sentence}."
+
+    def seed_groups(self) -> list[SeedGroup]:
+        """Return the entries of several seeds."""
+        return [each for each in self._results if isinstance(each, SeedGroup)]
 
     def controls(self) -> list[Table]:
         """Compare learned features with random weights of the same size, where both were scored."""

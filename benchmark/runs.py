@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from threadpoolctl import threadpool_limits
 
@@ -65,6 +65,22 @@ class Outcome:
     remarks: list[str] = field(default_factory=list)
     pretrained_on: list[str] = field(default_factory=list)
     store: ResultStore | None = None
+
+    def add(self, other: Outcome) -> None:
+        """Add the outcome of another run in the same folder, without what both have."""
+        known = {result.signature for result in self.results}
+        new = [place for place, result in enumerate(other.results) if result.signature not in known]
+        self.results += [other.results[place] for place in new]
+        self.paths += [other.paths[place] for place in new]
+        # Asked for again, references are computed by every run.
+        self.computed = min(self.computed + other.computed, len(self.results))
+        self.models = sorted({*self.models, *other.models})
+        for own, others in (
+            (self.notes, other.notes),
+            (self.remarks, other.remarks),
+            (self.pretrained_on, other.pretrained_on),
+        ):
+            own += [line for line in others if line not in own]
 
 
 def run(
@@ -169,6 +185,46 @@ def run(
     return outcome
 
 
+def run_seeds(
+    specs: Sequence[str],
+    places: Places,
+    config: RunConfig,
+    networks: Sequence[NetworkConfig],
+    *,
+    own: Mapping[str, TaskFeature] | None = None,
+    **options: Any,
+) -> Outcome:
+    """Run some SPECs with the settings of each seed; those without a network, which no seed changes, only once.
+
+    Parameters
+    ----------
+    specs, places, config, own, **options
+        As for :func:`run`.
+    networks : sequence of NetworkConfig
+        Settings of networks, which differ in their seed.
+
+    Returns
+    -------
+    Outcome
+        That of all runs, with the results of every seed.
+
+    Raises
+    ------
+    InputError
+        If seeds repeat, no SPEC has a network, or as for :func:`run`.
+    """
+    seeds = [each.finetuning.seed for each in networks]
+    deep = [spec for spec in specs if any(feature.layered for feature in parse(spec, own).values())]
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise InputError(f"`seeds` {','.join(map(str, seeds))}: expected different seeds, such as 0,1,2.")
+    if len(seeds) > 1 and not deep:
+        raise InputError("`seeds`: only networks have seeds; `features` names none, such as contrastive.")
+    joined = run(specs, places, config, networks[0], own=own, **options)
+    for each in networks[1:]:
+        joined.add(run(deep, places, config, each, own=own, **options))
+    return joined
+
+
 def _plan(
     specs: Sequence[str],
     places: Places,
@@ -192,7 +248,12 @@ def _plan(
         entry
         for parts in parsed
         for entry in entries_of(
-            parts, layers=config.layers, phases=config.phases, depths=depths, carry_over=networks.carry_over
+            parts,
+            layers=config.layers,
+            phases=config.phases,
+            depths=depths,
+            tune_encoders=config.tune_encoders,
+            carry_over=networks.carry_over,
         )
     ]
     if networks.carry_over and not any(entry.carry_over for entry in entries):

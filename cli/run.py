@@ -77,7 +77,11 @@ def run(
     ] = None,
     phase: Annotated[
         list[str] | None,
-        typer.Option(help="Only this phase: pre-trained or fine-tuned. May be repeated.", rich_help_panel=NETWORKS),
+        typer.Option(
+            help="Only this phase: pre-trained or fine-tuned. May be repeated. Default: both, but contrastive encoders "
+            "are not fine-tuned.",
+            rich_help_panel=NETWORKS,
+        ),
     ] = None,
     control: Annotated[
         bool,
@@ -133,6 +137,15 @@ def run(
     workers: Workers = None,
     scheduler: Scheduler = None,
     seed: Seed = 0,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            metavar="N,N",
+            help="Train networks from each of these seeds, such as 0,1,2, rather than from --seed. The results of "
+            "several seeds are shown as one entry: their mean, lowest and highest score.",
+            rich_help_panel=NETWORKS,
+        ),
+    ] = None,
     out: Out = Path("results"),
     as_json: AsJson = False,
 ) -> None:
@@ -149,6 +162,8 @@ def run(
       emobench run --features file:my_features.csv --dataset data/moodswings --regressor ridge
 
       emobench run --features file:mine.csv --dataset hf://ann/corpus@v1.0.0
+
+      emobench run --features contrastive --seeds 0,1,2
 
       emobench run --features rhythm --model elsewhere/rhythm-0bfac3ec9725
 
@@ -187,14 +202,21 @@ def run(
         workers=workers,
         scheduler=scheduler,
         seed=seed,
+        seeds=whole_numbers(seeds, "seeds"),
         force=force,
     )
     outcome = results.outcome
     if as_json:
-        print_json({"results": [result.model_dump(by_alias=True) for result in results], "notes": outcome.notes})
+        print_json(
+            {
+                "results": [result.model_dump(by_alias=True) for result in outcome.results],
+                "seed_groups": [group.record() for group in results.seed_groups()],
+                "notes": outcome.notes,
+            }
+        )
         return
     if not State.quiet:
-        print_tables([*tables.tables(outcome.results), *results.controls()])
+        print_tables([*tables.tables(results), *results.controls()])
         if summary := results.summary():
             say(summary)
     for note in outcome.notes:

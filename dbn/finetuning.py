@@ -1,5 +1,7 @@
 """Fine-tuning: back-propagation from a linear layer on top (Schmidt and Kim 2013, sections 5 and 6).
 
+Deep belief networks and contrastive encoders differ in the activation functions of their layers alone.
+
 Every fold starts from the pre-trained weights. Examples are beats, targets the means of arousal and valence
 interpolated at them, and the loss is the mean squared error. Training stops early on the verification part, and the
 best weights are restored.
@@ -12,7 +14,7 @@ thread, median of 7 runs of 100 steps, layers 75-50-25), because the bookkeeping
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -35,13 +37,15 @@ class Tuned:
 
 
 class Regressor:
-    """Sigmoid layers with a linear layer on top, and the gradient of the mean squared error.
+    """Layers of a network with a linear layer on top, and the gradient of the mean squared error.
 
     Parameters
     ----------
     parameters : sequence of Tensor
         Weights (n_in, n_out) and biases (n_out,) of each layer in turn, from the bottom up, the linear layer last.
         They are copied.
+    kinds : sequence of str, optional
+        Activation function of each layer but the linear one on top: ``sigmoid`` (default), ``relu`` or ``linear``.
 
     Attributes
     ----------
@@ -49,13 +53,14 @@ class Regressor:
         All parameters in one vector, so that a step is one operation, and their gradient.
     """
 
-    def __init__(self, parameters: Sequence[Tensor]) -> None:
+    def __init__(self, parameters: Sequence[Tensor], kinds: Sequence[str] | None = None) -> None:
         self.values = torch.cat([parameter.reshape(-1) for parameter in parameters])
         self.gradient = torch.zeros_like(self.values)
         self._shapes = [parameter.shape for parameter in parameters]
         views, slopes = self.split(self.values), self.split(self.gradient)
         self._layers = list(zip(views[::2], views[1::2], strict=True))
         self._slopes = list(zip(slopes[::2], slopes[1::2], strict=True))
+        self._kinds = ["sigmoid"] * (len(self._layers) - 1) if kinds is None else kinds
 
     def split(self, vector: Tensor) -> list[Tensor]:
         """Split a vector like ``values`` into views with the shapes of the parameters."""
@@ -63,10 +68,11 @@ class Regressor:
         return [part.view(shape) for part, shape in zip(parts, self._shapes, strict=True)]
 
     def forward(self, inputs: Tensor) -> list[Tensor]:
-        """Return the inputs (n, dims), the activations of each sigmoid layer and the predictions (n, outputs)."""
+        """Return the inputs (n, dims), the activations of each layer and the predictions (n, outputs)."""
         values = [inputs]
-        for weight, bias in self._layers[:-1]:
-            values.append(torch.addmm(bias, values[-1], weight).sigmoid_())
+        for (weight, bias), kind in zip(self._layers[:-1], self._kinds, strict=True):
+            hidden = torch.addmm(bias, values[-1], weight)
+            values.append(hidden if kind == "linear" else hidden.relu_() if kind == "relu" else hidden.sigmoid_())
         weight, bias = self._layers[-1]
         values.append(torch.addmm(bias, values[-1], weight))
         return values
@@ -84,7 +90,12 @@ class Regressor:
             torch.mm(below.t(), slope, out=self._slopes[number][0])
             torch.sum(slope, 0, out=self._slopes[number][1])
             if number:
-                slope = torch.mm(slope, self._layers[number][0].t()).mul_(1.0 - below).mul_(below)
+                slope = torch.mm(slope, self._layers[number][0].t())
+                kind = self._kinds[number - 1]
+                if kind == "sigmoid":
+                    slope.mul_(1.0 - below).mul_(below)
+                elif kind == "relu":
+                    slope.mul_(below > 0)
 
 
 def finetune(
@@ -128,7 +139,7 @@ def finetune(
     width = network.layers[-1].bias.shape[0]
     # The linear layer starts as the best constant: zero weights, the mean as bias.
     top = [torch.zeros(width, 2, device=device), targets.mean(0)]
-    model = Regressor([*(part for layer in network.layers for part in (layer.weight, layer.bias)), *top])
+    model = Regressor([*(part for layer in network.layers for part in (layer.weight, layer.bias)), *top], network.kinds)
     velocity = torch.zeros_like(model.values)
     # The same order on every device.
     generator = torch.Generator().manual_seed(config.seed + repeat)
@@ -145,4 +156,4 @@ def finetune(
             break
     kept = [part.clone() for part in model.split(best)[:-2]]
     layers = tuple(Layer(weight, bias) for weight, bias in zip(kept[::2], kept[1::2], strict=True))
-    return Tuned(Network(network.mean, network.scale, layers), best_epoch, best_error)
+    return Tuned(replace(network, layers=layers), best_epoch, best_error)

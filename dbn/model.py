@@ -71,10 +71,10 @@ class Model:
         from safetensors import SafetensorError
         from safetensors.torch import load_file
 
-        from .encoder import Encoder
-        from .network import Network, layers_in
+        from .encoder import kind_of
+        from .network import layers_in
 
-        kind = Encoder if self.name == CONTRASTIVE else Network
+        kind = kind_of(self.name)
         try:
             tensors = load_file(self.folder / WEIGHTS, device=str(torch_device(self.device)))
             layers, depth = layers_in(tensors), len(self.config["training"]["layers"])

@@ -58,6 +58,11 @@ class Network:
     layers: tuple[Layer, ...]
 
     @property
+    def kinds(self) -> tuple[str, ...]:
+        """Activation function of each layer: ``sigmoid``, ``relu`` or ``linear``."""
+        return ("sigmoid",) * len(self.layers)
+
+    @property
     def device(self) -> torch.device:
         """Device of the weights."""
         return self.mean.device

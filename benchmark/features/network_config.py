@@ -11,6 +11,9 @@ from ...dbn.config import CONTRASTIVE, ContrastiveConfig, FinetuningConfig, Pret
 from ...dbn.domains import Domain
 from ...errors import InputError
 
+# Rectified layers diverge at the rate of sigmoid ones.
+ENCODER_FINETUNING = FinetuningConfig(rate=0.02, epochs=50, patience=5)
+
 
 @dataclass(frozen=True)
 class NetworkConfig:
@@ -25,7 +28,9 @@ class NetworkConfig:
     contrastive : ContrastiveConfig
         Of the contrastive encoders that are trained here.
     finetuning : FinetuningConfig
-        Of each fold.
+        Of deep belief networks, in each fold.
+    encoder_finetuning : FinetuningConfig
+        Of contrastive encoders, in each fold.
     carry_over : bool
         An ablation that leaks: each fold starts from the fine-tuned weights of the last one, not from the
         pre-trained ones, so clips that are tested in one fold were trained on in an earlier one.
@@ -38,6 +43,7 @@ class NetworkConfig:
     pretraining: PretrainingConfig = field(default_factory=PretrainingConfig)
     contrastive: ContrastiveConfig = field(default_factory=ContrastiveConfig)
     finetuning: FinetuningConfig = field(default_factory=FinetuningConfig)
+    encoder_finetuning: FinetuningConfig = ENCODER_FINETUNING
     carry_over: bool = False
     own_statistics: bool = False
 
@@ -46,6 +52,10 @@ class NetworkConfig:
         if name == CONTRASTIVE:
             return Domain("texture", self.contrastive.window), self.contrastive
         return Domain(name, self.pretraining.window), self.pretraining
+
+    def finetuning_of(self, name: str) -> FinetuningConfig:
+        """Return the settings of the fine-tuning of a network."""
+        return self.encoder_finetuning if name == CONTRASTIVE else self.finetuning
 
 
 def network_config(
@@ -74,6 +84,7 @@ def network_config(
             pretraining=PretrainingConfig(seed=seed, window=window, **changes),
             contrastive=encoder if updates is None else replace(encoder, steps=updates),
             finetuning=FinetuningConfig(seed=seed),
+            encoder_finetuning=replace(ENCODER_FINETUNING, seed=seed),
         )
     except ValueError as error:
         raise InputError(str(error)) from error

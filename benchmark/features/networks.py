@@ -1,4 +1,4 @@
-"""Features of networks for a task: pre-trained once, and deep belief networks also fine-tuned for each fold."""
+"""Features of networks for a task: pre-trained once, or also fine-tuned for each fold."""
 
 from __future__ import annotations
 
@@ -169,7 +169,7 @@ class Networks:
         if self.config.own_statistics:
             decided["own_statistics"] = True
         if phase.endswith("fine-tuned"):
-            decided |= {"finetuning": self.config.finetuning, "revision": tuning.REVISION}
+            decided |= {"finetuning": self.config.finetuning_of(name), "revision": tuning.REVISION}
             if self.config.carry_over:
                 decided["carry_over"] = True
         return decided
@@ -278,7 +278,7 @@ class Networks:
             )
             found = {}
             for fold, arrays in zip(self.task.folds, made, strict=True):
-                layers = shown.per_second(network_of(arrays, device).features(shown.data), self.task)
+                layers = shown.per_second(network_of(name, arrays, device).features(shown.data), self.task)
                 epoch, error, seconds = (float(value) for value in arrays["facts"])
                 found[fold.repeat] = _TunedFold(layers, {"epoch": epoch, "error": error, "seconds": seconds})
             self._tuned[name, control] = found
@@ -297,7 +297,7 @@ class Networks:
             "domain": name,
             "model_sha256": self.model(name).sha256,
             "audio": digest(self.inputs(name)),
-            "finetuning": self.config.finetuning,
+            "finetuning": self.config.finetuning_of(name),
             "epochs": epochs,
             "repeat": fold.repeat,
             "targets": digest([part.tobytes().hex() for part in targets]),
@@ -313,7 +313,7 @@ class Networks:
             window=shown.data.window,
             firsts=(shown.data.starts[training], shown.data.starts[verification]),
             targets=targets,
-            config=self.config.finetuning,
+            config=self.config.finetuning_of(name),
             repeat=fold.repeat,
         )
 

@@ -15,6 +15,7 @@ from .columns import TaskFeature
 from .standard import StandardColumns, StandardFeature
 
 PHASES = ("pre-trained", "fine-tuned", "random", "random-fine-tuned")
+CONTROLS = dict(zip(PHASES[:2], PHASES[2:], strict=True))
 
 
 @dataclass(frozen=True)
@@ -150,6 +151,7 @@ def entries_of(
     layers: Sequence[int] | None,
     phases: Sequence[str],
     depths: Mapping[str, int],
+    tune_encoders: bool = False,
     carry_over: bool = False,
 ) -> list[Entry]:
     """List the entries of a SPEC: one, or one per layer and phase if a network is among its features.
@@ -164,6 +166,8 @@ def entries_of(
         Phases.
     depths : mapping of str to int
         Number of layers of the network of each domain.
+    tune_encoders : bool
+        Whether the phases were asked for; otherwise encoders are not fine-tuned, which takes minutes.
     carry_over : bool
         Whether the fine-tuned entries keep weights from fold to fold.
 
@@ -181,7 +185,7 @@ def entries_of(
     if not deep:
         return [Entry(parts)]
     depth = min((depths[part] for part in deep if not features[part].single), default=1)
-    trained = _phases_of([features[part] for part in deep], phases)
+    trained = _phases_of([features[part] for part in deep], phases, tune_encoders)
     wrong = [layer for layer in layers or () if not 0 <= layer < depth]
     if wrong:
         raise InputError(f"`layer` {wrong[0]}: expected 0 to {depth - 1}, the layers of {'+'.join(deep)}.")
@@ -192,15 +196,17 @@ def entries_of(
     ]
 
 
-def _phases_of(networks: Sequence[TaskFeature], asked: Sequence[str]) -> list[str]:
+def _phases_of(networks: Sequence[TaskFeature], asked: Sequence[str], tune_encoders: bool) -> list[str]:
     """Return the phases that were asked for and that all networks have; an encoder always has its control beside it."""
     possible = [phase for phase in PHASES if all(phase in network.phases for network in networks)]
+    encoders = any(network.single for network in networks)
     found = [phase for phase in asked if phase in possible]
+    if encoders and not tune_encoders:
+        found = [phase for phase in found if not phase.endswith("fine-tuned")]
     if not found:
         names = "+".join(network.name for network in networks)
         raise InputError(f"`phase` {asked[0]}: {names} has no such phase; expected {' or '.join(possible)}.")
-    if "pre-trained" in found and any(network.single for network in networks):
-        found.append("random")
+    found += [CONTROLS[phase] for phase in found if encoders and phase in CONTROLS]
     return list(dict.fromkeys(found))
 
 

@@ -81,11 +81,12 @@ def arrays_of(network: Network) -> cache.Arrays:
     return found
 
 
-def network_of(arrays: cache.Arrays, device: torch.device) -> Network:
-    """Make the network of :func:`arrays_of` on a device."""
+def network_of(name: str, arrays: cache.Arrays, device: torch.device) -> Network:
+    """Make the network of a feature from :func:`arrays_of` on a device."""
     import torch
 
-    from ...dbn.network import Layer, Network
+    from ...dbn.encoder import kind_of
+    from ...dbn.network import Layer
 
     depth = sum(name.endswith(".weight") for name in arrays)
 
@@ -94,7 +95,7 @@ def network_of(arrays: cache.Arrays, device: torch.device) -> Network:
         return torch.tensor(arrays[name], device=device)
 
     layers = tuple(Layer(tensor(f"layer{number}.weight"), tensor(f"layer{number}.bias")) for number in range(depth))
-    return Network(tensor("mean"), tensor("scale"), layers)
+    return kind_of(name)(tensor("mean"), tensor("scale"), layers)
 
 
 def tune_fold(work: FoldWork, device: str = "cpu") -> cache.Arrays:
@@ -128,7 +129,7 @@ def _tuned(work: FoldWork, device: torch.device) -> cache.Arrays:
         (_matrix(work, firsts), targets) for firsts, targets in zip(work.firsts, work.targets, strict=True)
     )
     tuned = finetune(
-        network_of(work.start, device),
+        network_of(work.name, work.start, device),
         training=training,
         verification=verification,
         config=work.config,

@@ -277,10 +277,13 @@ def _published(repo: str, datasets: Datasets | None) -> tuple[ResultStore, str |
 
 def _summaries(repo: str, store: ResultStore) -> list[Upload]:
     """Make the card with its pictures, and the table of all scores."""
-    made = tables(store.results, variants=store.variants, levels=store.levels)
+    made = tables(store.entries, variants=store.variants, levels=store.entry_levels)
+    by_file = tables(store.results, variants=store.variants, levels=store.levels)
     names = {result.signature: _name(result) for result in store.results}
     files = {signature: f"{RESULTS}/{name}.predictions.parquet" for signature, name in names.items()}
-    records = [{**record, "predictions": files[str(record["signature"])]} for table in made for record in table.records]
+    records = [
+        {**record, "predictions": files[str(record["signature"])]} for table in by_file for record in table.records
+    ]
     encoded = io.BytesIO()
     table = pl.DataFrame(records, infer_schema_length=None, schema_overrides={"verified": pl.String})
     table.write_parquet(encoded, compression="zstd")

@@ -12,11 +12,13 @@ from ...cards.tables import Table
 from ...protocols import metrics
 from ..results.model import MetricScore, Result
 from ..results.predictions import BY_SECOND, PredictionsError, TestPredictions
+from ..results.seeds import SeedGroup
 from ..results.store import ResultStore
 from ..scoring.pairs import contributions, pair_p
 from ..scoring.scores import DRAWS
 from ..scoring.significance import difference_intervals
 from .labels import DASH, board_title, difference, entry_label, interval, number, plain, shared_notes
+from .notes import seed_notes
 from .tables import INTERVAL
 
 FLIPS = 9999
@@ -116,6 +118,9 @@ class Comparison:
         """Return the comparison as plain data."""
         shown = {"signature", "dataset", "features", "layer", "phase", "regressor"}
         first, second = (result.model_dump(mode="json", include=shown) for result in self.results)
+        for result, plain_data in zip(self.results, (first, second), strict=True):
+            if isinstance(result, SeedGroup):
+                plain_data["seeds"] = list(result.seeds)
         return {
             "first": first,
             "second": second,
@@ -248,6 +253,7 @@ def _table(found: Comparison) -> Table:
             f"p: randomisation test over albums with {FLIPS} flips (all flips if there are fewer), for scores that are "
             "means over seconds.",
         ]
+    notes += seed_notes(found.results)
     notes += dict.fromkeys(note for each in found.results for note in shared_notes([each]))
     keys = [first.board, second.board]
     titles = dict.fromkeys(board_title(each, keys) for each in (first, second))

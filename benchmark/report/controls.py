@@ -12,6 +12,7 @@ from ...dbn.domains import NAMES as DOMAINS
 from ..features.spec import parts_of
 from ..results.model import Result
 from ..results.predictions import PredictionsError
+from ..results.seeds import joined_score, stacked
 from ..results.store import ResultStore
 from ..scoring.pairs import bootstrap_scores, contributions, pair_p
 from ..scoring.scores import DRAWS
@@ -22,14 +23,16 @@ from .tables import INTERVAL
 SCORE = "mean_distance"
 
 
-def control_pairs(results: Sequence[Result]) -> Iterator[tuple[Result, Result]]:
-    """Yield each result of a trained network with that of random weights in its place, where there is one."""
-    controls = {_key(result): result for result in results if (result.phase or "").startswith("random")}
+def control_pairs(results: Sequence[Result]) -> Iterator[tuple[Result, list[tuple[Result, Result]]]]:
+    """Yield each entry of a trained network, with its result and that of random weights for each seed that has both."""
+    members = [member for result in results for member in result.members]
+    controls = {_key(member): member for member in members if (member.phase or "").startswith("random")}
     for result in results:
         if result.phase is None or result.phase.startswith("random") or result.config.carry_over:
             continue
-        if (control := controls.get(_key(result))) is not None:
-            yield result, control
+        found = [(member, controls.get(_key(member))) for member in result.members]
+        if pairs := [(member, control) for member, control in found if control is not None]:
+            yield result, pairs
 
 
 def _key(result: Result) -> tuple[object, ...]:
@@ -57,9 +60,9 @@ def control_tables(results: Sequence[Result], store: ResultStore) -> list[Table]
     """
     rows: dict[object, list[tuple[str, ...]]] = {}
     owners = {}
-    for trained, control in control_pairs(results):
+    for trained, pairs in control_pairs(results):
         try:
-            row = _row(trained, control, store)
+            row = _row(trained, pairs, store)
         except PredictionsError:
             continue  # the table of ranks says why
         rows.setdefault(trained.board, []).append(row)
@@ -70,6 +73,11 @@ def control_tables(results: Sequence[Result], store: ResultStore) -> list[Table]
         "Its 95 % interval is from a paired bootstrap over albums and p from a randomisation test over albums; neither "
         "is corrected for the number of rows."
     ]
+    if any(len(result.members) > 1 for result in results):
+        notes.append(
+            "Of several seeds: means over the seeds, and in brackets the lowest and highest of a seed. Interval and p "
+            "are those of the mean difference."
+        )
     return [
         Table(
             title=f"What training brings: {board_title(owner, keys)}",
@@ -83,22 +91,26 @@ def control_tables(results: Sequence[Result], store: ResultStore) -> list[Table]
     ]
 
 
-def _row(trained: Result, control: Result, store: ResultStore) -> tuple[str, ...]:
-    first, second = store.predictions(control), store.predictions(trained)
+def _row(entry: Result, pairs: Sequence[tuple[Result, Result]], store: ResultStore) -> tuple[str, ...]:
+    trained, controls = zip(*pairs, strict=True)
+    first, second = (stacked([store.predictions(result) for result in side]) for side in (controls, trained))
     sums = np.array([part.scores()[SCORE] for part in (first, second)])
     seconds = first.album_sums(np.ones(len(first.albums)))
     shares = contributions(sums, seconds)
     drawn = bootstrap_scores(sums, seconds, draws=DRAWS, seed=0)
     low, high = np.percentile(drawn[:, 1] - drawn[:, 0], [2.5, 97.5])
-    own, random = trained.scores[SCORE].mean, control.scores[SCORE].mean
-    apart = None if own is None or random is None else own - random
+    own, random = (joined_score([result.scores[SCORE] for result in side]) for side in (trained, controls))
+    means = np.array([[result.scores[SCORE].mean for result in pair] for pair in pairs], np.float64)
+    apart = (means[:, 0] - means[:, 1]).tolist()
+    spread = f" ({difference(min(apart))} to {difference(max(apart))})" if len(apart) > 1 else ""
+    lacking = f" [{len(pairs)} with random weights]" if len(pairs) < len(entry.members) else ""
     return (
-        f"Layer {trained.layer}" if any(part in DOMAINS for part in parts_of(trained.features)) else "Encoder",
-        display_name(trained.features, trained.feature_metadata) + marks(trained),
-        trained.phase or "",
-        number(trained.scores[SCORE]),
-        number(control.scores[SCORE]),
-        difference(apart),
+        f"Layer {entry.layer}" if any(part in DOMAINS for part in parts_of(entry.features)) else "Encoder",
+        display_name(entry.features, entry.feature_metadata) + marks(entry) + lacking,
+        entry.phase or "",
+        number(own),
+        number(random),
+        difference(float(np.mean(apart))) + spread,
         f"{difference(float(low))} to {difference(float(high))}",
         plain(pair_p(shares[1] - shares[0], draws=FLIPS, seed=0), ".4f"),
     )

@@ -11,6 +11,7 @@ from ...protocols import features as registry
 from ...runtime.text import counted
 from ..features.spec import parts_of
 from ..results.model import MetricScore, Result
+from ..results.seeds import SeedScore
 
 # Marks of entries whose scores are biased.
 CARRIED = "carried over (leaks)"
@@ -61,12 +62,13 @@ def leak_mark(result: Result) -> str:
 
 
 def marks(result: Result, variant: str = "") -> str:
-    """Return what follows the features of an entry: context, regressor other than the paper's, variant, bias."""
+    """Return what follows the features of an entry: context, regressor other than the paper's, seeds, variant, bias."""
     regressor = "" if result.regressor in (None, "mlr") else result.regressor
     context = "" if result.task == "clip" or result.context is None else f"context {context_shown(result)}"
     stated = result.feature_metadata.values()
+    seeds = f"{len(result.members)} seeds" if len(result.members) > 1 else ""
     overlap = OVERLAP if any(isinstance(each, dict) and each.get("overlap") for each in stated) else ""
-    return "".join(f" [{mark}]" for mark in (context, regressor, variant, overlap) if mark) + leak_mark(result)
+    return "".join(f" [{mark}]" for mark in (context, regressor, seeds, variant, overlap) if mark) + leak_mark(result)
 
 
 def context_shown(result: Result) -> str:
@@ -146,10 +148,15 @@ def residual_notes(results: Sequence[Result]) -> list[str]:
 
 
 def number(score: MetricScore | None) -> str:
-    """Format the mean and standard deviation of a score, or a dash if there is none."""
+    """Format the mean and standard deviation of a score, and its spread over seeds, or a dash if there is none."""
     if score is None or score.mean is None:
         return DASH
-    return minus(score.mean) + ("" if score.std is None else f" ± {score.std:.3f}")
+    return minus(score.mean) + ("" if score.std is None else f" ± {score.std:.3f}") + spread(score)
+
+
+def spread(score: MetricScore) -> str:
+    """Format the lowest and highest score of several seeds; nothing for a single one."""
+    return f" ({interval(score.spread)})" if isinstance(score, SeedScore) and score.spread else ""
 
 
 def interval(ci95: tuple[float, float] | None) -> str:

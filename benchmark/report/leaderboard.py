@@ -129,7 +129,8 @@ def rank(store: ResultStore) -> Leaderboard:
     if not store.results:
         raise no_results(store.folder, store.problems)
     ranked = ranking(store)
-    made = [*tables(store.results, ranked, store.variants, store.levels), *control_tables(store.results, store)]
+    entries = store.entries
+    made = [*tables(entries, ranked, store.variants, store.entry_levels), *control_tables(entries, store)]
     return Leaderboard(store, ranked, made)
 
 

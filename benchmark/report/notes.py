@@ -31,6 +31,10 @@ LEAKS = (
     f"{CARRIED[0].upper()}{CARRIED[1:]}: each fold was fine-tuned from the weights of the previous one, so clips "
     f"tested in a later fold were used for training in an earlier one. {BIASED}"
 )
+SEEDS = (
+    "Entries of several seeds: the mean over networks that were trained from different seeds, and in brackets the "
+    "lowest and highest score of a seed. Ranks and intervals are those of the mean."
+)
 PLUS_MINUS = "± is the sample standard deviation over the repeats."
 ONE_REPEAT = "There is one repeat, hence no ±. The leaderboard shows bootstrap intervals over albums."
 RANKS = "The rank of an entry is 1 plus the number of entries that are significantly better"
@@ -62,10 +66,21 @@ def notes_of(results: Sequence[Result], ranking: Ranking | None = None, levels: 
     notes.append(f"{' or '.join(map(str, sorted({result.n_clips for result in results})))} clips.")
     if results[0].dataset.synthetic:
         notes.append(SYNTHETIC)
-    notes += shared_notes(results) + _annotator_notes(results) + _context_notes(results) + _pretraining_notes(results)
+    notes += (
+        seed_notes(results)
+        + shared_notes(results)
+        + _annotator_notes(results)
+        + _context_notes(results)
+        + _pretraining_notes(results)
+    )
     notes += verified_notes(results, levels)
     leaks = dict.fromkeys(leak for result in results for leak in result.config.leakage)
     return notes + [f"Leakage allowed: {leak}. {BIASED}" for leak in leaks]
+
+
+def seed_notes(results: Sequence[Result]) -> list[str]:
+    """Say what the scores of several seeds are, if there are any."""
+    return [SEEDS] if any(len(result.members) > 1 for result in results) else []
 
 
 def verified_notes(results: Sequence[Result], levels: Levels | None) -> list[str]:
@@ -134,7 +149,7 @@ def rank_notes(results: Sequence[Result], ranking: Ranking, variants: Variants) 
     notes = [f"{RANKS}: Rank by mean distance, KL Rank by KL divergence. {tests}"]
     if results[0].external:
         notes.append(EXTERNAL)
-    return notes + residual_notes(results) + unranked_notes(results, ranking, variants)
+    return notes + seed_notes(results) + residual_notes(results) + unranked_notes(results, ranking, variants)
 
 
 def unranked_notes(results: Sequence[Result], ranking: Ranking, variants: Variants) -> list[str]:

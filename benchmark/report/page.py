@@ -18,6 +18,7 @@ from ...runtime.progress import progress
 from ...runtime.text import counted
 from ..results.model import Cost, MetricScore, Result
 from ..results.predictions import PredictionsError, TestPredictions
+from ..results.seeds import SeedGroup
 from ..results.store import ResultStore
 from ..scoring.gaussians import AXES
 from ..scoring.pairs import LEVEL
@@ -51,17 +52,17 @@ def make_page(store: ResultStore, ranking: Ranking, made: Sequence[Table], *, da
     Page
     """
     read: dict[str, TestPredictions | str] = {}
-    for result in progress(store.results, "page", "entry", leave=False):
+    for result in progress(store.entries, "page", "entry", leave=False):
         try:
             read[result.signature] = store.predictions(result)
         except PredictionsError as error:
             read[result.signature] = str(error)
-    keys = list(dict.fromkeys(result.board for result in store.results))
-    limits = Limits.of(len(store.results), max((_longest(part) for part in read.values()), default=0))
+    keys = list(dict.fromkeys(result.board for result in store.entries))
+    limits = Limits.of(len(store.entries), max((_longest(part) for part in read.values()), default=0))
     sections = []
     for key in keys:
         for external in (False, True):
-            own = [each for each in store.results if each.board == key and each.external == external]
+            own = [each for each in store.entries if each.board == key and each.external == external]
             if own:
                 title = board_title(own[0], keys) + (": predictions made outside emobench" if external else "")
                 sections.append(_section(own, ranking, read, store, title, limits, data))
@@ -102,9 +103,9 @@ def _section(
             stored if isinstance(stored, str) else panel_of(stored, list(result.albums), pool, limits)
         )
     front = pareto(ordered)
-    board = [result for result in store.results if result.board == ordered[0].board]
+    board = [result for result in store.entries if result.board == ordered[0].board]
     constant = next((result for result in board if result.features == "constant"), None)
-    variants, levels = store.variants, store.levels
+    variants, levels = store.variants, store.entry_levels
     # Without a ranking: the page itself explains ranks and costs, in the names of its columns.
     notes = dict.fromkeys(note for table in tables(ordered, levels=levels) for note in table.notes)
     return Section(
@@ -194,6 +195,9 @@ def _facts(result: Result, ranking: Ranking) -> dict[str, str]:
     made_by = result.environment.get("emobench")
     facts["Computed"] = result.created[:10] + (f" by emobench {made_by}" if made_by else "")
     facts["Signature"] = signature
+    if isinstance(result, SeedGroup):
+        pairs = zip(result.seeds, result.members, strict=True)
+        facts["Seeds"] = ", ".join(f"{seed} ({member.signature})" for seed, member in pairs)
     return facts
 
 

@@ -45,10 +45,10 @@ def reliabilities(store: ResultStore) -> list[Reliability]:
 
     Entries whose predictions cannot be read or have unknown covariances are left out, as are boards without any others.
     """
-    keys, made = list(dict.fromkeys(result.board for result in store.results)), []
+    keys, made = list(dict.fromkeys(result.board for result in store.entries)), []
     for key in keys:
         curves: list[Curve] = []
-        own = [result for result in store.results if result.board == key]
+        own = [result for result in store.entries if result.board == key]
         methods = sorted((result for result in own if not result.reference), key=by_distance)
         for result in [*methods, *(each for each in own if each.features == "constant")]:
             if (len(curves) < _BEST or result.reference) and (shares := _shares(store, result)):

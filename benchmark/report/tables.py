@@ -17,6 +17,7 @@ from ...dbn.domains import NAMES as DOMAINS
 from ...protocols import features as registry
 from ..features.spec import parts_of
 from ..results.model import Result
+from ..results.seeds import SeedGroup, SeedScore
 from .axes import axes_table
 from .groups import group_table
 from .labels import (
@@ -35,6 +36,7 @@ from .labels import (
     phase_shown,
     plain,
     shared_notes,
+    spread,
 )
 from .mediaeval import MEDIAEVAL, per_song_table
 from .notes import COST, INTERVALS, LEAKS, Levels, Variants, notes_of, rank_notes
@@ -94,14 +96,27 @@ def _record(result: Result, ranking: Ranking | None, levels: Levels | None) -> d
     for name, score in result.scores.items():
         low, high = score.ci95 or (None, None)
         record |= {name: score.mean, f"{name}_std": score.std, f"{name}_low": low, f"{name}_high": high}
+        if isinstance(score, SeedScore):
+            record |= dict(
+                zip((f"{name}_lowest_seed", f"{name}_highest_seed"), score.spread or (None, None), strict=True)
+            )
     return record | {
         "covariance_repaired": result.covariance_repaired,
         "pretrained_clips": result.config.pretrained_clips,
         **result.cost.model_dump(),
         **provenance(result).record(),
         "signature": result.signature,
+        **_seeds(result),
         **({} if levels is None else {"verified": levels.get(result.signature)}),
     }
+
+
+def _seeds(result: Result) -> dict[str, JsonValue]:
+    """Return the columns of an entry of several seeds; other entries have none, and are empty there in CSV."""
+    if not isinstance(result, SeedGroup):
+        return {}
+    seeds, signatures = result.seeds, (member.signature for member in result.members)
+    return {"seeds": ",".join(map(str, seeds)), "seed_signatures": ",".join(signatures)}
 
 
 def _rank_fields(standing: Standing | None, prefix: str) -> dict[str, JsonValue]:
@@ -240,8 +255,7 @@ def _deep_table(
             if ranking is not None:
                 cells.append(rank_shown(result, ranking) if result else DASH)
             # Only fine-tuned weights are carried over: the pre-trained entry has its own row.
-            impossible = column == "pre-trained" if carried else CONTRASTIVE in parts_of(features)
-            nothing = DASH if impossible else "not run"
+            nothing = DASH if carried and column == "pre-trained" else "not run"
             cells += [number(result.scores[score]) if result else nothing for score in SCORES]
             if result:
                 records.append(_record(result, ranking, levels))
@@ -287,13 +301,13 @@ def _standing_table(
         row = [
             entry_label(result, variants.get(result.signature, "")),
             rank_shown(result, ranking),
-            plain(distance.mean, ".3f"),
+            plain(distance.mean, ".3f") + spread(distance),
             interval(distance.ci95),
             DASH if standing is None else str(standing.better_than),
             DASH if standing is None else str(standing.worse_than),
             beats_constant_shown(result, ranking),
             rank_shown(result, ranking, "kl_divergence"),
-            plain(divergence.mean, ".3f"),
+            plain(divergence.mean, ".3f") + spread(divergence),
             interval(divergence.ci95),
             plain(result.dims, "d"),
             plain(result.cost.seconds_per_clip, ".2g"),

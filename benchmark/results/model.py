@@ -9,7 +9,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -324,6 +324,11 @@ class Result(Entry):
         return self._text
 
     @property
+    def members(self) -> tuple[Result, ...]:
+        """The result itself; of an entry of several seeds (:class:`.seeds.SeedGroup`) the result of each."""
+        return (self,)
+
+    @property
     def changed(self) -> list[str]:
         """One line for each field that was changed after the result was written, without renewing its digest."""
         stored, now = self.digests, field_digests(self.model_dump(by_alias=True))
@@ -340,7 +345,7 @@ class Result(Entry):
             raise InputError(damage[0])
         return table
 
-    def at(self, path: Path, text: str) -> Result:
+    def at(self, path: Path, text: str) -> Self:
         """Return the result with the file that it was read from or written to."""
         self._path, self._text = path, text
         return self

@@ -111,6 +111,8 @@ class TestPredictions:
         Targets and predictions.
     layout : tuple
         Equal for entries that were tested on the same seconds of the same clips and albums, in any order.
+    seeds : int
+        Number of seeds, whose repeats follow each other (:func:`.seeds.stacked`).
     """
 
     # Not a test class.
@@ -123,6 +125,7 @@ class TestPredictions:
     true: FloatArray
     predicted: FloatArray
     layout: tuple[object, ...]
+    seeds: int = 1
 
     @classmethod
     def of(cls, result: Result, table: pl.DataFrame) -> TestPredictions:
@@ -176,11 +179,11 @@ class TestPredictions:
         return parts
 
     def album_sums(self, values: FloatArray) -> FloatArray:
-        """Sum values of shape (n,) over the albums of each repeat, shape (n_repeats, n_albums)."""
+        """Sum values of shape (n,) over the albums of each repeat, shape (n_repeats, n_albums); a mean over seeds."""
         shape = (1 + int(self.repeats.max()), 1 + int(self.albums.max()))
         place = self.repeats * shape[1] + self.albums
         sums = np.bincount(place, values, minlength=shape[0] * shape[1])
-        return sums.reshape(shape).astype(np.float64, copy=False)
+        return sums.reshape(self.seeds, -1, shape[1]).mean(axis=0)
 
     def scores(self) -> dict[str, FloatArray]:
         """Return the album sums of each score of :data:`BY_SECOND`, shape (n_repeats, n_albums)."""

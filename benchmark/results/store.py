@@ -14,7 +14,7 @@ import polars as pl
 
 from ...errors import InputError
 from ...protocols import metrics
-from ...runtime.files import digest, json_text, read_json, sha256_file, write_parquet, write_text
+from ...runtime.files import json_text, read_json, sha256_file, write_parquet, write_text
 from ..scoring.regressors.stored import Arrays
 from .beside import features_path, link, parameters_path, write_parameters
 from .checks import LEVELS, Level
@@ -22,6 +22,8 @@ from .config import Decided
 from .model import Entry, Files, Result, field_digests, predictions_path
 from .predictions import PredictionsError, TestPredictions, read_table
 from .reading import load
+from .seeds import entries_of, stacked
+from .variants import variants_of
 
 # Beside the folders of published results: the level to which each was verified.
 VERIFIED = "verified.json"
@@ -88,6 +90,11 @@ class ResultStore:
         """Latest result of every entry, in the order of their paths."""
         return self._found[0]
 
+    @cached_property
+    def entries(self) -> list[Result]:
+        """The same, with those that differ in the seed of their networks alone as one entry (:mod:`.seeds`)."""
+        return entries_of(self.results, self.predictions)
+
     @property
     def problems(self) -> list[str]:
         """One line for each file that is not a valid result, or is the copy of another."""
@@ -110,6 +117,18 @@ class ResultStore:
                 levels[result.signature] = known["level"]
         return levels
 
+    @property
+    def entry_levels(self) -> dict[str, Level] | None:
+        """The same for :attr:`entries`; of several seeds the lowest level."""
+        if self.levels is None:
+            return None
+        levels = dict(self.levels)
+        for entry in self.entries:
+            found = [levels[member.signature] for member in entry.members if member.signature in levels]
+            if len(found) == len(entry.members):
+                levels[entry.signature] = LEVELS[min(map(LEVELS.index, found))]
+        return levels
+
     def verification(self) -> str:
         """Return the content of the file that records :attr:`levels`."""
         known = {result.signature: result for result in self.results}
@@ -124,27 +143,7 @@ class ResultStore:
     @cached_property
     def variants(self) -> dict[str, str]:
         """What distinguishes entries of the same name, by signature: the model, else the signature; else ``""``."""
-        called: dict[str, list[Result]] = {}
-        for result in self.results:
-            config = result.config
-            alike = [result.board, result.context, result.features, result.regressor, config.carry_over, config.leakage]
-            called.setdefault(digest([*alike, result.external]), []).append(result)
-        variants: dict[str, str] = {}
-        for group in called.values():
-            models = {result.signature: "+".join(each.sha256[:6] for each in result.model) for result in group}
-            several = len(set(models.values())) > 1
-            names: dict[tuple[str, str], list[Result]] = {}
-            mixed = len({result.config.residual_covariance for result in group}) > 1
-            for result in group:
-                model = f"model {models[result.signature]}" if several and result.model else ""
-                if mixed:
-                    residual = f"with{'' if result.config.residual_covariance else 'out'} residual covariance"
-                    model = f"{model}, {residual}" if model else residual
-                names.setdefault((result.name, model), []).append(result)
-            for (_, model), own in names.items():
-                for result in own:
-                    variants[result.signature] = f"{model} {result.signature[:6]}".strip() if len(own) > 1 else model
-        return variants
+        return variants_of(self.results) | variants_of(self.entries)
 
     def table(self, result: Result) -> tuple[pl.DataFrame | None, list[str]]:
         """Read the predictions of a result as :func:`.predictions.read_table` does; the last ones read are kept."""
@@ -153,13 +152,15 @@ class ResultStore:
         return self._table[1]
 
     def predictions(self, result: Result) -> TestPredictions:
-        """Return the test predictions of a result.
+        """Return the test predictions of a result; of several seeds those of all (:func:`.seeds.stacked`).
 
         Raises
         ------
         PredictionsError
             If they are missing, damaged, or do not give the scores that the result records.
         """
+        if len(result.members) > 1:
+            return stacked([self.predictions(member) for member in result.members])
         if result.path in self._predictions:
             return self._predictions[result.path]
         table, damage = self.table(result)
@@ -255,7 +256,7 @@ class ResultStore:
         self._read[path] = result.at(path, text)
         self._predictions.pop(path, None)
         self._table = None
-        for name in ("_found", "variants"):
+        for name in ("_found", "entries", "variants"):
             self.__dict__.pop(name, None)
         return result
 
@@ -289,13 +290,14 @@ class ResultStore:
         return all(other.sequence < result.sequence for other in self._same_entry(result.path, result))
 
     def find(self, name: str) -> Result:
-        """Find a result by its file, full name, or the beginning of its file's name or signature.
+        """Find an entry by its file, full name, or the beginning of its file's name or signature.
 
         Parameters
         ----------
         name : str
             A result's file; its full name, such as ``mfcc``, ``rhythm+pitch/1/fine-tuned`` or ``mfcc|ridge``; or
             the beginning of its name, of its file's name or of its signature. A full name wins over a beginning.
+            The name of several seeds stands for their entry, the file or signature of one for its result.
 
         Raises
         ------
@@ -304,8 +306,11 @@ class ResultStore:
         """
         if Path(name).is_file():
             return self.read(Path(name))
-        exact = [each for each in self.results if name in (each.name, f"{each.name}|{each.regressor}", each.signature)]
-        found = exact or [each for each in self.results if _begins(each, name)]
+        seeds = [member for entry in self.entries if len(entry.members) > 1 for member in entry.members]
+        exact = [each for each in self.entries if name in (each.name, f"{each.name}|{each.regressor}", each.signature)]
+        exact = exact or [each for each in seeds if name == each.signature]
+        found = exact or [each for each in self.entries if _begins(each, name)]
+        found = found or [each for each in seeds if _begins(each, name)]
         if len(found) == 1:
             return found[0]
         if found:
@@ -321,12 +326,16 @@ def _text_sha256(result: Result) -> str:
 
 def _begins(result: Result, name: str) -> bool:
     stem, folder = result.path.stem, result.path.parent.name
+    # The file of several seeds is that of the first.
+    stem = stem if len(result.members) == 1 else stem.rpartition("-")[0]
     return any(text.startswith(name) for text in (result.name, stem, f"{folder}/{stem}", result.signature))
 
 
 def _unique_name(result: Result, among: Sequence[Result]) -> str:
     """Return the full name if no other of the results has it, otherwise the name of the file."""
     alike = [each for each in among if each.name == result.name]
+    if len(result.members) > 1:
+        return result.signature if len(alike) > 1 else result.name
     return result.name if len(alike) == 1 else f"{result.path.parent.name}/{result.path.stem}"
 
 

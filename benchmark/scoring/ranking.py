@@ -85,7 +85,7 @@ class _Sums:
 
 
 def ranking(store: ResultStore, *, flips: int = FLIPS, draws: int = DRAWS, seed: int = 0) -> Ranking:
-    """Rank the results of a store, those of each dataset and set of folds separately.
+    """Rank the entries of a store, those of each dataset and set of folds separately.
 
     An entry is ranked if its predictions are complete, cover the same seconds as the others' and give the scores that
     the result records, and if it has seen nothing of its test data. The training mean is an entry like any other.
@@ -105,7 +105,7 @@ def ranking(store: ResultStore, *, flips: int = FLIPS, draws: int = DRAWS, seed:
     """
     made = Ranking({name: {} for name in BY_SECOND}, {}, {})
     groups: dict[Key, list[_Sums]] = {}
-    for result in progress(store.results, "predictions", "entry", leave=False):
+    for result in progress(store.entries, "predictions", "entry", leave=False):
         reason = _leaks(result)
         if reason is None:
             try:

@@ -49,6 +49,8 @@ class RunConfig:
         Layers of the entries with networks; None for all there are.
     phases : tuple of str
         Phases of these entries.
+    tune_encoders : bool
+        Whether encoders have the fine-tuned ones of these too.
     task, context
         As for :func:`.task.load_task`.
     bootstrap_seed : int
@@ -61,6 +63,7 @@ class RunConfig:
     regressors: tuple[str, ...] = ("mlr",)
     layers: tuple[int, ...] | None = None
     phases: tuple[str, ...] = ("pre-trained", "fine-tuned")
+    tune_encoders: bool = False
     task: str | None = None
     context: int | str | None = None
     bootstrap_seed: int = 0

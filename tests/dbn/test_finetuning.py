@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import torch
 from emobench.dbn.config import FinetuningConfig
+from emobench.dbn.encoder import Encoder
 from emobench.dbn.finetuning import Regressor, Tuned, finetune
 from emobench.dbn.network import Layer, Network
 
@@ -151,6 +152,56 @@ def test_gradient_is_that_of_automatic_differentiation(widths: tuple[int, ...]) 
     for found, parameter in zip(model.split(model.gradient), parameters, strict=True):
         assert parameter.grad is not None
         np.testing.assert_allclose(found.numpy(), parameter.grad.numpy(), rtol=0, atol=1e-6)
+
+
+ACTIVATIONS = {"sigmoid": torch.sigmoid, "relu": torch.relu, "linear": torch.nn.Identity()}
+
+
+@pytest.mark.parametrize("kinds", [("linear",), ("relu", "linear"), ("relu", "relu", "linear"), ("relu", "sigmoid")])
+def test_gradient_of_other_activations(kinds: tuple[str, ...]) -> None:
+    generator = torch.Generator().manual_seed(3)
+    widths = (4, 9, 6, 5, 2)[-len(kinds) - 2 :]
+    shapes = [shape for below, above in pairwise(widths) for shape in ((below, above), (above,))]
+    parameters = [torch.randn(*shape, generator=generator, requires_grad=True) for shape in shapes]
+    inputs, targets = torch.randn(11, widths[0], generator=generator), torch.randn(11, 2, generator=generator)
+    hidden = inputs
+    for weight, bias, kind in zip(parameters[:-2:2], parameters[1:-2:2], kinds, strict=True):
+        hidden = ACTIVATIONS[kind](hidden @ weight + bias)
+    torch.nn.functional.mse_loss(hidden @ parameters[-2] + parameters[-1], targets).backward()
+    model = Regressor([parameter.detach() for parameter in parameters], kinds)
+    model.differentiate(inputs, targets)
+    for found, parameter in zip(model.split(model.gradient), parameters, strict=True):
+        assert parameter.grad is not None
+        np.testing.assert_allclose(found.numpy(), parameter.grad.numpy(), rtol=0, atol=2e-5)
+
+
+def test_an_encoder_is_tuned_as_by_a_plain_torch_loop() -> None:
+    plain, training, verification = _network(4, 9, 6, 5), _part(53, seed=1), _part(40, seed=2)
+    encoder = Encoder(plain.mean, plain.scale, plain.layers)
+    parameters = [part.clone() for layer in encoder.layers for part in (layer.weight, layer.bias)]
+    parameters += [torch.zeros(5, 2), torch.from_numpy(training[1]).mean(0)]
+    for parameter in parameters:
+        parameter.requires_grad_(True)
+    optimiser = torch.optim.SGD(parameters, lr=0.003, momentum=0.9)
+    generator = torch.Generator().manual_seed(1)
+    inputs, targets = (torch.from_numpy(part) for part in training)
+    inputs = (inputs - encoder.mean) / encoder.scale
+    history = []
+    for _ in range(4):
+        for chosen in torch.randperm(53, generator=generator).split(10):
+            first = torch.relu(inputs[chosen] @ parameters[0] + parameters[1])
+            second = torch.relu(first @ parameters[2] + parameters[3])
+            predicted = (second @ parameters[4] + parameters[5]) @ parameters[6] + parameters[7]
+            optimiser.zero_grad()
+            torch.nn.functional.mse_loss(predicted, targets[chosen]).backward()
+            optimiser.step()
+        history.append([parameter.detach().numpy().copy() for parameter in parameters])
+    tuned = _tune(encoder, training, verification, rate=0.003, momentum=0.9, batch=10, epochs=4, patience=4, repeat=1)
+    assert isinstance(tuned.network, Encoder)
+    assert tuned.epoch >= 1
+    for found, expected in zip(_weights(tuned.network), history[tuned.epoch - 1][:-2], strict=True):
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    assert np.abs(_weights(tuned.network)[0] - _weights(encoder)[0]).max() > 1e-4
 
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])

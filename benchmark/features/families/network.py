@@ -75,7 +75,6 @@ class EncoderFeature(NetworkFeature):
     """The output of a contrastive encoder on windows of texture, beside that of random weights."""
 
     origin = "a contrastive encoder on audio"
-    phases = ("pre-trained", "random")
     single = True
 
     def __init__(self) -> None:
