@@ -169,9 +169,10 @@ def _identity(result: Result) -> tuple[str, Seeds] | None:
 def seeds_of(result: Result) -> Seeds | None:
     """Return the seeds of the networks of a result, and of their fine-tuning; None without networks."""
     networks: Any = result.config.networks
+    parts: tuple[Any, ...] = result.config.parts
     try:
         trained = [each["training"] for each in _elsewhere(result)] or [networks[name] for name in _sections(result)]
-        tuned = [part["finetuning"] for part in result.config.parts if isinstance(part, dict) and "finetuning" in part]
+        tuned = [part["finetuning"] for part in parts if isinstance(part, dict) and "finetuning" in part]
         seeds = tuple(int(each["seed"]) for each in (*trained, *tuned))
     except (KeyError, TypeError, ValueError):
         # Settings that are not those of networks.
