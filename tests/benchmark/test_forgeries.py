@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 from pathlib import Path
@@ -18,17 +17,17 @@ from emobench.benchmark.features.columns import float32_sha256
 from emobench.benchmark.features.network_config import NetworkConfig
 from emobench.benchmark.results.beside import feature_table, features_path, parameters_path, read_features
 from emobench.benchmark.results.checks import Report
-from emobench.benchmark.results.config import Config
 from emobench.benchmark.results.model import Entry, Result, predictions_path
 from emobench.benchmark.results.store import ResultStore
 from emobench.benchmark.results.verify import verify
 from emobench.benchmark.results.verify_data import Datasets
 from emobench.benchmark.scoring.regression import regress
-from emobench.benchmark.scoring.scores import Predictions, prediction_table, score
 from emobench.benchmark.scoring.task import Fold, Task, load_task
 from emobench.builders import labelled_dataset as labelled
 from emobench.cli.main import app
 from typer.testing import CliRunner
+
+from .forging import fields_of, forged, own_predictions
 
 AUTHORS_OWN = "cost, environment and descriptions are the author's own statements and cannot be verified"
 NOT_FROM_AUDIO = "the features are not shown to come from the audio"
@@ -62,52 +61,6 @@ def _failures(report: Report) -> list[str]:
     return [f"{check.name}: {line}" for check in report.checks for line in check.failures]
 
 
-def _own(result: Result) -> list[np.ndarray]:
-    """Predictions of each repeat of a result."""
-    table = result.predictions
-    columns = ("arousal", "valence", "arousal_var", "valence_var", "covariance")
-    return [rows.select(columns).to_numpy() for _, rows in table.group_by("repeat", maintain_order=True)]
-
-
-def forged(
-    result: Result,
-    task: Task,
-    out: Path,
-    values: Sequence[np.ndarray],
-    *,
-    rows: Sequence[np.ndarray] | None = None,
-    seed: int = 0,
-    config: dict[str, Any] | None = None,
-    stored: pl.DataFrame | None = None,
-    parameters: dict[int, Any] | None = None,
-    **changes: Any,
-) -> Path:
-    """Score other predictions, and write them as the result of an entry with a matching signature and digests."""
-    tested = rows or [fold.test for fold in task.folds]
-    made = [Predictions(fold.repeat, own, each) for fold, own, each in zip(task.folds, tested, values, strict=True)]
-    fields = _fields(result) | changes
-    fields["config"] |= config or {}
-    fields["signature"] = Config.model_validate_json(json.dumps(fields["config"])).signature
-    fields["scores"] = {name: each.model_dump() for name, each in score(task, made, seed=seed).items()}
-    entry = Entry.model_validate_json(json.dumps(fields))
-    store = ResultStore(out)
-    beside: dict[str, Any] = {
-        "features": stored if stored is not None else _existing(features_path(result.path)),
-        "parameters": parameters or _existing(parameters_path(result.path)),
-    }
-    path = store.path(entry.dataset.label, entry.config)
-    return store.write(path, entry, prediction_table(task, made), **beside).path
-
-
-def _fields(result: Result) -> dict[str, Any]:
-    names = [field.alias or name for name, field in Entry.model_fields.items()]
-    return {name: value for name, value in json.loads(result.text).items() if name in names}
-
-
-def _existing(path: Path) -> Path | None:
-    return path if path.is_file() else None
-
-
 def _truth(task: Task) -> list[np.ndarray]:
     return [task.targets[fold.test] for fold in task.folds]
 
@@ -119,11 +72,11 @@ def _truth(task: Task) -> list[np.ndarray]:
 @pytest.mark.parametrize("what", ["truth", "blend", "other", "huge"])
 def test_other_predictions(honest: Path, task: Task, with_audio: Path, tmp_path: Path, name: str, what: str) -> None:
     result = _entry(honest, name)
-    truth, own = _truth(task), _own(result)
+    truth, own = _truth(task), own_predictions(result)
     values = {
         "truth": truth,
         "blend": [0.1 * one + 0.9 * other for one, other in zip(truth, own, strict=True)],
-        "other": _own(_entry(honest, "chroma|ridge")),
+        "other": own_predictions(_entry(honest, "chroma|ridge")),
         "huge": [np.column_stack([np.full((len(each), 2), 1e5), each[:, 2:]]) for each in own],
     }[what]
     path = forged(result, task, tmp_path, values)
@@ -142,7 +95,7 @@ def test_other_predictions(honest: Path, task: Task, with_audio: Path, tmp_path:
 
 def test_predictions_that_overflow(honest: Path, task: Task, with_audio: Path, tmp_path: Path) -> None:
     result = _entry(honest, "mfcc")
-    values = [np.column_stack([np.full(len(each), 1e308), each[:, 1:]]) for each in _own(result)]
+    values = [np.column_stack([np.full(len(each), 1e308), each[:, 1:]]) for each in own_predictions(result)]
     with np.errstate(over="ignore", invalid="ignore"):
         path = forged(result, task, tmp_path, values)
     report = _verify(path, with_audio, level="scores")
@@ -160,7 +113,7 @@ def test_references_are_computed_from_the_dataset(
     if name == "human":
         table = result.predictions.with_columns(pl.col("arousal") * 0.9)
         path = Path(shutil.copytree(honest, tmp_path / "results")) / result.path.relative_to(honest)
-        entry = Entry.model_validate_json(json.dumps(_fields(result)))
+        entry = Entry.model_validate_json(json.dumps(fields_of(result)))
         ResultStore(tmp_path / "results").write(path, entry, table)
     else:
         path = forged(result, task, tmp_path, _truth(task))
@@ -309,7 +262,7 @@ def test_changed_parameters(honest: Path, with_audio: Path, tmp_path: Path) -> N
 def test_clips_that_were_dropped(honest: Path, task: Task, with_audio: Path, tmp_path: Path) -> None:
     result = _entry(honest, "mfcc")
     rows, values = [], []
-    for fold, own in zip(task.folds, _own(result), strict=True):
+    for fold, own in zip(task.folds, own_predictions(result), strict=True):
         kept = task.clip_index[fold.test] != task.clip_index[fold.test[0]]
         rows.append(fold.test[kept])
         values.append(own[kept])
@@ -327,9 +280,9 @@ def test_folds_that_were_changed(honest: Path, task: Task, with_audio: Path, tmp
 
 def test_another_seed_of_the_bootstrap(honest: Path, task: Task, with_audio: Path, tmp_path: Path) -> None:
     result = _entry(honest, "mfcc")
-    hidden = forged(result, task, tmp_path / "hidden", _own(result), seed=3)
+    hidden = forged(result, task, tmp_path / "hidden", own_predictions(result), seed=3)
     assert any("scores.mean_distance.ci95" in each for each in _failures(_verify(hidden, with_audio)))
-    stated = forged(result, task, tmp_path / "stated", _own(result), seed=3, config={"bootstrap_seed": 3})
+    stated = forged(result, task, tmp_path / "stated", own_predictions(result), seed=3, config={"bootstrap_seed": 3})
     report = _verify(stated, with_audio)
     assert report.ok
     assert "the intervals are of bootstrap seed 3, which the author chose" in report.unchecked
@@ -338,7 +291,7 @@ def test_another_seed_of_the_bootstrap(honest: Path, task: Task, with_audio: Pat
 def test_an_invented_dataset_is_not_verified(honest: Path, task: Task, with_audio: Path, tmp_path: Path) -> None:
     result = _entry(honest, "mfcc")
     dataset = json.loads(result.text)["dataset"] | {"manifest_sha256": "0" * 64}
-    path = forged(result, task, tmp_path, _own(result), config={"manifest": "0" * 64}, dataset=dataset)
+    path = forged(result, task, tmp_path, own_predictions(result), config={"manifest": "0" * 64}, dataset=dataset)
     report = verify(path, Datasets([], with_audio, only=True), tmp_path)
     assert (report.state, report.level, report.ok) == ("not verified", None, False)
 
@@ -348,7 +301,7 @@ def test_invented_weights_and_files(honest: Path, task: Task, with_audio: Path, 
     networks = {"entry": ["rhythm", 0, "pre-trained"], "parts": [{"model_sha256": "0" * 64}], "networks": {}}
     model = [{"path": "rhythm-0/weights.safetensors", "sha256": "0" * 64}]
     changes = {"features": "rhythm", "layer": 0, "phase": "pre-trained", "model": model}
-    path = forged(result, task, tmp_path, _own(result), config=networks, **changes)
+    path = forged(result, task, tmp_path, own_predictions(result), config=networks, **changes)
     report = _verify(path, with_audio)
     assert report.level == "regression", _failures(report)
     assert any("weights.safetensors does not exist" in each for each in report.unchecked)
@@ -364,7 +317,9 @@ def test_invented_weights_and_files(honest: Path, task: Task, with_audio: Path, 
 
 def test_a_forged_cost_is_said_to_be_unverifiable(honest: Path, task: Task, with_audio: Path, tmp_path: Path) -> None:
     result = _entry(honest, "mfcc")
-    path = forged(result, task, tmp_path, _own(result), cost={"seconds_per_clip": 1e-6, "train_seconds": 1e-6})
+    path = forged(
+        result, task, tmp_path, own_predictions(result), cost={"seconds_per_clip": 1e-6, "train_seconds": 1e-6}
+    )
     report = _verify(path, with_audio)
     assert report.ok
     assert AUTHORS_OWN in report.unchecked

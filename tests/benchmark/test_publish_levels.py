@@ -17,7 +17,7 @@ from emobench.benchmark.results.store import ResultStore
 from emobench.benchmark.scoring.task import load_task
 from emobench.builders import labelled_dataset as labelled
 
-from .test_forgeries import forged
+from .forging import forged
 
 Tiny = Callable[..., Path]
 
