@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from ..errors import AudioError
 from ..runtime.files import sha256_file
+from . import _jit
 from . import texture as textures
 from .beats import BeatConfig, track_beats
 from .cache import cached
@@ -112,13 +113,25 @@ def mean_per_segment(frames: FloatArray, beats: npt.NDArray[np.float64], frame_r
         ``librosa.util.sync`` without the segment after the last beat.
     """
     bounds = np.minimum(np.floor(beats * frame_rate + 1e-6).astype(np.intp), len(frames))
-    out = np.empty((len(beats), frames.shape[1]), np.float32)
+    out = np.zeros((len(beats), frames.shape[1]), np.float32)
+    _average(frames, bounds, out)
+    return out
+
+
+@_jit.njit
+def _average(frames: FloatArray, bounds: npt.NDArray[np.intp], out: FloatArray) -> None:
+    """Add to each row of ``out`` the mean of the frames up to its bound."""
     start = 0
     for row, stop in enumerate(bounds):
         first = min(start, len(frames) - 1)
-        out[row] = frames[first : max(stop, first + 1)].mean(axis=0)
+        last = max(stop, first + 1)
+        mean = out[row]
+        for frame in range(first, last):
+            for column in range(len(mean)):
+                mean[column] += frames[frame, column]
+        for column in range(len(mean)):
+            mean[column] /= np.float32(last - first)
         start = stop
-    return out
 
 
 def analyse(samples: FloatArray, config: AnalysisConfig, beats: Sequence[float] | None = None) -> Analysis:

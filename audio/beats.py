@@ -159,8 +159,8 @@ def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[
         return silence, _Coarse(silence, silence, silence, silence[:, None])
 
     def transform(block: npt.NDArray[np.complex64], out: FloatArray) -> None:
-        power = np.square(block.real)
-        power += np.square(block.imag)
+        power = np.empty(block.shape, np.float32)
+        _square(block.view(np.float32), power)
         mel_power(power, sample_rate=sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, out=out)
         np.sqrt(out, out=out)
 
@@ -181,6 +181,15 @@ def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[
     parts = np.column_stack([profile, rise @ bands])
     coarse, low_onsets, high_onsets = _pool(parts).T
     return profile, _Coarse(coarse, low_onsets, high_onsets, harmony)
+
+
+@_jit.njit
+def _square(parts: FloatArray, power: FloatArray) -> None:
+    """Squared magnitudes of complex numbers, whose real and imaginary parts are in adjacent columns."""
+    for row in range(power.shape[0]):
+        for column in range(power.shape[1]):
+            real, imaginary = parts[row, 2 * column], parts[row, 2 * column + 1]
+            power[row, column] = real * real + imaginary * imaginary
 
 
 def _compress(spectrum: FloatArray, largest: np.floating, compression: float) -> FloatArray:

@@ -17,7 +17,7 @@ from .spectra import magnitude
 FloatArray = npt.NDArray[np.float32]
 
 # Increment it when the same audio and settings give different values than before.
-REVISION = 1
+REVISION = 2
 
 # The last columns, differences of peaks and valleys, do not depend on the level.
 DIFFERENCES = BANDS
@@ -43,7 +43,10 @@ class TextureConfig:
 def levels(power: FloatArray, config: TextureConfig) -> FloatArray:
     """Convert power to decibels above the floor of the settings, independently of the rest of the clip."""
     lowest = np.float32(10.0 ** (config.floor_db / 10.0))
-    return np.float32(10.0) * np.log10(np.maximum(power, lowest))
+    # In numpy, log is vectorised and log10 is not.
+    level = np.log(np.maximum(power, lowest))
+    level *= np.float32(10.0 / np.log(10.0))
+    return level
 
 
 def contrast_levels(samples: FloatArray, sample_rate: int, config: TextureConfig) -> FloatArray:

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 import scipy.ndimage
-from emobench.audio import median
 from emobench.audio.median import running_median
+from emobench.audio.median_kernel import Network
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-# A kernel is compiled for each size, so properties draw from a few.
+# Code is compiled for each size, so properties draw from a few.
 SIZES = (3, 5, 9, 17, 31)
 
 
@@ -46,21 +44,29 @@ def test_sorted_windows(rows: int, columns: int, size: int, axis: int, seed: int
     _check(values.astype(np.float32) + np.float32(0), size, axis)
 
 
-@pytest.fixture
-def interpreted(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Run the kernels as Python, with few lanes: nothing is compiled for each size, and every index is checked."""
-    monkeypatch.setattr(median._jit, "njit", lambda function: function)
-    monkeypatch.setattr(median, "LANES", 4)
-    median._kernel.cache_clear()
-    yield
-    median._kernel.cache_clear()
+@pytest.mark.parametrize("size", range(3, 256, 2))
+def test_the_network_of_every_odd_length(size: int) -> None:
+    network = Network(size)
+    inputs = np.random.default_rng(size).integers(0, size, (network.count + size - 1, 20)).astype(np.float32)
+    values = dict(enumerate(inputs))
+    for one, other, low, high in network.comparators:
+        pair = values[one], values[other]
+        if low is not None:
+            values[low] = np.minimum(*pair)
+        if high is not None:
+            values[high] = np.maximum(*pair)
+    found = np.array([values[median] for median in network.medians])
+    windows = np.lib.stride_tricks.sliding_window_view(inputs, size, axis=0)
+    np.testing.assert_array_equal(found, np.median(windows, axis=-1))
 
 
-@pytest.mark.usefixtures("interpreted")
-@pytest.mark.parametrize("size", range(3, 64, 2))
-def test_every_odd_length(size: int) -> None:
-    # Nine rows: shorter than most of the windows.
-    _check(np.random.default_rng(size).normal(size=(9, 5)).astype(np.float32), size, 0)
+def test_no_comparator_of_a_network_can_be_left_out() -> None:
+    network = Network(9)
+    used = {value for each in network.comparators for value in (each.one, each.other)} | set(network.medians)
+    made = {value for each in network.comparators for value in (each.low, each.high) if value is not None}
+    assert made <= used
+    # Sorting each window takes 25.
+    assert len(network.comparators) / network.count < 10
 
 
 @pytest.mark.parametrize("axis", [0, 1])
