@@ -78,6 +78,8 @@ class Entry:
         Group of the features, whether they were trained on outside data (yes, no or unknown), and their parameters.
     front : bool
         Whether no other entry is both better and cheaper.
+    verified : str
+        Level to which the entry was verified when it was published; empty if the leaderboard was not published.
     """
 
     signature: str
@@ -101,6 +103,7 @@ class Entry:
     outside: str = ""
     parameters: int | None = None
     front: bool = False
+    verified: str = ""
 
 
 @dataclass(frozen=True)
@@ -324,6 +327,7 @@ def render(page: Page) -> str:
         phases=sorted({entry.phase for section in page.sections for entry in section.entries if entry.phase}),
         width=_WIDTH,
         origins=origins,
+        verified=any(entry.verified for section in page.sections for entry in section.entries),
         plot=(WIDTH, HEIGHT),
     )
     # JSON can contain half of a surrogate pair, which cannot be encoded in a file.

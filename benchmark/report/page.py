@@ -29,7 +29,7 @@ from .labels import SCORES, board_title, by_distance, entry_label, interval, num
 from .notes import SYNTHETIC, Levels, unranked_notes
 from .page_clips import Limits, Pool, panel_of
 from .provenance import Provenance, parameters_shown, provenance
-from .tables import beats_constant_shown, tables
+from .tables import NOT_VERIFIED, beats_constant_shown, tables
 
 CLIPS = "clips/train-00000.parquet"
 INTERVAL = "95\N{NO-BREAK SPACE}% interval"
@@ -159,6 +159,7 @@ def _entry(result: Result, ranking: Ranking, variant: str, front: Collection[str
         outside=origin.outside_shown,
         parameters=origin.parameters,
         front=result.signature in front,
+        verified="" if levels is None else levels.get(result.signature, NOT_VERIFIED),
     )
 
 

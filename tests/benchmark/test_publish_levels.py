@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -56,6 +57,16 @@ def _shown(ann: Any, repo: str) -> dict[str, str | None]:
     return dict(pl.read_parquet(content).select("signature", "verified").iter_rows())
 
 
+def _column(page: str) -> dict[str, str]:
+    """Cell of each entry in the column Verified of the page's tables, by signature."""
+    found = {}
+    for table in re.findall(r'<table class="ranking".*?</table>', page, re.DOTALL):
+        place = re.findall(r'<th scope="col"[^>]*data-key="([\w-]+)"', table).index("verified")
+        for signature, row in re.findall(r'<tr data-entry="(\w+)"[^>]*>(.*?)</tr>', table, re.DOTALL):
+            found[signature] = re.findall(r"<t[dh]\b[^>]*>(.*?)</t[dh]>", row, re.DOTALL)[place]
+    return found
+
+
 def test_the_board_shows_the_level_of_each_entry(ann: Any, tiny: Tiny, results: Path) -> None:
     call = ("publish", "leaderboard", "ann/levels", "--results", results)
     ran = ann.run(*call, EMOBENCH_DATA=str(tiny().parent))
@@ -66,6 +77,7 @@ def test_the_board_shows_the_level_of_each_entry(ann: Any, tiny: Tiny, results: 
     assert _levels(ann, "ann/levels") == levels == _shown(ann, "ann/levels")
     page = ann.hub.content("space", "ann/levels-space", "main", "index.html").decode()
     assert "to regression, when it was published or merged" in page
+    assert _column(page) == levels
     assert "tiny@1.0.0: predictions made outside emobench" in page
     card = ann.hub.content("dataset", "ann/levels", "main", "README.md").decode()
     assert f"Verified when they were published or merged: {len(levels) - 1} to regression" in card
@@ -77,10 +89,12 @@ def test_the_board_shows_the_level_of_each_entry(ann: Any, tiny: Tiny, results: 
 
 
 def test_entries_that_were_not_verified_are_shown_as_such(ann: Any, results: Path) -> None:
-    ran = ann.run("publish", "leaderboard", "ann/unknown", "--results", results, "--space", "")
+    ran = ann.run("publish", "leaderboard", "ann/unknown", "--results", results)
     assert ran.status == 0, ran.err
     assert _levels(ann, "ann/unknown") == {}
     assert set(_shown(ann, "ann/unknown").values()) == {None}
+    page = ann.hub.content("space", "ann/unknown-space", "main", "index.html").decode()
+    assert list(_column(page).values()) == 7 * ["no"]
     assert "6 not verified" in ann.hub.content("dataset", "ann/unknown", "main", "README.md").decode()
 
 

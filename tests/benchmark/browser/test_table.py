@@ -48,6 +48,8 @@ def test_every_entry_is_in_the_table_of_its_dataset(made: Path, html: Path, visi
     assert sorted(_numbers(page, "distance")) == sorted(round(float(record["mean_distance"]), 3) for record in ranked)
     assert page.locator("table.ranking svg.bar").count() == 26
     expect(page.get_by_role("status")).to_have_text("Showing all 9 entries.")
+    # It was not published.
+    assert page.get_by_text("Verified").count() == 0
     expect(page.get_by_role("listitem").filter(has_text="cut.json: not a readable result")).to_be_visible()
     assert table.get_by_role("button", name="file:<b>mine.csv").count() == 1
     assert page.locator("html").get_attribute("lang") == "en"
