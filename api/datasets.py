@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ..benchmark.hub_datasets import locate
+from ..benchmark.scoring.annotators import reference_scores
 from ..builders import build, labelled_dataset
 from ..builders.build import Built
 from ..builders.labelled_dataset import LabelledDataset
@@ -70,4 +71,6 @@ def build_dataset(
     """
     place = out or build.default_folder(source, data_folder(), **options)
     with executor(workers or processors(), scheduler) as pool:
-        return build.build_dataset(source, out=place, version=version, seed=seed, pool=pool, **options)
+        return build.build_dataset(
+            source, out=place, version=version, seed=seed, pool=pool, references=reference_scores, **options
+        )

@@ -85,7 +85,14 @@ def default_folder(source: str, data: Path, **options: Any) -> Path:
 
 
 def build_dataset(
-    source: str, *, out: str | Path, pool: Executor, version: str = "1.0.0", seed: int = 0, **options: Any
+    source: str,
+    *,
+    out: str | Path,
+    pool: Executor,
+    version: str = "1.0.0",
+    seed: int = 0,
+    references: labelled.References | None = None,
+    **options: Any,
 ) -> list[Built]:
     """Build the datasets of a source.
 
@@ -101,6 +108,8 @@ def build_dataset(
         Version of the dataset, such as ``"1.0.0"``.
     seed : int
         Seed of everything random.
+    references : callable, optional
+        As for :func:`.labelled_dataset.build`.
     **options
         Options of the source, and ``group`` and ``beats`` for labelled datasets. Paths may be strings.
 
@@ -115,17 +124,27 @@ def build_dataset(
         If the source or an option is unknown, a required option is missing, or the input is invalid.
     """
     return [
-        _build(corpus, folder, version=version, seed=seed, pool=pool)
+        _build(corpus, folder, version=version, seed=seed, pool=pool, references=references)
         for corpus, folder in _load(source, options, Path(out), seed)
     ]
 
 
-def _build(corpus: LabelledCorpus | PretrainCorpus, folder: Path, *, version: str, seed: int, pool: Executor) -> Built:
+def _build(
+    corpus: LabelledCorpus | PretrainCorpus,
+    folder: Path,
+    *,
+    version: str,
+    seed: int,
+    pool: Executor,
+    references: labelled.References | None,
+) -> Built:
     if isinstance(corpus, LabelledCorpus):
         # A published split has one repeat.
         folds = FoldConfig(seed=seed) if corpus.parts is None else FoldConfig(seed=seed, repeats=1)
         config = labelled.LabelledConfig(folds=folds)
-        fresh = labelled.build(corpus, folder, name=folder.name, version=version, config=config, pool=pool)
+        fresh = labelled.build(
+            corpus, folder, name=folder.name, version=version, config=config, pool=pool, references=references
+        )
         return Built(folder, fresh, load_manifest(folder))
     config = pretraining.PretrainConfig(quality=corpus.quality, sample=corpus.sample, seed=seed)
     tally = pretraining.build(corpus, folder, name=folder.name, version=version, config=config, pool=pool)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
@@ -74,6 +74,7 @@ def build(
     version: str,
     config: LabelledConfig,
     pool: Executor,
+    references: References | None = None,
 ) -> bool:
     """Build a labelled dataset.
 
@@ -89,6 +90,8 @@ def build(
         Settings.
     pool : Executor
         Executor of :func:`emobench.runtime.executor.executor`.
+    references : callable, optional
+        Computes the references of the card from the dataset.
 
     Returns
     -------
@@ -133,11 +136,17 @@ def build(
         for table, content in tables.items():
             release.write_table(folder, table, content)
         facts = replace(_card_facts(corpus, name, version, tables, config), columns=release.column_types(folder))
-        release.write_card(folder, labelled_card(facts))
         remarks = {"remarks": list(corpus.remarks)} if corpus.remarks else {}
-        release.write_manifest(
-            folder, wanted, corpus.about, synthetic=corpus.about.synthetic, **_facts(tables), **remarks
-        )
+
+        def describe(facts: LabelledFacts) -> None:
+            release.write_card(folder, labelled_card(facts))
+            release.write_manifest(
+                folder, wanted, corpus.about, synthetic=corpus.about.synthetic, **_facts(tables), **remarks
+            )
+
+        describe(facts)
+        if references is not None and (found := references(load(folder))):
+            describe(replace(facts, references=found))
         if audio:
             release.write_local(folder, Path("audio") if corpus.render else audio.resolve())
     return True
@@ -383,3 +392,7 @@ def load(folder: Path) -> LabelledDataset:
     release.check_files(folder, manifest)
     tables = {table: release.read_table(folder, table) for table in TABLES if table != "annotations"}
     return LabelledDataset(folder=folder, manifest=manifest, **tables)
+
+
+# Mean distance and KL divergence of each reference from single ratings; empty without single ratings.
+References = Callable[[LabelledDataset], Mapping[str, tuple[float, float]]]

@@ -109,6 +109,8 @@ class LabelledFacts:
         Target parameter to the number of clips where it is null in some second; only parameters with nulls.
     columns : mapping
         Table to the types of its columns, as :func:`emobench.builders.release.column_types` returns it.
+    references : mapping
+        Mean distance and KL divergence (NaN where undefined) of what annotators predict; empty without single ratings.
     """
 
     name: str
@@ -125,6 +127,7 @@ class LabelledFacts:
     folds: str = ""
     unknown: Mapping[str, int] = field(default_factory=dict)
     columns: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    references: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def configs(self) -> list[str]:

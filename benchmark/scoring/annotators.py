@@ -26,9 +26,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from ...builders.labelled_dataset import LabelledDataset
 from ...builders.targets import PARAMETERS
 from .gaussians import FloatArray, covariances, repaired
-from .task import Task
+from .metrics.kl_divergence import kl_divergences
+from .metrics.mean_distance import mean_distances
+from .task import Task, load_task
 
 HUMAN, CEILING = "human", "ceiling"
 NAMES = (HUMAN, CEILING)
@@ -97,6 +100,26 @@ def _gaussians(ratings: FloatArray) -> FloatArray:
     with np.errstate(divide="ignore", invalid="ignore"):
         covariance = products / (count - 1)[:, None, None]
     return np.column_stack([mean, covariance[:, 0, 0], covariance[:, 1, 1], covariance[:, 0, 1]])
+
+
+def reference_scores(dataset: LabelledDataset) -> dict[str, tuple[float, float]]:
+    """Return mean distance and KL divergence of each reference as a run scores them; empty without single ratings."""
+    task = load_task(dataset)
+    if lacking(task):
+        return {}
+    found, known = {}, Annotators(task)
+    for name in NAMES:
+        pairs = [(known.reference(name, fold.repeat), fold.test) for fold in task.folds]
+        scores = [
+            [
+                measure(reference.true[test], reference.predicted[test]).mean()
+                for measure in (mean_distances, kl_divergences)
+            ]
+            for reference, test in pairs
+        ]
+        distance, divergence = np.mean(scores, axis=0)
+        found[name] = (float(distance), float(divergence))
+    return found
 
 
 class Annotators:

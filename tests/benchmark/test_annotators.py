@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,19 @@ def test_one_half_predicts_the_other(scores: dict[str, dict[str, float]]) -> Non
         assert scores["human"][metric] == pytest.approx(value, rel=0.08)
 
 
+def test_the_card_of_a_dataset_has_the_scores_of_its_leaderboard(
+    simulated: tuple[Any, np.ndarray], scores: dict[str, dict[str, float]]
+) -> None:
+    card = (simulated[0].folder / "README.md").read_text()
+    rows = re.findall(r"^\| `(human|ceiling)` \| (\S+) \| (\S+) \|$", card, re.MULTILINE)
+    assert rows == [
+        (name, *(f"{scores[name][metric]:.3f}" for metric in ("mean_distance", "kl_divergence")))
+        for name in ("human", "ceiling")
+    ]
+    assert float(rows[1][1]) == pytest.approx(_analytic()["mean_distance"], rel=0.06)
+    assert "one prediction per clip" in card
+
+
 def test_kl_divergence_of_the_perfect_model_by_integration() -> None:
     """The formula in the docstring, against a Monte Carlo average over samples of ratings."""
     generator, n = np.random.default_rng(0), RATERS
@@ -161,7 +175,9 @@ def test_corpora_without_enough_single_ratings(tmp_path: Path) -> None:
         tmp_path / "labels.csv"
     )
     assert annotators.lacking(load_task(dataset)) is None
+    assert "Agreement of the annotators" in (dataset.folder / "README.md").read_text()
     eb.build_dataset("table", clips=tmp_path / "clips.csv", labels=tmp_path / "labels.csv", out=tmp_path / "fewer")
+    assert "Agreement of the annotators" not in (tmp_path / "fewer" / "README.md").read_text()
     reason = annotators.lacking(load_task(eb.load_dataset(tmp_path / "fewer")))
     assert reason == "clip c0003 has ratings of only 2 of its annotators at 2 s"
     assert [each.features for each in eb.run(tmp_path / "fewer", "constant", out=tmp_path)] == ["constant", "oracle"]
