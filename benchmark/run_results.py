@@ -48,9 +48,10 @@ class Results(Sequence[Result]):
         """Return a result by position or by name; an ambiguous or unknown name raises InputError."""
         if not isinstance(name, str):
             return self._results[name]
-        found = [each for each in self._results if each.name == name]
+        found = [each for each in self._results if name in (each.name, f"{each.name}|{each.regressor}")]
+        found = found or [each for each in self._results if each.name == f"{name}|{each.regressor}"]
         if len(found) != 1:
-            known = ", ".join(each.name for each in self._results)
+            known = ", ".join(each.name for each in found or self._results)
             what = "several entries are called" if found else "no entry is called"
             raise InputError(f"{what} {name!r}; expected one of {known}.")
         return found[0]

@@ -120,6 +120,16 @@ def test_the_error_for_a_name_lists_the_entries(dataset: Any, tmp_path: Path) ->
         results["mfcc"]
 
 
+def test_a_name_may_leave_out_the_only_regressor(dataset: Any, tmp_path: Path) -> None:
+    results = eb.run(dataset, ["chroma", Level()], regressors=["ridge", "gaussian"], out=tmp_path)
+    assert results["level|ridge"].regressor == "ridge"
+    with pytest.raises(eb.InputError, match=r"several .* 'level'; expected one of level\|ridge, level\|gaussian\."):
+        results["level"]
+    one = eb.run(dataset, ["chroma", Level()], regressors=["ridge"], out=tmp_path)
+    assert one["level"].signature == results["level|ridge"].signature
+    assert eb.run(dataset, "chroma", out=tmp_path)["chroma|mlr"].name == "chroma"
+
+
 class Batched(Level):
     """The same, several clips at a time."""
 
