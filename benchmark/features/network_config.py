@@ -11,8 +11,9 @@ from ...dbn.config import CONTRASTIVE, ContrastiveConfig, FinetuningConfig, Pret
 from ...dbn.domains import Domain
 from ...errors import InputError
 
-# Rectified layers diverge at the rate of sigmoid ones.
-ENCODER_FINETUNING = FinetuningConfig(rate=0.02, epochs=50, patience=5)
+# Rectified layers diverge at the rate of sigmoid ones. On the synthetic corpus, some folds diverged at rates from 0.01
+# on, and the error on the verification part was the same, within 3 %, at 0.0003, 0.001 and 0.003.
+ENCODER_FINETUNING = FinetuningConfig(rate=0.001, epochs=100, patience=10)
 
 
 @dataclass(frozen=True)

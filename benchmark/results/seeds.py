@@ -7,6 +7,7 @@ tests are those of the mean over the seeds.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -27,6 +28,7 @@ from .predictions import PredictionsError, TestPredictions
 DRAWS = 1000
 
 Seeds = tuple[int, ...]
+Reader = Callable[[Result], TestPredictions]
 
 # What another seed changes in the settings of a network, and in the weights that they give.
 _SEEDED = frozenset({"seed", "model_sha256", "weights_sha256"})
@@ -54,8 +56,8 @@ class SeedGroup(Result):
     _members: tuple[Result, ...] = PrivateAttr(())
 
     @classmethod
-    def of(cls, members: Sequence[Result], read: Callable[[Result], TestPredictions]) -> SeedGroup:
-        """Make the entry of some results, given in the order of their seeds."""
+    def of(cls, members: Sequence[Result], read: Reader | None = None) -> SeedGroup:
+        """Make the entry of some results, given in the order of their seeds; ``read`` as for :func:`entries_of`."""
         first = members[0]
         fields = {field.alias or name: getattr(first, name) for name, field in Result.model_fields.items()}
         costs = [member.cost for member in members]
@@ -115,7 +117,7 @@ class SeedGroup(Result):
     __str__ = __repr__
 
 
-def entries_of(results: Iterable[Result], read: Callable[[Result], TestPredictions]) -> list[Result]:
+def entries_of(results: Iterable[Result], read: Reader | None = None) -> list[Result]:
     """Replace results that differ in their seed alone by one entry, in the place of the first of them.
 
     Of several results with the same seed, such as those of models that were trained on two machines, the latest is in
@@ -125,8 +127,9 @@ def entries_of(results: Iterable[Result], read: Callable[[Result], TestPredictio
     ----------
     results : iterable of Result
         Results.
-    read : callable
-        Reads the predictions of a result; may raise PredictionsError, and then the entry has no intervals.
+    read : callable, optional
+        Reads the predictions of a result. Without it, or if it raises PredictionsError, the scores of several seeds
+        have no intervals, which take as long as scoring the seeds.
 
     Returns
     -------
@@ -200,12 +203,12 @@ def _seedless(value: Any) -> Any:
     return [_seedless(part) for part in value] if isinstance(value, list) else value
 
 
-def _scores(members: Sequence[Result], read: Callable[[Result], TestPredictions]) -> dict[str, MetricScore]:
-    try:
-        repeats = stacked([read(member) for member in members]).by_repeat()
-        intervals = album_intervals(repeats, draws=DRAWS, seed=members[0].config.bootstrap_seed)
-    except PredictionsError:
-        intervals = {}
+def _scores(members: Sequence[Result], read: Reader | None) -> dict[str, MetricScore]:
+    intervals = {}
+    if read is not None:
+        with suppress(PredictionsError):
+            repeats = stacked([read(member) for member in members]).by_repeat()
+            intervals = album_intervals(repeats, draws=DRAWS, seed=members[0].config.bootstrap_seed)
     names = [name for name in members[0].scores if all(name in member.scores for member in members)]
     return {name: joined_score([member.scores[name] for member in members], intervals.get(name)) for name in names}
 

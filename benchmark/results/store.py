@@ -22,7 +22,7 @@ from .config import Decided
 from .model import Entry, Files, Result, field_digests, predictions_path
 from .predictions import PredictionsError, TestPredictions, read_table
 from .reading import load
-from .seeds import entries_of, stacked
+from .seeds import SeedGroup, entries_of, stacked
 from .variants import variants_of
 
 # Beside the folders of published results: the level to which each was verified.
@@ -306,13 +306,16 @@ class ResultStore:
         """
         if Path(name).is_file():
             return self.read(Path(name))
-        seeds = [member for entry in self.entries if len(entry.members) > 1 for member in entry.members]
-        exact = [each for each in self.entries if name in (each.name, f"{each.name}|{each.regressor}", each.signature)]
+        # Names do not need the intervals of the scores of several seeds.
+        entries = self.__dict__.get("entries") or entries_of(self.results)
+        seeds = [member for entry in entries if len(entry.members) > 1 for member in entry.members]
+        exact = [each for each in entries if name in (each.name, f"{each.name}|{each.regressor}", each.signature)]
         exact = exact or [each for each in seeds if name == each.signature]
-        found = exact or [each for each in self.entries if _begins(each, name)]
+        found = exact or [each for each in entries if _begins(each, name)]
         found = found or [each for each in seeds if _begins(each, name)]
         if len(found) == 1:
-            return found[0]
+            [entry] = found
+            return SeedGroup.of(entry.members, self.predictions) if len(entry.members) > 1 else entry
         if found:
             names = ", ".join(_unique_name(each, found) for each in found[:6]) + (", …" if len(found) > 6 else "")
             raise InputError(f"{name}: matches {len(found)} results in {self.folder}: {names}. Give more of the name.")
