@@ -27,7 +27,8 @@ def load_dataset(dataset: Location) -> LabelledDataset:
     Returns
     -------
     LabelledDataset
-        Its tables are polars DataFrames: ``clips``, ``targets``, ``folds`` and ``beats``.
+        Its tables are polars DataFrames: ``clips``, ``annotations``, ``targets``, ``folds`` and
+        ``beats``.
 
     Raises
     ------
@@ -68,6 +69,11 @@ def build_dataset(
     -------
     list of Built
         One, or a labelled and a pre-training dataset.
+
+    Raises
+    ------
+    InputError
+        If there is no such source or option, the source's files are missing or wrong, or the folder has other content.
     """
     place = out or build.default_folder(source, data_folder(), **options)
     with executor(workers or processors(), scheduler) as pool:

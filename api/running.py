@@ -75,6 +75,8 @@ def extract(
     features = parse(feature) if isinstance(feature, str) else {(own := wrapped(feature)).name: own}
     places = find_places(dataset, audio=audio)
     rows = load_task(labelled_dataset.load(places.dataset), task, context)
+    if references := [name for name, each in features.items() if getattr(each, "reference", False)]:
+        raise InputError(f"{references[0]}: is predicted from ratings and has no values to extract.")
     if any(each.layered for each in features.values()):
         raise InputError(f"{feature}: is trained for each fold and cannot be extracted alone; use run.")
     entry = Entry(tuple(features))
@@ -238,8 +240,8 @@ def run(
         replace(
             network_config(
                 seed=each,
-                layers=None if layers is None else _several(layers),
-                epochs=None if epochs is None else _several(epochs),
+                layers=layers,
+                epochs=epochs,
                 window=window,
                 updates=updates,
             ),
@@ -309,8 +311,14 @@ def evaluate(
     places = find_places(dataset, out=temporary_folder() if out is None else out)
     if isinstance(predictions, (str, Path)):
         table: pl.DataFrame | Path = Path(predictions)
+    elif isinstance(predictions, pl.DataFrame):
+        table = predictions
+    elif hasattr(predictions, "__dataframe__") or hasattr(predictions, "__arrow_c_stream__"):
+        table = pl.from_dataframe(predictions)
     else:
-        table = predictions if isinstance(predictions, pl.DataFrame) else pl.from_dataframe(predictions)
+        raise InputError(
+            f"`predictions`: expected a DataFrame or the path of a file, not {type(predictions).__name__}."
+        )
     return evaluated(table, places, name=name, task_kind=task, seed=seed)
 
 
@@ -348,6 +356,11 @@ def reproduce(
     Returns
     -------
     Table
+
+    Raises
+    ------
+    InputError
+        If there is no such table or dataset, or a feature cannot be used.
     """
     from ..benchmark import corpora, reproduction
 

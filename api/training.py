@@ -54,6 +54,11 @@ def pretrain(
     -------
     list of Model
         One per domain.
+
+    Raises
+    ------
+    InputError
+        If there is no such domain, dataset or setting, or a value is invalid.
     """
     from ..benchmark.pretrain import pretrain_domains
 

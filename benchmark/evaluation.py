@@ -19,6 +19,7 @@ from ..protocols import features
 from ..runtime.csv_files import read_csv
 from ..runtime.environment import decoder_version, package_versions
 from ..runtime.sizes import check_parquet
+from ..runtime.text import counted
 from .features.columns import float32_sha256
 from .results.config import SCHEMA, Config, Decided
 from .results.model import Cost, Entry, Leakage, Result
@@ -249,10 +250,11 @@ def _parts(table: pl.DataFrame, task: Task, where: str) -> list[Predictions]:
             )
         lacking = np.setdiff1d(fold.test, found["place"].to_numpy())
         if len(lacking):
+            number = counted(len(fold.test), "prediction")
             clip, time = task.clips[task.clip_index[lacking[0]]], task.times[lacking[0]]
             raise InputError(
-                f"{where}: has no prediction for clip {clip} at {time:g} s{_in_repeat(fold.repeat, task)}, and "
-                f"{len(lacking) - 1} more of {len(fold.test)}; expected one for every test second."
+                f"{where}: lacks {len(lacking)} of {number}{_in_repeat(fold.repeat, task)}, "
+                f"the first for clip {clip} at {time:g} s; expected one for every test {task.kind}."
             )
         values = found.sort("place").select(pl.col(PARAMETERS).fill_null(math.nan)).to_numpy()
         parts.append(Predictions(fold.repeat, np.sort(fold.test), values))

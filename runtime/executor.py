@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TypeVar
 
+from ..errors import InputError
 from .cache_content import using_cache
 from .isolation import CrashError, Stop, StoppedError, isolated, stop_with
 from .progress import progress
@@ -88,6 +89,8 @@ def executor(workers: int, scheduler: str | None = None) -> Iterator[Executor]:
     InputError
         If the scheduler cannot be used.
     """
+    if workers < 1:
+        raise InputError(f"`workers` {workers}: expected a number of at least 1.")
     if scheduler is None:
         opened = _processes(workers)
     else:

@@ -202,10 +202,14 @@ class AudioFeature(TaskFeature):
         except EmobenchError:
             raise
         except Exception as error:  # code of another package may raise anything
-            raise InputError(f"feature {self.name}, {where}: {error}") from error
+            # Messages of other errors, such as KeyError, mean little without their type.
+            kind = "" if isinstance(error, ValueError | RuntimeError) else f"{type(error).__name__}: "
+            raise InputError(f"feature {self.name}, {where}: {kind}{error}") from error
 
     def _per_second(self, result: Any, seconds: FloatArray) -> FloatArray:
         """Check the frames of a clip and average them over each second; raise ValueError where they do not fit."""
+        if not isinstance(result, tuple | list) or len(result) != 2:
+            raise ValueError(f"returned {type(result).__name__}; expected two arrays, times and values")
         times, values = (np.asarray(part) for part in result)
         if values.ndim != 2 or times.ndim != 1 or len(times) != len(values) or not len(times):
             raise ValueError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from ...audio.analysis import AnalysisConfig
@@ -62,8 +62,8 @@ class NetworkConfig:
 def network_config(
     *,
     seed: int = 0,
-    layers: Sequence[int] | None = None,
-    epochs: Sequence[int] | None = None,
+    layers: int | Sequence[int] | None = None,
+    epochs: int | Sequence[int] | None = None,
     window: int = 4,
     updates: int | None = None,
     **changes: Any,
@@ -78,7 +78,12 @@ def network_config(
     InputError
         If a setting is invalid.
     """
-    changes |= {name: tuple(each) for name, each in (("layers", layers), ("epochs", epochs)) if each is not None}
+    known = [each.name for each in fields(PretrainingConfig)]
+    if unknown := [name for name in changes if name not in known]:
+        raise InputError(f"`{unknown[0]}`: no such setting; expected one of {', '.join([*known, 'updates'])}.")
+    for name, given in (("layers", layers), ("epochs", epochs)):
+        if given is not None:
+            changes[name] = (given,) if isinstance(given, int) else tuple(given)
     try:
         encoder = ContrastiveConfig(seed=seed, window=window)
         return NetworkConfig(

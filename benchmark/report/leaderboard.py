@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from ...cards.tables import FORMATS, SUFFIXES, Table, to_csv, to_json, to_latex, to_markdown
 from ...errors import InputError
 from ...runtime.files import data_folder, write_text
+from ...runtime.text import counted
 from ..results.store import ResultStore
 from ..scoring.ranking import Ranking, ranking
 from .controls import control_tables
@@ -69,7 +70,8 @@ class Leaderboard:
         return written
 
     def __repr__(self) -> str:
-        return f"Leaderboard({len(self.store.results)} results of {len(self.ranking.counts)} datasets)"
+        results, datasets = counted(len(self.store.results), "result"), counted(len(self.ranking.counts), "dataset")
+        return f"Leaderboard({results} of {datasets})"
 
     def __str__(self) -> str:
         return rendered(self.tables, "rich")

@@ -70,6 +70,8 @@ class RunConfig:
     residual_covariance: bool | None = None
 
     def __post_init__(self) -> None:
+        if not self.regressors:
+            raise InputError("`regressor`: expected at least one, such as mlr or ridge.")
         for name in self.regressors:
             if name not in regressors:
                 raise InputError(f"`regressor` {name}: expected one of {', '.join(regressors.names())}.")

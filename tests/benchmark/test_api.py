@@ -108,6 +108,23 @@ def test_wrong_use(dataset: Any, tmp_path: Path) -> None:
             eb.run(dataset, features, out=tmp_path)
     with pytest.raises(eb.InputError, match="`regressor` lasso: expected one of mlr, ridge"):
         eb.run(dataset, "mfcc", regressors=["lasso"], out=tmp_path)
+    with pytest.raises(eb.InputError, match="`regressor`: expected at least one"):
+        eb.run(dataset, "mfcc", regressors=[], out=tmp_path)
+    with pytest.raises(eb.InputError, match="`workers` -1: expected a number of at least 1"):
+        eb.run(dataset, "mfcc", workers=-1, out=tmp_path)
+    with pytest.raises(eb.InputError, match="oracle: is predicted from ratings and has no values"):
+        eb.extract(dataset, "oracle")
+    with pytest.raises(eb.InputError, match="`bogus`: no such setting; expected one of window, layers"):
+        eb.pretrain("rhythm", dataset.folder, bogus=1, models=tmp_path)
+    with pytest.raises(eb.InputError, match=r"`epochs`.*increasing numbers of at least 1"):
+        eb.pretrain("rhythm", dataset.folder, epochs=-1, models=tmp_path)
+    with pytest.raises(eb.InputError, match="`predictions`: expected a DataFrame or the path of a file, not list"):
+        eb.evaluate(dataset, [{"clip_id": "a"}], name="mine", out=tmp_path)
+    for returned, message in ((3, "returned int; expected two arrays, times and values"), (None, "returned NoneType")):
+        with pytest.raises(eb.InputError, match=message):
+            eb.extract(dataset, lambda samples, returned=returned: returned)
+    with pytest.raises(eb.InputError, match="KeyError: 'band'"):
+        eb.extract(dataset, lambda samples: {}["band"])
     with pytest.raises(eb.InputError, match="is trained for each fold"):
         eb.extract(dataset, "rhythm")
     with pytest.raises(AttributeError, match="has no attribute 'nonsense'"):

@@ -95,7 +95,10 @@ def _change(name: str, value: Any, row: int = 3) -> Callable[[pl.DataFrame], pl.
     [
         (lambda table: table.drop("valence"), r"has no column valence; expected repeat, clip_id, time, arousal"),
         (lambda table: table.head(0), r"has no rows"),
-        (lambda table: table.slice(1), r"has no prediction for clip \S+ at \S+ s in repeat 0, and 0 more of \d+"),
+        (
+            lambda table: table.slice(1),
+            r"lacks 1 of \d+ predictions in repeat 0, the first for clip \S+ at \S+ s; expected",
+        ),
         (
             lambda table: pl.concat([table, table.head(1)]),
             r"row \d+: clip \S+ at \S+ s has two predictions in repeat 0",
