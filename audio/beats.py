@@ -16,7 +16,7 @@ import scipy
 from . import _jit
 from .metre import MetreWeights, metre_beats
 from .separation import SeparationConfig, percussive
-from .spectra import frame_count, map_spectrum, mel_power
+from .spectra import ComplexArray, frame_count, map_spectrum, mel_power, squared
 from .tempo import autocorrelation, comb_tempo, librosa_tempo
 
 FloatArray = npt.NDArray[np.float32]
@@ -158,10 +158,8 @@ def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[
         silence = np.zeros(frame_count(len(samples), config.hop), np.float32)
         return silence, _Coarse(silence, silence, silence, silence[:, None])
 
-    def transform(block: npt.NDArray[np.complex64], out: FloatArray) -> None:
-        power = np.empty(block.shape, np.float32)
-        _square(block.view(np.float32), power)
-        mel_power(power, sample_rate=sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, out=out)
+    def transform(block: ComplexArray, out: FloatArray) -> None:
+        mel_power(squared(block), sample_rate=sample_rate, n_fft=config.n_fft, n_mels=config.n_mels, out=out)
         np.sqrt(out, out=out)
 
     mel = map_spectrum(samples, n_fft=config.n_fft, hop=config.hop, width=config.n_mels, transform=transform)
@@ -181,15 +179,6 @@ def _onsets(samples: FloatArray, sample_rate: int, config: BeatConfig) -> tuple[
     parts = np.column_stack([profile, rise @ bands])
     coarse, low_onsets, high_onsets = _pool(parts).T
     return profile, _Coarse(coarse, low_onsets, high_onsets, harmony)
-
-
-@_jit.njit
-def _square(parts: FloatArray, power: FloatArray) -> None:
-    """Squared magnitudes of complex numbers, whose real and imaginary parts are in adjacent columns."""
-    for row in range(power.shape[0]):
-        for column in range(power.shape[1]):
-            real, imaginary = parts[row, 2 * column], parts[row, 2 * column + 1]
-            power[row, column] = real * real + imaginary * imaginary
 
 
 def _compress(spectrum: FloatArray, largest: np.floating, compression: float) -> FloatArray:

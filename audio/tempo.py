@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
+from .spectra import ComplexArray, squared
+
 FloatArray = npt.NDArray[np.float32]
 DoubleArray = npt.NDArray[np.float64]
 
@@ -54,8 +56,8 @@ def autocorrelation(profile: FloatArray, rate: float, *, step: int = 16) -> Doub
         energy = np.einsum("ij,ij->i", block, block)
         # Windows that are silent but for rounding stay so: the inverse of their energy would overflow.
         weight = 1.0 / np.where(energy > np.finfo(np.float32).tiny, energy, 1.0)
-        spectrum = cast(npt.NDArray[np.complex64], scipy.fft.rfft(block, size, axis=1, workers=1))
-        power += weight @ (spectrum.real**2 + spectrum.imag**2)
+        spectrum = cast(ComplexArray, scipy.fft.rfft(block, size, axis=1, workers=1))
+        power += weight @ squared(spectrum)
     return cast(DoubleArray, scipy.fft.irfft(power / max(len(frames), 1), size))[:width]
 
 

@@ -13,7 +13,7 @@ from emobench.audio.beats import BeatConfig, onset_profile
 from emobench.audio.pitch import PitchConfig, pitch_bands
 from emobench.audio.seconds import mean_per_second
 from emobench.audio.separation import SeparationConfig
-from emobench.audio.spectra import frame_count, hann, magnitude, mel_bank, mel_power, semitone_bank
+from emobench.audio.spectra import frame_count, hann, magnitude, mel_bank, mel_power, semitone_bank, squared
 from emobench.audio.timbre import TimbreConfig, percussion_timbre
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -68,6 +68,12 @@ def test_magnitude_of_nothing() -> None:
 def test_the_lowest_bins(music: np.ndarray) -> None:
     whole = magnitude(music, n_fft=4096, hop=512)
     np.testing.assert_array_equal(magnitude(music, n_fft=4096, hop=512, bins=340), whole[:, :340])
+
+
+def test_squared_magnitudes() -> None:
+    rng = np.random.default_rng(0)
+    spectrum = (rng.normal(size=(7, 33)) + 1j * rng.normal(size=(7, 33))).astype(np.complex64)
+    np.testing.assert_allclose(squared(spectrum), np.abs(spectrum.astype(np.complex128)) ** 2, rtol=3e-7)
 
 
 def test_mel_bank() -> None:
