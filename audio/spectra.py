@@ -114,7 +114,7 @@ def squared(spectrum: ComplexArray) -> FloatArray:
 
 @_jit.njit
 def _square(parts: FloatArray, power: FloatArray) -> None:
-    """Square magnitudes, where real and imaginary parts are adjacent columns: twice as fast as strided views of them."""
+    """Square magnitudes by real and imaginary parts in adjacent columns; strided views of them take twice as long."""
     for row in range(power.shape[0]):
         for column in range(power.shape[1]):
             real, imaginary = parts[row, 2 * column], parts[row, 2 * column + 1]
