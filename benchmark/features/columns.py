@@ -123,8 +123,6 @@ class TaskFeature:
         Position in tables and lists.
     layered : bool
         Whether it makes one entry per layer and phase of a network.
-    phases : tuple of str
-        Phases that the network has.
     single : bool
         Whether the network has one layer of features, which is joined with every layer of other networks.
     reference : bool
@@ -146,7 +144,6 @@ class TaskFeature:
     argument: str = "PATH"
     order: int = 100
     layered: bool = False
-    phases: tuple[str, ...] = ("pre-trained", "fine-tuned", "random", "random-fine-tuned")
     single: bool = False
     reference: bool = False
     origin: str = "audio"

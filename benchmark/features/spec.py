@@ -197,17 +197,11 @@ def entries_of(
 
 
 def _phases_of(networks: Sequence[TaskFeature], asked: Sequence[str], tune_encoders: bool) -> list[str]:
-    """Return the phases that were asked for and that all networks have; an encoder always has its control beside it."""
-    possible = [phase for phase in PHASES if all(phase in network.phases for network in networks)]
-    encoders = any(network.single for network in networks)
-    found = [phase for phase in asked if phase in possible]
-    if encoders and not tune_encoders:
-        found = [phase for phase in found if not phase.endswith("fine-tuned")]
-    if not found:
-        names = "+".join(network.name for network in networks)
-        raise InputError(f"`phase` {asked[0]}: {names} has no such phase; expected {' or '.join(possible)}.")
-    found += [CONTROLS[phase] for phase in found if encoders and phase in CONTROLS]
-    return list(dict.fromkeys(found))
+    """Return the phases of entries: those asked for, and with an encoder the control of each beside it."""
+    if not any(network.single for network in networks):
+        return list(asked)
+    found = [phase for phase in asked if tune_encoders or not phase.endswith("fine-tuned")]
+    return list(dict.fromkeys([*found, *(CONTROLS[phase] for phase in found if phase in CONTROLS)]))
 
 
 def choose_phases(asked: Sequence[str] | None, *, control: bool) -> tuple[str, ...]:
