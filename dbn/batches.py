@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from ..errors import InputError
 from . import kernels
 from .domains import Examples
 from .network import Layer
@@ -31,6 +32,15 @@ def input_statistics(data: Examples) -> tuple[FloatArray, FloatArray]:
     mean = sums / len(data)
     scale = np.sqrt(np.maximum(squares / len(data) - mean**2, 0.0))
     return (shift + mean).astype(np.float32), np.where(scale > 1e-8, scale, 1.0).astype(np.float32)
+
+
+def normalisation(data: Examples, title: str, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return the statistics of the inputs as tensors; raises InputError with a title if they are not finite."""
+    statistics = input_statistics(data)
+    if not np.isfinite(statistics).all():
+        raise InputError(f"{title}: the features of the pre-training set contain values that are not finite.")
+    mean, scale = (torch.from_numpy(part).to(device) for part in statistics)
+    return mean, scale
 
 
 class Batches:

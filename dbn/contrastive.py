@@ -25,7 +25,7 @@ from ..errors import EmobenchError, InputError
 from ..runtime.files import plain, write_text
 from ..runtime.progress import progress
 from . import checkpoint
-from .batches import input_statistics
+from .batches import normalisation
 from .config import CONTRASTIVE, ContrastiveConfig
 from .divergence import one_thread
 from .domains import Domain, Examples, examples
@@ -60,20 +60,10 @@ def pretrain_encoder(
 
     Parameters
     ----------
-    clips : iterable of ndarray of float32, shape (B, bands), with a length
-        Beat-synchronous features of the pre-training set.
-    domain : Domain
-        Input of the encoder.
     config : ContrastiveConfig
         Settings.
-    folder : Path
-        Folder of the model.
-    provenance : dict
-        Description of the data, for the configuration of the model.
-    device : torch.device
-        Device.
-    lengths : sequence of int, optional
-        Beats of each clip. With these the clips are read one by one.
+    clips, domain, folder, provenance, device, lengths
+        As for :func:`emobench.dbn.pretraining.pretrain`.
 
     Raises
     ------
@@ -136,10 +126,7 @@ class EncoderTrainer:
 
     def __init__(self, data: Examples, config: ContrastiveConfig, *, folder: Path, device: torch.device) -> None:
         self.data, self.config, self.folder, self.device = data, config, folder, device
-        statistics = input_statistics(data)
-        if not np.isfinite(statistics).all():
-            raise InputError(f"{CONTRASTIVE}: the features of the pre-training set contain values that are not finite.")
-        self.mean, self.scale = (torch.from_numpy(part).to(device) for part in statistics)
+        self.mean, self.scale = normalisation(data, CONTRASTIVE, device)
         self.bands = data.rows.shape[1]
         self.counts = torch.from_numpy(data.counts)
         self.firsts = torch.cumsum(self.counts, 0) - self.counts

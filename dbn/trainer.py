@@ -16,10 +16,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import InputError
 from ..runtime.progress import progress
 from . import checkpoint
-from .batches import Batches, input_statistics
+from .batches import Batches, normalisation
 from .distributed import ProcessGroup
 from .divergence import one_thread
 from .domains import Examples
@@ -84,10 +83,7 @@ class Trainer:
     ) -> None:
         self.training, self.held_out, self.config = training, held_out, config
         self.folder, self.device, self.threads, self.group = folder, device, threads, group
-        statistics = input_statistics(training)
-        if not np.isfinite(statistics).all():
-            raise InputError(f"{title}: the features of the pre-training set contain values that are not finite.")
-        self.mean, self.scale = (torch.from_numpy(part).to(device) for part in statistics)
+        self.mean, self.scale = normalisation(training, title, device)
         tensors, facts = checkpoint.load(folder) or ({}, {})
         self.logs: dict[str, list[dict[str, float]]] = facts.get("logs", {})
         self.layers = {place: layer.to(device) for place, layer in layers_in(tensors).items()}

@@ -40,10 +40,8 @@ def per_song_table(results: Sequence[Result], labels: Sequence[str], *, name: st
     ----------
     results : sequence of Result
         Results of one dataset whose test part is the evaluation songs.
-    labels : sequence of str
-        Name of each result.
-    name, slug : str
-        Name of the dataset, and of the table as a file.
+    labels, name, slug
+        As for :func:`.axes.axes_table`.
 
     Returns
     -------

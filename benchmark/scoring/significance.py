@@ -74,10 +74,8 @@ def difference_intervals(
     ----------
     first, second : sequence of RepeatPredictions
         Predictions of two entries for the same repeats and seconds; the same albums are drawn for both.
-    draws, seed : int
-        Number of bootstrap draws, and their seed.
-    level : float
-        Confidence level.
+    draws, seed, level
+        As for :func:`album_intervals`.
 
     Returns
     -------
