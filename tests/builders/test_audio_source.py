@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from concurrent.futures import Executor
 from pathlib import Path
 from typing import Any
@@ -172,4 +173,23 @@ def test_wrong_options(arguments: tuple[object, ...], message: str, tmp_path: Pa
     )
     assert ran.exit_code == 2
     assert message in ran.output
+    assert "Traceback" not in ran.output
+
+
+def test_a_file_without_permission_is_named(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened = Path.open
+
+    def refused(path: Path, *arguments: Any, **settings: Any) -> Any:
+        if path.name == "short.wav":
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return opened(path, *arguments, **settings)
+
+    monkeypatch.setattr(Path, "open", refused)
+    ran = CliRunner().invoke(
+        app,
+        ["build-data", "audio", "--folder", str(folder), "--out", str(tmp_path / "a"), "--dry-run"],
+        env={"COLUMNS": "200"},
+    )
+    assert ran.exit_code == 1
+    assert f"{folder / 'short.wav'}: Permission denied" in ran.output
     assert "Traceback" not in ran.output
