@@ -214,7 +214,9 @@ def _tables(
     usable = clips.filter(pl.col("excluded").is_null())
     if usable.is_empty():
         reasons = clips["excluded"].value_counts().sort("excluded").rows()
-        raise InputError(f"no clip is usable: {', '.join(f'{count} {reason}' for reason, count in reasons)}.")
+        missing = {reason for reason, _ in reasons} == {"missing"}
+        advice = f" in {corpus.audio_folder}; name the folder of the audio in `audio`" if missing else ""
+        raise InputError(f"no clip is usable: {', '.join(f'{count} {reason}' for reason, count in reasons)}{advice}.")
     grouped = usable
     if corpus.grouping is not None:
         grouped = usable.select("clip_id").join(corpus.grouping, on="clip_id", maintain_order="left")

@@ -184,6 +184,14 @@ def test_one_album_only(music: Path, pool: Executor) -> None:
     assert not out.exists()
 
 
+def test_no_clip_with_audio(music: Path, pool: Executor) -> None:
+    corpus = _load(music, clips=CLIPS.replace(".wav", ".mp3"))
+    with pytest.raises(
+        InputError, match=r"no clip is usable: 3 missing in .*; name the folder of the audio in `audio`"
+    ):
+        labelled.build(corpus, music / "out", name="own", version="1.0.0", config=LabelledConfig(), pool=pool)
+
+
 def test_a_clip_without_ratings(music: Path, pool: Executor) -> None:
     corpus = _load(music, labels=_labels("ab"))
     with pytest.raises(InputError, match="clip c: has no ratings"):
