@@ -243,7 +243,8 @@ class Commands(Group):
                 error.show()  # without a command, the help
             else:
                 path = error.ctx.command_path if error.ctx else "emobench"
-                tell(f"emobench: {line.rstrip('.')}; see '{path} --help'.", err=True)
+                see = f"{' See' if line.endswith('?') else '; see'} '{path} --help'."
+                tell(f"emobench: {line.rstrip('.')}{see}", err=True)
             sys.exit(error.exit_code)
         except typer.Abort:
             sys.exit(1)

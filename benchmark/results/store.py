@@ -296,7 +296,8 @@ class ResultStore:
         ----------
         name : str
             A result's file; its full name, such as ``mfcc``, ``rhythm+pitch/1/fine-tuned`` or ``mfcc|ridge``; or
-            the beginning of its name, of its file's name or of its signature. A full name wins over a beginning.
+            the beginning of its name, of its file's name or of its signature. A full name wins over one without its
+            regressor, and this one over a beginning.
             The name of several seeds stands for their entry, the file or signature of one for its result.
 
         Raises
@@ -310,6 +311,8 @@ class ResultStore:
         entries = self.__dict__.get("entries") or entries_of(self.results)
         seeds = [member for entry in entries if len(entry.members) > 1 for member in entry.members]
         exact = [each for each in entries if name in (each.name, f"{each.name}|{each.regressor}", each.signature)]
+        # The regressor of the name may be left out.
+        exact = exact or [each for each in entries if each.name == f"{name}|{each.regressor}"]
         exact = exact or [each for each in seeds if name == each.signature]
         found = exact or [each for each in entries if _begins(each, name)]
         found = found or [each for each in seeds if _begins(each, name)]

@@ -249,6 +249,14 @@ def test_an_exact_name_wins_over_a_beginning(ran: Path, results: Path) -> None:
         find("mfcc+", results)
     shown = CliRunner().invoke(app, ["compare", "mfcc", "mfcc|ridge", "--results", str(results)])
     assert shown.stdout.startswith("A and B on tiny@1.0.0")
+    # A name without its regressor wins over a beginning too, and is ambiguous where regressors differ.
+    _change(paths["good"], named("rhythm", "a", regressor="ridge"))
+    _change(paths["noise"], named("rhythm", "c", regressor="gaussian"))
+    with pytest.raises(InputError, match=r"rhythm: matches 2 results in "):
+        find("rhythm", results)
+    _change(paths["noise"], named("rhythm+pitch", "c", regressor="ridge"))
+    assert find("rhythm", results) == paths["good"]
+    _change(paths["good"], named("mfcc", "a", regressor="mlr"))
     # The same name on two datasets is ambiguous; the name of the folder helps.
     _change(paths["alike"], named("mfcc", "b", layer=None, phase=None))
     _change(paths["alike"], lambda result: result["dataset"].update(version="2.0.0"))
