@@ -237,7 +237,8 @@ class Commands(Group):
             status = super().main(*args, standalone_mode=False, **more)
         except _UsageError as error:
             line = error.format_message().strip()
-            if line.startswith("Got unexpected extra argument"):
+            options = [each for param in error.ctx.command.params for each in param.opts] if error.ctx else []
+            if line.startswith("Got unexpected extra argument") and "--features" in options:
                 line = f"{line.rstrip('.')}; options are repeated for several values, as in -f mfcc -f chroma"
             if not line or "\n" in line:
                 error.show()  # without a command, the help

@@ -31,6 +31,7 @@ def test_names_that_are_alike() -> None:
         (("list", "feature"), "Did you mean 'features'?"),
         (("build-data", "mood-swings"), "Did you mean 'moodswings'?"),
         (("run", "-f", "rhythm", "--phase", "finetuned", "--dataset", "."), "Did you mean 'fine-tuned'?"),
+        (("leaderboard", "results"), "unexpected extra argument(s) (results); see 'emobench leaderboard --help'."),
         (("run", "-f", "mfcc", "chroma"), "options are repeated for several values, as in -f mfcc -f chroma"),
     ],
 )
