@@ -167,7 +167,7 @@ def entries_of(
     depths : mapping of str to int
         Number of layers of the network of each domain.
     tune_encoders : bool
-        Whether the phases were asked for; otherwise encoders are not fine-tuned, which takes minutes.
+        Whether the phases were asked for; otherwise encoders are not fine-tuned.
     carry_over : bool
         Whether the fine-tuned entries keep weights from fold to fold.
 
