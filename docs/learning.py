@@ -145,7 +145,8 @@ def transfer_rows(measured: Measured, four: list[list[float]], pop909: Path) -> 
         for own in ([], ["--own-statistics"]):
             found = measured.scores("VGMIDI, per piece", *specs, "--pretrain-data", str(out), *own)
             for spec, name in (("contrastive", "alone"), (f"{FOUR}+contrastive", "with the four")):
-                what = f"{clips} pop songs{', statistics of VGMIDI' if own else ''}, {name}"
+                # One minute of each.
+                what = f"{clips} pop songs, {clips // 60} h{', statistics of VGMIDI' if own else ''}, {name}"
                 yield row(what, found, f"{spec}/0", four)
 
 
