@@ -158,9 +158,9 @@ def evaluate(
 
 def _read(path: Path) -> pl.DataFrame:
     """Read a Parquet or CSV file."""
-    if path.suffix not in (".parquet", ".csv"):
+    if path.suffix.lower() not in (".parquet", ".csv"):
         raise InputError(f"{path}: expected a file that ends in .parquet or .csv.")
-    if path.suffix == ".csv":
+    if path.suffix.lower() == ".csv":
         table = read_csv(path, (*KEYS, *PARAMETERS)).rename({"row": _ROW})
         return table.with_columns(pl.col(pl.String).replace("", None))
     if not path.is_file():

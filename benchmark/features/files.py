@@ -50,7 +50,8 @@ def _read_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     first = lines[0][1]
     if len(first) > 1 and all(_is_number(cell) for cell in first[1:]):
         return ["clip_id", *(f"x{place}" for place in range(1, len(first)))], lines
-    return [cell.strip() for cell in first], lines[1:]
+    known = {"clip_id", "time"}  # in any case, as in other tables
+    return [name.lower() if name.lower() in known else name for name in map(str.strip, first)], lines[1:]
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,7 @@ def _read_parquet(path: Path, seconds: int) -> tuple[list[str], pl.DataFrame]:
 
 def _table(path: Path, seconds: int) -> _Rows:
     """Read a file of either kind."""
-    if path.suffix == ".parquet":
+    if path.suffix.lower() == ".parquet":
         header, frame = _read_parquet(path, seconds)
         numeric = [name for name in header if name != "clip_id"]
         clips = frame["clip_id"].fill_null("").to_list()

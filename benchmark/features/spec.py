@@ -138,7 +138,7 @@ def parts_of(spec: str) -> tuple[str, ...]:
     # The name of a file may contain a plus: it continues until its ending.
     parts: list[str] = []
     for piece in spec.split("+"):
-        if parts and is_file(parts[-1]) and not parts[-1].endswith((".csv", ".parquet")):
+        if parts and is_file(parts[-1]) and not parts[-1].lower().endswith((".csv", ".parquet")):
             parts[-1] += f"+{piece}"
         else:
             parts.append(piece.strip())

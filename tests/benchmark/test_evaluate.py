@@ -140,8 +140,8 @@ def test_wrong_names(rated: Path, tmp_path: Path, name: str) -> None:
 
 def test_the_command(rated: Path, tmp_path: Path) -> None:
     targets = eb.load_dataset(rated).targets
-    targets.write_csv(tmp_path / "mine.csv", separator=";")
-    call = ["evaluate", str(tmp_path / "mine.csv"), "--dataset", str(rated), "--out", str(tmp_path / "results")]
+    targets.write_csv(tmp_path / "mine.CSV", separator=";")
+    call = ["evaluate", str(tmp_path / "mine.CSV"), "--dataset", str(rated), "--out", str(tmp_path / "results")]
     ran = CliRunner().invoke(app, [*call, "--name", "mine", "--json"])
     assert ran.exit_code == 0, ran.output
     assert json.loads(ran.stdout)["external"] is True

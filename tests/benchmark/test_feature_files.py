@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from emobench.benchmark.features.files import read_features
+from emobench.benchmark.features.spec import parts_of
 from emobench.benchmark.scoring.task import Task
 from emobench.errors import InputError
 
@@ -336,6 +337,16 @@ def test_other_separators(tmp_path: Path, task: Task, separator: str) -> None:
     expected = read_features(path, task)
     path.write_text(path.read_text().replace(",", separator))
     np.testing.assert_array_equal(read_features(path, task), expected)
+
+
+def test_headers_and_endings_in_another_case(tmp_path: Path, task: Task) -> None:
+    expected = read_features(_csv(tmp_path, _header(True), *_lines(True)), task)
+    table = pl.read_csv(tmp_path / "features.csv").rename({"time": "Time"})
+    table.rename({"clip_id": "CLIP_ID"}).write_csv(tmp_path / "FEATURES.CSV")
+    np.testing.assert_array_equal(read_features(tmp_path / "FEATURES.CSV", task), expected)
+    table.rename({"Time": "time"}).write_parquet(tmp_path / "F.PARQUET")
+    np.testing.assert_array_equal(read_features(tmp_path / "F.PARQUET", task), expected)
+    assert parts_of("file:a+b.CSV+mfcc") == ("file:a+b.CSV", "mfcc")
 
 
 def test_parquet_of_lists(tmp_path: Path, task: Task) -> None:
