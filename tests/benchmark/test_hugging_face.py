@@ -248,7 +248,7 @@ def test_names(tmp_path: Path) -> None:
     assert (feature.repo, feature.revision, feature.layer) == (str(local), None, 0)
     assert Entry((f"hf:{local}#0", "mfcc")).features == "hf:a@b#0+mfcc"
     assert Entry(("hf:ann/model@v1#7",)).features == "hf:ann/model@v1#7"
-    for wrong in ("", "#3", "ann/model#x", "@v1"):
+    for wrong in ("", "#3", "ann/model#x", "@v1", f"{local}#x", f"{local}#-1"):
         with pytest.raises(InputError, match="expected hf:REPO"):
             resolve(f"hf:{wrong}")
 

@@ -71,7 +71,7 @@ class HuggingFace(TaskFeature):
             If the argument names no repository, or its layer is not a number.
         """
         made = HuggingFace(argument)
-        if not made.repo or "#" in made.repo:
+        if not made.repo or ("#" in argument and made.layer is None):
             raise InputError(
                 f"`features` hf:{argument}: expected hf:REPO[@REVISION][#LAYER], such as hf:user/model or "
                 "hf:user/model@main#7."
