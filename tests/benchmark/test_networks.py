@@ -206,7 +206,7 @@ def test_only_the_rows_are_sent() -> None:
 
 def test_a_network_can_be_rebuilt_from_arrays() -> None:
     network = _network(6)
-    again = network_of(arrays_of(network), CPU)
+    again = network_of("rhythm", arrays_of(network), CPU)
     inputs = torch.randn(4, 6)
     for one, other in zip(network.activations(inputs), again.activations(inputs), strict=True):
         assert torch.equal(one, other)
