@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -25,6 +25,7 @@ import numpy.typing as npt
 from ..errors import EmobenchError, InputError
 from ..runtime.files import digest, sha256_file
 from ..runtime.progress import status
+from ..runtime.text import counted, few
 
 if TYPE_CHECKING:
     import torch
@@ -194,9 +195,13 @@ class Encoder:
         # On the CPU, batches save nothing and change the rounding; code of a model may not expect them.
         self._batch = 1 if device.type == "cpu" or files.own_code else _BATCH
         trusted: dict[str, Any] = {"trust_remote_code": files.own_code, "local_files_only": True}
+        model: Any
         with _explained(files.folder):
             self._extractor: Any = AutoFeatureExtractor.from_pretrained(files.folder, **trusted)
-            model: Any = AutoModel.from_pretrained(files.folder, output_hidden_states=True, **trusted)
+            model, loading = AutoModel.from_pretrained(
+                files.folder, output_hidden_states=True, output_loading_info=True, **trusted
+            )
+            _check_complete(files.folder, loading["missing_keys"])
             self._model = (model.get_encoder() if model.config.is_encoder_decoder else model).to(device).eval()
             self.sample_rate = int(self._extractor.sampling_rate)
             self.parameters = sum(each.numel() for each in self._model.parameters())
@@ -284,6 +289,17 @@ def _window(extractor: Any) -> float | None:
     if hasattr(extractor, "num_mel_bins") and getattr(extractor, "max_length", None):  # AST: frames of 10 ms
         return extractor.max_length / 100
     return None
+
+
+def _check_complete(folder: Path, missing: Iterable[str]) -> None:
+    """Refuse a model whose file of weights lacks tensors: transformers would fill them with random numbers."""
+    # Decoders are not used, and the vector of masked frames only in training.
+    lacking = sorted(name for name in missing if not name.startswith("decoder.") and name != "masked_spec_embed")
+    if lacking:
+        raise InputError(
+            f"{folder}: its weights lack {counted(len(lacking), 'tensor')} of the model ({few(lacking, 2)}), which "
+            "would be random; expected the weights of the model that config.json describes."
+        )
 
 
 @contextmanager

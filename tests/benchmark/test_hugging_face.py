@@ -253,6 +253,27 @@ def test_names(tmp_path: Path) -> None:
             resolve(f"hf:{wrong}")
 
 
+def test_weights_that_lack_tensors(wav2vec2: Path, tmp_path: Path) -> None:
+    """Transformers fills them with random numbers, with no more than a warning."""
+    import torch
+    from safetensors.torch import load_file, save_file
+
+    stored = load_file(wav2vec2 / "model.safetensors")
+
+    def states(name: str, tensors: dict[str, Any]) -> Any:
+        folder = shutil.copytree(wav2vec2, tmp_path / name)
+        save_file(tensors, folder / "model.safetensors", {"format": "pt"})
+        model = encoder.Encoder(encoder.find_model(str(folder), None), torch.device("cpu"))
+        return model(np.ones(16_000, np.float32))[1]
+
+    with pytest.raises(InputError, match=r"its weights lack 16 tensors of the model \(encoder\.layers\.1\..* random"):
+        states("cut", {name: each for name, each in stored.items() if ".layers.1." not in name})
+    with pytest.raises(InputError, match=rf"its weights lack {len(stored) - 1} tensors of the model"):
+        states("renamed", {f"model.{name}": each for name, each in stored.items()})
+    unmasked = {name: each for name, each in stored.items() if name != "masked_spec_embed"}
+    np.testing.assert_array_equal(states("unmasked", unmasked), states("same", stored))
+
+
 def test_what_is_not_a_model(wav2vec2: Path, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such folder"):
         encoder.find_model(str(tmp_path / "absent"), None)
