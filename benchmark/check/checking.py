@@ -50,7 +50,9 @@ def check(datasets: Sequence[LabelledDataset], pool: Executor) -> Findings:
         both = list(dict.fromkeys([*pairs, *links]))
         linked[place, twin] = set(both)
         if not both:
-            notes.append(f"{one.name} and {other.name} have no recording and no song in common")
+            audible = all(each.dataset.audio_folder() is not None for each in (one, other))
+            what = "no recording and no song" if audible else "no song"
+            notes.append(f"{one.name} and {other.name} have {what} in common")
             continue
         compared, lacking = axes.compare(one, other, both)
         not_checked += [lacking] if lacking else []

@@ -57,7 +57,7 @@ def test_nothing(make: Make, pool: Executor) -> None:
     one, other = make("one", 1), _foreign(make("other", 2))
     found = check([one, other], pool)
     assert not found and len(found) == 0
-    assert found.notes == ("one@1.0.0 and other@1.0.0 have no recording and no song in common",)
+    assert found.notes == ("one@1.0.0 and other@1.0.0 have no song in common",)
     assert found.not_checked == tuple(
         f"recordings of {name}@1.0.0 by sound: the dataset has no audio" for name in ("one", "other")
     )
