@@ -188,7 +188,7 @@ def test_building_again_does_nothing(built: Path) -> None:
 
 
 WRONG = {
-    ("build-data", "spotify"): "no source is called 'spotify'; expected one of deam, emomusic, fma",
+    ("build-data", "spotify"): "no source is called 'spotify'; expected one of audio, deam, emomusic, fma",
     ("build-data", "moodswings"): "Missing option '--labels'; see",
     ("build-data", "moodswings", "--labels", "none.mat"): "none.mat: no such file",
     ("build-data", "table", "--clips", "a", "--labels", "b", "--scale", "1"): "--scale 1: expected two numbers",
