@@ -12,7 +12,7 @@ import typer
 
 from ..runtime.files import WRITE_ERRORS
 from ..runtime.progress import clear_status
-from ..runtime.text import printable_json, visible
+from ..runtime.text import counted, printable_json, visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -102,13 +102,23 @@ def print_tables(tables: Sequence[Table]) -> None:
             console.print(to_rich(replace(table, notes=[with_flags(note) for note in table.notes])))
 
 
+def _counts(counts: Mapping[str, Any]) -> list[str]:
+    """Say counts, whose names begin with a plural or a participle: ``1 clip with audio``, ``2 kept``."""
+    return [
+        " ".join([counted(value, first.removesuffix("s"), first), *rest])
+        for name, value in counts.items()
+        if isinstance(value, int)
+        for first, *rest in [name.split()]
+    ]
+
+
 def tell_found(found: list[dict[str, Any]], as_json: bool) -> None:
     """Print what a source contains and what would be built."""
     if as_json:
         print_json(found)
         return
     for each in found:
-        counts = ", ".join(f"{value} {name}" for name, value in each["counts"].items())
+        counts = ", ".join(_counts(each["counts"]))
         say(f"would build {each['folder']} ({each['kind']}; {counts})")
         for name, value in each["source"].items():
             lines = (
@@ -149,7 +159,7 @@ def tell_built(built: list[Built], as_json: bool) -> None:
     for each in built:
         manifest = each.manifest
         state = "built" if each.fresh else "up to date:"
-        counts = ", ".join(f"{value} {name}" for name, value in manifest.counts.items() if isinstance(value, int))
+        counts = ", ".join(_counts(manifest.counts))
         say(f"{state} {each.folder} ({manifest.name} {manifest.version}; {counts})")
         _tell_remarks(manifest.remarks)
         _tell_excluded(manifest.excluded)

@@ -97,7 +97,7 @@ def test_the_default_source(tmp_path: Path) -> None:
     for arguments in ([], ["synthetic"], ["-v"], ["-v", "synthetic"]):
         text = _run(*arguments, "--dry-run", "--size", 3, "--pretrain-size", 1, "--out", tmp_path / "a")
         assert f"would build {tmp_path / 'a'} (labelled; 3 clips" in text
-        assert f"would build {tmp_path / 'a-pretrain'} (pre-training; 1 clips" in text
+        assert f"would build {tmp_path / 'a-pretrain'} (pre-training; 1 clip," in text
     assert "no source is called 'spotify'; expected one of audio, deam, emomusic, fma" in _run("spotify", code=2)
     assert "--size 2: expected at least 3 clips" in _run("--size", 2, code=2)
 
