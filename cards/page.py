@@ -38,12 +38,16 @@ _LOGARITHMIC = 20
 
 @dataclass(frozen=True)
 class Score:
-    """Mean, sample standard deviation over repeats and 95 % interval of a metric; None where undefined."""
+    """Mean, sample standard deviation over repeats and 95 % interval of a metric; None where undefined.
+
+    ``spread`` is the lowest and highest score of several seeds, as text; empty for a single one.
+    """
 
     mean: float | None
     std: float | None
     low: float | None
     high: float | None
+    spread: str = ""
 
 
 @dataclass(frozen=True)

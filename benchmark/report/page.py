@@ -25,7 +25,7 @@ from ..scoring.pairs import LEVEL
 from ..scoring.ranking import Ranking
 from .axes import axis_scores
 from .groups import pareto
-from .labels import SCORES, board_title, by_distance, entry_label, interval, number, phase_shown, residual_notes
+from .labels import SCORES, board_title, by_distance, entry_label, interval, number, phase_shown, residual_notes, spread
 from .notes import SYNTHETIC, Levels, unranked_notes
 from .page_clips import Limits, Pool, panel_of
 from .provenance import Provenance, parameters_shown, provenance
@@ -165,7 +165,7 @@ def _entry(result: Result, ranking: Ranking, variant: str, front: Collection[str
 
 def _score(score: MetricScore) -> Score:
     low, high = score.ci95 or (None, None)
-    return Score(score.mean, score.std, low, high)
+    return Score(score.mean, score.std, low, high, spread(score).strip())
 
 
 def _facts(result: Result, ranking: Ranking) -> dict[str, str]:

@@ -93,7 +93,9 @@ def test_tables_page_csv_and_comparison_agree(three: Any) -> None:
     assert networks_table.rows[0][1] == "Contrastive [ridge] [3 seeds]"
     assert cell in networks_table.rows[0]
     assert any("Contrastive, layer 0, pre-trained [ridge] [3 seeds]" in row for row in board.tables[2].rows)
-    assert group.signature in board.page()
+    page = board.page()
+    assert group.signature in page
+    assert page.count(f'<br><span class="sd">({min(means):.3f}–{max(means):.3f})</span>') == 1
     (table,) = three.controls()
     (row,) = table.rows
     assert row[3] == cell
