@@ -209,7 +209,7 @@ def test_only_a_header(tmp_path: Path, task: Task) -> None:
         "a,b,c,d",
         "clip_id,a,b,a",
         "clip_id,clip_id,a,b",
-        "Clip_ID,a,b,c",
+        "Clip ID,a,b,c",
         "a;b;c;d",
     ],
 )

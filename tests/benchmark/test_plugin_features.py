@@ -117,8 +117,8 @@ def test_the_regressor_sees_float32(with_audio: Path, tmp_path: Path, plug_in: A
         ("return np.arange(8) + 0.5, np.full((8, 2), np.nan)", "value 1 of frame 1 is nan; expected a finite float32"),
         ("return np.arange(8) + 0.5, np.full((8, 2), -1e308)", r"value 1 of frame 1 is -1e\+308; expected a finite"),
         ("return np.arange(8) + 0.5, np.ones((8, int(samples[0] > 0) + 1))", "returned 1, 2 columns"),
-        ("raise KeyError('loud')", "clip s0001: 'loud'"),
-        ("return None", "clip s0001: 'NoneType' object is not iterable"),
+        ("raise KeyError('loud')", "feature odd, clip s0001: KeyError: 'loud'"),
+        ("return None", "clip s0001: returned NoneType; expected two arrays, times and values"),
     ],
 )
 def test_invalid_return_values(with_audio: Path, tmp_path: Path, plug_in: Any, body: str, message: str) -> None:
