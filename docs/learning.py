@@ -1,8 +1,8 @@
-"""Write the tables of docs/learning.md: ``python docs/learning.py FOLDER VGMIDI POP909 [--kept]``.
+"""Write the tables of docs/learning.md: ``python docs/learning.py FOLDER VGMIDI POP909 RECORDINGS [--kept]``.
 
 With ``--kept`` nothing is run, and rows whose commands have not been run are left out. FOLDER keeps datasets, models,
 results and the output of every command, so that an interrupted run can be resumed. VGMIDI is the dataset that
-``emobench build-data vgmidi --download`` builds, and POP909 a folder of MIDI files.
+``emobench build-data vgmidi --download`` builds, POP909 a folder of MIDI files, and RECORDINGS one of audio files.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from contextlib import suppress
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
+
+import polars as pl
 
 PAGE = Path(__file__).with_name("learning.md")
 FOUR = "mfcc+chroma+spectral_shape+spectral_contrast"
@@ -133,21 +135,31 @@ def tuned_rows(measured: Measured, corpus: str, four: list[list[float]]) -> Rows
         yield row(f"`{domain}` 2", found, f"{domain}/2", four, "fine-tuned")
 
 
-def transfer_rows(measured: Measured, four: list[list[float]], pop909: Path) -> Rows:
-    """Compare pre-training sets for VGMIDI, per piece, 8 beats."""
-    specs = ["--features", "contrastive", "--features", f"{FOUR}+contrastive", "--window", "8"]
+def pretraining_sets(measured: Measured, pop909: Path, recordings: Path) -> Iterator[tuple[str, Path]]:
+    """Build pre-training sets of other music than the rated one; yield their descriptions and folders."""
     for clips in SONGS:
         songs, out = measured.folder / f"songs-{clips}", measured.folder / "data" / f"pop909-{clips}"
         if not songs.is_dir() and not measured.kept:
             for song in sorted(pop909.iterdir())[:clips]:
                 shutil.copytree(song, songs / song.name)
         measured.emobench("build-data", "midi", "--folder", str(songs), "--out", str(out))
+        # One minute of each.
+        yield f"{clips} pop songs, {clips // 60} h", out
+    out = measured.folder / "data" / "recordings"
+    whole = ["--max-duration", "3600", "--min-duration", "10", "--min-bit-rate", "0"]
+    measured.emobench("build-data", "audio", "--folder", str(recordings), "--out", str(out), *whole)
+    kept = pl.read_parquet(out / "clips" / "*.parquet").filter("kept")
+    yield f"{len(kept)} recordings, {kept['duration'].sum() / 3600:.1f} h", out
+
+
+def transfer_rows(measured: Measured, four: list[list[float]], pop909: Path, recordings: Path) -> Rows:
+    """Compare pre-training sets for VGMIDI, per piece, 8 beats."""
+    specs = ["--features", "contrastive", "--features", f"{FOUR}+contrastive", "--window", "8"]
+    for music, data in pretraining_sets(measured, pop909, recordings):
         for own in ([], ["--own-statistics"]):
-            found = measured.scores("VGMIDI, per piece", *specs, "--pretrain-data", str(out), *own)
+            found = measured.scores("VGMIDI, per piece", *specs, "--pretrain-data", str(data), *own)
             for spec, name in (("contrastive", "alone"), (f"{FOUR}+contrastive", "with the four")):
-                # One minute of each.
-                what = f"{clips} pop songs, {clips // 60} h{', statistics of VGMIDI' if own else ''}, {name}"
-                yield row(what, found, f"{spec}/0", four)
+                yield row(f"{music}{', statistics of VGMIDI' if own else ''}, {name}", found, f"{spec}/0", four)
 
 
 def row(what: str, found: Scores, name: str, four: list[list[float]], phase: str = "pre-trained") -> list[str]:
@@ -165,7 +177,7 @@ def collected(rows: Rows) -> list[list[str]]:
     return found
 
 
-def corpus_lines(measured: Measured, corpus: str, pop909: Path) -> list[str]:
+def corpus_lines(measured: Measured, corpus: str, pop909: Path, recordings: Path) -> list[str]:
     """Measure one corpus; return its section of the page."""
     if CORPORA[corpus][0] == "synthetic":
         measured.emobench("build-data")
@@ -179,7 +191,7 @@ def corpus_lines(measured: Measured, corpus: str, pop909: Path) -> list[str]:
     ]
     parts = {
         "contrastive": contrastive_rows(measured, corpus, four),
-        "contrastive, pre-trained on other music, 8 beats": transfer_rows(measured, four, pop909),
+        "contrastive, pre-trained on other music, 8 beats": transfer_rows(measured, four, pop909, recordings),
         "deep belief network, layer": network_rows(measured, corpus, four),
         "deep belief network, fine-tuned": tuned_rows(measured, corpus, four),
     }
@@ -191,18 +203,18 @@ def corpus_lines(measured: Measured, corpus: str, pop909: Path) -> list[str]:
     return lines
 
 
-def main(folder: Path, vgmidi: Path, pop909: Path, *, kept: bool) -> None:
+def main(folder: Path, vgmidi: Path, pop909: Path, recordings: Path, *, kept: bool) -> None:
     """Measure, and write the tables between the marks of the page."""
     folder.mkdir(parents=True, exist_ok=True)
     measured = Measured(folder, {"synthetic": folder / "data" / "synthetic", "vgmidi": vgmidi}, kept=kept)
     lines: list[str] = []
     for corpus in CORPORA:
         with suppress(NotMeasuredError):
-            lines += corpus_lines(measured, corpus, pop909)
+            lines += corpus_lines(measured, corpus, pop909, recordings)
     before, _, after = PAGE.read_text().partition("<!-- tables -->\n")
     _, end, after = after.partition("<!-- end of tables -->\n")
     PAGE.write_text(before + "<!-- tables -->\n" + "\n".join(lines).strip() + "\n\n" + end + after)
 
 
 if __name__ == "__main__":
-    main(*(Path(argument).resolve() for argument in sys.argv[1:4]), kept="--kept" in sys.argv)
+    main(*(Path(argument).resolve() for argument in sys.argv[1:5]), kept="--kept" in sys.argv)

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import EmobenchError, EmobenchWarning, InputError
 from .environment import package_versions
+from .isolation import StoppedError
 
 # Seconds to wait for a scheduler that does not answer.
 _PATIENCE = 10.0
@@ -41,7 +42,14 @@ class ClusterExecutor(Executor):
         A connected client.
     address : str
         Address of its scheduler.
+
+    Attributes
+    ----------
+    requested : bool
+        Whether :meth:`stop` was called.
     """
+
+    requested = False
 
     def __init__(self, client: Any, address: str) -> None:
         self._client = client
@@ -52,9 +60,23 @@ class ClusterExecutor(Executor):
         self._ended = threading.Event()
         threading.Thread(target=self._watch, name="emobench-scheduler-watch", daemon=True).start()
 
+    @property
+    def busy(self) -> bool:
+        """Whether a call is waited for."""
+        return any(not future.done() for future in list(self._futures))
+
+    def stop(self) -> None:
+        """Let all calls, and later ones, raise :class:`StoppedError`."""
+        self.requested = True
+        for future in list(self._futures):
+            _settle(future, StoppedError("stopped."))
+
     def submit(self, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
         """Submit a call to the cluster."""
         outer: Future[Any] = Future()
+        if self.requested:
+            _settle(outer, StoppedError("stopped."))
+            return outer
         inner = self._inner.submit(_on_worker, self._versions, function, *args, **kwargs)
         outer.add_done_callback(lambda done: inner.cancel() if done.cancelled() else None)
         inner.add_done_callback(lambda done: self._hand_over(done, outer))
@@ -179,7 +201,7 @@ def _check_encryption(address: str) -> None:
 
 
 @contextmanager
-def connect(address: str) -> Iterator[Executor]:
+def connect(address: str) -> Iterator[ClusterExecutor]:
     """Connect to a Dask scheduler.
 
     Parameters
@@ -189,7 +211,7 @@ def connect(address: str) -> Iterator[Executor]:
 
     Yields
     ------
-    Executor
+    ClusterExecutor
 
     Raises
     ------

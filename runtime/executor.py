@@ -8,16 +8,19 @@ import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial
 from pathlib import Path
 from types import FrameType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from ..errors import InputError
 from .cache_content import using_cache
 from .isolation import CrashError, Stop, StoppedError, isolated, stop_with
 from .progress import progress
+
+if TYPE_CHECKING:
+    from .cluster import ClusterExecutor
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -96,7 +99,7 @@ def executor(workers: int, scheduler: str | None = None) -> Iterator[Executor]:
     else:
         from .cluster import connect
 
-        opened = connect(scheduler)
+        opened = _cluster(connect(scheduler))
     with using_cache(), opened as pool:
         yield pool
 
@@ -109,14 +112,20 @@ def _processes(workers: int) -> Iterator[Executor]:
         with _interrupted_by(stop):
             yield pool
     except BaseException:
-        stop()
+        stop.stop()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
 
 @contextmanager
-def _interrupted_by(stop: Stop) -> Iterator[None]:
+def _cluster(opened: AbstractContextManager[ClusterExecutor]) -> Iterator[Executor]:
+    with opened as pool, _interrupted_by(pool):
+        yield pool
+
+
+@contextmanager
+def _interrupted_by(calls: Stop | ClusterExecutor) -> Iterator[None]:
     """Let an interrupt (Ctrl-C) stop the running calls rather than the thread that waits for them.
 
     An interrupted wait may leave its lock in any state. A second interrupt, or one without running calls, raises
@@ -127,10 +136,10 @@ def _interrupted_by(stop: Stop) -> Iterator[None]:
         return
 
     def end(number: int, frame: FrameType | None) -> None:
-        if stop.requested or not stop.busy:
+        if calls.requested or not calls.busy:
             # The command line notes the interrupt, which packages may turn into another exception.
             (before if callable(before) else signal.default_int_handler)(number, frame)
-        threading.Thread(target=stop).start()
+        threading.Thread(target=calls.stop).start()
 
     before = signal.signal(signal.SIGINT, end)
     try:

@@ -69,7 +69,7 @@ class Stop:
         self._children: set[_Child] = set()
         self.requested = False
 
-    def __call__(self) -> None:
+    def stop(self) -> None:
         """Stop all calls; later calls raise :class:`StoppedError`."""
         with self._lock:
             self.requested = True

@@ -151,7 +151,7 @@ def test_stop_ends_calls_of_other_threads(tasks: Path) -> None:
         thread.start()
     while len(stop._children) < 2:
         time.sleep(0.01)
-    stop()
+    stop.stop()
     for thread in threads:
         thread.join(10)
     assert [type(error) for error in caught] == [StoppedError, StoppedError]
