@@ -135,6 +135,12 @@ def tuned_rows(measured: Measured, corpus: str, four: list[list[float]]) -> Rows
         yield row(f"`{domain}` 2", found, f"{domain}/2", four, "fine-tuned")
 
 
+def tuned_encoder_rows(measured: Measured, corpus: str, four: list[list[float]]) -> Rows:
+    """Compare fine-tuned encoders with those that were trained from random weights, 4 beats, one seed."""
+    found = measured.scores(corpus, "--features", "contrastive", "--phase", "fine-tuned", seeds=(0,))
+    yield row("4 beats", found, "contrastive/0", four, "fine-tuned")
+
+
 def pretraining_sets(measured: Measured, pop909: Path, recordings: Path) -> Iterator[tuple[str, Path]]:
     """Build pre-training sets of other music than the rated one; yield their descriptions and folders."""
     for clips in SONGS:
@@ -191,6 +197,7 @@ def corpus_lines(measured: Measured, corpus: str, pop909: Path, recordings: Path
     ]
     parts = {
         "contrastive": contrastive_rows(measured, corpus, four),
+        "contrastive, fine-tuned": tuned_encoder_rows(measured, corpus, four),
         "contrastive, pre-trained on other music, 8 beats": transfer_rows(measured, four, pop909, recordings),
         "deep belief network, layer": network_rows(measured, corpus, four),
         "deep belief network, fine-tuned": tuned_rows(measured, corpus, four),
