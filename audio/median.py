@@ -56,18 +56,15 @@ def running_median(values: FloatArray, *, size: int, axis: int) -> FloatArray:
     from .median_kernel import VECTOR, kernel
 
     fewest, run = kernel(size)
-    rows, columns = values.shape if axis == 0 else values.shape[::-1]
+    source, target = (values, out) if axis == 0 else (values.T, out.T)
+    rows, columns = source.shape
     index = _reflected(rows, size // 2)
     step = columns if axis == 0 else _BLOCK
     padded = np.zeros((max(rows, fewest) + size - 1, max(min(step, columns), VECTOR)), np.float32)
     medians = np.empty((max(rows, fewest), padded.shape[1]), np.float32)
     for first in range(0, columns, step):
         width = min(step, columns - first)
-        part = values if axis == 0 else np.ascontiguousarray(values[first : first + width].T)
-        padded[: len(index), :width] = part[index]
+        padded[: len(index), :width] = np.ascontiguousarray(source[:, first : first + width])[index]
         run(padded, medians)
-        if axis == 0:
-            out[...] = medians[:rows, :width]
-        else:
-            out[first : first + width] = medians[:rows, :width].T
+        target[:, first : first + width] = medians[:rows, :width]
     return out

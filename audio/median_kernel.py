@@ -2,8 +2,8 @@
 
 The windows of adjacent medians share most of their values. These are sorted once, the values that can no longer be a
 median are dropped, and the windows are halved; each half adds the values that its windows share, and so on down to
-single windows. The comparators of which no median depends are left out. (Adams, "Fast median filters using separable
-sorting networks", ACM Transactions on Graphics 40(4), 2021, shares the work of windows in two dimensions likewise.)
+single windows. Comparators on which no median depends are left out. (Adams, "Fast median filters using separable
+sorting networks", ACM Transactions on Graphics 40(4), 2021, shares work between two-dimensional windows similarly.)
 
 Numba cannot keep hundreds of values in vector registers, so the network is written as instructions of LLVM.
 """
@@ -71,7 +71,7 @@ class Network:
     def _split(self, first: int, count: int, shared: Sequence[int], rank: int) -> None:
         """Find the medians of ``count`` windows from their sorted shared values and the rank of the medians in these.
 
-        Each window has ``count - 1`` further values, so only that many ranks below ``rank`` can become it.
+        Each window has ``count - 1`` further values, so its median is not more than that many ranks below ``rank``.
         """
         lowest = max(0, rank - (count - 1))
         shared, rank = shared[lowest : rank + 1], rank - lowest

@@ -218,7 +218,7 @@ def run_seeds(
     if not seeds or len(set(seeds)) < len(seeds):
         raise InputError(f"`seeds` {','.join(map(str, seeds))}: expected different seeds, such as 0,1,2.")
     if len(seeds) > 1 and not deep:
-        raise InputError("`seeds`: only networks have seeds; `features` names none, such as contrastive.")
+        raise InputError("`seeds`: only networks, such as contrastive, have seeds; `features` names none of them.")
     joined = run(specs, places, config, networks[0], own=own, **options)
     for each in networks[1:]:
         joined.add(run(deep, places, config, each, own=own, **options))
@@ -261,7 +261,7 @@ def _plan(
     if networks.carry_over:
         warnings.warn(LEAKS, EmobenchWarning, stacklevel=3)
     if config.layers is not None and not depths:
-        raise InputError("`layer`: only networks have layers; `features` names none, such as rhythm or pitch.")
+        raise InputError("`layer`: only networks, such as rhythm or pitch, have layers; `features` names none of them.")
     if places.msd and "ent" not in features:
         raise InputError("`msd`: only the feature ent reads it; `features` does not ask for ent.")
     for reference in (CONSTANT, ORACLE, *ANNOTATORS):

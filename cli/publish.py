@@ -94,7 +94,7 @@ def leaderboard(
         bool, typer.Option("--compact", help="Send features as float16; others can then verify only scores.")
     ] = False,
     without_features: Annotated[
-        bool, typer.Option("--without-features", help="Send no features. Others can then verify the scores only.")
+        bool, typer.Option("--without-features", help="Leave out the features. Others can then verify only the scores.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -78,8 +78,8 @@ def run(
     phase: Annotated[
         list[str] | None,
         typer.Option(
-            help="Only this phase: pre-trained or fine-tuned. May be repeated. Default: both, but contrastive encoders "
-            "are not fine-tuned.",
+            help="Score only this phase, pre-trained or fine-tuned; may be repeated. By default both are scored, but "
+            "contrastive encoders are not fine-tuned.",
             rich_help_panel=NETWORKS,
         ),
     ] = None,

@@ -30,9 +30,9 @@ class NetworkConfig:
     contrastive : ContrastiveConfig
         Of the contrastive encoders that are trained here.
     finetuning : FinetuningConfig
-        Of deep belief networks, in each fold.
+        Fine-tuning of deep belief networks in each fold.
     encoder_finetuning : FinetuningConfig
-        Of contrastive encoders, in each fold.
+        Fine-tuning of contrastive encoders in each fold.
     carry_over : bool
         An ablation that leaks: each fold starts from the fine-tuned weights of the last one, not from the
         pre-trained ones, so clips that are tested in one fold were trained on in an earlier one.

@@ -75,8 +75,8 @@ def control_tables(results: Sequence[Result], store: ResultStore) -> list[Table]
     ]
     if any(len(result.members) > 1 for result in results):
         notes.append(
-            "Of several seeds: means over the seeds, and in brackets the lowest and highest of a seed. Interval and p "
-            "are those of the mean difference."
+            "For several seeds, scores and differences are means, followed by the lowest and the highest of a seed in "
+            "brackets. Interval and p are those of the mean difference."
         )
     return [
         Table(

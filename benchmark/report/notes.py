@@ -32,8 +32,8 @@ LEAKS = (
     f"tested in a later fold were used for training in an earlier one. {BIASED}"
 )
 SEEDS = (
-    "Entries of several seeds: the mean over networks that were trained from different seeds, and in brackets the "
-    "lowest and highest score of a seed. Ranks and intervals are those of the mean."
+    "The score of an entry of several seeds is the mean over networks that were trained from different seeds, followed "
+    "by the lowest and the highest score of a seed in brackets. Ranks and intervals are those of the mean."
 )
 PLUS_MINUS = "± is the sample standard deviation over the repeats."
 ONE_REPEAT = "There is one repeat, hence no ±. The leaderboard shows bootstrap intervals over albums."

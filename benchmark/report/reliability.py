@@ -17,10 +17,10 @@ from .labels import board_title, by_distance, entry_label
 _BEST = 5
 
 NOTE = (
-    "A column is an ellipse that contains this share of the predicted distribution; a cell is the share of the ratings "
-    "in it. The predicted covariances are too small where the ratings have less, below the dashed line of the picture, "
-    "and too large where they have more. Shares are expectations under the target Gaussian, over evenly spaced test "
-    "seconds of all repeats."
+    "A column stands for the ellipse that contains this share of the predicted distribution, and a cell is the share "
+    "of the ratings inside it. Where a cell is lower than its column (below the dashed line of the picture), the "
+    "predicted covariances are too small; where it is higher, they are too large. Shares are expectations under the "
+    "target Gaussian, over evenly spaced test seconds of all repeats."
 )
 
 

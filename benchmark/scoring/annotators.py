@@ -103,7 +103,7 @@ def _gaussians(ratings: FloatArray) -> FloatArray:
 
 
 def reference_scores(dataset: LabelledDataset) -> dict[str, tuple[float, float]]:
-    """Return mean distance and KL divergence of each reference as a run scores them; empty without single ratings."""
+    """Return the mean distance and KL divergence of each reference, as in a run; empty without single ratings."""
     task = load_task(dataset)
     if lacking(task):
         return {}

@@ -50,7 +50,7 @@ class RunConfig:
     phases : tuple of str
         Phases of these entries.
     tune_encoders : bool
-        Whether encoders have the fine-tuned ones of these too.
+        Whether contrastive encoders have entries of the fine-tuned phases, too.
     task, context
         As for :func:`.task.load_task`.
     bootstrap_seed : int

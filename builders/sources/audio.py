@@ -40,7 +40,7 @@ class Options:
     def __post_init__(self) -> None:
         check_max_duration(self.max_duration)
         if self.start is not None and not 0 <= self.start < float("inf"):
-            raise InputError(f"`start` {self.start:g}: expected seconds, such as 30, or 0.")
+            raise InputError(f"`start` {self.start:g}: expected a number of seconds of at least 0, such as 30.")
         if self.max_duration < self.quality.min_duration:
             raise InputError(
                 f"`max_duration` {self.max_duration:g}: shorter than `min_duration` {self.quality.min_duration:g}, so "

@@ -189,5 +189,5 @@ def test_seconds_before_the_first_window_take_the_first(dataset: Any) -> None:
 
 
 def test_a_layer_needs_a_network(dataset: Any, tmp_path: Path) -> None:
-    with pytest.raises(eb.InputError, match="`layer`: only networks have layers"):
+    with pytest.raises(eb.InputError, match="`layer`: only networks, such as rhythm or pitch, have layers"):
         eb.run(dataset, "mfcc", layer=1, out=tmp_path)

@@ -194,7 +194,9 @@ def test_wrong_seeds(dataset: Path, pool: Executor, tmp_path: Path) -> None:
 
     with pytest.raises(InputError, match=r"^`seeds` 1,2,1: expected different seeds, such as 0,1,2\.$"):
         try_seeds("contrastive", 1, 2, 1)
-    with pytest.raises(InputError, match=r"^`seeds`: only networks have seeds; `features` names none"):
+    with pytest.raises(
+        InputError, match=r"^`seeds`: only networks, such as contrastive, have seeds; `features` names none of them"
+    ):
         try_seeds("chroma", 1, 2)
     with pytest.raises(InputError, match=r"^`seeds` : expected different seeds"):
         try_seeds("contrastive")

@@ -161,8 +161,8 @@ def test_wrong_folders(folder: Path, tmp_path: Path) -> None:
     [
         (("--max-duration", 0), "--max-duration 0: expected 1 to 3600 seconds"),
         (("--max-duration", 20), "--max-duration 20: shorter than --min-duration 30, so every clip would be rejected"),
-        (("--start", -1), "--start -1: expected seconds, such as 30, or 0"),
-        (("--start", "nan"), "--start nan: expected seconds"),
+        (("--start", -1), "--start -1: expected a number of seconds of at least 0, such as 30"),
+        (("--start", "nan"), "--start nan: expected a number of seconds"),
         (("--sample", -1), "--sample -1: expected a number of clips"),
         (("--silence-db", 3), "--silence-db 3: expected decibels"),
     ],
